@@ -1,0 +1,43 @@
+//! What changes the case goes through a `Keeper`: decisions, imports, the place one stands in.
+
+use crate::error::Result;
+use crate::model::decision::{Decision, What};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What an import is to do.
+#[derive(Debug, Clone, Default)]
+pub struct ImportRequest {
+    /// Files, folders, globs already expanded, or `-`.
+    pub paths: Vec<PathBuf>,
+    /// Format by name instead of by content.
+    pub format: Option<String>,
+    /// Source name instead of the one that the content gives.
+    pub source: Option<String>,
+    /// Zone for times without one.
+    pub zone: Option<String>,
+    /// Year for times without one.
+    pub year: Option<i32>,
+    /// Custody: from whom.
+    pub from: String,
+    /// Custody: how it was obtained.
+    pub how: String,
+    /// Custody: ticket.
+    pub ticket: String,
+}
+
+/// Writes what people enter. Every method returns only when what it was given is on disk.
+pub trait Keeper: Send + Sync {
+    /// Appends a decision to the journal; who and when are filled in.
+    fn append(&self, what: What) -> Result<Decision>;
+    /// All decisions so far, oldest first. Cheap: shared.
+    fn decisions(&self) -> Arc<Vec<Decision>>;
+    /// Saves the place of this session (any text); replaced by rename.
+    fn save_place(&self, place: &str) -> Result<()>;
+    /// The place last saved by this user, if any.
+    fn place(&self) -> Option<String>;
+    /// Name of the case.
+    fn name(&self) -> String;
+    /// Directory of the case.
+    fn dir(&self) -> PathBuf;
+}

@@ -1,0 +1,1 @@
+//! Which packets are one conversation? Key, table, TCP state, timeouts, reassembly, fragments.

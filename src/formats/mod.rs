@@ -1,0 +1,203 @@
+//! What does this line, document or object of a log say? One file, one format.
+//!
+//! A member recognises its format by content (never by name) and turns each unit of it into records with their origin. It does no I/O of
+//! its own, never fails on content: a unit is ok, partial, skipped or failed, and the counts reconcile.
+//!
+//! To add one: write `src/formats/<name>.rs` with a `pub static FORMAT`; add its `pub mod` line and its name to [`ALL`]; put a sample into
+//! `sample-data/formats/<name>.<ext>` and run `cargo test`.
+
+use crate::model::oddity::Oddity;
+use crate::model::origin::EvidenceKey;
+use crate::model::record::Record;
+use crate::model::time::Time;
+use std::io::BufRead;
+
+/// How a file is cut into units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Lines ended by LF or CR LF; a line longer than `max` bytes is an oddity, skipped and counted as failed.
+    Lines {
+        /// Longest line in bytes.
+        max: usize,
+    },
+    /// One document that the reader streams by itself.
+    Document,
+}
+
+/// How sure a sniff is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sniff {
+    /// Not this format.
+    No,
+    /// Could be, if nothing says `Yes`.
+    Maybe,
+    /// It is.
+    Yes,
+}
+
+/// What became of one unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Understood in full.
+    Ok,
+    /// Understood in part.
+    Partial,
+    /// Not a record by design: comment, header, blank line.
+    Skipped,
+    /// Not understood.
+    Failed,
+}
+
+/// What a reader may know of the file besides its content.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The evidence file that records get as origin.
+    pub evidence: EvidenceKey,
+    /// Sensor name if the content names none: the file's stem.
+    pub stem: String,
+    /// Zone for times without one: seconds east of UTC at an instant are computed by [`Context::local`].
+    pub zone: Zone,
+    /// Year for times without one: the one that puts them nearest before `modified`, unless set.
+    pub year: Option<i32>,
+    /// Modification time of the file (of a stream: now at import).
+    pub modified: Time,
+}
+
+/// A time zone for times that state none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zone {
+    /// Seconds east of UTC.
+    Fixed(i32),
+    /// A zone of the IANA database.
+    Named(chrono_tz::Tz),
+}
+
+impl Zone {
+    /// `UTC`, `+05:30`, `-0700`, `Europe/Berlin`.
+    pub fn parse(text: &str) -> Option<Zone> {
+        let text = text.trim();
+        if let Some(digits) = text.strip_prefix(['+', '-']) {
+            let digits: String = digits.chars().filter(|c| *c != ':').collect();
+            if !matches!(digits.len(), 2 | 4) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            let hours: i32 = digits[..2].parse().ok()?;
+            let minutes: i32 = digits.get(2..).filter(|m| !m.is_empty()).map_or(Some(0), |m| m.parse().ok())?;
+            let east = hours * 3600 + minutes * 60;
+            return (hours <= 15 && minutes < 60).then_some(Zone::Fixed(if text.starts_with('-') { -east } else { east }));
+        }
+        if text.eq_ignore_ascii_case("utc") || text == "Z" {
+            return Some(Zone::Fixed(0));
+        }
+        text.parse().ok().map(Zone::Named)
+    }
+    /// The instant of a local wall-clock time; in a fold the earlier, in a gap the time after it.
+    pub fn instant(&self, local: chrono::NaiveDateTime) -> Time {
+        use chrono::TimeZone as _;
+        let east = match self {
+            Zone::Fixed(east) => i64::from(*east),
+            Zone::Named(tz) => {
+                let offset = match tz.offset_from_local_datetime(&local) {
+                    chrono::LocalResult::Single(o) | chrono::LocalResult::Ambiguous(o, _) => o,
+                    chrono::LocalResult::None => tz.offset_from_utc_datetime(&local),
+                };
+                use chrono::Offset as _;
+                i64::from(offset.fix().local_minus_utc())
+            }
+        };
+        let utc = local.and_utc().timestamp() - east;
+        Time::from_parts(utc, local.and_utc().timestamp_subsec_nanos())
+    }
+}
+
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Zone::Fixed(0) => f.write_str("UTC"),
+            Zone::Fixed(east) => {
+                let sign = if *east < 0 { '-' } else { '+' };
+                write!(f, "{sign}{:02}:{:02}", east.abs() / 3600, east.abs() % 3600 / 60)
+            }
+            Zone::Named(tz) => f.write_str(tz.name()),
+        }
+    }
+}
+
+/// Where a unit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit {
+    /// Offset of its first byte in the uncompressed data.
+    pub offset: u64,
+    /// Line number from 1; 0 in a document.
+    pub line: u64,
+}
+
+/// One record with the sensor that it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// The record; `source` is filled by ingest from `sensor`.
+    pub record: Record,
+    /// Sensor that the content names, else `None`: the file's stem.
+    pub sensor: Option<String>,
+}
+
+/// Where readers put what they read.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// Records in order.
+    pub records: Vec<Read>,
+    /// Oddities of the unit.
+    pub oddities: Vec<Oddity>,
+    /// Assumptions made (zone, year), as fixed phrases; reported once per source.
+    pub assumed: Vec<&'static str>,
+}
+
+/// A format: how it is framed and recognised, and a reader.
+pub trait Format: Sync {
+    /// Its name, kebab-case, equal to the file's stem.
+    fn name(&self) -> &'static str;
+    /// One sentence for help, with vendor and manual.
+    fn doc(&self) -> &'static str;
+    /// How it is cut into units.
+    fn framing(&self) -> Framing;
+    /// Whether the head of a file (up to 64 KiB, maybe cut inside a line) is of this format.
+    fn sniff(&self, head: &[u8]) -> Sniff;
+    /// A reader for one file.
+    fn reader(&self, context: &Context) -> Box<dyn Reader>;
+}
+
+/// Reads units of one file; keeps header state (Zeek's `#fields`).
+pub trait Reader: Send {
+    /// Reads one line (without its line end). Only called for [`Framing::Lines`].
+    fn line(&mut self, line: &[u8], unit: Unit, out: &mut Out) -> Status;
+    /// Streams a document; calls `each` after every unit so that memory stays bounded and the import can be cancelled (`false`: stop).
+    /// Only called for [`Framing::Document`].
+    fn document(&mut self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
+        let _ = (input, each);
+    }
+    /// The file is over: give back what is pending.
+    fn end(&mut self, out: &mut Out) {
+        let _ = out;
+    }
+}
+
+/// Every format, in the order in which help lists them.
+pub const ALL: &[&dyn Format] = &[];
+
+/// The format with a name.
+pub fn find(name: &str) -> Option<&'static dyn Format> {
+    ALL.iter().copied().find(|f| f.name() == name)
+}
+
+/// The format of a file by its head: the one that says `Yes` (the first such), else the only one that says `Maybe`.
+pub fn recognise(head: &[u8]) -> Option<&'static dyn Format> {
+    let mut maybe = None;
+    for format in ALL {
+        match format.sniff(head) {
+            Sniff::Yes => return Some(*format),
+            Sniff::Maybe if maybe.is_none() => maybe = Some(*format),
+            Sniff::Maybe | Sniff::No => {}
+        }
+    }
+    maybe
+}

@@ -1,0 +1,1 @@
+//! Source -> protocols or formats -> flow -> store, with progress, counts, cancellation.

@@ -1,0 +1,1 @@
+//! Which records of two sources are the same thing? Sightings, exact joins, names used.

@@ -1,0 +1,174 @@
+//! What people enter: bookmarks, notes, tags, verdicts, manual clocks, sites, trail nodes. `store/journal.rs` writes and reads it; layers
+//! above read the newest state from it. A decision is never edited: a later one with the same `id` replaces or removes it.
+
+use super::origin::RecordId;
+use serde::{Deserialize, Serialize};
+
+/// One entry of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Sequence number within the journal, from 1; 0 until it is written.
+    #[serde(default)]
+    pub sequence: u64,
+    /// When, nanoseconds UTC.
+    pub at: i64,
+    /// Who: `$BACKTRAIL_USER`, else the Unix user; with the SSH client's address if there is one.
+    pub who: Who,
+    /// What.
+    pub what: What,
+}
+
+/// Who acted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Who {
+    /// `$BACKTRAIL_USER`, else the Unix user's name.
+    pub name: String,
+    /// Unix user.
+    pub unix: String,
+    /// Client of `$SSH_CONNECTION`, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
+}
+
+/// Judgement of a record, entity or set of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// Explained and harmless; needs a reason.
+    Benign,
+    /// Not decided, worth following.
+    Suspicious,
+    /// Part of the attack.
+    Malicious,
+}
+
+/// What a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// Records, by id text ([`RecordId`]).
+    Records(Vec<String>),
+    /// A value of a field: field name, value as shown.
+    Value(String, String),
+    /// A query.
+    Query(String),
+    /// A bookmark, by its id.
+    Bookmark(u64),
+    /// The case as a whole.
+    Case,
+}
+
+impl About {
+    /// About these records.
+    pub fn records(ids: impl IntoIterator<Item = RecordId>) -> About {
+        About::Records(ids.into_iter().map(|id| id.to_string()).collect())
+    }
+}
+
+/// What was decided. Ids are the sequence number of the decision that created the thing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum What {
+    /// A kept question: re-runs, and shows what has changed since.
+    Bookmark {
+        /// Title.
+        title: String,
+        /// Query text with absolute times.
+        query: String,
+        /// Lens or screen it was taken in.
+        lens: String,
+        /// Focus (entity text), if any.
+        focus: String,
+        /// Number of rows it had.
+        rows: u64,
+        /// Import sequence ([`changes_since`]) when it was taken or last accepted.
+        seen: u64,
+        /// The trail node that it keeps.
+        node: Option<u64>,
+    },
+    /// A note in Markdown.
+    Note {
+        /// What it is about.
+        about: About,
+        /// Text.
+        text: String,
+    },
+    /// A tag.
+    Tag {
+        /// What it is about.
+        about: About,
+        /// The tag.
+        tag: String,
+    },
+    /// A verdict.
+    Verdict {
+        /// What it is about.
+        about: About,
+        /// Judgement.
+        judgement: Judgement,
+        /// Why.
+        reason: String,
+    },
+    /// A source's clock, zone, year or site was set by hand. `None` fields stay as they are.
+    SourceSet {
+        /// Name of the source.
+        source: String,
+        /// Nanoseconds to add to its times.
+        offset: Option<i64>,
+        /// IANA zone or fixed offset that its zone-less times are in.
+        zone: Option<String>,
+        /// Year of its year-less times.
+        year: Option<i32>,
+        /// Site.
+        site: Option<String>,
+    },
+    /// A node of the trail: a question that was asked by moving there.
+    Trail {
+        /// Parent node (sequence), none for a root.
+        parent: Option<u64>,
+        /// Label on screen.
+        label: String,
+        /// Query text.
+        query: String,
+        /// Lens.
+        lens: String,
+        /// Focus (entity text).
+        focus: String,
+        /// Window, RFC 3339 start and end; empty for the whole case.
+        window: String,
+        /// Rows that it returned.
+        rows: u64,
+    },
+    /// Takes back an earlier decision.
+    Remove {
+        /// Sequence of what is taken back.
+        id: u64,
+    },
+    /// Changes the text of a note, title of a bookmark or label of a trail node.
+    Edit {
+        /// Sequence of what is changed.
+        id: u64,
+        /// New text.
+        text: String,
+    },
+    /// An import began: custody.
+    Import {
+        /// Paths as given.
+        paths: Vec<String>,
+        /// From whom.
+        from: String,
+        /// How it was obtained.
+        how: String,
+        /// Ticket.
+        ticket: String,
+    },
+    /// Something left the case: a report, an export, packets.
+    Export {
+        /// What.
+        what: String,
+        /// Where to.
+        path: String,
+        /// SHA-256 of what was written.
+        sha256: String,
+    },
+}

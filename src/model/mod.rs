@@ -1,0 +1,39 @@
+//! The nouns. No I/O, no clock, no other layer of ours but `error`.
+
+pub mod time;
+
+pub mod proto;
+
+pub mod value;
+
+pub mod entity;
+
+pub mod field;
+
+pub mod origin;
+
+pub mod oddity;
+
+pub mod record;
+
+pub mod flow;
+
+pub mod packet;
+
+pub mod source;
+
+pub mod filter;
+
+pub mod decision;
+
+pub mod community_id;
+
+pub use entity::Entity;
+pub use field::FieldId;
+pub use filter::Filter;
+pub use oddity::Oddity;
+pub use origin::{EvidenceKey, Origin, RecordId};
+pub use record::{Kind, Record};
+pub use source::SourceId;
+pub use time::{Time, Window};
+pub use value::Value;

@@ -1,0 +1,115 @@
+//! Sources: streams of one kind from one sensor, each with its own clock.
+
+use super::time::Window;
+
+/// The number of a source within one case, as stored; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct SourceId(pub u32);
+
+/// What identifies a source over all files that carry it: rotated files of one sensor are one source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceKey {
+    /// Name of the format or `pcap`, e.g. `suricata-eve`.
+    pub format: String,
+    /// The sensor that the content names (syslog host, EVE `host`, pcapng interface), else the file's stem without rotation number,
+    /// date and compression.
+    pub sensor: String,
+}
+
+/// How the year, zone or offset that a source's times are read with came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The text states it (an offset, an epoch).
+    Stated,
+    /// Assumed by a rule that is shown.
+    Assumed,
+    /// Entered by hand, journalled.
+    Manual,
+}
+
+/// What order of preference sightings of one connection have: the lower, the more its counters are trusted.
+pub fn sighting_rank(format: &str) -> u8 {
+    match format {
+        "pcap" => 0,
+        "zeek-conn" | "zeek" => 1,
+        "suricata-eve" => 2,
+        _ => 3,
+    }
+}
+
+/// The clock of a source as it is applied: `corrected = raw + shift`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clock {
+    /// Nanoseconds added to the stored time when a question is asked. Stored times never change.
+    pub shift: i64,
+    /// IANA zone or offset that times without zone were read in at import.
+    pub zone: Option<String>,
+    /// How the zone came about.
+    pub zone_basis: Basis,
+    /// The year that was assumed for lines without one.
+    pub year: Option<i32>,
+    /// Whether anything (offset, zone, year) was set by hand: then a join may call its clock checked.
+    pub manual: bool,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { shift: 0, zone: None, zone_basis: Basis::Stated, year: None, manual: false }
+    }
+}
+
+/// Counts of one evidence file or source: `units = ok + partial + skipped + failed`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines, objects or packets understood in full.
+    pub ok: u64,
+    /// Understood in part (the rest is kept in `extra` or as an oddity).
+    pub partial: u64,
+    /// Not records by design: comments, headers, blank lines.
+    pub skipped: u64,
+    /// Not understood; kept searchable as `log` records where they have a time.
+    pub failed: u64,
+    /// Records stored (one unit may give several or none).
+    pub records: u64,
+    /// Oddities stored.
+    pub oddities: u64,
+}
+
+impl Counts {
+    /// Units read: ok + partial + skipped + failed.
+    pub fn units(&self) -> u64 {
+        self.ok + self.partial + self.skipped + self.failed
+    }
+    /// Adds other counts to these.
+    pub fn add(&mut self, other: &Counts) {
+        self.ok += other.ok;
+        self.partial += other.partial;
+        self.skipped += other.skipped;
+        self.failed += other.failed;
+        self.records += other.records;
+        self.oddities += other.oddities;
+    }
+}
+
+/// A source as a question sees it.
+#[derive(Debug, Clone)]
+pub struct SourceInfo {
+    /// Its number.
+    pub id: SourceId,
+    /// Its identity.
+    pub key: SourceKey,
+    /// Its name on screen: unique within the case, e.g. `eve`, `pcap:dmz`.
+    pub name: String,
+    /// Span of its records (raw times), if it has any.
+    pub span: Option<Window>,
+    /// What was read.
+    pub counts: Counts,
+    /// Records per kind, in order of [`Kind`](super::record::Kind).
+    pub kinds: Vec<(super::record::Kind, u64)>,
+    /// Its clock.
+    pub clock: Clock,
+    /// Site that it belongs to, if set.
+    pub site: Option<String>,
+    /// Warnings of import, in words.
+    pub warnings: Vec<String>,
+}

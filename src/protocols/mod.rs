@@ -1,0 +1,131 @@
+//! What do these bytes on the wire say? One file, one protocol.
+//!
+//! A member recognises its protocol by content on either side of a conversation, on any port, and turns it into fields of the flow and
+//! into events. It does no I/O, never fails on content (it returns what it understood and oddities), never decides by port alone, and
+//! keeps its state bounded in bytes.
+//!
+//! To add one: write `src/protocols/<name>.rs` with a `pub static PROTOCOL` ; add its `pub mod` line and its name to [`ALL`]; put a small
+//! capture into `sample-data/protocols/<name>.pcap` and run `cargo test`.
+
+use crate::model::field::FieldId;
+use crate::model::oddity::Oddity;
+use crate::model::record::Kind;
+use crate::model::time::Time;
+use crate::model::value::Value;
+
+/// Which side of a conversation sent the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The originator.
+    Out,
+    /// The responder.
+    In,
+}
+
+/// How sure a probe is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sniff {
+    /// These bytes are not of the protocol.
+    No,
+    /// Too few bytes to say; ask again with more (at most 512).
+    More,
+    /// They look like it: as `banner`.
+    Yes,
+}
+
+/// An event that a protocol understood, before the meter adds addresses, ids and origin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Understood {
+    /// Kind of record.
+    pub kind: Kind,
+    /// When it began; of a request its first byte.
+    pub start: Time,
+    /// When it ended; of a transaction its answer's last byte.
+    pub end: Time,
+    /// Offset in the evidence of the first packet that it stands in.
+    pub offset: u64,
+    /// Its fields (addresses, ports, proto, flow id are added by the meter).
+    pub fields: Vec<(FieldId, Value)>,
+}
+
+/// What a parser gives back.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// Events.
+    pub events: Vec<Understood>,
+    /// Fields of the flow itself (name, sni, ja4 ...); of one field the first value is kept.
+    pub flow: Vec<(FieldId, Value)>,
+    /// Oddities with the time and evidence offset of their packet.
+    pub oddities: Vec<(Oddity, Time, u64)>,
+    /// The parser has seen enough on both sides to call the protocol `parsed`.
+    pub confirmed: bool,
+    /// The bytes turned out not to be of the protocol after all.
+    pub violated: bool,
+    /// The parser needs no more data; the flow may stop reassembling for it.
+    pub done: bool,
+    /// The stream goes on as another protocol from here (STARTTLS, CONNECT, WebSocket): the meter probes afresh.
+    pub restart: bool,
+}
+
+/// Where a piece of data stands in time and evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// Time of the packet.
+    pub time: Time,
+    /// Offset of the packet's record in the evidence.
+    pub offset: u64,
+}
+
+/// The endpoints of the conversation, for parsers that want ports (never to decide by them alone).
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    /// Originator's address.
+    pub src: std::net::IpAddr,
+    /// Originator's port.
+    pub src_port: u16,
+    /// Responder's address.
+    pub dst: std::net::IpAddr,
+    /// Responder's port.
+    pub dst_port: u16,
+    /// IANA protocol number.
+    pub proto: u8,
+}
+
+/// A protocol: how it is recognised, and a parser for one conversation.
+pub trait Protocol: Sync {
+    /// Its name, as in `app` (`http`, `tls`, `dns`).
+    fn name(&self) -> &'static str;
+    /// One sentence for help, with its RFC or manual.
+    fn doc(&self) -> &'static str;
+    /// Whether it runs over TCP (a stream) or UDP (datagrams), by IANA number.
+    fn over(&self) -> &'static [u8];
+    /// Whether the first bytes of a side (a stream's prefix, or one whole datagram) are of the protocol.
+    fn probe(&self, side: Side, first: &[u8], ends: &Ends) -> Sniff;
+    /// A parser for one conversation.
+    fn parser(&self, ends: &Ends) -> Box<dyn Parser>;
+}
+
+/// The state of one conversation. Bounded in bytes: what exceeds the bound becomes an oddity and is skipped.
+pub trait Parser: Send {
+    /// In-order bytes of a stream, or one whole datagram, of one side.
+    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out);
+    /// Bytes of a stream that are missing for good (not captured, or beyond the snaplen).
+    fn gap(&mut self, side: Side, missing: u64, at: At, out: &mut Out) {
+        let _ = (side, missing, at);
+        out.done = true;
+    }
+    /// The conversation is over: give back what is pending.
+    fn end(&mut self, out: &mut Out) {
+        let _ = out;
+    }
+}
+
+pub mod layers;
+
+/// Every protocol, in the order in which probes are asked.
+pub const ALL: &[&dyn Protocol] = &[];
+
+/// The protocol with a name.
+pub fn find(name: &str) -> Option<&'static dyn Protocol> {
+    ALL.iter().copied().find(|p| p.name() == name)
+}

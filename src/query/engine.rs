@@ -1,0 +1,279 @@
+//! What the workbench, the command line and detectors ask. Plain data in and out; implemented by the local store, later by a client of
+//! the service. One suite of tests runs against every implementation.
+
+use super::question::Question;
+use crate::error::Result;
+use crate::model::field::FieldId;
+use crate::model::origin::{EvidenceKey, Origin, RecordId};
+use crate::model::packet::{LinkType, PacketRef};
+use crate::model::record::{Kind, Record};
+use crate::model::source::{Counts, SourceId, SourceInfo};
+use crate::model::{Entity, Time, Value, Window};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A flag by which a question is given up: cheap to clone, checked at least every 10 ms of work.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Gives up.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    /// Whether it was given up.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+    /// `Err(cancelled)` if it was given up.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(crate::error::Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// A place in the order of rows: corrected start, then id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// Corrected start.
+    pub time: Time,
+    /// Id.
+    pub id: RecordId,
+}
+
+/// Which rows of an answer.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Oldest first, else newest first.
+    pub ascending: bool,
+    /// At most so many rows.
+    pub limit: usize,
+    /// Only rows strictly after this place (in the page's order).
+    pub after: Option<Cursor>,
+}
+
+impl Default for Page {
+    fn default() -> Page {
+        Page { ascending: true, limit: usize::MAX, after: None }
+    }
+}
+
+/// How a selection ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Rows given.
+    pub rows: u64,
+    /// There are more rows than the limit.
+    pub more: bool,
+    /// Nanoseconds that it took.
+    pub elapsed: u64,
+}
+
+/// A number of records, and whether it is exact or a lower bound (a count that stops at a limit).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// The number.
+    pub n: u64,
+    /// There are at least `n`.
+    pub at_least: bool,
+}
+
+/// The answer of a question with stages: a table. Rows hold one value per column; `None`: the field is not there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    /// Column names: fields' names, `count`, `sum`, `start` (of a timeline's bin).
+    pub columns: Vec<String>,
+    /// The field behind each column, if any.
+    pub fields: Vec<Option<FieldId>>,
+    /// Rows.
+    pub rows: Vec<Vec<Option<Value>>>,
+    /// Values that went in.
+    pub records: u64,
+    /// Source whose sighting was counted, where flows of several sources were merged.
+    pub counted: Vec<SourceId>,
+}
+
+/// Records or weights over time. `bins[i]` covers `start + i * bin ..`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Timeline {
+    /// Start of the first bin.
+    pub start: Time,
+    /// Width of a bin, nanoseconds.
+    pub bin: i64,
+    /// Sums per bin.
+    pub bins: Vec<f64>,
+    /// Alerts per bin (asked along, for the marks).
+    pub alerts: Vec<u32>,
+}
+
+/// An evidence file of the case.
+#[derive(Debug, Clone)]
+pub struct EvidenceInfo {
+    /// Its key.
+    pub key: EvidenceKey,
+    /// Path at import (absolute), or `-`.
+    pub path: String,
+    /// Size in bytes, compressed as it lies there.
+    pub size: u64,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Format or `pcap`, `pcapng`; of nothing recognised `unknown`.
+    pub format: String,
+    /// Compression, e.g. `gz`; empty if none.
+    pub compression: String,
+    /// When it was imported.
+    pub imported: Time,
+    /// Sources inside it.
+    pub sources: Vec<SourceId>,
+    /// What was read.
+    pub counts: Counts,
+    /// Span of its records.
+    pub span: Option<Window>,
+    /// What went wrong or was assumed, in words.
+    pub warnings: Vec<String>,
+    /// Custody: from whom, how, ticket.
+    pub custody: [String; 3],
+}
+
+/// The bytes that a record was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Raw {
+    /// The bytes.
+    Bytes(Vec<u8>),
+    /// They cannot be had, and why: where they were, what to do.
+    Gone(String),
+}
+
+/// A packet with its bytes, read again from the evidence.
+#[derive(Debug, Clone)]
+pub struct PacketBytes {
+    /// Where it stands.
+    pub at: PacketRef,
+    /// Link type of its interface.
+    pub link: LinkType,
+    /// Length on the wire.
+    pub wire_len: u32,
+    /// Captured bytes.
+    pub data: Vec<u8>,
+}
+
+/// How well two records are known to belong together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Match {
+    /// Community ID or 5-tuple, inside the flow's span.
+    Exact,
+    /// So many candidates fit alike.
+    Ambiguous(u32),
+    /// The tuple fits; the source's clock was never checked.
+    ClockUnchecked,
+}
+
+impl std::fmt::Display for Match {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Match::Exact => f.pad("="),
+            Match::Ambiguous(n) => f.pad(&format!("×{n}")),
+            Match::ClockUnchecked => f.pad("clock unchecked"),
+        }
+    }
+}
+
+/// A record that belongs to another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The other record.
+    pub record: Record,
+    /// How: `community_id`, `tuple`, `uid`, `flow`.
+    pub method: &'static str,
+    /// How well.
+    pub quality: Match,
+}
+
+/// The name that a client used for a flow (domain.md 2.4).
+#[derive(Debug, Clone, PartialEq)]
+pub struct NameUsed {
+    /// The name.
+    pub name: String,
+    /// `self` (the flow carries it), `dns` (asked before by this client), `other` (asked by another client), `stale`, `pdns`.
+    pub how: &'static str,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// The record that proves it.
+    pub evidence: Option<RecordId>,
+    /// Other names that fit alike.
+    pub others: Vec<String>,
+}
+
+/// One line of what is known about an entity besides its traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// What it says, e.g. `inventory`, `reputation`, `serves`, `uses`, `os`.
+    pub label: String,
+    /// The fact.
+    pub text: String,
+    /// Severity rank 0..4 for colour; none: neutral.
+    pub severity: Option<u8>,
+    /// The record behind it.
+    pub evidence: Option<RecordId>,
+}
+
+/// Whether sources could have seen what a question asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coverage {
+    /// The source.
+    pub source: SourceId,
+    /// Its name.
+    pub name: String,
+    /// Which kinds it gives.
+    pub kinds: Vec<Kind>,
+    /// The part of the window that it covers (corrected), none: nothing of it.
+    pub covers: Option<Window>,
+    /// Its clock was checked: stated by its text, or set by hand.
+    pub clock_checked: bool,
+}
+
+/// Which question about the case: everything that the screens and commands need.
+pub trait Engine: Send + Sync {
+    /// Parses and checks a text against this case (its sources, its newest record for `ago`).
+    fn compile(&self, text: &str) -> Result<Question>;
+    /// The rows of a question without stages, in order; `each` returns false to stop. Streamed: first rows come before the last is found.
+    fn select(&self, question: &Question, page: &Page, cancel: &Cancel, each: &mut dyn FnMut(Record) -> bool)
+    -> Result<Answered>;
+    /// How many records each question selects, in one call; counting may stop at `limit` (then `at_least`).
+    fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>>;
+    /// The table that a question with stages makes (without stages: its number).
+    fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table>;
+    /// Records (or a summed field) over time, at most `bins` bins of a round width, with alerts.
+    fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline>;
+    /// Values of a field that the case has, by prefix (text compared without case), most frequent first.
+    fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>>;
+    /// One record.
+    fn record(&self, id: RecordId) -> Result<Option<Record>>;
+    /// The packets of a flow, in capture order.
+    fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>>;
+    /// Packets with their bytes, read from the evidence where it lies.
+    fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>>;
+    /// The bytes that a record was read from.
+    fn raw(&self, origin: Origin) -> Result<Raw>;
+    /// Every source, with its clock as applied.
+    fn sources(&self) -> Vec<SourceInfo>;
+    /// Every evidence file.
+    fn evidence(&self) -> Vec<EvidenceInfo>;
+    /// Name of a source.
+    fn source_name(&self, id: SourceId) -> String;
+    /// Path of an evidence file.
+    fn evidence_path(&self, key: EvidenceKey) -> String;
+    /// Span of all records in corrected time; none: the case is empty.
+    fn span(&self) -> Option<Window>;
+    /// Which sources could have seen something in a window.
+    fn coverage(&self, window: &Window) -> Vec<Coverage>;
+    /// The other records of a record's connection, or of an alert or log line its flow. Exact joins only.
+    fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>>;
+    /// The name that the client used for a flow.
+    fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>>;
+    /// What is known about an entity at a time besides its traffic.
+    fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>>;
+    /// Number of the newest import: grows with each.
+    fn sequence(&self) -> u64;
+    /// How many records a question selects that came with imports after `sequence`.
+    fn changes_since(&self, question: &Question, sequence: u64, cancel: &Cancel) -> Result<u64>;
+}

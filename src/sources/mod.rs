@@ -1,0 +1,1 @@
+//! Where do bytes come from? Captures, compression, text, folders, standard input.
