@@ -42,7 +42,8 @@ fn not_recognised(head: &[u8]) -> Outcome {
     if head.is_empty() {
         return Outcome::Skipped("empty".into());
     }
-    let is_text = !head.contains(&0) && std::str::from_utf8(&head[..head.len().min(4096)]).map_or_else(|e| e.valid_up_to() > 4000, |_| true);
+    let is_text = !head.contains(&0)
+        && std::str::from_utf8(&head[..head.len().min(4096)]).map_or_else(|e| e.valid_up_to() > 4000, |_| true);
     let kind = match head {
         [b'P', b'K', 3, 4, ..] => "a zip archive: unpack it first",
         _ if head.get(257..262) == Some(b"ustar") => "a tar archive: unpack it first",
@@ -132,9 +133,7 @@ pub fn ingest_stream(
         return Ok(FileReport::new(shown, not_recognised(&input.head)));
     };
     let path = spool.path.display().to_string();
-    let Begin::Fresh(import) =
-        store.begin(&NewEvidence { key, path, size: 0, modified: watch.now, head_hash: [0; 32] })?
-    else {
+    let Begin::Fresh(import) = store.begin(&NewEvidence { key, path, size: 0, modified: watch.now, head_hash: [0; 32] })? else {
         return Err(Error::internal("a random evidence key was there already"));
     };
     progress.size = 0;

@@ -93,8 +93,7 @@ pub fn zone_of(text: &str) -> Result<Zone> {
 
 /// Imports every file below the requested paths. Only a refusal of the case itself is an error: what becomes of each file is in the report.
 pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Report> {
-    let (streams, paths): (Vec<PathBuf>, Vec<PathBuf>) =
-        request.paths.iter().cloned().partition(|p| p.as_os_str() == "-");
+    let (streams, paths): (Vec<PathBuf>, Vec<PathBuf>) = request.paths.iter().cloned().partition(|p| p.as_os_str() == "-");
     let found = walk(&paths);
     let mut report = Report::default();
     let mut progress = Progress { files: found.len() + streams.len(), ..Progress::default() };

@@ -45,15 +45,7 @@ pub struct FileReport {
 impl FileReport {
     /// A row for a file of which nothing is known but its outcome.
     pub fn new(path: String, outcome: Outcome) -> FileReport {
-        FileReport {
-            path,
-            format: String::new(),
-            outcome,
-            counts: Counts::default(),
-            span: None,
-            warnings: Vec::new(),
-            size: 0,
-        }
+        FileReport { path, format: String::new(), outcome, counts: Counts::default(), span: None, warnings: Vec::new(), size: 0 }
     }
     /// Whether something in it could not be read: then the exit status is 2.
     pub fn is_incomplete(&self) -> bool {

@@ -17,8 +17,8 @@ pub fn stem(path: &Path) -> String {
 }
 
 const SUFFIXES: &[&str] = &[
-    "gz", "zst", "zstd", "xz", "bz2", "lz4", "log", "json", "jsonl", "ndjson", "txt", "csv", "tsv", "xml", "pcap", "pcapng", "cap",
-    "dmp", "ipset", "netset", "nessus", "list", "conf", "out", "raw", "old",
+    "gz", "zst", "zstd", "xz", "bz2", "lz4", "log", "json", "jsonl", "ndjson", "txt", "csv", "tsv", "xml", "pcap", "pcapng",
+    "cap", "dmp", "ipset", "netset", "nessus", "list", "conf", "out", "raw", "old",
 ];
 
 /// Takes one ending off: a suffix of the list, a number, a date, a time.
