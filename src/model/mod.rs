@@ -30,6 +30,9 @@ pub mod decision;
 
 pub mod community_id;
 
+pub mod answer;
+
+pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;
 pub use filter::Filter;
