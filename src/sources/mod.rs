@@ -10,6 +10,8 @@ pub mod reread;
 
 pub mod walk;
 
+pub mod write;
+
 pub use capture::{CaptureKind, Item};
 pub use compression::Compression;
 pub use input::{Input, Summary};

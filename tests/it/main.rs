@@ -1,1 +1,4 @@
-//! t
+//! All integration tests, one binary: one module, one subject.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod tidy;
