@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::Time;
 use crate::model::decision::{About, What};
 use crate::model::{Entity, RecordId, field};
+use crate::case::notes;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
 use std::io::Write;
@@ -40,17 +41,6 @@ pub(super) fn subject(text: Option<&str>) -> About {
     }
 }
 
-/// A subject in words.
-pub(super) fn shown(about: &About) -> String {
-    match about {
-        About::Records(ids) => ids.join(" "),
-        About::Value(field, value) => format!("{field} = {value}"),
-        About::Query(text) => text.clone(),
-        About::Bookmark(id) => format!("bookmark {id}"),
-        About::Case => "the case".into(),
-    }
-}
-
 impl Subcommand for Note {
     fn command(&self) -> clap::Command {
         NoteArgs::augment_args(clap::Command::new("note").about("Write a note on a record, a value, a query or the case; list notes"))
@@ -64,10 +54,10 @@ impl Subcommand for Note {
             return Ok(Done::All);
         }
         let mut out = std::io::stdout().lock();
-        let notes = crate::case::notes::notes(&opened.keeper.decisions());
+        let notes = notes::notes(&opened.keeper.decisions());
         if args.json {
             for n in notes {
-                let row = json!({"schema": "backtrail.note/1", "id": n.id, "about": shown(&n.about), "text": n.text, "at": n.at.rfc3339(), "who": n.who});
+                let row = json!({"schema": "backtrail.note/1", "id": n.id, "about": notes::subject(&n.about), "text": n.text, "at": n.at.rfc3339(), "who": n.who});
                 writeln!(out, "{row}").map_err(io)?;
             }
             return Ok(Done::All);
@@ -76,7 +66,7 @@ impl Subcommand for Note {
         let mut grid = Grid::new(names, vec![true], false, &mut out);
         for n in notes {
             let at: Time = n.at;
-            grid.row(vec![n.id.to_string(), at.rfc3339(), n.who, shown(&n.about), n.text])?;
+            grid.row(vec![n.id.to_string(), at.rfc3339(), n.who, notes::subject(&n.about), n.text])?;
         }
         grid.end()?;
         Ok(Done::All)

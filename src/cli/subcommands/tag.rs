@@ -1,6 +1,7 @@
 //! `tag`: tags on anything, and verdicts.
 
-use super::note::{shown, subject};
+use super::note::subject;
+use crate::case::notes;
 use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
@@ -35,8 +36,8 @@ impl Subcommand for Tag {
         let mut out = std::io::stdout().lock();
         let names = ["#", "tag", "on", "at", "by"].map(str::to_owned).to_vec();
         let mut grid = Grid::new(names, vec![true], false, &mut out);
-        for t in crate::case::notes::tags(&opened.keeper.decisions()) {
-            grid.row(vec![t.id.to_string(), t.tag, shown(&t.about), t.at.rfc3339(), t.who])?;
+        for t in notes::tags(&opened.keeper.decisions()) {
+            grid.row(vec![t.id.to_string(), t.tag, notes::subject(&t.about), t.at.rfc3339(), t.who])?;
         }
         grid.end()?;
         Ok(Done::All)
