@@ -66,7 +66,9 @@ pub fn syslog_local(t: i64) -> String {
 
 /// Apache's stamp, local zone: `19/Nov/2026:10:00:00 +0100`.
 pub fn apache(t: i64) -> String {
-    date(t + LOCAL).format("%d/%b/%Y:%H:%M:%S +0100").to_string()
+    date(t + LOCAL)
+        .format("%d/%b/%Y:%H:%M:%S +0100")
+        .to_string()
 }
 
 /// How busy people are at `t` (0 to 1): ramp at 08:30 local, lunch, end of day, quiet nights and weekends.

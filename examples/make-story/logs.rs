@@ -19,12 +19,23 @@ const WEB_ROTATED: i64 = nov(18, 23, 0, 0);
 pub type Rotated = (String, String);
 
 fn rotate(lines: &[(i64, String)], at: i64) -> Rotated {
-    let text = |young: bool| lines.iter().filter(|(t, _)| (*t >= at) == young).map(|(_, l)| l.as_str()).collect();
+    let text = |young: bool| {
+        lines
+            .iter()
+            .filter(|(t, _)| (*t >= at) == young)
+            .map(|(_, l)| l.as_str())
+            .collect()
+    };
     (text(false), text(true))
 }
 
 fn mac_text(to: [u8; 6], from: [u8; 6]) -> String {
-    let all: Vec<String> = to.iter().chain(&from).chain(&[8, 0]).map(|b| format!("{b:02x}")).collect();
+    let all: Vec<String> = to
+        .iter()
+        .chain(&from)
+        .chain(&[8, 0])
+        .map(|b| format!("{b:02x}"))
+        .collect();
     all.join(":")
 }
 
@@ -36,13 +47,33 @@ fn kernel(t: i64, rule: &str, c: &Conn, p: &Pkt, dst: Ipv4Addr, dport: u16) -> S
         d if d.octets()[2] == 40 => "eth2",
         _ => "eth1",
     };
-    let mac = if wan { mac_text(WAN_MAC, ISP_MAC) } else { mac_text(inside_frame_mac(c.src, c.dst).1, inside_frame_mac(c.src, c.dst).0) };
+    let mac = if wan {
+        mac_text(WAN_MAC, ISP_MAC)
+    } else {
+        mac_text(
+            inside_frame_mac(c.src, c.dst).1,
+            inside_frame_mac(c.src, c.dst).0,
+        )
+    };
     // In the forward chain the TTL is already one less; the outside saw one more than the inside.
-    let ttl = if wan && output.is_empty() { p.ttl + 1 } else if wan { p.ttl } else { p.ttl - 1 };
+    let ttl = if wan && output.is_empty() {
+        p.ttl + 1
+    } else if wan {
+        p.ttl
+    } else {
+        p.ttl - 1
+    };
     let up = t - BOOT;
     format!(
         "{} gw1 kernel: [{:>6}.{:06}] {rule}: IN={input} OUT={output} MAC={mac} SRC={} DST={dst} LEN={} TOS=0x00 PREC=0x00 TTL={ttl} ID={} DF PROTO=TCP SPT={} DPT={dport} WINDOW={} RES=0x00 SYN URGP=0",
-        clock::syslog_local(t), up / SEC, up % SEC, c.src, ip_len(c.proto, p), p.id, c.sport, p.win
+        clock::syslog_local(t),
+        up / SEC,
+        up % SEC,
+        c.src,
+        ip_len(c.proto, p),
+        p.id,
+        c.sport,
+        p.win
     )
 }
 
@@ -56,17 +87,29 @@ pub fn firewall(story: &Story) -> (Rotated, BTreeMap<String, usize>) {
     };
     for (c, rule) in &story.blocked {
         for p in &c.pkts {
-            let (dst, port) = if c.dnat.is_some() { (WWW, 80) } else { (c.dst, c.dport) };
+            let (dst, port) = if c.dnat.is_some() {
+                (WWW, 80)
+            } else {
+                (c.dst, c.dport)
+            };
             add(p.t, rule, kernel(p.t, rule, c, p, dst, port));
         }
     }
     for c in &story.conns {
         if c.tag == "outage" {
             for p in c.pkts.iter().filter(|p| p.dir == Dir::Orig) {
-                add(p.t + 60, OUTAGE_RULE, kernel(p.t + 60, OUTAGE_RULE, c, p, c.dst, c.dport));
+                add(
+                    p.t + 60,
+                    OUTAGE_RULE,
+                    kernel(p.t + 60, OUTAGE_RULE, c, p, c.dst, c.dport),
+                );
             }
         } else if let (Some(_), Some(p), true) = (c.dnat, c.pkts.first(), c.dst != WWW) {
-            add(p.t - 40, DNAT_RULE, kernel(p.t - 40, DNAT_RULE, c, p, c.dst, c.dport));
+            add(
+                p.t - 40,
+                DNAT_RULE,
+                kernel(p.t - 40, DNAT_RULE, c, p, c.dst, c.dport),
+            );
         }
     }
     lines.sort();
@@ -81,7 +124,14 @@ pub fn squid(story: &Story) -> Rotated {
         let stamp = &stamp[..stamp.len() - 3];
         let line = format!(
             "{stamp} {:>6} {} {} {} {} {} - {} {}\n",
-            p.elapsed / 1000, p.client, p.result, p.bytes, p.method, p.url, p.via, p.mime
+            p.elapsed / 1000,
+            p.client,
+            p.result,
+            p.bytes,
+            p.method,
+            p.url,
+            p.via,
+            p.mime
         );
         lines.push((p.end, line));
     }
@@ -94,13 +144,26 @@ pub fn apache(story: &Story) -> Rotated {
     for c in story.conns.iter().filter(|c| c.dst == WWW) {
         let App::Http(list) = &c.app else { continue };
         for tx in list {
-            let size = if tx.length == 0 { "-".into() } else { tx.length.to_string() };
-            let referer = if tx.referer.is_empty() { "-" } else { &tx.referer };
+            let size = if tx.length == 0 {
+                "-".into()
+            } else {
+                tx.length.to_string()
+            };
+            let referer = if tx.referer.is_empty() {
+                "-"
+            } else {
+                &tx.referer
+            };
             lines.push((
                 tx.asked,
                 format!(
                     "{} - - [{}] \"{} {} HTTP/1.1\" {} {size} \"{referer}\" \"{}\"\n",
-                    c.src, clock::apache(tx.asked), tx.method, tx.path, tx.status, tx.agent
+                    c.src,
+                    clock::apache(tx.asked),
+                    tx.method,
+                    tx.path,
+                    tx.status,
+                    tx.agent
                 ),
             ));
         }
@@ -111,5 +174,9 @@ pub fn apache(story: &Story) -> Rotated {
 
 /// The build server's `auth.log`, local time, no year.
 pub fn auth(story: &Story) -> String {
-    story.auth.iter().map(|l| format!("{} build1 {}\n", clock::syslog_local(l.t), l.text)).collect()
+    story
+        .auth
+        .iter()
+        .map(|l| format!("{} build1 {}\n", clock::syslog_local(l.t), l.text))
+        .collect()
 }

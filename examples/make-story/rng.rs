@@ -12,6 +12,33 @@ pub fn mix(x: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The exponential function from plain arithmetic alone: the same bits on every machine.
+pub fn exp(x: f64) -> f64 {
+    let halvings = 12;
+    let x = x / f64::from(1 << halvings);
+    let mut y = 1.0 + x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0)));
+    for _ in 0..halvings {
+        y *= y;
+    }
+    y
+}
+
+/// The natural logarithm of a number of at least one, by the same means.
+pub fn ln(x: f64) -> f64 {
+    let (mut x, mut twos) = (x, 0.0);
+    while x > 1.5 {
+        x /= 2.0;
+        twos += 1.0;
+    }
+    let z = (x - 1.0) / (x + 1.0);
+    let (mut term, mut sum) = (z, 0.0);
+    for k in 0..24 {
+        sum += term / f64::from(2 * k + 1);
+        term *= z * z;
+    }
+    twos * std::f64::consts::LN_2 + 2.0 * sum
+}
+
 impl Rng {
     /// A stream that depends on `seed` alone.
     pub fn new(seed: u64) -> Self {
@@ -52,13 +79,13 @@ impl Rng {
 
     /// An index below `n`, small ones more often (a rough Zipf law).
     pub fn zipf(&mut self, n: usize) -> usize {
-        let x = (n as f64 + 1.0).powf(self.unit()) - 1.0;
+        let x = exp(self.unit() * ln(n as f64 + 1.0)) - 1.0;
         (x as usize).min(n.saturating_sub(1))
     }
 
     /// A Poisson count with the given mean (small means).
     pub fn poisson(&mut self, mean: f64) -> usize {
-        let limit = (-mean).exp();
+        let limit = exp(-mean);
         let (mut k, mut p) = (0, self.unit());
         while p > limit && k < 1000 {
             k += 1;
@@ -70,7 +97,7 @@ impl Rng {
     /// A log-normal size around `median`, cut to `[lo, hi]`.
     pub fn size(&mut self, median: f64, sigma: f64, lo: usize, hi: usize) -> usize {
         let gauss = (0..12).map(|_| self.unit()).sum::<f64>() - 6.0;
-        ((median * (gauss * sigma).exp()) as usize).clamp(lo, hi)
+        ((median * exp(gauss * sigma)) as usize).clamp(lo, hi)
     }
 
     /// An ephemeral port.

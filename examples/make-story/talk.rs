@@ -1,162 +1,11 @@
-//! One connection as the inside sensor sees it, packet by packet: the model from which packets and log rows are made.
+//! Builds connections packet by packet: handshakes, segments, acknowledgements, losses, ends.
 
 use crate::clock::{MIN, SEC};
+pub use crate::conn::*;
 use crate::rng::{Rng, mix};
 use crate::world::{Os, inside, os_of};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
-
-/// TCP flag bits.
-pub const FIN: u8 = 1;
-/// SYN.
-pub const SYN: u8 = 2;
-/// RST.
-pub const RST: u8 = 4;
-/// PSH.
-pub const PSH: u8 = 8;
-/// ACK.
-pub const ACK: u8 = 16;
-
-/// Who sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Dir {
-    /// The one who opened the connection.
-    Orig,
-    /// The one who answers.
-    Resp,
-}
-
-impl Dir {
-    /// The other side.
-    pub fn other(self) -> Dir {
-        if self == Dir::Orig { Dir::Resp } else { Dir::Orig }
-    }
-    /// 0 or 1.
-    pub fn ix(self) -> usize {
-        usize::from(self == Dir::Resp)
-    }
-}
-
-/// What one side says: real bytes, then opaque ones made only when a capture needs them.
-pub struct Msg {
-    head: Vec<u8>,
-    fill: usize,
-    seed: u64,
-}
-
-impl Msg {
-    /// Real bytes.
-    pub fn real(head: Vec<u8>) -> Msg {
-        Msg { head, fill: 0, seed: 0 }
-    }
-    /// Real bytes, then `fill` opaque ones.
-    pub fn opaque(head: Vec<u8>, fill: usize, seed: u64) -> Msg {
-        Msg { head, fill, seed }
-    }
-    /// Its length.
-    pub fn len(&self) -> usize {
-        self.head.len() + self.fill
-    }
-    /// The bytes `from..from+n`.
-    pub fn slice(&self, from: usize, n: usize) -> Vec<u8> {
-        (from..from + n)
-            .map(|i| {
-                self.head.get(i).copied().unwrap_or_else(|| {
-                    let k = i - self.head.len();
-                    mix(self.seed.wrapping_add(k as u64 / 8)).to_le_bytes()[k % 8]
-                })
-            })
-            .collect()
-    }
-}
-
-/// One packet.
-#[derive(Clone)]
-pub struct Pkt {
-    /// When the inside sensor saw it.
-    pub t: i64,
-    /// From whom.
-    pub dir: Dir,
-    /// TCP flags.
-    pub flags: u8,
-    /// TCP sequence number; ICMP echo: the sequence.
-    pub seq: u32,
-    /// TCP acknowledgement.
-    pub ack: u32,
-    /// TCP window.
-    pub win: u16,
-    /// TCP options, padded.
-    pub opts: Vec<u8>,
-    /// The message that it carries, and where its part begins.
-    pub msg: Option<(Rc<Msg>, usize)>,
-    /// Payload bytes.
-    pub len: usize,
-    /// IPv4 identification.
-    pub id: u16,
-    /// TTL at the inside sensor.
-    pub ttl: u8,
-}
-
-/// What the connection was about, for the logs that look inside.
-#[derive(Clone, Default)]
-pub enum App {
-    /// Nothing to tell.
-    #[default]
-    None,
-    /// A DNS transaction.
-    Dns(crate::dns::Tx),
-    /// HTTP transactions.
-    Http(Vec<crate::http::Tx>),
-    /// A TLS handshake.
-    Tls(crate::tls::Seen),
-    /// A mail.
-    Smtp,
-}
-
-/// One connection.
-#[derive(Clone)]
-pub struct Conn {
-    /// 1, 6, 17.
-    pub proto: u8,
-    /// Who opened it.
-    pub src: Ipv4Addr,
-    /// Its port.
-    pub sport: u16,
-    /// To whom, by the inside address.
-    pub dst: Ipv4Addr,
-    /// Its port.
-    pub dport: u16,
-    /// The packets.
-    pub pkts: Vec<Pkt>,
-    /// Zeek's name of the service.
-    pub service: &'static str,
-    /// The outside port, when it came in through the gateway.
-    pub dnat: Option<u16>,
-    /// What it was about.
-    pub app: App,
-    /// Its part in the story; empty for the background.
-    pub tag: &'static str,
-    /// Alerts: the packet that raised it, and which signature.
-    pub alerts: Vec<(usize, u32)>,
-    /// Rows as Zeek writes them, made by the meter.
-    pub rows: Vec<crate::meter::Row>,
-}
-
-impl Conn {
-    /// Its first moment.
-    pub fn start(&self) -> i64 {
-        self.rows.first().map_or_else(|| self.pkts.first().map_or(0, |p| p.t), |r| r.start)
-    }
-    /// Its last moment by the log.
-    pub fn end(&self) -> i64 {
-        self.rows.last().map_or(0, |r| r.start + r.duration)
-    }
-    /// Does it cross the gateway's translation?
-    pub fn translated(&self) -> bool {
-        let multicast = self.dst.is_multicast() || self.dst.is_broadcast();
-        !multicast && inside(self.src) != inside(self.dst)
-    }
-}
 
 /// Builds a connection step by step; its clock is `t`.
 pub struct Talk {
@@ -184,10 +33,20 @@ impl Talk {
         let os = [os_of(src.0), os_of(dst.0)];
         let ttl = [(os[0], src.0), (os[1], dst.0)].map(|(os, a)| {
             let first = if os == Os::Windows { 128 } else { 64 };
-            if inside(a) { first } else { first - 8 - (mix(u64::from(u32::from(a))) % 7) as u8 }
+            if inside(a) {
+                first
+            } else {
+                first - 8 - (mix(u64::from(u32::from(a))) % 7) as u8
+            }
         });
         let lan = |rng: &mut Rng| rng.range(180, 700);
-        let away = [src.0, dst.0].map(|a| if inside(a) { lan(&mut rng) } else { rtt.max(1500) });
+        let away = [src.0, dst.0].map(|a| {
+            if inside(a) {
+                lan(&mut rng)
+            } else {
+                rtt.max(1500)
+            }
+        });
         let seq = [rng.next() as u32, rng.next() as u32];
         let id = [rng.next() as u16, rng.next() as u16];
         let base = [rng.next() as u32 >> 2, rng.next() as u32 >> 2];
@@ -206,7 +65,20 @@ impl Talk {
             rows: Vec::new(),
         };
         let stamps = os[0] == Os::Linux && os[1] == Os::Linux;
-        Talk { conn, t, rng, away, seq, pending: None, id, ttl, os, stamps, base, echo: [0; 2] }
+        Talk {
+            conn,
+            t,
+            rng,
+            away,
+            seq,
+            pending: None,
+            id,
+            ttl,
+            os,
+            stamps,
+            base,
+            echo: [0; 2],
+        }
     }
 
     /// A stream of numbers of this connection's own.
@@ -234,7 +106,11 @@ impl Talk {
         }
         if offers {
             let now = self.stamp(dir);
-            let echo = if flags & ACK != 0 { self.echo[dir.other().ix()] } else { 0 };
+            let echo = if flags & ACK != 0 {
+                self.echo[dir.other().ix()]
+            } else {
+                0
+            };
             self.echo[dir.ix()] = now;
             o.extend_from_slice(&[8, 10]);
             o.extend_from_slice(&now.to_be_bytes());
@@ -248,7 +124,11 @@ impl Talk {
 
     fn push(&mut self, dir: Dir, flags: u8, msg: Option<(Rc<Msg>, usize)>, len: usize) {
         let (me, you) = (dir.ix(), dir.other().ix());
-        let opts = if self.conn.proto == 6 { self.options(dir, flags) } else { Vec::new() };
+        let opts = if self.conn.proto == 6 {
+            self.options(dir, flags)
+        } else {
+            Vec::new()
+        };
         let ack = if flags & ACK != 0 { self.seq[you] } else { 0 };
         let win = match (flags & SYN != 0, self.os[me]) {
             (_, Os::Windows) if flags & SYN != 0 => 64_240,
@@ -258,7 +138,17 @@ impl Talk {
         };
         let win = if flags & RST != 0 { 0 } else { win };
         self.conn.pkts.push(Pkt {
-            t: self.t, dir, flags, seq: self.seq[me], ack, win, opts, msg, len, id: self.id[me], ttl: self.ttl[me],
+            t: self.t,
+            dir,
+            flags,
+            seq: self.seq[me],
+            ack,
+            win,
+            opts,
+            msg,
+            len,
+            id: self.id[me],
+            ttl: self.ttl[me],
         });
         self.id[me] = self.id[me].wrapping_add(1);
         let eats = u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
@@ -324,7 +214,12 @@ impl Talk {
         while at < msg.len() {
             let n = mss.min(msg.len() - at);
             let last = at + n == msg.len();
-            self.push(dir, if last { ACK | PSH } else { ACK }, Some((msg.clone(), at)), n);
+            self.push(
+                dir,
+                if last { ACK | PSH } else { ACK },
+                Some((msg.clone(), at)),
+                n,
+            );
             at += n;
             burst += 1;
             if last && lossy {
@@ -413,12 +308,21 @@ impl Talk {
 
     /// Puts the alert `sid` on the newest packet.
     pub fn alert(&mut self, sid: u32) {
-        self.conn.alerts.push((self.conn.pkts.len().saturating_sub(1), sid));
+        self.conn
+            .alerts
+            .push((self.conn.pkts.len().saturating_sub(1), sid));
     }
 }
 
 /// A small UDP exchange: question and, unless it is empty, answer.
-pub fn udp(t: i64, src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16), rtt: i64, ask: Vec<u8>, answer: Vec<u8>) -> Conn {
+pub fn udp(
+    t: i64,
+    src: (Ipv4Addr, u16),
+    dst: (Ipv4Addr, u16),
+    rtt: i64,
+    ask: Vec<u8>,
+    answer: Vec<u8>,
+) -> Conn {
     let mut talk = Talk::new(17, t, src, dst, rtt);
     talk.datagram(Dir::Orig, Msg::real(ask));
     if !answer.is_empty() {
@@ -436,7 +340,12 @@ pub fn ping(t: i64, src: Ipv4Addr, dst: Ipv4Addr, rtt: i64) -> Conn {
         talk.datagram(Dir::Orig, Msg::real((0..56).collect()));
         talk.turn(Dir::Resp);
         talk.seq = [k as u32 + 1; 2];
-        talk.push(Dir::Resp, 0, Some((Rc::new(Msg::real((0..56).collect())), 0)), 56);
+        talk.push(
+            Dir::Resp,
+            0,
+            Some((Rc::new(Msg::real((0..56).collect())), 0)),
+            56,
+        );
     }
     talk.take()
 }

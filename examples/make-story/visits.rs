@@ -1,22 +1,25 @@
-//! Visits to the intranet, through the proxy, from the internet to the public site, and the administrator's logins.
+//! Visits to the intranet, through the proxy, and from the internet to the public site.
 
 use crate::background::{client_of, site_cert};
-use crate::clock::{self, DAY, HOUR, MIN, SEC};
-use crate::events::{self, OUTAGE};
+use crate::clock::{self, DAY, MIN};
+use crate::events::OUTAGE;
 use crate::http::{self, Tx};
 use crate::rng::Rng;
-use crate::speech;
-use crate::story::{Line, Proxied, Story};
+use crate::story::{Proxied, Story};
 use crate::talk::{App, Conn, Dir, Msg, Talk};
 use crate::tls;
-use crate::world::{self, ADMIN, BUILD, DROP_NAME, Host, MAIL, MMEYER, Os, PROXY, Site, WWW};
+use crate::world::{self, DROP_NAME, Host, MMEYER, Os, PROXY, Site, WWW};
 use std::net::Ipv4Addr;
 
 /// What Apache calls itself.
 pub const APACHE: &str = "Apache/2.4.62 (Debian)";
 
 fn agent(host: &Host) -> &'static str {
-    if host.os == Os::Windows { http::BROWSER } else { http::BROWSER_B }
+    if host.os == Os::Windows {
+        http::BROWSER
+    } else {
+        http::BROWSER_B
+    }
 }
 
 /// Is the web server cut off at `t`?
@@ -43,14 +46,44 @@ fn page(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, pages: &[Tx]) {
 
 /// Somebody reads the intranet.
 pub fn intranet(story: &mut Story, rng: &mut Rng, host: &Host, t: i64) {
-    let paths = ["/", "/news/", "/phonebook?dept=4", "/menu", "/orders/open", "/travel/form", "/wiki/Onboarding"];
-    let base = Tx { method: "GET", host: world::INTRANET.into(), agent: agent(host), status: 200, mime: "text/html", ..Tx::default() };
-    let first = Tx { path: rng.pick(&paths).to_string(), length: rng.size(1100.0, 0.5, 300, 5000), ..base.clone() };
+    let paths = [
+        "/",
+        "/news/",
+        "/phonebook?dept=4",
+        "/menu",
+        "/orders/open",
+        "/travel/form",
+        "/wiki/Onboarding",
+    ];
+    let base = Tx {
+        method: "GET",
+        host: world::INTRANET.into(),
+        agent: agent(host),
+        status: 200,
+        mime: "text/html",
+        ..Tx::default()
+    };
+    let first = Tx {
+        path: rng.pick(&paths).to_string(),
+        length: rng.size(1100.0, 0.5, 300, 5000),
+        ..base.clone()
+    };
     let mut pages = vec![first];
     if rng.chance(0.5) {
-        let (status, length) = if rng.chance(0.7) { (304, 0) } else { (200, rng.size(900.0, 0.3, 200, 2500)) };
+        let (status, length) = if rng.chance(0.7) {
+            (304, 0)
+        } else {
+            (200, rng.size(900.0, 0.3, 200, 2500))
+        };
         let referer = format!("http://{}/", world::INTRANET);
-        pages.push(Tx { path: "/static/site.css".into(), mime: "text/css", status, length, referer, ..base });
+        pages.push(Tx {
+            path: "/static/site.css".into(),
+            mime: "text/css",
+            status,
+            length,
+            referer,
+            ..base
+        });
     }
     page(story, rng, host, t, &pages);
 }
@@ -58,8 +91,14 @@ pub fn intranet(story: &mut Story, rng: &mut Rng, host: &Host, t: i64) {
 /// The portal's status line refreshes itself.
 pub fn poll(story: &mut Story, rng: &mut Rng, host: &Host, t: i64) {
     let tx = Tx {
-        method: "GET", host: world::INTRANET.into(), path: "/api/status".into(), agent: agent(host), status: 200,
-        mime: "application/json", length: rng.range(90, 140) as usize, ..Tx::default()
+        method: "GET",
+        host: world::INTRANET.into(),
+        path: "/api/status".into(),
+        agent: agent(host),
+        status: 200,
+        mime: "application/json",
+        length: rng.range(90, 140) as usize,
+        ..Tx::default()
     };
     page(story, rng, host, t, &[tx]);
 }
@@ -74,46 +113,30 @@ pub fn strangers(story: &mut Story, rng: &mut Rng, day: i64) {
             Ipv4Addr::new(198, 51, 100, rng.range(128, 250) as u8)
         };
         if !cut_off(t) {
-            let mut talk = Talk::new(6, t, (src, rng.port()), (WWW, 80), 20_000 + i64::from(src.octets()[3]) * 211);
+            let mut talk = Talk::new(
+                6,
+                t,
+                (src, rng.port()),
+                (WWW, 80),
+                20_000 + i64::from(src.octets()[3]) * 211,
+            );
             talk.conn.dnat = Some(80);
             talk.open();
             let item = rng.range(1, 400);
             let tx = Tx {
-                method: "GET", host: "shop.corp.example".into(), path: format!("/shop/item?id={item}"), agent: http::BROWSER, status: 200,
-                mime: "text/html", length: rng.size(1500.0, 0.4, 500, 6000), ..Tx::default()
+                method: "GET",
+                host: "shop.corp.example".into(),
+                path: format!("/shop/item?id={item}"),
+                agent: http::BROWSER,
+                status: 200,
+                mime: "text/html",
+                length: rng.size(1500.0, 0.4, 500, 6000),
+                ..Tx::default()
             };
             http::exchange(&mut talk, tx, APACHE, rng.range(2_000, 50_000));
             story.add(talk.close(Dir::Orig));
         }
         t += (rng.range(60, 240) as f64 * 1e6 / (0.35 + clock::activity(t))) as i64;
-    }
-}
-
-/// Ordinary mail, in and out.
-pub fn mails(story: &mut Story, rng: &mut Rng, day: i64) {
-    let mut t = day + rng.range(0, 20 * MIN);
-    while t < day + DAY {
-        let i = rng.range(0, 9) as u8;
-        let domain = events::mail_domain(i);
-        let body = format!("From: <info@{domain}>\r\nTo: <office@corp.example>\r\nSubject: Order {i}\r\n\r\n{}", "Thank you for your order.\r\n".repeat(9));
-        let mut talk = if rng.chance(0.6) {
-            let mut talk = Talk::new(6, t, (events::mail_server(i), rng.port()), (MAIL, 25), 24_000);
-            talk.conn.dnat = Some(25);
-            talk.open();
-            let from = format!("info@{domain}");
-            speech::smtp(&mut talk, "mail1.corp.example", &format!("mx.{domain}"), &from, "office@corp.example", &body, false);
-            talk
-        } else {
-            story.ask(MAIL, &domain, 15, t - 60_000);
-            story.want(MAIL, &format!("mx.{domain}"), t);
-            let mut talk = Talk::new(6, t, (MAIL, rng.port()), (events::mail_server(i), 25), 24_000);
-            talk.open();
-            let to = format!("info@{domain}");
-            speech::smtp(&mut talk, &format!("mx.{domain}"), "mail1.corp.example", "office@corp.example", &to, &body, false);
-            talk
-        };
-        story.add(talk.close(Dir::Orig));
-        t += (rng.range(6 * MIN, 18 * MIN) as f64 / (0.15 + clock::activity(t))) as i64;
     }
 }
 
@@ -128,35 +151,82 @@ pub fn through_proxy(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, site
 }
 
 fn tunnel(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, site: &Site) {
-    let plain = site.name.starts_with("crl") || site.name.starts_with("ocsp") || site.name.starts_with("www.recipes");
+    let plain = site.name.starts_with("crl")
+        || site.name.starts_with("ocsp")
+        || site.name.starts_with("www.recipes");
     let mut near = Talk::new(6, t, (host.ip, rng.port()), (PROXY, 3128), 0);
     near.open();
     let port = if plain { 80 } else { 443 };
-    let (up, down) = (rng.size(260.0, 0.5, 90, 2000), rng.size(520.0, 0.8, 120, 5000));
+    let (up, down) = (
+        rng.size(260.0, 0.5, 90, 2000),
+        rng.size(520.0, 0.8, 120, 5000),
+    );
     let asked = near.t;
     if plain {
         let path = "/g2/status";
         let tx = Tx {
-            method: "GET", host: site.name.into(), path: format!("http://{}{path}", site.name), agent: agent(host), status: 200,
-            mime: "text/html", length: down, ..Tx::default()
+            method: "GET",
+            host: site.name.into(),
+            path: format!("http://{}{path}", site.name),
+            agent: agent(host),
+            status: 200,
+            mime: "text/html",
+            length: down,
+            ..Tx::default()
         };
-        let mut far = Talk::new(6, near.t + 2_500, (PROXY, rng.port()), (site.ip, port), site.rtt);
+        let mut far = Talk::new(
+            6,
+            near.t + 2_500,
+            (PROXY, rng.port()),
+            (site.ip, port),
+            site.rtt,
+        );
         story.want(PROXY, site.name, far.t);
         far.open();
-        http::exchange(&mut far, Tx { path: path.into(), ..tx.clone() }, "nginx", 4_000);
+        http::exchange(
+            &mut far,
+            Tx {
+                path: path.into(),
+                ..tx.clone()
+            },
+            "nginx",
+            4_000,
+        );
         let last = far.t;
         http::exchange(&mut near, tx.clone(), "nginx", last - asked + 300);
         story.add(far.close(Dir::Orig));
-        log(story, near, t, host, ("TCP_MISS/200", "GET"), tx.path.clone(), site, "text/html");
+        log(
+            story,
+            near,
+            t,
+            host,
+            ("TCP_MISS/200", "GET"),
+            tx.path.clone(),
+            site,
+            "text/html",
+        );
         return;
     }
-    let ask = format!("CONNECT {0}:443 HTTP/1.1\r\nHost: {0}:443\r\nUser-Agent: {1}\r\n\r\n", site.name, agent(host));
+    let ask = format!(
+        "CONNECT {0}:443 HTTP/1.1\r\nHost: {0}:443\r\nUser-Agent: {1}\r\n\r\n",
+        site.name,
+        agent(host)
+    );
     near.send(Dir::Orig, Msg::real(ask.into_bytes()));
-    let mut far = Talk::new(6, near.t + 2_500, (PROXY, rng.port()), (site.ip, port), site.rtt);
+    let mut far = Talk::new(
+        6,
+        near.t + 2_500,
+        (PROXY, rng.port()),
+        (site.ip, port),
+        site.rtt,
+    );
     story.want(PROXY, site.name, far.t);
     far.open();
     near.until(far.t + 200);
-    near.send(Dir::Resp, Msg::real(b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec()));
+    near.send(
+        Dir::Resp,
+        Msg::real(b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec()),
+    );
     // The client's handshake is relayed: both connections carry the same messages.
     let client = client_of(host.ip, rng);
     tls::shake(&mut far, client, site.name, site_cert(site.name));
@@ -164,14 +234,30 @@ fn tunnel(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, site: &Site) {
     far.pause(rng.range(2_000, 60_000));
     tls::data(&mut far, Dir::Resp, down);
     let connect = Tx {
-        method: "CONNECT", host: site.name.into(), path: format!("{}:443", site.name), agent: agent(host), status: 200, asked,
-        request: 3, packet: near.conn.pkts.len() - 1, ..Tx::default()
+        method: "CONNECT",
+        host: site.name.into(),
+        path: format!("{}:443", site.name),
+        agent: agent(host),
+        status: 200,
+        asked,
+        request: 3,
+        packet: near.conn.pkts.len() - 1,
+        ..Tx::default()
     };
     near.conn.app = App::Http(vec![connect]);
     near.conn.service = "http,ssl";
     relay(&mut near, &far.conn);
     story.add(far.close(Dir::Orig));
-    log(story, near, t, host, ("TCP_TUNNEL/200", "CONNECT"), format!("{}:443", site.name), site, "-");
+    log(
+        story,
+        near,
+        t,
+        host,
+        ("TCP_TUNNEL/200", "CONNECT"),
+        format!("{}:443", site.name),
+        site,
+        "-",
+    );
 }
 
 /// Sends on `near` what `far` carried, message by message, when it was there.
@@ -189,15 +275,39 @@ fn relay(near: &mut Talk, far: &Conn) {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one line of a log has that many columns")]
-fn log(story: &mut Story, mut near: Talk, t: i64, host: &Host, how: (&'static str, &'static str), url: String, site: &Site, mime: &'static str) {
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one line of a log has that many columns"
+)]
+fn log(
+    story: &mut Story,
+    mut near: Talk,
+    t: i64,
+    host: &Host,
+    how: (&'static str, &'static str),
+    url: String,
+    site: &Site,
+    mime: &'static str,
+) {
     let c = near.close(Dir::Orig);
     let end = c.pkts.last().map_or(t, |p| p.t);
     story.add(c);
-    let bytes = story.conns.last().and_then(|c| c.rows.first()).map_or(0, |r| r.bytes[1]);
+    let bytes = story
+        .conns
+        .last()
+        .and_then(|c| c.rows.first())
+        .map_or(0, |r| r.bytes[1]);
     let via = format!("HIER_DIRECT/{}", site.ip);
     story.proxied.push(Proxied {
-        end, elapsed: end - t, client: host.ip, result: how.0, bytes, method: how.1, url, via, mime,
+        end,
+        elapsed: end - t,
+        client: host.ip,
+        result: how.0,
+        bytes,
+        method: how.1,
+        url,
+        via,
+        mime,
     });
 }
 
@@ -208,7 +318,13 @@ pub fn refused(story: &mut Story, rng: &mut Rng, t: i64) -> String {
     let mut talk = Talk::new(6, t, (MMEYER, rng.port()), (PROXY, 3128), 0);
     talk.open();
     let tx = Tx {
-        method: "GET", host: DROP_NAME.into(), path: url.clone(), agent: http::BROWSER, status: 403, mime: "text/html", length: 3_412,
+        method: "GET",
+        host: DROP_NAME.into(),
+        path: url.clone(),
+        agent: http::BROWSER,
+        status: 403,
+        mime: "text/html",
+        length: 3_412,
         ..Tx::default()
     };
     http::exchange(&mut talk, tx, "squid/5.7", 1_500);
@@ -216,51 +332,21 @@ pub fn refused(story: &mut Story, rng: &mut Rng, t: i64) -> String {
     let c = talk.close(Dir::Resp);
     let end = c.pkts.last().map_or(t, |p| p.t);
     story.add(c);
-    let bytes = story.conns.last().and_then(|c| c.rows.first()).map_or(0, |r| r.bytes[1]);
+    let bytes = story
+        .conns
+        .last()
+        .and_then(|c| c.rows.first())
+        .map_or(0, |r| r.bytes[1]);
     story.proxied.push(Proxied {
-        end, elapsed: end - t, client: MMEYER, result: "TCP_DENIED/403", bytes, method: "GET", url: url.clone(),
-        via: "HIER_NONE/-".into(), mime: "text/html",
+        end,
+        elapsed: end - t,
+        client: MMEYER,
+        result: "TCP_DENIED/403",
+        bytes,
+        method: "GET",
+        url: url.clone(),
+        via: "HIER_NONE/-".into(),
+        mime: "text/html",
     });
     url
-}
-
-/// The administrator and the engineers log in to the build server; cron does its work.
-pub fn administration(story: &mut Story, rng: &mut Rng, day: i64) {
-    let mut pid = 1200 + (day / DAY % 100) * 400;
-    for h in 0..24 {
-        let t = day + h * HOUR + 17 * MIN;
-        pid += 7;
-        for text in ["session opened for user root(uid=0) by (uid=0)", "session closed for user root"] {
-            let text = format!("CRON[{pid}]: pam_unix(cron:session): {text}");
-            story.auth.push(Line { t: t + i64::from(text.contains("closed")) * SEC, text });
-        }
-    }
-    let engineers = [(ADMIN, "tkeller"), (Ipv4Addr::new(10, 8, 22, 12), "qwagner"), (Ipv4Addr::new(10, 8, 22, 15), "uabel")];
-    for (host, user) in engineers {
-        for _ in 0..rng.poisson(3.0 * clock::activity(day + 9 * HOUR)) {
-            let t = day + 8 * HOUR + rng.range(0, 8 * HOUR);
-            pid += 11;
-            let port = rng.port();
-            let mut talk = Talk::new(6, t, (host, port), (BUILD, 22), 0);
-            talk.open();
-            let mut talked = Vec::new();
-            for _ in 0..rng.range(4, 30) {
-                talked.push((Dir::Orig, 36));
-                talked.push((Dir::Resp, rng.size(200.0, 1.0, 36, 4000)));
-            }
-            speech::ssh(&mut talk, "OpenSSH_9.6p1 Ubuntu-3ubuntu13.5", false, &talked);
-            let c = talk.close(Dir::Orig);
-            let end = c.pkts.last().map_or(t, |p| p.t);
-            story.add(c);
-            let key = "SHA256:m3yG0Yx2hVnY0z1W2Tt9sQk5rJ4uPq8bLc7dEe6fFgA";
-            story.auth.push(Line {
-                t: t + 600_000,
-                text: format!("sshd[{pid}]: Accepted publickey for {user} from {host} port {port} ssh2: ED25519 {key}"),
-            });
-            let pam = "pam_unix(sshd:session)";
-            story.auth.push(Line { t: t + 650_000, text: format!("sshd[{pid}]: {pam}: session opened for user {user}(uid=1001) by (uid=0)") });
-            story.auth.push(Line { t: end, text: format!("sshd[{pid}]: Received disconnect from {host} port {port}:11: disconnected by user") });
-            story.auth.push(Line { t: end, text: format!("sshd[{pid}]: {pam}: session closed for user {user}") });
-        }
-    }
 }

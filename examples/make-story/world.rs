@@ -102,11 +102,21 @@ pub const INTRANET: &str = "intranet.corp.example";
 /// The company's domain.
 pub const DOMAIN: &str = "corp.example";
 
-type Row = (Ipv4Addr, &'static str, Os, &'static str, &'static str, &'static str, &'static str, &'static str);
+type Row = (
+    Ipv4Addr,
+    &'static str,
+    Os,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
 use Os::{Linux, Windows};
 const W10: &str = "Windows 10 22H2";
 const W11: &str = "Windows 11 23H2";
 const DEB: &str = "Debian 12";
+#[rustfmt::skip]
 const TABLE: [Row; 41] = [
     (JDOE, "jdoe-pc", Windows, W10, "workstation", "jdoe", "sales", "medium"),
     (ip(21, 11), "bmartin-pc", Windows, W10, "workstation", "bmartin", "sales", "low"),
@@ -155,17 +165,19 @@ const TABLE: [Row; 41] = [
 pub fn hosts() -> Vec<Host> {
     TABLE
         .iter()
-        .map(|&(ip, name, os, os_text, role, owner, mission, criticality)| Host {
-            ip,
-            name,
-            os,
-            os_text,
-            role,
-            owner,
-            mission,
-            criticality,
-            listed: ip != ROGUE,
-        })
+        .map(
+            |&(ip, name, os, os_text, role, owner, mission, criticality)| Host {
+                ip,
+                name,
+                os,
+                os_text,
+                role,
+                owner,
+                mission,
+                criticality,
+                listed: ip != ROGUE,
+            },
+        )
         .collect()
 }
 
@@ -182,7 +194,11 @@ pub fn os_of(a: Ipv4Addr) -> Os {
 /// A locally administered MAC address for a machine, the gateway's for everybody who is not in its network.
 pub fn mac(a: Ipv4Addr) -> [u8; 6] {
     let o = a.octets();
-    if o[0] == 10 { [0x02, 0x08, 0x15, 0x00, o[2], o[3]] } else { GATEWAY_MAC }
+    if o[0] == 10 {
+        [0x02, 0x08, 0x15, 0x00, o[2], o[3]]
+    } else {
+        GATEWAY_MAC
+    }
 }
 
 /// The gateway's MAC inside.
@@ -206,6 +222,7 @@ pub struct Site {
     pub cname: Option<&'static str>,
 }
 
+#[rustfmt::skip]
 const NAMES: [&str; 44] = [
     "www.search.example", "mail.webmail.example", "www.daily-news.example", "static.daily-news.example",
     "www.bank-example.test", "www.encyclopedia.example", "maps.travel.example", "api.weather.example.net",
