@@ -16,7 +16,19 @@ enum State {
     Table(Vec<String>),
 }
 
-pub(super) fn check(nodes: Vec<(StageNode, Span)>) -> Parsed<(Vec<(StageNode, Span)>, Vec<Stage>)> {
+/// The columns of the table that stages give; none if records come out.
+pub(super) fn columns_after(nodes: Vec<(StageNode, Span)>) -> Option<Vec<String>> {
+    let mut state = State::Records { sorted: false };
+    for (node, span) in nodes {
+        stage(node, span, &mut state).ok()?;
+    }
+    if let State::Table(columns) = state { Some(columns) } else { None }
+}
+
+/// Stages in canonical names, and typed.
+type Checked = (Vec<(StageNode, Span)>, Vec<Stage>);
+
+pub(super) fn check(nodes: Vec<(StageNode, Span)>) -> Parsed<Checked> {
     let mut state = State::Records { sorted: false };
     let mut canonical = Vec::with_capacity(nodes.len());
     let mut stages = Vec::with_capacity(nodes.len());

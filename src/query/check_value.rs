@@ -208,7 +208,7 @@ fn wrong(field: &Field, literal: &Literal) -> QueryError {
         Type::Time => "a time",
         Type::Text => "a kind of record",
     };
-    let error = QueryError::new(format!("`{text}` is not {what}, as `{}` is", field.name), literal.span);
+    let error = QueryError::new(format!("`{}` takes {what}, not `{text}`", field.name), literal.span);
     let error = error.hint(format!("such as {}", example(field.ty)));
     match field.ty {
         Type::Proto if vocabulary::is_app(text) => error.hint(format!("it is an application: app = {text}")),

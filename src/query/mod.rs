@@ -24,9 +24,17 @@ mod check_stages;
 
 mod check_value;
 
+pub mod stages;
+
+pub mod sets;
+
+pub mod complete;
+
 pub mod engine;
 
 pub use check::{Scope, compile, compile_and, compile_kind, narrow, quote};
+pub use complete::{Completion, complete};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use question::{Question, Stage};
+pub use stages::Tally;

@@ -8,7 +8,7 @@ use super::error::QueryError;
 use super::lex::{Lexed, Token, lex};
 use super::parse_words::{fits, widen};
 use crate::model::field::{self, Type};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Deepest nesting of brackets and `not`.
 const MAX_DEPTH: usize = 64;
@@ -232,7 +232,8 @@ impl Parser {
             }
             _ => {}
         }
-        if let Some((key, rest)) = word.text.split_once(':') {
+        let address = word.text.parse::<IpAddr>().is_ok() || word.text.parse::<ipnet::IpNet>().is_ok();
+        if let Some((key, rest)) = word.text.split_once(':').filter(|_| !address) {
             let name = Word { text: key.to_owned(), span: Span { start: word.span.start, end: word.span.start + key.len() } };
             if key.eq_ignore_ascii_case("net") || field::find(key).is_some() {
                 return self.key_value(name, rest);
@@ -316,7 +317,10 @@ impl Parser {
             Some(Token::OpenBrace) => Token::CloseBrace,
             Some(Token::Open) if op == Op::In => Token::Close,
             _ => {
-                let item = self.item(field)?;
+                let mut item = self.item(field)?;
+                if op == Op::Matches {
+                    as_pattern(&mut item)?;
+                }
                 return Ok((op, vec![item]));
             }
         };
@@ -410,6 +414,26 @@ impl Parser {
         let op = if items.len() > 1 { Op::In } else { op };
         Ok(Expr::Test { field, op, items })
     }
+}
+
+/// A regular expression is kept without its slashes and with `\/` as `/`, however it was written.
+fn as_pattern(item: &mut Item) -> Parsed<()> {
+    let Item::Value(literal) = item else { return Ok(()) };
+    let mut text = String::with_capacity(literal.text.len());
+    let mut chars = literal.text.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '\\' { chars.next() } else { None }) {
+            ('\\', Some('/')) => text.push('/'),
+            ('\\', Some(next)) => text.extend(['\\', next]),
+            ('\\', None) => return Err(QueryError::new("a regular expression cannot end with `\\`", literal.span)),
+            (c, _) => text.push(c),
+        }
+    }
+    if text.is_empty() {
+        return Err(QueryError::new("the regular expression is empty", literal.span));
+    }
+    (literal.text, literal.exact) = (text, false);
+    Ok(())
 }
 
 /// Whether `key:rest` is rather a mistyped field than an address, a time, a URL or a path.

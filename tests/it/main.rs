@@ -1,3 +1,4 @@
 //! t
 
+#[cfg(test)]
 mod query;
