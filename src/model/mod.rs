@@ -16,6 +16,8 @@ pub mod oddity;
 
 pub mod record;
 
+pub mod summary;
+
 pub mod flow;
 
 pub mod packet;
