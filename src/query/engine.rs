@@ -71,6 +71,8 @@ pub struct Table {
     pub records: u64,
     /// Source whose sighting was counted, where flows of several sources were merged.
     pub counted: Vec<SourceId>,
+    /// What the table leaves out, in words (too many groups or rows).
+    pub notices: Vec<String>,
 }
 
 /// Records or weights over time. `bins[i]` covers `start + i * bin ..`.
