@@ -18,6 +18,8 @@ pub mod oddity;
 
 pub mod record;
 
+pub mod summary;
+
 pub mod flow;
 
 pub mod packet;
@@ -30,6 +32,9 @@ pub mod decision;
 
 pub mod community_id;
 
+pub mod answer;
+
+pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;
 pub use filter::Filter;
