@@ -1,6 +1,6 @@
 //! All integration tests, one binary: one module, one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod pivots;
-mod query;
+mod formats;
+mod protocols;
 mod tidy;
