@@ -30,6 +30,7 @@ pub mod select;
 pub mod sightings;
 pub mod sled_catalog;
 pub mod snapshot;
+pub mod values;
 
 pub use case_dir::Reserve;
 pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
