@@ -1,1 +1,5 @@
 //! The screen.
+
+pub mod key;
+
+pub mod event;
