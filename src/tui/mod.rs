@@ -3,3 +3,7 @@
 pub mod key;
 
 pub mod event;
+
+pub mod glyphs;
+
+pub mod terminal;
