@@ -7,3 +7,7 @@ pub mod event;
 pub mod glyphs;
 
 pub mod terminal;
+
+pub mod assets;
+
+pub mod keymap;

@@ -3,7 +3,7 @@
 //! Colours: `NO_COLOR` (no-color.org), `CLICOLOR_FORCE` (bixense.com/clicolors), `COLORTERM`, `TERM`. Frames are one write each, wrapped in
 //! DEC private mode 2026 (synchronized update), so that a slow line never shows half a frame.
 
-use super::glyphs::Charset;
+pub use super::glyphs::{Charset, Glyphs};
 use crate::error::{Error, Result};
 use crossterm::{cursor, event, execute, style, terminal};
 use ratatui::backend::CrosstermBackend;

@@ -1,1 +1,3 @@
-//! t
+//! The integration tests: one binary, a module per subject.
+
+mod keymaps;
