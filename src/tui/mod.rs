@@ -11,3 +11,7 @@ pub mod terminal;
 pub mod assets;
 
 pub mod keymap;
+
+pub mod colour;
+
+pub mod theme;
