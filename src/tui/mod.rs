@@ -15,3 +15,7 @@ pub mod keymap;
 pub mod colour;
 
 pub mod theme;
+
+pub mod text;
+
+pub mod clipboard;
