@@ -85,6 +85,8 @@ mod id_text {
 /// One node of the walk.
 #[derive(Debug, Clone)]
 pub struct Node {
+    /// Its number in this session, never used twice.
+    pub id: u64,
     /// The node it was reached from.
     pub parent: Option<usize>,
     /// The node that was gone to last from here.
@@ -97,7 +99,7 @@ pub struct Node {
     pub filters_off: bool,
     /// Sequence in the journal, once written.
     pub sequence: Option<u64>,
-    /// What was last written to the journal, to see whether it has changed since.
+    /// What was last sent to the journal, to see whether it has changed since.
     pub written: String,
     /// Rows that it returned.
     pub rows: u64,
@@ -106,13 +108,14 @@ pub struct Node {
 }
 
 impl Node {
-    fn new(step: Step, parent: Option<usize>) -> Node {
+    fn new(id: u64, step: Step, parent: Option<usize>) -> Node {
         let query_lens = step.lens;
         let mut places = Vec::new();
         if let Some(row) = step.row {
             places.push((step.lens, RowPlace { time: row.time.0, id: Some(row.id), index: 0, above: 6, cell: 0 }));
         }
         Node {
+            id,
             parent,
             next: None,
             step,
@@ -197,12 +200,13 @@ fn reputation_query(focus: &Focus, lens: &Lens) -> String {
 pub struct Walk {
     nodes: Vec<Node>,
     at: usize,
+    newest: u64,
 }
 
 impl Walk {
     /// A walk that begins at a step.
     pub fn begin(step: Step) -> Walk {
-        Walk { nodes: vec![Node::new(step, None)], at: 0 }
+        Walk { nodes: vec![Node::new(0, step, None)], at: 0, newest: 0 }
     }
     /// Where one stands.
     pub fn here(&self) -> &Node {
@@ -227,7 +231,8 @@ impl Walk {
     /// Goes on to a new node.
     pub fn go(&mut self, step: Step) {
         self.forget_oldest();
-        let node = Node::new(step, Some(self.at));
+        self.newest += 1;
+        let node = Node::new(self.newest, step, Some(self.at));
         self.nodes.push(node);
         let new = self.nodes.len() - 1;
         self.nodes[self.at].next = Some(new);
@@ -270,6 +275,14 @@ impl Walk {
     /// The node that the journal knows by a sequence number.
     pub fn find(&self, sequence: u64) -> Option<usize> {
         self.nodes.iter().position(|n| n.sequence == Some(sequence))
+    }
+    /// The node with a number.
+    pub fn by_id(&mut self, id: u64) -> Option<&mut Node> {
+        self.nodes.iter_mut().find(|n| n.id == id)
+    }
+    /// Every node.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
     /// Labels from the beginning to here.
     pub fn path(&self) -> Vec<&str> {
@@ -369,7 +382,9 @@ impl Walk {
         }
         let nodes = saved
             .into_iter()
-            .map(|n| Node {
+            .enumerate()
+            .map(|(i, n)| Node {
+                id: i as u64,
                 parent: n.parent,
                 next: n.next,
                 step: Step {
@@ -390,7 +405,7 @@ impl Walk {
                 places: n.places.into_iter().map(|(name, place)| (lenses::find(&name).name, place)).collect(),
             })
             .collect();
-        Some(Walk { nodes, at })
+        Some(Walk { nodes, at, newest: count as u64 })
     }
 }
 
