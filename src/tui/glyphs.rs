@@ -1,6 +1,7 @@
 //! The signs that the screen is drawn with, for terminals that show all of Unicode, for the Linux console, and for ASCII.
 //! Drawing code asks for a sign by what it means and never writes one out.
 
+use ratatui::buffer::Buffer;
 use ratatui::symbols::border;
 
 /// Which characters a terminal shows.
@@ -213,9 +214,51 @@ impl Glyphs {
     }
 }
 
+/// Puts every cell that the terminal cannot show into signs that it can: evidence holds any character, and a terminal without UTF-8 would
+/// show several wrong ones for it and lose its columns.
+pub fn plain(buffer: &mut Buffer, charset: Charset) {
+    if charset != Charset::Ascii {
+        return;
+    }
+    for cell in &mut buffer.content {
+        let symbol = cell.symbol();
+        if symbol.is_ascii() {
+            continue;
+        }
+        let sign = match symbol {
+            "…" => "~",
+            "×" => "x",
+            "→" | "▸" | "►" | "»" => ">",
+            "←" => "<",
+            "⇄" | "↔" => "%",
+            "▲" | "↑" => "^",
+            "▼" | "↓" | "▾" => "v",
+            "│" | "┃" => "|",
+            "─" | "━" => "-",
+            "┌" | "┐" | "└" | "┘" | "├" | "┤" | "┬" | "┴" | "┼" => "+",
+            "·" | "•" => "-",
+            "●" | "✓" | "◆" => "*",
+            "█" | "▇" | "▆" => "#",
+            "▅" | "▄" => "=",
+            "▃" | "▂" => "-",
+            "▁" => ".",
+            _ => "?",
+        };
+        cell.set_symbol(sign);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_ascii_goes_to_a_terminal_that_knows_no_more() {
+        let mut buffer = Buffer::with_lines(["né 日本 … ×4 ▂█ ü"]);
+        plain(&mut buffer, Charset::Ascii);
+        assert!(buffer.content.iter().all(|c| c.symbol().is_ascii()));
+        assert_eq!(buffer.content[0].symbol(), "n");
+    }
 
     #[test]
     fn ascii_is_ascii_and_every_height_above_nothing_is_seen() {

@@ -3,7 +3,8 @@
 //! Colours: `NO_COLOR` (no-color.org), `CLICOLOR_FORCE` (bixense.com/clicolors), `COLORTERM`, `TERM`. Frames are one write each, wrapped in
 //! DEC private mode 2026 (synchronized update), so that a slow line never shows half a frame.
 
-use super::glyphs::Charset;
+use super::glyphs;
+pub use super::glyphs::{Charset, Glyphs};
 use crate::error::{Error, Result};
 use crossterm::{cursor, event, execute, style, terminal};
 use ratatui::backend::CrosstermBackend;
@@ -111,18 +112,19 @@ pub struct Screen {
     terminal: Terminal<CrosstermBackend<Pending>>,
     pending: Pending,
     depth: Depth,
+    charset: Charset,
     entered: bool,
 }
 
 impl Screen {
     /// Takes the terminal over: raw mode, alternate screen, bracketed paste, no cursor, no mouse reporting.
-    pub fn enter(depth: Depth) -> Result<Screen> {
+    pub fn enter(depth: Depth, charset: Charset) -> Result<Screen> {
         HOOK.call_once(install_hook);
         *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current().id());
         style::force_color_output(depth != Depth::None);
         let pending = Pending::default();
         let terminal = Terminal::new(CrosstermBackend::new(pending.clone())).map_err(refused)?;
-        let mut screen = Screen { terminal, pending, depth, entered: false };
+        let mut screen = Screen { terminal, pending, depth, charset, entered: false };
         screen.take()?;
         Ok(screen)
     }
@@ -150,7 +152,12 @@ impl Screen {
         if !TAKEN.load(Ordering::SeqCst) {
             self.resume()?;
         }
-        self.terminal.draw(draw).map_err(refused)?;
+        let charset = self.charset;
+        let whole = |frame: &mut Frame| {
+            draw(frame);
+            glyphs::plain(frame.buffer_mut(), charset);
+        };
+        self.terminal.draw(whole).map_err(refused)?;
         let mut bytes = std::mem::take(&mut *self.pending.bytes());
         if bytes.is_empty() {
             return Ok(());

@@ -1,1 +1,5 @@
-//! t
+//! The integration tests: one binary, a module per subject.
+
+mod keymaps;
+
+mod themes;
