@@ -19,3 +19,7 @@ pub mod theme;
 pub mod text;
 
 pub mod clipboard;
+
+pub mod paint;
+
+pub mod widgets;
