@@ -9,3 +9,11 @@ pub mod scroll;
 pub mod prompt;
 
 pub mod menu;
+
+pub mod finder;
+
+pub mod help;
+
+pub mod hex;
+
+pub mod tree;
