@@ -74,7 +74,7 @@ mod tests {
         draw(&mut buf, area, b"GET / HTTP/1.1\r\nHost", &(0..3), 0, &theme);
         let row = |y: u16| (0..76).map(|x| buf[(x, y)].symbol()).collect::<String>();
         assert_eq!(row(0).trim_end(), "0000  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  GET / HTTP/1.1..");
-        assert_eq!(row(1).trim_end(), "0010  48 6f 73 74                                        Host");
+        assert_eq!(row(1).trim_end(), format!("{:<56}Host", "0010  48 6f 73 74"));
         assert_eq!(buf[(6, 0)].style().add_modifier, theme.style("hex.lit").add_modifier);
         for width in 0..80 {
             let area = Rect::new(0, 0, width, 2);
