@@ -16,6 +16,8 @@ pub mod oddity;
 
 pub mod record;
 
+pub mod summary;
+
 pub mod flow;
 
 pub mod packet;
@@ -28,6 +30,9 @@ pub mod decision;
 
 pub mod community_id;
 
+pub mod answer;
+
+pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;
 pub use filter::Filter;
