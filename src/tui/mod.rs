@@ -20,6 +20,32 @@ pub mod text;
 
 pub mod clipboard;
 
+pub mod times;
+
 pub mod paint;
 
+pub mod focus;
+
+pub mod walk;
+
+pub mod marks;
+
+pub mod lenses;
+
+pub mod summary;
+
+pub mod cells;
+
+pub mod jobs;
+
+pub mod load;
+
+pub mod effect;
+
+pub mod view;
+
 pub mod widgets;
+
+pub mod conversation;
+
+pub mod panes;

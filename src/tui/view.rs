@@ -2,7 +2,7 @@
 
 use super::keymap::Keymap;
 use super::marks::Marks;
-use super::terminal::Glyphs;
+use super::glyphs::Glyphs;
 use super::theme::Theme;
 use super::times::Zone;
 use crate::query::Engine;

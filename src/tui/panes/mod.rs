@@ -7,6 +7,10 @@
 //! To add one: write `src/tui/panes/<name>.rs` with a struct that implements [`Pane`]; add its `pub mod` line here; add the command that
 //! opens it in `src/tui/commands/`; cover it with a key script in `tests/it/screens.rs`.
 
+pub mod packets;
+
+pub mod stream;
+
 use super::effect::{Cx, Effect};
 use super::jobs::Answer;
 use super::view::View;

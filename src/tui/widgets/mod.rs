@@ -17,3 +17,5 @@ pub mod help;
 pub mod hex;
 
 pub mod tree;
+
+pub mod table;

@@ -51,7 +51,8 @@ pub fn layout(columns: &[Column], width: u16) -> Vec<(usize, u16)> {
     out
 }
 
-/// Draws a heading and the rows in sight; `row` makes the cells of one row, one per column of `columns`.
+/// Draws a heading and the rows in sight; `row` makes the cells of one row, one per column of `columns`. `focused`: the cursor is here.
+#[allow(clippy::too_many_arguments)]
 pub fn draw(
     buf: &mut Buffer,
     area: Rect,
@@ -59,6 +60,7 @@ pub fn draw(
     scroll: &mut Scroll,
     len: usize,
     view: &View,
+    focused: bool,
     row: &mut dyn FnMut(usize) -> Vec<Cell>,
 ) {
     if area.height == 0 {
@@ -67,19 +69,17 @@ pub fn draw(
     let wide = layout(columns, area.width.saturating_sub(2));
     let head = view.theme.style("ui.table.header");
     fill(buf, Rect { height: 1, ..area }, view.theme.style("ui.background").patch(head));
-    let mut cells = |buf: &mut Buffer, y: u16, base: Style, cell: &mut dyn FnMut(usize) -> (String, Style)| {
+    let cells = |buf: &mut Buffer, y: u16, base: Style, cell: &mut dyn FnMut(usize) -> (String, Style)| {
         let mut x = area.x + 2;
         for (n, width) in &wide {
             let width = (*width).min(area.right().saturating_sub(x));
             let (text, style) = cell(*n);
-            let put = if columns[*n].right {
-                |b: &mut Buffer, x, y, w, t: &str, s| put_right(b, x, y, w, t, s)
+            let (text, style) = (view.glyphs.put(&text), style.patch(base));
+            if columns[*n].right {
+                put_right(buf, x, y, width, &text, style);
             } else {
-                |b: &mut Buffer, x, y, w, t: &str, s| {
-                    put(b, x, y, w, t, s);
-                }
-            };
-            put(buf, x, y, width, &view.glyphs.put(&text), style.patch(base));
+                put(buf, x, y, width, &text, style);
+            }
             x = x.saturating_add(width + 1).min(area.right());
         }
     };
@@ -88,7 +88,7 @@ pub fn draw(
     for (line, at) in scroll.sight(usize::from(body.height), len).enumerate() {
         let y = body.y + line as u16;
         let chosen = at == scroll.selected;
-        let role = if view.focused { "ui.row.selected" } else { "ui.row.selected.inactive" };
+        let role = if focused { "ui.row.selected" } else { "ui.row.selected.inactive" };
         let base = if chosen { view.theme.style(role) } else { Style::default() };
         fill(buf, Rect { y, height: 1, ..body }, view.theme.style("ui.background").patch(base));
         if chosen {
