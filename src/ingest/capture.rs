@@ -1,7 +1,7 @@
 //! A capture: packets through the meter, flows, events and oddities to the writer.
 
-use super::writer::{Writer, oddity_time};
-use crate::flow::{Config, Meter, Sink};
+use super::writer::Writer;
+use crate::flow::{Config, Meter, MeterStats, Sink};
 use crate::model::flow::Flow;
 use crate::model::packet::PacketRef;
 use crate::model::record::{Kind, Record};
@@ -95,14 +95,12 @@ pub fn read(
     let mut meter = Meter::new(Config::default(), about.evidence);
     let mut stream = Stream { writer, about, interfaces: Vec::new(), many: false, last_offset: u64::MAX, ordinal: 0 };
     let (mut last, mut packets, mut offset) = (None, 0u64, 0u64);
-    let mut cut = 0u64;
     let end = capture::read(kind, input, &mut |item| {
         match item {
             Item::Packet(packet) => {
                 last = Some(packet.time);
                 offset = packet.offset;
                 packets += 1;
-                cut += u64::from((packet.data.len() as u64) < u64::from(packet.wire_len));
                 stream.writer_count(packet.interface);
                 meter.packet(&packet, &mut stream);
                 return !packets.is_multiple_of(4096) || !(stream.writer.has_failed() || stop(packets));
@@ -130,7 +128,7 @@ pub fn read(
                 stream.writer.push(record);
             }
             Item::Oddity(oddity, at) => {
-                let time = last.unwrap_or_else(|| oddity_time(stream.writer.span, about.modified));
+                let time = last.unwrap_or(about.modified);
                 stream.oddity(oddity, time, at, 0);
             }
         }
@@ -142,12 +140,7 @@ pub fn read(
         stream.oddity(oddity, last.unwrap_or(about.modified), at, 0);
         format!("{what} at offset {at}; {packets} packets before it were read")
     });
-    let mut warnings = Vec::new();
-    if cut > 0 {
-        warnings.push(format!("{cut} of {packets} packets were cut by the snapshot length"));
-    }
-    warnings.extend(meter.stats().warnings());
-    Ended { damage, bytes: end.bytes, warnings }
+    Ended { damage, bytes: end.bytes, warnings: warnings(meter.stats()) }
 }
 
 impl Stream<'_> {
@@ -155,4 +148,25 @@ impl Stream<'_> {
         let source = self.source(interface);
         self.writer.count(source).ok += 1;
     }
+}
+
+/// What of the meter's counters is worth saying.
+fn warnings(stats: &MeterStats) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut say = |n: u64, what: &str| {
+        if n > 0 {
+            out.push(format!("{n} of {} packets {what}", stats.packets));
+        }
+    };
+    say(stats.cut, "were cut by the snapshot length");
+    say(stats.checksum_bad, "left out for a wrong checksum");
+    say(stats.backwards, "are older than the one before");
+    say(stats.undecoded, "could not be decoded");
+    for (link, n) in &stats.unknown_links {
+        say(*n, &format!("have link type {link}, which is not decoded"));
+    }
+    if stats.evicted > 0 {
+        out.push(format!("{} flows were ended early because the table was full", stats.evicted));
+    }
+    out
 }

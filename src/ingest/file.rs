@@ -6,13 +6,17 @@ use super::writer::Writer;
 use super::{Progress, Request, Watch, capture, text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::{self, Context, Format, Zone};
-use crate::model::source::Counts;
-use crate::model::{EvidenceKey, Time};
+use crate::model::source::{Basis, Counts};
+use crate::model::{EvidenceKey, SourceId, Time};
 use crate::sources::capture::CaptureKind;
 use crate::sources::input::{Input, Probe, hash_prefix};
-use crate::store::{Begin, Clock, Done, Import, NewEvidence, Store};
+use crate::store::{Begin, Done, Import, NewEvidence, SourceRead, Store};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 /// What a file is.
@@ -98,20 +102,21 @@ pub fn ingest_file(
     // A file whose prefix is known evidence: a log goes on where it ended; a capture or document is read anew in place of the old rows.
     let mut from = 0;
     let mut grown = false;
-    for old in store.grown_candidates(&probe.head_hash, probe.size) {
-        if old.format == what.name() && hash_prefix(path, old.size).is_ok_and(|hash| hash == old.sha256) {
-            let lines = matches!(what, What::Text(f) if matches!(f.framing(), formats::Framing::Lines { .. }));
-            if lines {
-                from = import.continues(old.key)?;
+    for old in store.grown_candidates(probe.head_hash, probe.size) {
+        let known = &old.info;
+        if known.format == what.name() && hash_prefix(path, known.size).is_ok_and(|hash| hash == known.sha256) {
+            if matches!(what, What::Text(f) if matches!(f.framing(), formats::Framing::Lines { .. })) {
+                from = old.text_end;
+                import.continues(known.key, from);
             } else {
-                import.replaces(old.key)?;
+                import.replaces(known.key);
             }
             grown = true;
             break;
         }
     }
     let job = Job { path: shown, what, key: probe.key, stem: stem(path), modified: probe.modified, from, grown };
-    job.run(import, &mut input, request, watch, progress)?.finish(input, request)
+    job.run(import, &mut input, request, watch, progress)?.finish(input)
 }
 
 /// Imports a stream. Its bytes are kept in the case, since they cannot be read again.
@@ -123,9 +128,8 @@ pub fn ingest_stream(
     progress: &mut Progress,
 ) -> Result<FileReport> {
     let shown = "-".to_owned();
-    let spool = store.spool()?;
-    let key = spool.key;
-    let mut input = match Input::stream(stream, Some(spool.file)) {
+    let (key, path, file) = spool(store, watch.now)?;
+    let mut input = match Input::stream(stream, Some(Box::new(file))) {
         Ok(input) => input,
         Err(e) => return Ok(FileReport::new(shown, Outcome::Failed(e))),
     };
@@ -138,7 +142,23 @@ pub fn ingest_stream(
     };
     progress.size = 0;
     let job = Job { path: shown, what, key, stem: "stdin".into(), modified: watch.now, from: 0, grown: false };
-    job.run(import, &mut input, request, watch, progress)?.finish(input, request)
+    job.run(import, &mut input, request, watch, progress)?.finish(input)
+}
+
+/// A file of the case for the bytes of a stream, and a key for them: by the time and the process, since the bytes are not there yet.
+fn spool(store: &Store, now: Time) -> Result<(EvidenceKey, PathBuf, File)> {
+    let dir = store.dir().join("evidence");
+    let failed = |e: std::io::Error| Error::io("cannot keep the stream in the case", &dir, &e);
+    std::fs::create_dir_all(&dir).map_err(failed)?;
+    let mut hash = Sha256::new();
+    hash.update(now.0.to_le_bytes());
+    hash.update(std::process::id().to_le_bytes());
+    let mut key = [0; 8];
+    key.copy_from_slice(&hash.finalize()[..8]);
+    let key = EvidenceKey(u64::from_be_bytes(key));
+    let path = dir.join(format!("stream-{key}"));
+    let file = File::options().write(true).create_new(true).mode(0o400).open(&path).map_err(failed)?;
+    Ok((key, path, file))
 }
 
 /// What is to be read, and what is known of it.
@@ -190,7 +210,7 @@ impl Job {
                     let about = capture::About { evidence: self.key, stem: self.stem.clone(), modified: self.modified };
                     let mut reader = body;
                     let e = capture::read(kind, &mut reader, &about, &mut writer, &mut stop);
-                    text::Ended { damage: e.damage, bytes: e.bytes, warnings: e.warnings, ..text::Ended::default() }
+                    text::Ended { damage: e.damage, bytes: e.bytes, warnings: e.warnings, assumed: BTreeSet::new() }
                 }
                 What::Text(format) => {
                     let context = Context {
@@ -201,7 +221,8 @@ impl Job {
                         modified: self.modified,
                     };
                     let mut reader = BufReader::with_capacity(1 << 18, body);
-                    text::read(format, &mut reader, &context, self.from, &mut writer, &mut stop)
+                    let log = text::Log { format, context: &context, from: self.from, head: &input.head };
+                    text::read(&log, &mut reader, &mut writer, &mut stop)
                 }
             };
             let (counts, span) = writer.end();
@@ -220,38 +241,47 @@ impl Job {
             (None, true) => Outcome::Grown,
             (None, false) => Outcome::Read,
         };
-        let assumed = |what: &str| ended.assumed.contains(what);
-        let clocks = written.sources.iter().map(|id| Clock {
-            source: *id,
-            zone: request.zone.or(assumed("zone assumed").then_some(Zone::Fixed(0))).map(|z| z.to_string()),
-            zone_assumed: assumed("zone assumed") && request.zone.is_none(),
+        let zone_assumed = ended.assumed.contains("zone assumed");
+        let zone = request.zone.or(zone_assumed.then_some(Zone::Fixed(0))).map(|z| z.to_string());
+        let basis = match (request.zone.is_some(), zone_assumed || ended.assumed.contains("year assumed")) {
+            (true, _) => Basis::Manual,
+            (false, true) => Basis::Assumed,
+            (false, false) => Basis::Stated,
+        };
+        let mut warnings: Vec<String> = ended.assumed.iter().map(|a| (*a).to_owned()).collect();
+        warnings.extend(ended.warnings);
+        let clock = |(source, counts): (&SourceId, &Counts)| SourceRead {
+            source: *source,
+            zone: zone.clone(),
+            basis,
             year: request.year,
-            year_assumed: assumed("year assumed") && request.year.is_none(),
-        });
+            counts: *counts,
+            warnings: warnings.clone(),
+        };
         let done = Done {
+            sha256: [0; 32],
             format: self.what.name().into(),
             compression: input.compression.name().into(),
-            counts: written.sources.iter().copied().zip(counts).collect(),
-            warnings: ended.warnings.iter().cloned().chain(ended.damage.clone()).collect(),
+            counts: sum,
+            warnings: warnings.iter().cloned().chain(ended.damage).collect(),
             custody: request.custody.clone(),
             text_end: ended.bytes,
-            clocks: clocks.collect(),
-            ..Done::default()
+            clocks: written.sources.iter().zip(&counts).map(clock).collect(),
         };
         let mut row = FileReport::new(self.path, outcome);
-        (row.format, row.counts, row.span, row.warnings) = (self.what.name().into(), sum, span, ended.warnings);
+        (row.format, row.counts, row.span, row.warnings) = (self.what.name().into(), sum, span, warnings);
         Ok(Body { row, import: Some(written.import), done })
     }
 }
 
 impl Body {
-    fn finish(mut self, input: Input, request: &Request) -> Result<FileReport> {
-        let _ = request;
+    /// Reads on to the end of the file for its hash, and acknowledges the import.
+    fn finish(mut self, input: Input) -> Result<FileReport> {
         let Some(import) = self.import else { return Ok(self.row) };
         match input.finish() {
             Ok(summary) => {
                 self.row.size = summary.size;
-                (self.done.size, self.done.sha256) = (summary.size, summary.sha256);
+                self.done.sha256 = summary.sha256;
             }
             Err(e) => {
                 self.row.outcome = Outcome::Damaged(format!("cannot be read to its end: {e}"));

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::packet::PacketRef;
 use crate::model::record::Record;
 use crate::model::source::{Counts, SourceId, SourceKey};
-use crate::model::{RecordId, Time, Window};
+use crate::model::{RecordId, Window};
 use crate::store::Import;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashMap;
@@ -153,9 +153,4 @@ fn write(mut import: Import, from: &Receiver<Vec<Item>>, rename: Option<&str>) -
         }
     }
     Ok(Written { import, sources })
-}
-
-/// The time that an oddity without one gets: the last one seen, else a given one.
-pub fn oddity_time(span: Option<Window>, otherwise: Time) -> Time {
-    span.map_or(otherwise, |w| w.end)
 }

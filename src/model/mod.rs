@@ -12,6 +12,8 @@ pub mod field;
 
 pub mod origin;
 
+pub mod evidence;
+
 pub mod oddity;
 
 pub mod record;

@@ -7,8 +7,10 @@ use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::Record;
-use crate::model::source::{Counts, SourceId, SourceInfo};
+use crate::model::source::{SourceId, SourceInfo};
 use crate::model::{Entity, Time, Value, Window};
+
+pub use crate::model::evidence::EvidenceInfo;
 
 pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed};
 
@@ -71,6 +73,8 @@ pub struct Table {
     pub records: u64,
     /// Source whose sighting was counted, where flows of several sources were merged.
     pub counted: Vec<SourceId>,
+    /// What the table leaves out, in words (too many groups or rows).
+    pub notices: Vec<String>,
 }
 
 /// Records or weights over time. `bins[i]` covers `start + i * bin ..`.
@@ -84,35 +88,6 @@ pub struct Timeline {
     pub bins: Vec<f64>,
     /// Alerts per bin (asked along, for the marks).
     pub alerts: Vec<u32>,
-}
-
-/// An evidence file of the case.
-#[derive(Debug, Clone)]
-pub struct EvidenceInfo {
-    /// Its key.
-    pub key: EvidenceKey,
-    /// Path at import (absolute), or `-`.
-    pub path: String,
-    /// Size in bytes, compressed as it lies there.
-    pub size: u64,
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
-    /// Format or `pcap`, `pcapng`; of nothing recognised `unknown`.
-    pub format: String,
-    /// Compression, e.g. `gz`; empty if none.
-    pub compression: String,
-    /// When it was imported.
-    pub imported: Time,
-    /// Sources inside it.
-    pub sources: Vec<SourceId>,
-    /// What was read.
-    pub counts: Counts,
-    /// Span of its records.
-    pub span: Option<Window>,
-    /// What went wrong or was assumed, in words.
-    pub warnings: Vec<String>,
-    /// Custody: from whom, how, ticket.
-    pub custody: [String; 3],
 }
 
 /// The bytes that a record was read from.

@@ -23,8 +23,8 @@ const AHEAD: usize = 4;
 pub struct Summary {
     /// Bytes.
     pub size: u64,
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
+    /// SHA-256.
+    pub sha256: [u8; 32],
 }
 
 /// What can be known of a file before it is read.
@@ -191,7 +191,7 @@ impl Input {
                 }
             };
             let summary = match (end, spool.as_mut().map(|s| s.flush()).transpose()) {
-                (Ok(()), Ok(_)) => Ok(Summary { size, sha256: hex(&hash.finalize()) }),
+                (Ok(()), Ok(_)) => Ok(Summary { size, sha256: hash.finalize().into() }),
                 (Err(e), _) | (_, Err(e)) => {
                     let _ = pieces_in.send(Err(io::Error::new(e.kind(), e.to_string())));
                     Err(e)
@@ -256,8 +256,8 @@ mod tests {
         assert_eq!(input.head.len(), KEY_PART as usize);
         let summary = input.finish().unwrap();
         assert_eq!(summary.size, data.len() as u64);
-        assert_eq!(summary.sha256, hex(&Sha256::digest(&data)));
-        assert_eq!(hash_prefix(&path, u64::MAX).unwrap(), summary.sha256);
+        assert_eq!(summary.sha256, <[u8; 32]>::from(Sha256::digest(&data)));
+        assert_eq!(hash_prefix(&path, u64::MAX).unwrap(), hex(&summary.sha256));
     }
 
     #[test]

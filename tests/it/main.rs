@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod keymaps;
-
+mod pivots;
+mod query;
 mod themes;
-
 mod tidy;

@@ -41,7 +41,7 @@ pub use dissect::{Layer, dissect};
 pub use transport::{Checksum, TcpHeader, Transport, flags};
 
 /// Tunnels inside tunnels that are followed; what lies deeper stays payload of its carrier.
-pub const MAX_TUNNELS: u8 = 8;
+pub const MAX_TUNNELS: u8 = 6;
 /// Headers of one packet that are read.
 const MAX_HEADERS: u8 = 48;
 

@@ -312,8 +312,9 @@ fn show_options(options: &[u8], at: usize, f: &mut super::Fields) {
             (3, 3) => format!("window scale {}", number(2, 1)),
             (4, 2) => "selective acknowledgement permitted".to_owned(),
             (5, _) => {
-                let edges: Vec<String> =
-                    (0..len.saturating_sub(2) / 8).map(|n| format!("{}-{}", number(2 + 8 * n, 4), number(6 + 8 * n, 4))).collect();
+                let edges: Vec<String> = (0..len.saturating_sub(2) / 8)
+                    .map(|n| format!("{}-{}", number(2 + 8 * n, 4), number(6 + 8 * n, 4)))
+                    .collect();
                 format!("selective acknowledgement {}", edges.join(" "))
             }
             (8, 10) => format!("timestamp {} echo {}", number(2, 4), number(6, 4)),
