@@ -1,11 +1,11 @@
 //! A case opened for a command: the store with its engine and keeper; or a temporary one that is forgotten.
 
 use super::{Cx, Done};
-use crate::case::LocalKeeper;
+use crate::case::{Keeper, LocalKeeper};
 use crate::error::{Error, Result};
 use crate::ingest::{Progress, Report, Request, Watch, ingest};
 use crate::model::Time;
-use crate::query::LocalEngine;
+use crate::query::{Engine, LocalEngine};
 use crate::store::{OpenOptions, Store};
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ pub struct Opened {
     /// The store.
     pub store: Store,
     /// What questions are asked of.
-    pub engine: Arc<LocalEngine>,
+    pub engine: Arc<dyn Engine>,
     /// What decisions are given to.
-    pub keeper: Arc<LocalKeeper>,
+    pub keeper: Arc<dyn Keeper>,
     /// What was repaired when it was opened.
     pub notices: Vec<String>,
     _temporary: Option<TempDir>,
@@ -57,7 +57,11 @@ impl Opened {
     /// The case, which has to be there.
     pub fn existing(cx: &Cx) -> Result<Opened> {
         if !cx.case.join("case.toml").exists() {
-            let hint = if cx.named { "backtrail --case DIR ingest PATH makes it" } else { "backtrail ingest PATH makes it; or --case DIR" };
+            let hint = if cx.named {
+                "backtrail --case DIR ingest PATH makes it"
+            } else {
+                "backtrail ingest PATH makes it; or --case DIR"
+            };
             return Err(Error::store("there is no case").at_path(&cx.case).hint(hint));
         }
         Opened::open(cx, false)
@@ -72,7 +76,8 @@ impl Opened {
     pub fn temporary(paths: &[PathBuf]) -> Result<(Opened, Done)> {
         let dir = TempDir::with_prefix("backtrail-")
             .map_err(|e| Error::store(format!("cannot make a temporary case: {e}")).hint("set TMPDIR to where there is space"))?;
-        let options = OpenOptions { create: true, ballast: 0, forget: true, name: Some("temporary".into()), ..OpenOptions::default() };
+        let options =
+            OpenOptions { create: true, ballast: 0, forget: true, name: Some("temporary".into()), ..OpenOptions::default() };
         let store = Store::open(&dir.path().join("case"), &options)?;
         let opened = Opened::over(store, Some(dir));
         let report = opened.ingest(&Request { paths: paths.to_vec(), ..Request::default() }, &|_| ())?;

@@ -66,7 +66,11 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
         }
         Show::Source => {
             let name = shown.engine.source_name(record.source);
-            Cell { text: text::clean(&name).into_owned(), value: Some((field::SOURCE, Value::text(&name))), style: "ui.dim".into() }
+            Cell {
+                text: text::clean(&name).into_owned(),
+                value: Some((field::SOURCE, Value::text(&name))),
+                style: "ui.dim".into(),
+            }
         }
         Show::Summary => {
             let text = text::clean(&summary(record, shown.arrows.0)).into_owned();

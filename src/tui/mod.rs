@@ -51,3 +51,25 @@ pub mod bytes;
 pub mod conversation;
 
 pub mod panes;
+
+/// Options of the workbench.
+#[derive(Default)]
+pub struct Options {
+    /// Theme.
+    pub theme: Option<String>,
+    /// Keymap.
+    pub keymap: Option<String>,
+    /// Begin anew.
+    pub fresh: bool,
+    /// Notices.
+    pub notices: Vec<String>,
+}
+
+/// Runs the workbench.
+pub fn run(
+    _: std::sync::Arc<dyn crate::query::Engine>,
+    _: std::sync::Arc<dyn crate::case::Keeper>,
+    _: Options,
+) -> crate::error::Result<()> {
+    Ok(())
+}
