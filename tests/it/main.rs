@@ -1,3 +1,10 @@
-//! The integration tests, one binary: each module is an area, its tests are sentences.
+//! All integration tests, one binary: one module, one subject.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod formats;
+mod keymaps;
+mod pivots;
+mod protocols;
+mod query;
+mod themes;
+mod tidy;
