@@ -93,7 +93,7 @@ impl Meter {
         if c.payload_len > 0 {
             entry.has_data = true;
             if entry.app.is_none() && asked.iter().any(|p| p.over().contains(&key.proto)) {
-                entry.app = Some(Box::new(App::new()));
+                entry.app = Some(Box::new(App::default()));
             }
         }
         let held_before = held(entry);
@@ -105,7 +105,8 @@ impl Meter {
             _ => {
                 entry.end = entry.end.max(now.place.time);
                 let side = &mut entry.sides[usize::from(!out)];
-                if key.proto != proto::TCP {
+                // Of protocols that are not decoded, what their header leaves over is not known.
+                if key.proto != proto::TCP && c.transport != Transport::None {
                     side.payload = side.payload.saturating_add(u64::from(c.payload_len));
                     side.captured = side.captured.saturating_add(c.payload.len() as u64);
                 }

@@ -114,9 +114,8 @@ fn guarded(out: &mut Out, at: At, call: impl FnOnce(&mut Out)) -> bool {
     }
 }
 
-impl App {
-    /// A flow of which nothing is known.
-    pub fn new() -> App {
+impl Default for App {
+    fn default() -> App {
         App {
             stage: Stage::Probing { held: Vec::new(), bytes: 0 },
             prefix: [Vec::new(), Vec::new()],
@@ -129,7 +128,9 @@ impl App {
             unread: false,
         }
     }
+}
 
+impl App {
     /// Whether content is still wanted.
     pub fn wants(&self) -> bool {
         !matches!(self.stage, Stage::Over)

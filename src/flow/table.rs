@@ -128,6 +128,10 @@ impl Table {
     pub fn len(&self) -> usize {
         self.index.len()
     }
+    /// Whether no flow is alive.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
     /// The flow with a key.
     pub fn find(&self, key: &Key) -> Option<u32> {
         let slots = &self.slots;

@@ -379,8 +379,8 @@ impl Tcp {
 
     /// Takes notice of closes that have waited; `pending` says of a side whether data of its stream is still missing.
     pub fn settle(&mut self, last: Time, pending: [bool; 2], close_delay: i64) {
-        for e in 0..2 {
-            if !self.close_pending[e] || pending[e] {
+        for (e, missing) in pending.into_iter().enumerate() {
+            if !self.close_pending[e] || missing {
                 continue;
             }
             self.close_pending[e] = false;
