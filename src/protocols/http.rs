@@ -57,6 +57,9 @@ impl Protocol for Http {
         if memchr::memmem::find(line, b" HTTP/1.").is_some() {
             return Sniff::Yes;
         }
+        if ended && http_head::is_simple(line) {
+            return Sniff::Yes;
+        }
         if ended { Sniff::No } else { self.unfinished(line, method) }
     }
     fn parser(&self, ends: &Ends) -> Box<dyn Parser> {

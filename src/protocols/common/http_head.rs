@@ -68,6 +68,7 @@ fn tolerant(bytes: &[u8]) -> Option<Head> {
     let mut lines = bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     let first = text(lines.next()?, MAX_VALUE);
     let first = first.trim();
+    let mut odd = "http_header_malformed";
     let mut words = first.split_whitespace();
     let is_http = |text: &str| text.get(..5).is_some_and(|t| t.eq_ignore_ascii_case("http/"));
     let minor = |version: &str| is_http(version).then(|| u8::from(!version.ends_with(".0") && !version.ends_with(".9")));
@@ -81,10 +82,15 @@ fn tolerant(bytes: &[u8]) -> Option<Head> {
         let (target, version) = rest.rsplit_once(char::is_whitespace).unwrap_or(("", rest));
         match minor(version) {
             Some(minor) => (Start::Request(method.to_owned(), target.trim().to_owned()), minor),
+            // HTTP/0.9, or a scanner that does not care.
+            None if is_simple(bytes) => {
+                odd = "http_version_missing";
+                (Start::Request(method.to_owned(), rest.to_owned()), 0)
+            }
             None => return None,
         }
     };
-    let mut head = Head { start, minor, fields: Vec::new(), odd: Some("http_header_malformed") };
+    let mut head = Head { start, minor, fields: Vec::new(), odd: Some(odd) };
     for line in lines.take(1000) {
         if let (Some(b' ' | b'\t'), Some((_, value))) = (line.first(), head.fields.last_mut()) {
             if value.len() < MAX_VALUE {
@@ -102,6 +108,11 @@ fn tolerant(bytes: &[u8]) -> Option<Head> {
 /// Whether a word has the form of a method: tokens in upper case, as all registered ones are.
 pub fn is_method(word: &[u8]) -> bool {
     (1..=24).contains(&word.len()) && word.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
+}
+
+/// Whether a line is a request without a version: a common method and an absolute path.
+pub fn is_simple(line: &[u8]) -> bool {
+    ["GET /", "POST /", "HEAD /"].iter().any(|known| line.starts_with(known.as_bytes()))
 }
 
 /// Where a head ends: after its blank line, if `bytes` have it.
