@@ -132,8 +132,10 @@ pub mod kerberos;
 pub mod ldap;
 pub mod llmnr;
 pub mod mdns;
+pub mod mysql;
 pub mod ntp;
 pub mod pop3;
+pub mod postgres;
 pub mod quic;
 pub mod rdp;
 pub mod smb;
@@ -153,6 +155,8 @@ pub const ALL: &[&dyn Protocol] = &[
     &rdp::PROTOCOL,
     &kerberos::PROTOCOL,
     &ldap::PROTOCOL,
+    &mysql::PROTOCOL,
+    &postgres::PROTOCOL,
     &quic::PROTOCOL,
     &dhcp::PROTOCOL,
     &mdns::PROTOCOL,
