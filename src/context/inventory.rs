@@ -145,7 +145,7 @@ mod tests {
         let source = world.source("inventory-csv", "a");
         let ip = (field::DST_IP, Value::Addr([10, 8, 21, 5].into()));
         let t = |f: FieldId, text: &str| (f, Value::from(text));
-        let row = |more: &[(FieldId, Value)]| [&[ip.clone()], more].concat();
+        let row = |more: &[(FieldId, Value)]| [std::slice::from_ref(&ip), more].concat();
         world.record(source, Kind::Inventory, 0, 0, &row(&[t(field::HOSTNAME, "old"), t(field::OWNER, "jdoe")]));
         world.record(source, Kind::Inventory, 9, 9, &row(&[t(field::HOSTNAME, "jdoe-pc"), t(field::ROLE, "workstation")]));
         let port =
