@@ -1,6 +1,9 @@
 //! All integration tests, one binary: one module, one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod keymaps;
 mod pivots;
+mod protocols;
 mod query;
+mod themes;
 mod tidy;
