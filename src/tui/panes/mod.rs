@@ -11,6 +11,12 @@ pub mod packets;
 
 pub mod stream;
 
+pub mod trail;
+
+pub mod sources;
+
+pub mod case;
+
 use super::effect::{Cx, Effect};
 use super::jobs::Answer;
 use super::view::View;
