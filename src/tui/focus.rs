@@ -203,7 +203,11 @@ pub fn of_row(record: &Record, focus: &Focus) -> Option<Entity> {
     let inside = || {
         let sides = [field::SRC_IP, field::DST_IP];
         let fresh = |id: &FieldId| record.addr(*id).is_some_and(|a| Some(a) != here);
-        sides.iter().find(|id| fresh(id) && record.addr(**id).is_some_and(is_inside)).or(sides.iter().find(|id| fresh(id))).copied()
+        sides
+            .iter()
+            .find(|id| fresh(id) && record.addr(**id).is_some_and(is_inside))
+            .or(sides.iter().find(|id| fresh(id)))
+            .copied()
     };
     match record.kind {
         Kind::Alert | Kind::Notice => inside().and_then(entity),
