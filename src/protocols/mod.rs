@@ -122,8 +122,32 @@ pub trait Parser: Send {
 
 pub mod layers;
 
-/// Every protocol, in the order in which probes are asked.
-pub const ALL: &[&dyn Protocol] = &[];
+pub mod common;
+
+pub mod dhcp;
+pub mod dns;
+pub mod http;
+pub mod llmnr;
+pub mod mdns;
+pub mod ntp;
+pub mod quic;
+pub mod smtp;
+pub mod ssh;
+pub mod tls;
+
+/// Every protocol, in the order in which probes are asked: those with the surest marks first.
+pub const ALL: &[&dyn Protocol] = &[
+    &tls::PROTOCOL,
+    &http::PROTOCOL,
+    &ssh::PROTOCOL,
+    &smtp::PROTOCOL,
+    &quic::PROTOCOL,
+    &dhcp::PROTOCOL,
+    &mdns::PROTOCOL,
+    &llmnr::PROTOCOL,
+    &dns::PROTOCOL,
+    &ntp::PROTOCOL,
+];
 
 /// The protocol with a name.
 pub fn find(name: &str) -> Option<&'static dyn Protocol> {

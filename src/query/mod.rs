@@ -2,7 +2,39 @@
 
 pub mod question;
 
+pub mod error;
+
+pub mod lex;
+
+pub mod ast;
+
+pub mod parse;
+
+mod parse_stages;
+
+mod parse_time;
+
+mod parse_words;
+
+pub mod vocabulary;
+
+pub mod check;
+
+mod check_stages;
+
+mod check_value;
+
+pub mod stages;
+
+pub mod sets;
+
+pub mod complete;
+
 pub mod engine;
 
+pub use check::{Scope, compile, compile_and, compile_kind, narrow, quote};
+pub use complete::{Completion, complete};
 pub use engine::Engine;
+pub use error::QueryError;
 pub use question::{Question, Stage};
+pub use stages::Tally;

@@ -99,7 +99,7 @@ pub fn defang(text: &str) -> String {
     for piece in text.split_inclusive(ends) {
         let word = piece.trim_end_matches(ends);
         // What stands before `=` is the name of a field.
-        out.push_str(&if piece.ends_with('=') { word.to_owned() } else { defang_word(word) });
+        out.push_str(&if piece.ends_with('=') && !word.contains('/') { word.to_owned() } else { defang_word(word) });
         out.push_str(&piece[word.len()..]);
     }
     out

@@ -155,10 +155,9 @@ impl Decoder {
                 bytes.push(byte);
                 if bytes.len() < want {
                     self.state = State::Utf8(bytes, want, alt);
-                } else if let Some(c) = std::str::from_utf8(&bytes).ok().and_then(|s| s.chars().next()) {
-                    if !c.is_control() {
-                        out.push(InputEvent::Key(Key { alt, ..Key::char(c) }));
-                    }
+                } else {
+                    let character = std::str::from_utf8(&bytes).ok().and_then(|s| s.chars().next()).filter(|c| !c.is_control());
+                    out.extend(character.map(|c| InputEvent::Key(Key { alt, ..Key::char(c) })));
                 }
             }
             State::Paste(mut text, matched) => self.paste_byte(&mut text, matched, byte, out),

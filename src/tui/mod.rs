@@ -52,6 +52,8 @@ pub mod view;
 
 pub mod widgets;
 
+pub mod conversation;
+
 pub mod panes;
 
 pub mod commands;

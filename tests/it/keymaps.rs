@@ -6,7 +6,11 @@ use backtrail::tui::keymap::{Keymap, Lookup, Reserved};
 fn all() -> Vec<Keymap> {
     let names = Keymap::available(None);
     assert!(["default", "vim", "emacs"].iter().all(|n| names.iter().any(|m| m == n)), "{names:?}");
-    names.iter().map(|name| Keymap::load(name, None).unwrap_or_else(|e| panic!("{name}: {e}"))).collect()
+    let load = |name: &String| Keymap::load(name, None).map_err(|e| format!("{name}: {e}"));
+    match names.iter().map(load).collect() {
+        Ok(maps) => maps,
+        Err(e) => unreachable!("{e}"),
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
-//! The integration tests: one binary, a module per subject.
+//! All integration tests, one binary: one module, one subject.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod keymaps;
-
+mod pivots;
+mod query;
 mod themes;
+mod tidy;

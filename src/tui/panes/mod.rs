@@ -17,6 +17,8 @@ pub mod timeline;
 
 pub mod packets;
 
+pub mod stream;
+
 pub mod trail;
 
 pub mod sources;

@@ -69,19 +69,17 @@ pub fn draw(
     let wide = layout(columns, area.width.saturating_sub(2));
     let head = view.theme.style("ui.table.header");
     fill(buf, Rect { height: 1, ..area }, view.theme.style("ui.background").patch(head));
-    let mut cells = |buf: &mut Buffer, y: u16, base: Style, cell: &mut dyn FnMut(usize) -> (String, Style)| {
+    let cells = |buf: &mut Buffer, y: u16, base: Style, cell: &mut dyn FnMut(usize) -> (String, Style)| {
         let mut x = area.x + 2;
         for (n, width) in &wide {
             let width = (*width).min(area.right().saturating_sub(x));
             let (text, style) = cell(*n);
-            let put = if columns[*n].right {
-                |b: &mut Buffer, x, y, w, t: &str, s| put_right(b, x, y, w, t, s)
+            let (text, style) = (view.glyphs.put(&text), style.patch(base));
+            if columns[*n].right {
+                put_right(buf, x, y, width, &text, style);
             } else {
-                |b: &mut Buffer, x, y, w, t: &str, s| {
-                    put(b, x, y, w, t, s);
-                }
-            };
-            put(buf, x, y, width, &view.glyphs.put(&text), style.patch(base));
+                put(buf, x, y, width, &text, style);
+            }
             x = x.saturating_add(width + 1).min(area.right());
         }
     };

@@ -1,0 +1,75 @@
+//! What to do with wrong checksums: some captures see packets before the network card filled them in, or were anonymised without
+//! correcting them; then wrong checksums say nothing. Judged per sender: a wrong checksum is believed to be damage (and the packet left
+//! out of its flow) only where that host's checksums are otherwise right.
+
+use super::key::{Octets, octets};
+use crate::protocols::layers::{Checksum, Conversation};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+/// Hosts whose checksums are counted; of others wrong checksums are accepted.
+const MAX_HOSTS: usize = 65_536;
+
+/// How checksums are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Checksums {
+    /// Wrong ones count unless more than a fifth of the sender's are wrong, or they are what offload leaves.
+    #[default]
+    Auto,
+    /// Wrong ones count.
+    Check,
+    /// Not looked at.
+    Ignore,
+}
+
+/// Counts of one sender.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    good: u32,
+    bad: u32,
+}
+
+/// Senders and their checksums.
+#[derive(Debug, Default)]
+pub struct Senders {
+    counts: HashMap<(Octets, bool), Count, FixedState>,
+}
+
+/// The verdict on a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It belongs to its flow.
+    Take,
+    /// It belongs to its flow, though its checksum is wrong.
+    TakeWrong,
+    /// It is damaged: noted in the history, otherwise left out.
+    Leave,
+}
+
+impl Senders {
+    /// Judges a packet.
+    pub fn judge(&mut self, c: &Conversation<'_>, how: Checksums) -> Verdict {
+        if how == Checksums::Ignore {
+            return Verdict::Take;
+        }
+        let sum = c.checksum();
+        match (how, sum) {
+            (_, Checksum::Unknown) => return Verdict::Take,
+            (Checksums::Check, Checksum::Good) => return Verdict::Take,
+            (Checksums::Check, _) => return Verdict::Leave,
+            (_, Checksum::Offloaded) => return Verdict::TakeWrong,
+            _ => {}
+        }
+        let key = (octets(c.src), c.src.is_ipv4());
+        if self.counts.len() >= MAX_HOSTS && !self.counts.contains_key(&key) {
+            return if sum == Checksum::Good { Verdict::Take } else { Verdict::TakeWrong };
+        }
+        let count = self.counts.entry(key).or_default();
+        if sum == Checksum::Good {
+            count.good = count.good.saturating_add(1);
+            return Verdict::Take;
+        }
+        count.bad = count.bad.saturating_add(1);
+        if count.bad.saturating_mul(4) > count.good { Verdict::TakeWrong } else { Verdict::Leave }
+    }
+}

@@ -1,0 +1,257 @@
+//! The table of live flows: found by key, ordered by when they were last seen, bounded.
+
+use super::app::App;
+use super::history::History;
+use super::key::Key;
+use super::reassembly::Stream;
+use super::refs::Refs;
+use super::tcp::Tcp;
+use crate::model::flow::Side;
+use crate::model::origin::RecordId;
+use crate::model::time::Time;
+use crate::protocols::layers::LinkHead;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+const NONE: u32 = u32::MAX;
+
+/// A live flow.
+#[derive(Debug)]
+pub struct Entry {
+    /// Key.
+    pub key: Key,
+    /// The originator is the smaller end of the key.
+    pub out_is_low: bool,
+    /// Identity.
+    pub id: RecordId,
+    /// Capture interface of its first packet.
+    pub interface: u32,
+    /// First packet.
+    pub start: Time,
+    /// Last packet that counts for its end.
+    pub end: Time,
+    /// Counters: originator, responder.
+    pub sides: [Side; 2],
+    /// History letters.
+    pub history: History,
+    /// TCP state and streams.
+    pub tcp: Option<Box<(Tcp, [Stream; 2])>>,
+    /// Application.
+    pub app: Option<Box<App>>,
+    /// Packet references.
+    pub refs: Refs,
+    /// Bytes acknowledged but not captured.
+    pub missed: u64,
+    /// Tunnel that it carries.
+    pub carries: Option<&'static str>,
+    /// Flow that carries it.
+    pub tunnel: Option<RecordId>,
+    /// Link layer of its first packet, as its originator sent it.
+    pub link: LinkHead,
+    /// IP fragments among its packets.
+    pub fragments: u32,
+    /// Type and code of an ICMP error that answered it.
+    pub icmp_error: Option<(u8, u8)>,
+    /// Community ID of the flow that it is an error about.
+    pub related: Option<Box<str>>,
+    /// Payload was seen.
+    pub has_data: bool,
+    /// Deadline that is set in the queue.
+    pub armed: Time,
+    /// Which entry of the queue is valid.
+    pub generation: u32,
+    newer: u32,
+    older: u32,
+}
+
+impl Entry {
+    /// A new flow.
+    pub fn new(key: Key, out_is_low: bool, id: RecordId, interface: u32, start: Time, link: LinkHead) -> Entry {
+        Entry {
+            key,
+            out_is_low,
+            id,
+            interface,
+            start,
+            end: start,
+            sides: [Side::default(); 2],
+            history: History::default(),
+            tcp: None,
+            app: None,
+            refs: Refs::default(),
+            missed: 0,
+            carries: None,
+            tunnel: None,
+            link,
+            fragments: 0,
+            icmp_error: None,
+            related: None,
+            has_data: false,
+            armed: Time::MAX,
+            generation: 0,
+            newer: NONE,
+            older: NONE,
+        }
+    }
+}
+
+/// Live flows.
+#[derive(Debug)]
+pub struct Table {
+    index: HashTable<u32>,
+    slots: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    newest: u32,
+    oldest: u32,
+    generation: u32,
+    hasher: FixedState,
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table {
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            newest: NONE,
+            oldest: NONE,
+            generation: 0,
+            // Fixed: the same input gives the same order of everything.
+            hasher: FixedState::with_seed(0x6261_636b),
+        }
+    }
+}
+
+impl Table {
+    /// Number of live flows.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+    /// The flow with a key.
+    pub fn find(&self, key: &Key) -> Option<u32> {
+        let slots = &self.slots;
+        let same = |slot: &u32| slots.get(*slot as usize).and_then(Option::as_ref).is_some_and(|e| e.key == *key);
+        self.index.find(self.hasher.hash_one(key), same).copied()
+    }
+    /// A flow by its slot.
+    pub fn at(&mut self, slot: u32) -> Option<&mut Entry> {
+        self.slots.get_mut(slot as usize).and_then(Option::as_mut)
+    }
+    /// The flow that was seen least recently.
+    pub fn oldest(&self) -> Option<u32> {
+        (self.oldest != NONE).then_some(self.oldest)
+    }
+    /// Adds a flow whose key is not in the table.
+    pub fn insert(&mut self, mut entry: Entry) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        entry.generation = self.generation;
+        let hash = self.hasher.hash_one(entry.key);
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        self.slots[slot as usize] = Some(entry);
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index
+            .insert_unique(hash, slot, |s| slots.get(*s as usize).and_then(Option::as_ref).map_or(0, |e| hasher.hash_one(e.key)));
+        self.link_newest(slot);
+        slot
+    }
+    /// Takes a flow out.
+    pub fn remove(&mut self, slot: u32) -> Option<Entry> {
+        self.unlink(slot);
+        let entry = self.slots.get_mut(slot as usize)?.take()?;
+        if let Ok(found) = self.index.find_entry(self.hasher.hash_one(entry.key), |s| *s == slot) {
+            found.remove();
+        }
+        self.free.push(slot);
+        Some(entry)
+    }
+    /// A flow was seen.
+    pub fn touch(&mut self, slot: u32) {
+        if self.newest != slot {
+            self.unlink(slot);
+            self.link_newest(slot);
+        }
+    }
+    /// Sets a new generation: deadlines set before are void.
+    pub fn renew(&mut self, slot: u32) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        if let Some(e) = self.at(slot) {
+            e.generation = generation;
+        }
+        generation
+    }
+    /// Slots of all live flows, in the order of their ids.
+    pub fn in_order(&self) -> Vec<u32> {
+        let mut all: Vec<(RecordId, u32)> =
+            self.slots.iter().enumerate().filter_map(|(slot, e)| e.as_ref().map(|e| (e.id, slot as u32))).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    fn link_newest(&mut self, slot: u32) {
+        let before = self.newest;
+        if let Some(e) = self.at(slot) {
+            e.newer = NONE;
+            e.older = before;
+        }
+        if let Some(e) = self.at(before) {
+            e.newer = slot;
+        } else {
+            self.oldest = slot;
+        }
+        self.newest = slot;
+    }
+    fn unlink(&mut self, slot: u32) {
+        let Some((newer, older)) = self.at(slot).map(|e| (e.newer, e.older)) else { return };
+        match self.at(newer) {
+            Some(e) => e.older = older,
+            None => self.newest = older,
+        }
+        match self.at(older) {
+            Some(e) => e.newer = newer,
+            None => self.oldest = newer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::origin::EvidenceKey;
+
+    fn key(port: u16) -> Key {
+        Key::of(17, "10.0.0.1".parse().unwrap(), port, "10.0.0.2".parse().unwrap(), 53, false).0
+    }
+
+    fn entry(port: u16) -> Entry {
+        let id = RecordId { evidence: EvidenceKey(0), offset: u64::from(port), ordinal: 0 };
+        Entry::new(key(port), true, id, 0, Time(0), LinkHead::default())
+    }
+
+    #[test]
+    fn the_oldest_is_the_one_not_touched() {
+        let mut t = Table::default();
+        let slots: Vec<u32> = (1..4).map(|p| t.insert(entry(p))).collect();
+        assert_eq!(t.oldest(), Some(slots[0]));
+        t.touch(slots[0]);
+        assert_eq!(t.oldest(), Some(slots[1]));
+        t.remove(slots[1]);
+        assert_eq!(t.oldest(), Some(slots[2]));
+        assert_eq!((t.len(), t.find(&key(2)), t.find(&key(3))), (2, None, Some(slots[2])));
+        assert_eq!(t.insert(entry(9)), slots[1]);
+    }
+
+    #[test]
+    fn a_live_flow_without_streams_costs_at_most_600_bytes() {
+        let size = std::mem::size_of::<Option<Entry>>() + std::mem::size_of::<(Tcp, [Stream; 2])>();
+        // Index (5), deadline (24), free list (4) and a few packet references (32).
+        assert!(size + 65 <= 700, "{size}");
+    }
+}

@@ -1,0 +1,21 @@
+//! VXLAN (RFC 7348).
+
+use super::{Next, Walk};
+
+/// Eight bytes, of which the flag of a valid network id must be set and the reserved ones 0, then Ethernet.
+pub fn vxlan(w: &mut Walk<'_>, at: usize) -> Next {
+    let Some(h) = w.bytes(at, 8) else { return Next::Stop };
+    // The group policy extension uses the byte after the flags, so that only the last byte and the flags decide.
+    if h[0] & 0x08 == 0 || h[0] & 0x77 != 0 || h[7] != 0 || w.bytes(at + 8, 14).is_none() {
+        return Next::Stop;
+    }
+    let network = u32::from_be_bytes([0, h[4], h[5], h[6]]);
+    if !w.enter("vxlan") {
+        return Next::Stop;
+    }
+    w.note("VXLAN", at..at + 8, |f| {
+        f.add("network", network, at + 4, 3);
+        format!("network {network}")
+    });
+    Next::Ethernet(at + 8)
+}
