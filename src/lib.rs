@@ -41,8 +41,3 @@ pub mod pivots;
 /// An investigation: trail, bookmarks, notes, report.
 pub mod case;
 
-/// The screen.
-pub mod tui;
-
-/// The command line; the only place that prints.
-pub mod cli;
