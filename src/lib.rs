@@ -41,3 +41,5 @@ pub mod pivots;
 /// An investigation: trail, bookmarks, notes, report.
 pub mod case;
 
+/// The screen.
+pub mod tui;

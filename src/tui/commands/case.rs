@@ -162,7 +162,7 @@ fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
         let mut parts = vec![format!("start={}", record.time()), format!("kind={}", record.kind)];
         for (id, value) in &record.fields {
             let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
-            parts.push(format!("{}={}", field::name(*id), focus::quoted(&value.show(ty))));
+            parts.push(format!("{}={}", field::name(*id), crate::query::quote(&value.show(ty))));
         }
         Some(("row".to_owned(), parts.join(" ")))
     };

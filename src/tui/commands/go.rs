@@ -75,7 +75,7 @@ fn focus_on(app: &mut App, args: &str) -> Result<()> {
             // Anything else is looked for as a text.
             let mut step = Step::to(Focus::Case, "all", app.walk.here().step.window);
             step.label = args.to_owned();
-            step.query = focus::quoted(args);
+            step.query = crate::query::quote(args);
             app.go(step);
         }
     }
@@ -144,8 +144,8 @@ fn links(app: &mut App, _: &str) -> Result<()> {
     let mut step = Step::to(focus, "all", app.walk.here().step.window);
     step.label = format!("linked with {} {}", record.kind, app.zone.clock(record.time()));
     step.query = match record.value(field::COMMUNITY_ID) {
-        Some(id) => focus::exactly(field::COMMUNITY_ID, &id),
-        None => format!("id = {}", focus::quoted(&record.id.to_string())),
+        Some(id) => crate::query::condition(field::COMMUNITY_ID, &id),
+        None => format!("id = {}", crate::query::quote(&record.id.to_string())),
     };
     step.links = Some(record.id);
     app.go(step);

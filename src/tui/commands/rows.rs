@@ -88,7 +88,7 @@ fn by_value(app: &mut App, without: bool) -> Result<()> {
     let Some((id, value)) = value_here(app).or_else(|| app.rows.entity().map(|e| (e.field, e.value))) else {
         return Err(Error::user("no value is under the cursor").hint("choose one with the arrow keys to the left and right"));
     };
-    let term = focus::exactly(id, &value);
+    let term = crate::query::condition(id, &value);
     add(app, if without { format!("not {term}") } else { term });
     Ok(())
 }
