@@ -504,7 +504,17 @@ impl Parser for Conversation {
     }
     fn end(&mut self, out: &mut Out) {
         for index in 0..2 {
-            let stage = self.halves.get_mut(index).map(|h| std::mem::take(&mut h.stage));
+            let Some(half) = self.halves.get_mut(index).map(std::mem::take) else { continue };
+            let head = half.head.unread();
+            let begun = At { time: crate::model::time::Time(0), offset: 0 };
+            // A head without its blank line still says what was asked.
+            if let (Stage::Head, Some(head)) = (&half.stage, Head::parse(head).filter(|_| !head.is_empty())) {
+                let first = half.head.first(begun);
+                odd(out, "http_header_cut", first);
+                let head = Head { odd: None, ..head };
+                let _ = self.head(&head, first, first, out);
+            }
+            let stage = Some(half.stage);
             if let Some(Stage::Body(carried)) = stage {
                 let last = self.exchanges.iter().find(|e| e.number == carried.number).map_or(carried.first, |e| e.last);
                 let whole = carried.body.until_close();

@@ -131,6 +131,7 @@ pub mod llmnr;
 pub mod mdns;
 pub mod ntp;
 pub mod quic;
+pub mod smb;
 pub mod smtp;
 pub mod ssh;
 pub mod tls;
@@ -140,6 +141,7 @@ pub const ALL: &[&dyn Protocol] = &[
     &tls::PROTOCOL,
     &http::PROTOCOL,
     &ssh::PROTOCOL,
+    &smb::PROTOCOL,
     &smtp::PROTOCOL,
     &quic::PROTOCOL,
     &dhcp::PROTOCOL,

@@ -338,7 +338,7 @@ impl Conversation {
                 }
                 Line::TooLong(_) => {}
             }
-            !self.over && !(side == Side::Out && matches!(self.mode, Mode::Chunk(..)))
+            !(self.over || side == Side::Out && matches!(self.mode, Mode::Chunk(..)))
         });
         *(if side == Side::Out { &mut self.client } else { &mut self.server }) = lines;
         used

@@ -32,7 +32,7 @@ pub mod complete;
 
 pub mod engine;
 
-pub use check::{Scope, compile, compile_and, compile_kind, narrow, quote};
+pub use check::{Scope, compile, compile_and, compile_kind, condition, narrow, quote};
 pub use complete::{Completion, complete};
 pub use engine::Engine;
 pub use error::QueryError;

@@ -330,3 +330,6 @@ fn set_aside(path: &Path) -> Result<String> {
     }
     Err(Error::store("the catalog cannot be set aside").at_path(path))
 }
+
+#[cfg(test)]
+mod tests;

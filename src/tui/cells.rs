@@ -62,11 +62,15 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
         }
         Show::Kind => {
             let kind = record.kind.name();
-            Cell { text: kind.into(), value: Some((field::KIND, Value::text(kind))), style: format!("record.{kind}") }
+            Cell { text: kind.into(), value: Some((field::KIND, Value::text(kind))), style: format!("kind.{kind}") }
         }
         Show::Source => {
             let name = shown.engine.source_name(record.source);
-            Cell { text: text::clean(&name).into_owned(), value: Some((field::SOURCE, Value::text(&name))), style: "ui.dim".into() }
+            Cell {
+                text: text::clean(&name).into_owned(),
+                value: Some((field::SOURCE, Value::text(&name))),
+                style: "ui.dim".into(),
+            }
         }
         Show::Summary => {
             let text = text::clean(&summary(record, shown.arrows.0)).into_owned();
@@ -99,7 +103,7 @@ pub fn of_value(id: FieldId, value: Value) -> Cell {
 
 fn style_of(kind: EntityKind) -> &'static str {
     match kind {
-        EntityKind::CommunityId => "community_id",
+        EntityKind::CommunityId => "community",
         EntityKind::Agent => "agent",
         other => other.name(),
     }

@@ -73,8 +73,8 @@ pub struct Lens {
     pub kinds: &'static [crate::model::Kind],
 }
 
-use Show::{Duration, Field, Kind, Match, Peer, Size, Source, Summary, Time};
 use crate::model::Kind as K;
+use Show::{Duration, Field, Kind, Match, Peer, Size, Source, Summary, Time};
 
 const TIME: Column = column("start", Time, 12, 12, 0);
 const PEER: Column = column("peer", Peer, 17, 41, 0);
@@ -153,7 +153,7 @@ pub const ALL: &[Lens] = &[
         key: '5',
         title: "Reputation",
         short: "Rep",
-        query: "kind = inventory and indicator exists",
+        query: "kind = inventory and exists indicator",
         columns: &[
             column("indicator", Field(&[f::INDICATOR]), 20, 60, 0),
             column("sev", Field(&[f::SEVERITY]), 4, 8, 5),
@@ -170,7 +170,7 @@ pub const ALL: &[Lens] = &[
         key: '6',
         title: "Host",
         short: "Host",
-        query: "kind in {inventory, vuln} and not indicator exists",
+        query: "kind in {inventory, vuln} and not exists indicator",
         columns: &[
             TIME,
             column("kind", Kind, 6, 9, 6),
@@ -183,23 +183,21 @@ pub const ALL: &[Lens] = &[
         empty: "inventory rows or scan findings",
         kinds: &[K::Inventory, K::Vuln],
     },
-    Lens {
-        name: "packets",
-        key: '7',
-        title: "Packets",
-        short: "Pkts",
-        query: "",
-        columns: &[],
-        empty: "packets",
-        kinds: &[],
-    },
+    Lens { name: "packets", key: '7', title: "Packets", short: "Pkts", query: "", columns: &[], empty: "packets", kinds: &[] },
     Lens {
         name: "all",
         key: 'a',
         title: "All",
         short: "All",
         query: "",
-        columns: &[TIME, column("kind", Kind, 6, 9, 4), PEER, column("what", Summary, 24, 160, 0), column("source", Source, 6, 14, 0), MATCH],
+        columns: &[
+            TIME,
+            column("kind", Kind, 6, 9, 4),
+            PEER,
+            column("what", Summary, 24, 160, 0),
+            column("source", Source, 6, 14, 0),
+            MATCH,
+        ],
         empty: "records",
         kinds: &[],
     },

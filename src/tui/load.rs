@@ -179,7 +179,8 @@ pub fn load(work: &Work, ask: &Ask, part: Part) -> Result<()> {
 fn around(work: &Work, ask: &Ask, question: &Question, at: Cursor, took: &dyn Fn() -> u64) -> Result<()> {
     // Rows of the same instant belong to the first half, so that the row itself is found among them.
     let last = RecordId { evidence: EvidenceKey(u64::MAX), offset: u64::MAX, ordinal: u16::MAX };
-    let (rows, before) = backward(work, question, Some(Cursor { time: Time(at.time.0.saturating_add(1)), id: RecordId::default() }), BEFORE)?;
+    let (rows, before) =
+        backward(work, question, Some(Cursor { time: Time(at.time.0.saturating_add(1)), id: RecordId::default() }), BEFORE)?;
     let empty = rows.is_empty();
     work.give(Piece::Fresh);
     work.give(Piece::Rows(rows));

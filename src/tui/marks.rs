@@ -1,8 +1,8 @@
 //! What people have said about rows: bookmarks, verdicts, notes, tags, from the journal; and the rows marked with Space in this session.
 
 use crate::model::decision::{About, Decision, Judgement, What};
-use crate::model::{RecordId, field};
 use crate::model::{Entity, Record};
+use crate::model::{RecordId, field};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What the gutter shows of one row.

@@ -26,7 +26,8 @@ pub fn summary(record: &Record, arrow: &str) -> String {
         Kind::Dns => {
             line.add(f::DNS_TYPE);
             line.add(f::NAME);
-            let answers: Vec<String> = record.all(f::ANSWER_IP).chain(record.all(f::ANSWER_NAME)).map(ToString::to_string).collect();
+            let answers: Vec<String> =
+                record.all(f::ANSWER_IP).chain(record.all(f::ANSWER_NAME)).map(ToString::to_string).collect();
             if answers.is_empty() {
                 line.add(f::DNS_RCODE);
             } else {
@@ -175,7 +176,8 @@ impl Line<'_> {
     }
     fn anything(&mut self) {
         let addresses = [f::SRC_IP, f::DST_IP, f::SRC_PORT, f::DST_PORT];
-        let fields: Vec<FieldId> = self.record.fields.iter().map(|(id, _)| *id).filter(|id| !addresses.contains(id)).take(4).collect();
+        let fields: Vec<FieldId> =
+            self.record.fields.iter().map(|(id, _)| *id).filter(|id| !addresses.contains(id)).take(4).collect();
         for field in fields {
             self.add(field);
         }

@@ -1,12 +1,12 @@
 //! What panes draw with: an immutable look at the app while a frame is made.
 
+use super::glyphs::Glyphs;
 use super::keymap::Keymap;
 use super::marks::Marks;
-use super::glyphs::Glyphs;
 use super::theme::Theme;
 use super::times::Zone;
-use crate::query::Engine;
 use crate::model::Window;
+use crate::query::Engine;
 
 /// A look at the app for one frame.
 pub struct View<'a> {

@@ -5,4 +5,6 @@ mod keymaps;
 mod pivots;
 mod query;
 mod themes;
+mod formats;
+mod protocols;
 mod tidy;

@@ -67,9 +67,11 @@ fn strict(bytes: &[u8]) -> Option<Head> {
 fn tolerant(bytes: &[u8]) -> Option<Head> {
     let mut lines = bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     let first = text(lines.next()?, MAX_VALUE);
+    let first = first.trim();
     let mut words = first.split_whitespace();
-    let minor = |version: &str| version.strip_prefix("HTTP/").map(|v| u8::from(v != "1.0" && v != "0.9"));
-    let (start, minor) = if first.starts_with("HTTP/") {
+    let is_http = |text: &str| text.get(..5).is_some_and(|t| t.eq_ignore_ascii_case("http/"));
+    let minor = |version: &str| is_http(version).then(|| u8::from(!version.ends_with(".0") && !version.ends_with(".9")));
+    let (start, minor) = if is_http(first) {
         let minor = minor(words.next()?)?;
         let status = words.next()?;
         (Start::Response(status.parse().ok().filter(|s| (100..1000).contains(s))?), minor)

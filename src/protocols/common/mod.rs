@@ -13,3 +13,5 @@ pub mod http_body;
 pub mod http_head;
 pub mod lines;
 pub mod mail;
+pub mod ntlm;
+pub mod smb_message;

@@ -7,6 +7,14 @@
 //! To add one: write `src/tui/panes/<name>.rs` with a struct that implements [`Pane`]; add its `pub mod` line here; add the command that
 //! opens it in `src/tui/commands/`; cover it with a key script in `tests/it/screens.rs`.
 
+pub mod rows;
+
+pub mod detail;
+
+pub mod card;
+
+pub mod timeline;
+
 pub mod packets;
 
 pub mod stream;
