@@ -10,12 +10,12 @@ use crate::tui::effect::{Cx, Effect};
 use crate::tui::focus::Focus;
 use crate::tui::jobs::Answer;
 use crate::tui::paint::{Line, fill, put};
+use crate::tui::text;
 use crate::tui::times::thousands;
 use crate::tui::view::View;
 use crate::tui::walk::Step;
 use crate::tui::widgets::scroll::Scroll;
 use crate::tui::widgets::table::{self, Column};
-use crate::tui::{focus, text};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::collections::HashMap;
@@ -172,11 +172,11 @@ impl Case {
             Some(About::Case) => return cx.say("this is about the case as a whole"),
             Some(About::Query(query)) => query.clone(),
             Some(About::Records(ids)) => {
-                let ids: Vec<String> = ids.iter().take(500).map(|id| focus::quoted(id)).collect();
+                let ids: Vec<String> = ids.iter().take(500).map(|id| crate::query::quote(id)).collect();
                 format!("id in {{{}}}", ids.join(", "))
             }
             Some(About::Value(name, value)) => match Focus::parse(&format!("{name}={value}")) {
-                Focus::Case => format!("{name} = {}", focus::quoted(value)),
+                Focus::Case => format!("{name} = {}", crate::query::quote(value)),
                 focus => {
                     cx.push(Effect::Close);
                     return cx.push(Effect::Go(Box::new(Step::to(focus, "all", None))));

@@ -188,7 +188,7 @@ impl Pane for Sources {
             "drill" => {
                 let Some(source) = self.source() else { return Ok(Handled::Yes) };
                 cx.push(Effect::Close);
-                cx.push(Effect::Run(format!("query source = {}", crate::tui::focus::quoted(&source.name))));
+                cx.push(Effect::Run(format!("query source = {}", crate::query::quote(&source.name))));
             }
             _ => {
                 let ours = match &mut self.below {
