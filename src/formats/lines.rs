@@ -54,7 +54,7 @@ pub fn read(
 }
 
 fn one(reader: &mut dyn Reader, line: &[u8], at: Unit) -> (Status, Out) {
-    let mut out = Out::default();
+    let mut out = Out { unit: at, ..Out::default() };
     let line = if at.offset == 0 { head::plain(line) } else { line };
     let status = reader.line(line.strip_suffix(b"\r").unwrap_or(line), at, &mut out);
     (status, out)

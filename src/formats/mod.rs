@@ -124,7 +124,7 @@ impl std::fmt::Display for Zone {
 }
 
 /// Where a unit stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unit {
     /// Offset of its first byte in the uncompressed data.
     pub offset: u64,
@@ -150,6 +150,8 @@ pub struct Out {
     pub oddities: Vec<Oddity>,
     /// Assumptions made (zone, year), as fixed phrases; reported once per source.
     pub assumed: Vec<&'static str>,
+    /// Where the unit stands; set by [`read`] for lines.
+    pub unit: Unit,
 }
 
 /// A format: how it is framed and recognised, and a reader.

@@ -3,8 +3,7 @@
 
 mod keymaps;
 mod pivots;
+mod protocols;
 mod query;
 mod themes;
-mod formats;
-mod protocols;
 mod tidy;
