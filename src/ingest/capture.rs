@@ -73,6 +73,10 @@ impl Sink for Stream<'_> {
         self.writer.packets(flow.id, source, packets);
         self.writer.push(flow.into_record(source));
     }
+    fn packets(&mut self, flow: RecordId, packets: &[PacketRef], interface: u32) {
+        let source = self.source(interface);
+        self.writer.packets(flow, source, packets);
+    }
     fn event(&mut self, mut record: Record, interface: u32) {
         record.source = self.source(interface);
         self.writer.push(record);

@@ -136,7 +136,7 @@ pub fn ingest_stream(
     let Some(what) = recognise(&input.head, request) else {
         return Ok(FileReport::new(shown, not_recognised(&input.head)));
     };
-    let path = spool.path.display().to_string();
+    let path = path.display().to_string();
     let Begin::Fresh(import) = store.begin(&NewEvidence { key, path, size: 0, modified: watch.now, head_hash: [0; 32] })? else {
         return Err(Error::internal("a random evidence key was there already"));
     };

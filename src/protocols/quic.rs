@@ -42,7 +42,7 @@ impl Protocol for Quic {
         let (Some(head), Some(version)) = (b.u8(), b.u32()) else { return Sniff::No };
         let ids = b.list8().is_some_and(|id| id.len() <= 20) && b.list8().is_some_and(|id| id.len() <= 20);
         let known = matches!(version, 1 | 0x6b33_43cf | 0xff00_0000..=0xff00_00ff);
-        let negotiation = side == Side::In && version == 0 && b.left() >= 4 && b.left() % 4 == 0;
+        let negotiation = side == Side::In && version == 0 && b.left() >= 4 && b.left().is_multiple_of(4);
         let fixed = head & 0xc0 == 0xc0 || (negotiation && head & 0x80 != 0);
         // A client pads its first datagram to 1200 bytes; the prober may see only its beginning.
         if fixed && ids && (known && b.left() >= 20 || negotiation) { Sniff::Yes } else { Sniff::No }

@@ -13,10 +13,10 @@ use super::parse::{Parsed, field_names, parse};
 use super::question::Question;
 use super::{lex, vocabulary};
 use crate::model::entity::EntityKind;
-use crate::model::field::{self, Field};
+use crate::model::field::{self, Field, Type};
 use crate::model::filter::{Members, Test};
 use crate::model::time::{DAY, parse_span, show_span};
-use crate::model::{Entity, Filter, Kind, Time, Window, proto};
+use crate::model::{Entity, FieldId, Filter, Kind, Time, Value, Window, proto};
 use std::sync::Arc;
 
 /// What a query may refer to besides its own text.
@@ -65,6 +65,13 @@ pub fn narrow(text: &str, condition: &str) -> Result<String, QueryError> {
 /// A value as it is written in a query: in quotes if it would mean something else without.
 pub fn quote(text: &str) -> String {
     if lex::is_word(text) && !text.contains('*') { text.to_owned() } else { lex::in_quotes(text) }
+}
+
+/// `field = value` as text.
+pub fn condition(field: FieldId, value: &Value) -> String {
+    let known = field::get(field);
+    let text = value.show(known.map_or(Type::Text, |f| f.ty));
+    format!("{} = {}", field::name(field), quote(&text))
 }
 
 /// Checks a tree.

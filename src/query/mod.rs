@@ -32,9 +32,11 @@ pub mod complete;
 
 pub mod engine;
 
+pub mod known;
+
 pub mod local;
 
-pub use check::{Scope, compile, compile_and, compile_kind, narrow, quote};
+pub use check::{Scope, compile, compile_and, compile_kind, condition, narrow, quote};
 pub use complete::{Completion, complete};
 pub use engine::{Cancel, Engine};
 pub use error::QueryError;

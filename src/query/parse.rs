@@ -268,6 +268,10 @@ impl Parser {
             let name = Word { text: key.to_owned(), span: Span { start: field.span.start, end: field.span.end - 1 } };
             return self.comparison(&name);
         }
+        if self.at_word("exists") && field::find(&field.text).is_some() {
+            self.skip();
+            return Ok(Some(Expr::Exists(field.clone())));
+        }
         let Some((op, negated, length)) = self.operator() else { return Ok(None) };
         self.at += length;
         let mut field = field.clone();

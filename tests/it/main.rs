@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod crash;
+mod formats;
+mod keymaps;
 mod pivots;
+mod protocols;
 mod query;
+mod themes;
 mod tidy;

@@ -65,6 +65,7 @@ fn every_habit_has_one_canonical_text() {
         ("duration > 1h and duration < 7200", "duration > 1h and duration < 7200s"),
         ("kind = flow", "kind = flow"),
         ("kind:alerts", "kind = alert"),
+        ("kind = inventory and not indicator exists", "kind = inventory and not exists indicator"),
         ("exists sni and has http.host", "exists sni and exists http.host"),
         ("severity >= HIGH", "severity >= high"),
         ("dst.port not in {80}", "not dst.port = 80"),

@@ -54,5 +54,5 @@ pub(super) fn workbench(opened: &Opened, args: &OpenArgs) -> Result<()> {
         notices: opened.notices.clone(),
         ..tui::Options::default()
     };
-    tui::run(Arc::clone(&opened.engine) as _, Arc::clone(&opened.keeper) as _, options)
+    tui::run(Arc::clone(&opened.engine), Arc::clone(&opened.keeper), options)
 }

@@ -46,10 +46,8 @@ impl Mail {
         if line.is_empty() {
             self.over = true;
         } else if matches!(line.first(), Some(b' ' | b'\t')) {
-            if let (true, Some(subject)) = (self.in_subject, &mut self.subject) {
-                if subject.len() < MAX_SUBJECT {
-                    subject.push_str(&text(line, MAX_LINE));
-                }
+            if let Some(subject) = self.subject.as_mut().filter(|s| self.in_subject && s.len() < MAX_SUBJECT) {
+                subject.push_str(&text(line, MAX_LINE));
             }
         } else {
             self.in_subject = line.get(..8).is_some_and(|h| h.eq_ignore_ascii_case(b"subject:")) && self.subject.is_none();

@@ -1,5 +1,6 @@
 //! What several protocols share: reading bytes, buffering streams, names, fingerprints, hellos, files. Not members of the open set.
 
+pub mod ber;
 pub mod buffer;
 pub mod bytes;
 pub mod certificate;
@@ -13,3 +14,5 @@ pub mod http_body;
 pub mod http_head;
 pub mod lines;
 pub mod mail;
+pub mod ntlm;
+pub mod smb_message;
