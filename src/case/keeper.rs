@@ -5,27 +5,6 @@ use crate::model::decision::{Decision, What};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What an import is to do.
-#[derive(Debug, Clone, Default)]
-pub struct ImportRequest {
-    /// Files, folders, globs already expanded, or `-`.
-    pub paths: Vec<PathBuf>,
-    /// Format by name instead of by content.
-    pub format: Option<String>,
-    /// Source name instead of the one that the content gives.
-    pub source: Option<String>,
-    /// Zone for times without one.
-    pub zone: Option<String>,
-    /// Year for times without one.
-    pub year: Option<i32>,
-    /// Custody: from whom.
-    pub from: String,
-    /// Custody: how it was obtained.
-    pub how: String,
-    /// Custody: ticket.
-    pub ticket: String,
-}
-
 /// Writes what people enter. Every method returns only when what it was given is on disk.
 pub trait Keeper: Send + Sync {
     /// Appends a decision to the journal; who and when are filled in.

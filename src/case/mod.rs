@@ -1,5 +1,19 @@
-//! An investigation: trail, bookmarks, notes, report. Nothing that was entered is lost on a crash.
+//! An investigation: trail, bookmarks, notes, report. Nothing that was entered is lost on a crash: all of it are decisions of the journal,
+//! and what is shown here is computed from them.
+
+pub mod bookmarks;
 
 pub mod keeper;
 
+pub mod local;
+
+pub mod notes;
+
+pub mod report;
+
+pub mod standing;
+
+pub mod trail;
+
 pub use keeper::Keeper;
+pub use local::LocalKeeper;

@@ -1,1 +1,117 @@
-//! The command line; the only place that prints.
+//! The command line; the only place that prints. One file of `subcommands/`, one command.
+//!
+//! Exit status: 0 done (a broken pipe too), 1 failed, 2 partly read. Errors go to standard error as what / where / what next.
+
+pub mod ask;
+
+pub mod opened;
+
+pub mod output;
+
+pub mod subcommands;
+
+use crate::error::{Error, ErrorKind, Result};
+use clap::{Arg, ArgMatches};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a command did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All of it.
+    All,
+    /// Something could not be read.
+    Partly,
+}
+
+/// What every command is given.
+pub struct Cx {
+    /// Directory of the case: `--case`, `$BACKTRAIL_CASE`, else the default one.
+    pub case: PathBuf,
+    /// The case was named, not the default one.
+    pub named: bool,
+    /// Standard error is a terminal: progress may be drawn there.
+    pub progress: bool,
+}
+
+/// A command of the program.
+pub trait Subcommand: Sync {
+    /// Its options and help; the name is the command's.
+    fn command(&self) -> clap::Command;
+    /// Does it.
+    fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done>;
+}
+
+/// The whole command line, as help, completions and the man page show it.
+pub fn command() -> clap::Command {
+    let case = Arg::new("case")
+        .long("case")
+        .value_name("DIR")
+        .global(true)
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Directory of the case [default: $BACKTRAIL_CASE, else the data directory's backtrail/default]");
+    clap::Command::new("backtrail")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Follow an attack backwards through flows, alerts, logs, DNS and packets, in a terminal")
+        .after_help("Without a command the workbench opens on the case. Begin with: backtrail demo")
+        .arg(case)
+        .subcommands(subcommands::ALL.iter().map(|c| c.command()))
+}
+
+fn default_case() -> Result<PathBuf> {
+    use etcetera::BaseStrategy;
+    let base = etcetera::choose_base_strategy()
+        .map_err(|e| Error::config(format!("no home directory: {e}")).hint("name the case: --case DIR"))?;
+    Ok(base.data_dir().join("backtrail").join("default"))
+}
+
+/// Where the user's own keymaps, themes and settings are: `$XDG_CONFIG_HOME/backtrail`.
+pub fn config_dir() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("backtrail"))
+}
+
+fn run() -> Result<Done> {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(e) => {
+            let failed = e.use_stderr();
+            // Help and version are answers; what is left of a broken pipe does not matter.
+            let _ = e.print();
+            return if failed { Err(Error::cancelled()) } else { Ok(Done::All) };
+        }
+    };
+    let given = matches.get_one::<PathBuf>("case").cloned();
+    let given = given.or_else(|| std::env::var_os("BACKTRAIL_CASE").filter(|v| !v.is_empty()).map(PathBuf::from));
+    let cx = Cx {
+        named: given.is_some(),
+        case: match given {
+            Some(dir) => dir,
+            None => default_case()?,
+        },
+        progress: std::io::stderr().is_terminal(),
+    };
+    let (name, matches) = matches.subcommand().unwrap_or(("open", &matches));
+    match subcommands::ALL.iter().find(|c| c.command().get_name() == name) {
+        Some(command) => command.run(matches, &cx),
+        None => Err(Error::internal(format!("command `{name}` is not in the list"))),
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(Done::All) => ExitCode::SUCCESS,
+        Ok(Done::Partly) => ExitCode::from(2),
+        Err(e) if e.kind == ErrorKind::Cancelled => {
+            // Either help was asked for wrongly (clap has said so) or whoever reads our output has gone, which is success.
+            let usage = command().try_get_matches().is_err();
+            if usage { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        }
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,7 +4,8 @@
 //! its own, never fails on content: a unit is ok, partial, skipped or failed, and the counts reconcile.
 //!
 //! To add one: write `src/formats/<name>.rs` with a `pub static FORMAT`; add its `pub mod` line and its name to [`ALL`]; put a sample into
-//! `sample-data/formats/<name>.<ext>` and run `cargo test`.
+//! `sample-data/formats/<name>.<ext>` and run `cargo test`. What several formats share is
+//! marked as such and is not in the list.
 
 use crate::model::oddity::Oddity;
 use crate::model::origin::EvidenceKey;
@@ -124,7 +125,7 @@ impl std::fmt::Display for Zone {
 }
 
 /// Where a unit stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unit {
     /// Offset of its first byte in the uncompressed data.
     pub offset: u64,
@@ -150,6 +151,8 @@ pub struct Out {
     pub oddities: Vec<Oddity>,
     /// Assumptions made (zone, year), as fixed phrases; reported once per source.
     pub assumed: Vec<&'static str>,
+    /// Where the unit stands; set by [`read`] for lines.
+    pub unit: Unit,
 }
 
 /// A format: how it is framed and recognised, and a reader.
@@ -181,8 +184,66 @@ pub trait Reader: Send {
     }
 }
 
-/// Every format, in the order in which help lists them.
-pub const ALL: &[&dyn Format] = &[];
+pub mod access_log;
+pub mod auth_log;
+/// Shared: not a member.
+pub mod clock;
+pub mod conntrack;
+/// Shared: not a member.
+pub mod draft;
+/// Shared: not a member.
+pub mod envelope;
+/// Shared: not a member.
+pub mod head;
+/// Shared: not a member.
+pub mod indicator;
+pub mod inventory_csv;
+/// Shared: not a member.
+pub mod json;
+pub mod json_lines;
+/// Shared: not a member.
+pub mod lines;
+pub mod nessus;
+pub mod netfilter;
+pub mod nmap_xml;
+pub mod reputation_csv;
+pub mod reputation_list;
+pub mod squid;
+pub mod suricata_eve;
+/// Shared: not a member.
+pub mod suricata_objects;
+pub mod syslog;
+/// Shared: not a member.
+pub mod table;
+pub mod text_lines;
+/// Shared: not a member.
+pub mod web;
+/// Shared: not a member.
+pub mod xml;
+pub mod zeek;
+/// Shared: not a member.
+pub mod zeek_map;
+
+pub use lines::read;
+
+/// Every format, in the order in which help lists them and in which they are asked: the special before the general.
+pub const ALL: &[&dyn Format] = &[
+    &suricata_eve::FORMAT,
+    &zeek::FORMAT,
+    &netfilter::FORMAT,
+    &conntrack::FORMAT,
+    &access_log::FORMAT,
+    &squid::FORMAT,
+    &auth_log::FORMAT,
+    &syslog::FORMAT,
+    &nmap_xml::FORMAT,
+    &nessus::FORMAT,
+    &inventory_csv::FORMAT,
+    &reputation_csv::FORMAT,
+    &reputation_list::FORMAT,
+    &json_lines::FORMAT,
+    &text_lines::FORMAT,
+];
 
 /// The format with a name.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
@@ -200,4 +261,81 @@ pub fn recognise(head: &[u8]) -> Option<&'static dyn Format> {
         }
     }
     maybe
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::field;
+
+    /// What a format makes of a text.
+    pub(crate) struct All {
+        /// Records in order.
+        pub records: Vec<Read>,
+        /// Oddities, name and place.
+        pub oddities: Vec<String>,
+        /// Units that were ok, partial, skipped, failed.
+        pub counts: [usize; 4],
+    }
+
+    impl All {
+        /// Records as lines: kind, span, fields, sensor.
+        pub(crate) fn shown(&self) -> String {
+            self.records.iter().map(|r| line(r) + "\n").collect()
+        }
+    }
+
+    pub(crate) fn line(read: &Read) -> String {
+        let r = &read.record;
+        let mut text = format!("{} {}", r.kind, r.start);
+        if r.end != r.start {
+            text += &format!("..{}", r.end);
+        }
+        for (id, value) in &r.fields {
+            let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
+            text += &format!(" {}={}", field::name(*id), value.show(ty));
+        }
+        read.sensor.iter().for_each(|s| text += &format!(" sensor={s}"));
+        text
+    }
+
+    /// Reads a text of a file `sample` that was modified 2026-11-20T12:00:00Z.
+    pub(crate) fn read_all(format: &dyn Format, text: &str) -> All {
+        let context = Context {
+            evidence: EvidenceKey(1),
+            stem: "sample".into(),
+            zone: Zone::Fixed(0),
+            year: None,
+            modified: Time::parse("2026-11-20T12:00:00Z").unwrap(),
+        };
+        let mut all = All { records: Vec::new(), oddities: Vec::new(), counts: [0; 4] };
+        read(&mut text.as_bytes(), format, &context, Unit { offset: 0, line: 1 }, &[], &mut |status, out| {
+            all.counts[status as usize] += 1;
+            all.records.extend(out.records);
+            all.oddities.extend(out.oddities.iter().map(|o| format!("{} {}", o.what, o.place)));
+            true
+        })
+        .unwrap();
+        all
+    }
+
+    /// The only record of a text.
+    pub(crate) fn read_one(format: &dyn Format, text: &str) -> Read {
+        let mut all = read_all(format, text);
+        assert_eq!(all.records.len(), 1, "{:?}", all.oddities);
+        all.records.remove(0)
+    }
+
+    /// The only record of a text as a line.
+    pub(crate) fn show(format: &dyn Format, text: &str) -> String {
+        line(&read_one(format, text))
+    }
+
+    #[test]
+    fn zones_are_read_as_they_are_shown() {
+        for text in ["UTC", "+05:30", "-07:00", "Europe/Berlin"] {
+            assert_eq!(Zone::parse(text).map(|z| z.to_string()).as_deref(), Some(text));
+        }
+        assert_eq!(Zone::parse("Nowhere/Else"), None);
+    }
 }

@@ -89,7 +89,7 @@ impl Entity {
             (EntityKind::Mac, field::MAC, Value::text(text.to_ascii_lowercase().replace('-', ":")))
         } else if matches!(text.len(), 32 | 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             (EntityKind::Hash, field::HASH, Value::text(text.to_ascii_lowercase()))
-        } else if text.len() > 8 && text[..4].eq_ignore_ascii_case("CVE-") {
+        } else if text.len() > 8 && text.get(..4).is_some_and(|t| t.eq_ignore_ascii_case("CVE-")) {
             (EntityKind::Cve, field::CVE, Value::text(text.to_ascii_uppercase()))
         } else if text.contains("://") {
             (EntityKind::Url, field::URL, Value::text(text))

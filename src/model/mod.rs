@@ -12,9 +12,13 @@ pub mod field;
 
 pub mod origin;
 
+pub mod evidence;
+
 pub mod oddity;
 
 pub mod record;
+
+pub mod summary;
 
 pub mod flow;
 
@@ -28,6 +32,9 @@ pub mod decision;
 
 pub mod community_id;
 
+pub mod answer;
+
+pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;
 pub use filter::Filter;

@@ -122,8 +122,48 @@ pub trait Parser: Send {
 
 pub mod layers;
 
-/// Every protocol, in the order in which probes are asked.
-pub const ALL: &[&dyn Protocol] = &[];
+pub mod common;
+
+pub mod dhcp;
+pub mod dns;
+pub mod ftp;
+pub mod http;
+pub mod kerberos;
+pub mod ldap;
+pub mod llmnr;
+pub mod mdns;
+pub mod mysql;
+pub mod ntp;
+pub mod pop3;
+pub mod postgres;
+pub mod quic;
+pub mod rdp;
+pub mod smb;
+pub mod smtp;
+pub mod ssh;
+pub mod tls;
+
+/// Every protocol, in the order in which probes are asked: those with the surest marks first.
+pub const ALL: &[&dyn Protocol] = &[
+    &tls::PROTOCOL,
+    &http::PROTOCOL,
+    &ssh::PROTOCOL,
+    &smb::PROTOCOL,
+    &smtp::PROTOCOL,
+    &ftp::PROTOCOL,
+    &pop3::PROTOCOL,
+    &rdp::PROTOCOL,
+    &kerberos::PROTOCOL,
+    &ldap::PROTOCOL,
+    &mysql::PROTOCOL,
+    &postgres::PROTOCOL,
+    &quic::PROTOCOL,
+    &dhcp::PROTOCOL,
+    &mdns::PROTOCOL,
+    &llmnr::PROTOCOL,
+    &dns::PROTOCOL,
+    &ntp::PROTOCOL,
+];
 
 /// The protocol with a name.
 pub fn find(name: &str) -> Option<&'static dyn Protocol> {

@@ -6,30 +6,13 @@ use crate::error::Result;
 use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::{LinkType, PacketRef};
-use crate::model::record::{Kind, Record};
-use crate::model::source::{Counts, SourceId, SourceInfo};
+use crate::model::record::Record;
+use crate::model::source::{SourceId, SourceInfo};
 use crate::model::{Entity, Time, Value, Window};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag by which a question is given up: cheap to clone, checked at least every 10 ms of work.
-#[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub use crate::model::evidence::EvidenceInfo;
 
-impl Cancel {
-    /// Gives up.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-    /// Whether it was given up.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-    /// `Err(cancelled)` if it was given up.
-    pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() { Err(crate::error::Error::cancelled()) } else { Ok(()) }
-    }
-}
+pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed};
 
 /// A place in the order of rows: corrected start, then id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +73,8 @@ pub struct Table {
     pub records: u64,
     /// Source whose sighting was counted, where flows of several sources were merged.
     pub counted: Vec<SourceId>,
+    /// What the table leaves out, in words (too many groups or rows).
+    pub notices: Vec<String>,
 }
 
 /// Records or weights over time. `bins[i]` covers `start + i * bin ..`.
@@ -103,35 +88,6 @@ pub struct Timeline {
     pub bins: Vec<f64>,
     /// Alerts per bin (asked along, for the marks).
     pub alerts: Vec<u32>,
-}
-
-/// An evidence file of the case.
-#[derive(Debug, Clone)]
-pub struct EvidenceInfo {
-    /// Its key.
-    pub key: EvidenceKey,
-    /// Path at import (absolute), or `-`.
-    pub path: String,
-    /// Size in bytes, compressed as it lies there.
-    pub size: u64,
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
-    /// Format or `pcap`, `pcapng`; of nothing recognised `unknown`.
-    pub format: String,
-    /// Compression, e.g. `gz`; empty if none.
-    pub compression: String,
-    /// When it was imported.
-    pub imported: Time,
-    /// Sources inside it.
-    pub sources: Vec<SourceId>,
-    /// What was read.
-    pub counts: Counts,
-    /// Span of its records.
-    pub span: Option<Window>,
-    /// What went wrong or was assumed, in words.
-    pub warnings: Vec<String>,
-    /// Custody: from whom, how, ticket.
-    pub custody: [String; 3],
 }
 
 /// The bytes that a record was read from.
@@ -154,81 +110,6 @@ pub struct PacketBytes {
     pub wire_len: u32,
     /// Captured bytes.
     pub data: Vec<u8>,
-}
-
-/// How well two records are known to belong together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Match {
-    /// Community ID or 5-tuple, inside the flow's span.
-    Exact,
-    /// So many candidates fit alike.
-    Ambiguous(u32),
-    /// The tuple fits; the source's clock was never checked.
-    ClockUnchecked,
-}
-
-impl std::fmt::Display for Match {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Match::Exact => f.pad("="),
-            Match::Ambiguous(n) => f.pad(&format!("×{n}")),
-            Match::ClockUnchecked => f.pad("clock unchecked"),
-        }
-    }
-}
-
-/// A record that belongs to another one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Link {
-    /// The other record.
-    pub record: Record,
-    /// How: `community_id`, `tuple`, `uid`, `flow`.
-    pub method: &'static str,
-    /// How well.
-    pub quality: Match,
-}
-
-/// The name that a client used for a flow (domain.md 2.4).
-#[derive(Debug, Clone, PartialEq)]
-pub struct NameUsed {
-    /// The name.
-    pub name: String,
-    /// `self` (the flow carries it), `dns` (asked before by this client), `other` (asked by another client), `stale`, `pdns`.
-    pub how: &'static str,
-    /// 0 to 1.
-    pub confidence: f32,
-    /// The record that proves it.
-    pub evidence: Option<RecordId>,
-    /// Other names that fit alike.
-    pub others: Vec<String>,
-}
-
-/// One line of what is known about an entity besides its traffic.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fact {
-    /// What it says, e.g. `inventory`, `reputation`, `serves`, `uses`, `os`.
-    pub label: String,
-    /// The fact.
-    pub text: String,
-    /// Severity rank 0..4 for colour; none: neutral.
-    pub severity: Option<u8>,
-    /// The record behind it.
-    pub evidence: Option<RecordId>,
-}
-
-/// Whether sources could have seen what a question asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Coverage {
-    /// The source.
-    pub source: SourceId,
-    /// Its name.
-    pub name: String,
-    /// Which kinds it gives.
-    pub kinds: Vec<Kind>,
-    /// The part of the window that it covers (corrected), none: nothing of it.
-    pub covers: Option<Window>,
-    /// Its clock was checked: stated by its text, or set by hand.
-    pub clock_checked: bool,
 }
 
 /// Which question about the case: everything that the screens and commands need.

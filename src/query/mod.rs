@@ -2,7 +2,44 @@
 
 pub mod question;
 
+pub mod error;
+
+pub mod lex;
+
+pub mod ast;
+
+pub mod parse;
+
+mod parse_stages;
+
+mod parse_time;
+
+mod parse_words;
+
+pub mod vocabulary;
+
+pub mod check;
+
+mod check_stages;
+
+mod check_value;
+
+pub mod stages;
+
+pub mod sets;
+
+pub mod complete;
+
 pub mod engine;
 
-pub use engine::Engine;
+pub mod known;
+
+pub mod local;
+
+pub use check::{Scope, compile, compile_and, compile_kind, condition, narrow, quote};
+pub use complete::{Completion, complete};
+pub use engine::{Cancel, Engine};
+pub use error::QueryError;
+pub use local::LocalEngine;
 pub use question::{Question, Stage};
+pub use stages::Tally;

@@ -1,1 +1,346 @@
 //! What is kept, and how is it found again? Case directory, segments, indexes, journal, recovery.
+//!
+//! Segment files and the journal are the truth; the catalog (sled) holds pointers into them and can be rebuilt at any time. Blocks of rows in
+//! columns are appended to segments; an import of one evidence file is a transaction that its `done` frame ends.
+//! Knows nothing of the text of queries, of links, or of screens.
+
+pub mod bits;
+pub mod block;
+pub mod cache;
+pub mod case_dir;
+pub mod catalog;
+pub mod clocks;
+pub mod column;
+pub mod contents;
+pub mod encode;
+pub mod eval;
+pub mod frame;
+pub mod import;
+pub mod journal;
+pub mod keys;
+pub mod lock;
+pub mod memory_catalog;
+pub mod packets;
+pub mod plan;
+pub mod postings;
+pub mod reader;
+pub mod recover;
+pub mod segment;
+pub mod select;
+pub mod sightings;
+pub mod sled_catalog;
+pub mod snapshot;
+pub mod values;
+pub mod verify;
+
+pub use case_dir::Reserve;
+pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
+pub use journal::Journal;
+pub use select::{Ask, Selected};
+pub use sightings::{FlowSight, Sightings};
+pub use snapshot::{BlockId, Snapshot};
+
+use crate::error::{Error, Result};
+use crate::model::evidence::EvidenceInfo;
+use crate::model::source::{SourceInfo, SourceKey};
+use crate::model::{EvidenceKey, SourceId};
+use case_dir::CaseDir;
+use catalog::Catalog;
+use contents::{Contents, ImportData};
+use frame::FrameKind;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How a case is opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Make it if it is not there.
+    pub create: bool,
+    /// How long to wait for another process that holds it.
+    pub wait: Duration,
+    /// Name of a new case; none: of its directory.
+    pub name: Option<String>,
+    /// How much of the disk stays free.
+    pub reserve: Reserve,
+    /// Space set aside to be given up when the disk is full all the same; 0: none.
+    pub ballast: u64,
+    /// Keep the catalog in memory: for a case that is forgotten at the end. Opened again, it is rebuilt.
+    pub forget: bool,
+    /// Length after which a new segment begins.
+    pub segment: u64,
+    /// Bytes of decoded columns that are kept in memory.
+    pub cache: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions {
+            create: false,
+            wait: Duration::ZERO,
+            name: None,
+            reserve: Reserve::default(),
+            ballast: 64 << 20,
+            forget: false,
+            segment: 1 << 30,
+            cache: 48 << 20,
+        }
+    }
+}
+
+/// Evidence that a longer file may continue: the first `size` bytes of that file have to have its SHA-256.
+#[derive(Debug, Clone)]
+pub struct Grown {
+    /// The evidence.
+    pub info: EvidenceInfo,
+    /// Uncompressed length that was read of it.
+    pub text_end: u64,
+}
+
+/// An open case. Clones share it; it is closed with the last.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    case: CaseDir,
+    segments: Arc<segment::Segments>,
+    catalog: Mutex<Box<dyn Catalog>>,
+    journal: Journal,
+    state: Mutex<State>,
+    cache: Arc<cache::Cache>,
+    notices: Mutex<Vec<String>>,
+    /// Last: released after everything else is closed.
+    _lock: lock::CaseLock,
+}
+
+struct State {
+    contents: Contents,
+    active: HashSet<EvidenceKey>,
+    snapshot: Option<(u64, Arc<Snapshot>)>,
+}
+
+fn hold<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// Opens a case, or makes it if the options say so; repairs by itself what an interruption left, see [`Store::notices`].
+    pub fn open(dir: &Path, options: &OpenOptions) -> Result<Store> {
+        let now = journal::now();
+        let case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
+        let lock = lock::CaseLock::take(dir, options.wait, now)?;
+        let mut notices = Vec::new();
+        let journal = Journal::open(dir, &mut notices)?;
+        let segments = Arc::new(segment::Segments::open(dir, options.segment)?);
+        let (catalog, contents) = open_catalog(dir, options, &segments, &mut notices)?;
+        case.keep_ballast(options.ballast);
+        let state = State { contents, active: HashSet::new(), snapshot: None };
+        let inner = Inner {
+            case,
+            segments,
+            catalog: Mutex::new(catalog),
+            journal,
+            state: Mutex::new(state),
+            cache: Arc::new(cache::Cache::new(options.cache)),
+            notices: Mutex::new(notices),
+            _lock: lock,
+        };
+        Ok(Store(Arc::new(inner)))
+    }
+    /// What was repaired when it was opened, in words.
+    pub fn notices(&self) -> Vec<String> {
+        hold(&self.0.notices).clone()
+    }
+    /// Directory of the case.
+    pub fn dir(&self) -> PathBuf {
+        self.0.case.path.clone()
+    }
+    /// Name of the case.
+    pub fn name(&self) -> String {
+        self.0.case.case.name.clone()
+    }
+    /// Saves where a session stands.
+    pub fn save_place(&self, user: &str, session: &str, place: &str) -> Result<()> {
+        self.0.case.save_place(user, session, place)
+    }
+    /// Where a user stood last.
+    pub fn place(&self, user: &str) -> Option<String> {
+        self.0.case.place(user)
+    }
+    /// The journal of what people entered.
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+    /// Begins to import a file; known evidence is given back instead.
+    pub fn begin(&self, new: &NewEvidence) -> Result<Begin> {
+        self.room()?;
+        let id = {
+            let mut state = hold(&self.0.state);
+            if let Some(data) = state.contents.visible().iter().find(|i| i.done.key == new.key.0) {
+                return Ok(Begin::Known(data.done.info(data)));
+            }
+            if !state.active.insert(new.key) {
+                return Err(Error::user("this file is being imported already").at(new.path.clone()));
+            }
+            let id = state.contents.next_import;
+            state.contents.next_import += 1;
+            id
+        };
+        Import::new(self.clone(), id, new.clone()).map(Begin::Fresh)
+    }
+    /// Evidence that a file of this size and beginning may continue, the longest first. Of evidence shorter than 64 KiB the beginning says
+    /// nothing. The caller compares the SHA-256 of the file's first `info.size` bytes.
+    pub fn grown_candidates(&self, head_hash: [u8; 32], size: u64) -> Vec<Grown> {
+        let head = journal::hex(&head_hash);
+        let state = hold(&self.0.state);
+        let visible = state.contents.visible();
+        let fits = visible
+            .iter()
+            .filter(|i| i.done.size > 0 && i.done.size < size && (i.done.size < 64 << 10 || i.done.head_hash == head));
+        let mut out: Vec<Grown> = fits.map(|i| Grown { info: i.done.info(i), text_end: i.done.text_end }).collect();
+        out.sort_by_key(|g| std::cmp::Reverse(g.info.size));
+        out
+    }
+    /// An immutable view of every import that has ended, with clocks as set by hand until now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        let mut state = hold(&self.0.state);
+        let version = self.0.journal.clock_version();
+        if let Some((at, snapshot)) = &state.snapshot
+            && *at == version
+        {
+            return Arc::clone(snapshot);
+        }
+        let settings = clocks::settings(&self.0.journal.decisions());
+        let snapshot =
+            Arc::new(Snapshot::new(Arc::clone(&self.0.segments), Arc::clone(&self.0.cache), &state.contents, &settings));
+        state.snapshot = Some((version, Arc::clone(&snapshot)));
+        snapshot
+    }
+    /// Every evidence file whose rows are seen.
+    pub fn evidence(&self) -> Vec<EvidenceInfo> {
+        self.snapshot().evidence()
+    }
+    /// Every source.
+    pub fn sources(&self) -> Vec<SourceInfo> {
+        self.snapshot().sources()
+    }
+    /// Per import: its number, how many frames it has, its path.
+    pub(crate) fn parts_wanted(&self) -> Vec<(u32, u32, String)> {
+        let state = hold(&self.0.state);
+        let of = |i: &Arc<ImportData>| (i.id, i.done.blocks + i.done.groups + i.done.chunks, i.done.path.clone());
+        state.contents.imports.values().map(of).collect()
+    }
+    pub(crate) fn segments(&self) -> &segment::Segments {
+        &self.0.segments
+    }
+    pub(crate) fn room(&self) -> Result<()> {
+        self.0.case.room()
+    }
+    /// After a write that failed: gives up the ballast if the disk is full.
+    pub(crate) fn full(&self, error: Error) -> Error {
+        if self.room().is_err() {
+            self.0.case.drop_ballast();
+        }
+        error
+    }
+    pub(crate) fn ended(&self, key: EvidenceKey) {
+        hold(&self.0.state).active.remove(&key);
+    }
+    pub(crate) fn imports_of(&self, key: EvidenceKey) -> Vec<u32> {
+        hold(&self.0.state).contents.imports.values().filter(|i| i.done.key == key.0).map(|i| i.id).collect()
+    }
+    pub(crate) fn source_for(&self, key: &SourceKey, rename: Option<&str>) -> Result<SourceId> {
+        let mut state = hold(&self.0.state);
+        if let Some(known) = state.contents.sources.values().find(|s| s.key() == *key) {
+            return Ok(SourceId(known.id));
+        }
+        let id = state.contents.sources.keys().next_back().map_or(1, |id| id + 1);
+        let name =
+            import::name_for(key, rename, &|name| state.contents.sources.values().any(|s| s.name.eq_ignore_ascii_case(name)));
+        let (frame, bytes) = import::source_frame(id, key, name)?;
+        self.0.segments.append(import::NO_DAY, FrameKind::Source, id, &bytes, &[])?;
+        state.contents.sources.insert(id, frame);
+        Ok(SourceId(id))
+    }
+    /// The commit: segments durable, then the frame that ends the import, durable, then the catalog.
+    pub(crate) fn commit(&self, mut import: Import, done: Done) -> Result<EvidenceInfo> {
+        let mut catalog = hold(&self.0.catalog);
+        self.0.segments.sync()?;
+        let (sequence, next) = {
+            let state = hold(&self.0.state);
+            (state.contents.sequence() + 1, state.contents.next_import)
+        };
+        let done = import.describe(done, sequence, next);
+        let bytes = done.bytes()?;
+        let place =
+            self.0.segments.append(import::NO_DAY, FrameKind::Done, import.id(), &bytes, &[]).map_err(|e| self.full(e))?;
+        self.0.segments.sync()?;
+        if let Err(error) = catalog.commit(import.entries(&place)) {
+            return Err(self.full(error));
+        }
+        let data: ImportData = import.take_data(done);
+        let info = data.done.info(&data);
+        let mut state = hold(&self.0.state);
+        state.contents.imports.insert(data.id, Arc::new(data));
+        state.snapshot = None;
+        drop(state);
+        drop(import);
+        Ok(info)
+    }
+}
+
+/// Opens the catalog; in doubt sets it aside and rebuilds it from the segments.
+fn open_catalog(
+    dir: &Path,
+    options: &OpenOptions,
+    segments: &segment::Segments,
+    notices: &mut Vec<String>,
+) -> Result<(Box<dyn Catalog>, Contents)> {
+    let path = dir.join("catalog");
+    if !options.forget && path.exists() {
+        let loaded = sled_catalog::SledCatalog::open(&path).and_then(|catalog| {
+            let contents = recover::load(segments, &catalog, notices)?;
+            Ok((Box::new(catalog) as Box<dyn Catalog>, contents))
+        });
+        match loaded {
+            Ok(loaded) => return Ok(loaded),
+            Err(doubt) => {
+                let aside = set_aside(&path)?;
+                notices.push(format!("{}; it was set aside as {aside} and rebuilt from the segments", doubt.what));
+            }
+        }
+    }
+    let (contents, mut changes) = recover::rebuild(segments, notices)?;
+    let mut catalog: Box<dyn Catalog> = if options.forget {
+        Box::new(memory_catalog::MemoryCatalog::default())
+    } else {
+        Box::new(sled_catalog::SledCatalog::open(&path)?)
+    };
+    // The entry that says that it is complete is in the last batch.
+    while changes.len() > 10_000 {
+        let rest = changes.split_off(10_000);
+        catalog.commit(std::mem::replace(&mut changes, rest))?;
+    }
+    catalog.commit(changes)?;
+    Ok((catalog, contents))
+}
+
+fn set_aside(path: &Path) -> Result<String> {
+    let stamp = journal::now().utc().format("%Y%m%dT%H%M%S").to_string();
+    for n in 0..1000 {
+        let name = if n == 0 { format!("catalog.bad-{stamp}") } else { format!("catalog.bad-{stamp}-{n}") };
+        let aside = path.with_file_name(&name);
+        if !aside.exists() {
+            std::fs::rename(path, &aside).map_err(|e| segment::write_error(&e, path))?;
+            return Ok(name);
+        }
+    }
+    Err(Error::store("the catalog cannot be set aside").at_path(path))
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod crash_tests;

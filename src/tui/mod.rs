@@ -1,1 +1,82 @@
-//! The screen.
+//! The screen: the workbench over an [`Engine`] and a [`Keeper`], with the keyboard alone.
+//!
+//! In reading order: `app` holds what there is and takes events; `go` walks the trail; `commands/` are what keys and the `:` line name;
+//! `panes/` show one thing each and ask for data by `jobs`; `screen` and `layout` draw. Nothing here blocks the loop, and only what has
+//! changed is drawn: an idle screen costs no bytes.
+
+pub mod key;
+
+pub mod event;
+
+pub mod glyphs;
+
+pub mod terminal;
+
+pub mod assets;
+
+pub mod keymap;
+
+pub mod colour;
+
+pub mod theme;
+
+pub mod text;
+
+pub mod clipboard;
+
+pub mod times;
+
+pub mod paint;
+
+pub mod focus;
+
+pub mod walk;
+
+pub mod marks;
+
+pub mod lenses;
+
+pub mod summary;
+
+pub mod cells;
+
+pub mod jobs;
+
+pub mod writer;
+
+pub mod load;
+
+pub mod effect;
+
+pub mod view;
+
+pub mod widgets;
+
+pub mod bytes;
+
+pub mod conversation;
+
+pub mod panes;
+
+pub mod commands;
+
+pub mod layout;
+
+pub mod app;
+
+mod apply;
+
+mod finding;
+
+mod go;
+
+mod overlay;
+
+mod place;
+
+mod run;
+
+mod screen;
+
+pub use app::{App, Event, Options};
+pub use run::run;

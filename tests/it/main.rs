@@ -1,1 +1,11 @@
-//! t
+//! All integration tests, one binary: one module, one subject.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod crash;
+mod formats;
+mod keymaps;
+mod pivots;
+mod protocols;
+mod query;
+mod themes;
+mod tidy;

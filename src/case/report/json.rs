@@ -1,0 +1,70 @@
+//! The report as one JSON object.
+
+use super::Report;
+use crate::case::notes;
+use crate::model::summary;
+use crate::query::Engine;
+use serde_json::{Value, json};
+
+/// The whole report.
+pub fn write(report: &Report, engine: &dyn Engine) -> Value {
+    let bookmarks: Vec<Value> = report
+        .bookmarks
+        .iter()
+        .map(|k| {
+            let rows: Vec<Value> = k
+                .rows
+                .iter()
+                .map(|r| {
+                    json!({
+                        "id": r.id.to_string(), "start": r.time().rfc3339(), "start.raw": r.start.rfc3339(), "kind": r.kind.name(),
+                        "source": engine.source_name(r.source), "what": summary::line(r),
+                        "evidence": r.id.evidence.to_string(), "offset": r.id.offset, "length": r.len,
+                    })
+                })
+                .collect();
+            json!({
+                "schema": "backtrail.bookmark/1", "id": k.bookmark.id, "title": k.bookmark.title, "query": k.bookmark.query,
+                "rows": k.bookmark.rows, "rows.now": k.count, "new": k.new, "at": k.bookmark.at.rfc3339(), "who": k.bookmark.who,
+                "first": rows, "failed": k.failed,
+            })
+        })
+        .collect();
+    let note = |n: &notes::Note| json!({"schema": "backtrail.note/1", "id": n.id, "about": notes::subject(&n.about), "text": n.text, "at": n.at.rfc3339(), "who": n.who});
+    let tag = |t: &notes::Tag| json!({"tag": t.tag, "about": notes::subject(&t.about), "at": t.at.rfc3339(), "who": t.who});
+    let verdict = |v: &notes::Verdict| json!({"verdict": notes::word(v.judgement), "about": notes::subject(&v.about), "reason": v.reason, "at": v.at.rfc3339(), "who": v.who});
+    let node = |n: &crate::case::trail::Node| {
+        json!({
+            "schema": "backtrail.trail/1", "id": n.id, "parent": n.parent, "label": n.label, "query": n.query, "lens": n.lens,
+            "focus": n.focus, "window": n.window, "rows": n.rows, "at": n.at.rfc3339(), "who": n.who,
+        })
+    };
+    let source = |s: &crate::model::source::SourceInfo| {
+        json!({
+            "schema": "backtrail.source/1", "source": s.name, "format": s.key.format, "records": s.counts.records,
+            "failed": s.counts.failed, "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()),
+            "end": s.span.map(|w| w.end.plus(s.clock.shift).rfc3339()), "zone": s.clock.zone,
+            "clock.shift": s.clock.shift as f64 / 1e9, "warnings": s.warnings,
+        })
+    };
+    let evidence = |e: &crate::query::engine::EvidenceInfo| {
+        let [from, how, ticket] = &e.custody;
+        json!({
+            "schema": "backtrail.evidence/1", "path": e.path, "key": e.key.to_string(), "size": e.size, "sha256": e.sha256,
+            "format": e.format, "records": e.counts.records, "imported": e.imported.rfc3339(), "from": from, "how": how, "ticket": ticket,
+        })
+    };
+    json!({
+        "schema": "backtrail.report/1",
+        "case": report.name,
+        "start": report.span.map(|w| w.start.rfc3339()),
+        "end": report.span.map(|w| w.end.rfc3339()),
+        "verdicts": report.verdicts.iter().map(verdict).collect::<Vec<_>>(),
+        "bookmarks": bookmarks,
+        "notes": report.notes.iter().map(note).collect::<Vec<_>>(),
+        "tags": report.tags.iter().map(tag).collect::<Vec<_>>(),
+        "trail": report.trail.iter().map(node).collect::<Vec<_>>(),
+        "sources": report.sources.iter().map(source).collect::<Vec<_>>(),
+        "evidence": report.evidence.iter().map(evidence).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,224 @@
+//! The report as Markdown.
+
+use super::{Kept, Report};
+use crate::case::notes;
+use crate::model::time::show_span;
+use crate::model::{Record, summary};
+use crate::query::Engine;
+use std::fmt::Write;
+
+/// The whole report. Text from the evidence is escaped, so that it cannot pass for the report's own.
+pub fn write(report: &Report, engine: &dyn Engine) -> String {
+    let mut out = String::new();
+    let _ = write!(out, "# Case {}\n\n", escape(&report.name));
+    match report.span {
+        Some(w) => {
+            let _ = write!(out, "Records from {} to {} (UTC, clocks as corrected below).\n\n", w.start, w.end);
+        }
+        None => out.push_str("The case has no records.\n\n"),
+    }
+    verdicts(report, &mut out);
+    bookmarks(report, engine, &mut out);
+    notes_and_tags(report, &mut out);
+    trail(report, &mut out);
+    coverage(report, &mut out);
+    sources(report, &mut out);
+    evidence(report, &mut out);
+    out
+}
+
+/// Makes text safe in a Markdown table or paragraph.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                let _ = write!(out, "\\\\u{{{:x}}}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn code(text: &str) -> String {
+    let inner: String = text.chars().filter(|c| !c.is_control()).collect();
+    // A run of backticks in the text needs a longer fence.
+    let fence = if inner.contains('`') { "``" } else { "`" };
+    format!("{fence}{}{}{fence}", if inner.contains('`') { " " } else { "" }, inner.replace('|', "\\|"))
+}
+
+fn table(out: &mut String, header: &[&str], rows: &[Vec<String>]) {
+    let _ = write!(out, "| {} |\n|{}\n", header.join(" | "), "---|".repeat(header.len()));
+    for row in rows {
+        let _ = writeln!(out, "| {} |", row.join(" | "));
+    }
+    out.push('\n');
+}
+
+fn verdicts(report: &Report, out: &mut String) {
+    if report.verdicts.is_empty() {
+        return;
+    }
+    out.push_str("## Verdicts\n\n");
+    let rows: Vec<_> = report
+        .verdicts
+        .iter()
+        .map(|v| {
+            vec![
+                notes::word(v.judgement).into(),
+                code(&notes::subject(&v.about)),
+                escape(&v.reason),
+                escape(&v.who),
+                v.at.rfc3339(),
+            ]
+        })
+        .collect();
+    table(out, &["verdict", "on", "why", "who", "when"], &rows);
+}
+
+fn bookmarks(report: &Report, engine: &dyn Engine, out: &mut String) {
+    for Kept { bookmark, rows, count, new, failed } in &report.bookmarks {
+        let _ = write!(out, "## {}. {}\n\n", bookmark.id, escape(&bookmark.title));
+        let _ = write!(
+            out,
+            "Asked: {}. Kept by {} at {} with {} rows",
+            code(&bookmark.query),
+            escape(&bookmark.who),
+            bookmark.at,
+            bookmark.rows
+        );
+        match failed {
+            Some(why) => {
+                let _ = write!(out, "; it can no longer be asked: {}.\n\n", escape(why));
+                continue;
+            }
+            None => {
+                let _ = write!(out, "; {count} now, {new} of them new.\n\n");
+            }
+        }
+        if rows.is_empty() {
+            continue;
+        }
+        let rows: Vec<_> = rows.iter().map(|r| row(r, engine)).collect();
+        table(out, &["time (UTC)", "source", "kind", "what", "evidence"], &rows);
+        if *count > rows.len() as u64 {
+            let _ = write!(out, "The first {} of {count} rows.\n\n", rows.len());
+        }
+    }
+}
+
+fn row(record: &Record, engine: &dyn Engine) -> Vec<String> {
+    let mark = if record.shift != 0 { "~" } else { "" };
+    vec![
+        format!("{}{mark}", record.time()),
+        escape(&engine.source_name(record.source)),
+        record.kind.name().into(),
+        escape(&summary::line(record)),
+        format!("{}:{}+{}", record.id.evidence, record.id.offset, record.len),
+    ]
+}
+
+fn notes_and_tags(report: &Report, out: &mut String) {
+    if !report.notes.is_empty() {
+        out.push_str("## Notes\n\n");
+        for note in &report.notes {
+            let _ = write!(
+                out,
+                "- {} ({}, {}): {}\n",
+                code(&notes::subject(&note.about)),
+                escape(&note.who),
+                note.at,
+                note.text.replace('\n', "\n  ")
+            );
+        }
+        out.push('\n');
+    }
+    if !report.tags.is_empty() {
+        out.push_str("## Tags\n\n");
+        let rows: Vec<_> = report
+            .tags
+            .iter()
+            .map(|t| vec![escape(&t.tag), code(&notes::subject(&t.about)), escape(&t.who), t.at.rfc3339()])
+            .collect();
+        table(out, &["tag", "on", "who", "when"], &rows);
+    }
+}
+
+fn trail(report: &Report, out: &mut String) {
+    if report.trail.is_empty() {
+        return;
+    }
+    out.push_str("## Trail\n\n");
+    for node in &report.trail {
+        let indent = "  ".repeat(node.depth);
+        let _ = write!(out, "{indent}- {} {}, {} rows", escape(&node.label), code(&node.query), node.rows);
+        if !node.window.is_empty() {
+            let _ = write!(out, ", window {}", escape(&node.window));
+        }
+        let _ = write!(out, " ({}, {})\n", escape(&node.who), node.at);
+    }
+    out.push('\n');
+}
+
+fn coverage(report: &Report, out: &mut String) {
+    let checked = report.coverage.iter().filter(|c| c.clock_checked).count();
+    let _ = write!(
+        out,
+        "## Coverage\n\n{} sources cover the span or a part of it; the clocks of {checked} are stated by their text or were set by hand. \
+         What no source covers is unknown, not absent.\n\n",
+        report.coverage.iter().filter(|c| c.covers.is_some()).count(),
+    );
+}
+
+fn sources(report: &Report, out: &mut String) {
+    out.push_str("## Sources\n\n");
+    let rows: Vec<_> = report
+        .sources
+        .iter()
+        .map(|s| {
+            let time = |t: Option<crate::model::Time>| t.map(|t| t.plus(s.clock.shift).rfc3339()).unwrap_or_default();
+            let shift = if s.clock.shift == 0 { "as stated".into() } else { format!("{} added", show_span(s.clock.shift)) };
+            vec![
+                escape(&s.name),
+                s.key.format.clone(),
+                s.counts.records.to_string(),
+                s.counts.failed.to_string(),
+                time(s.span.map(|w| w.start)),
+                time(s.span.map(|w| w.end)),
+                s.clock.zone.clone().unwrap_or_default(),
+                shift,
+                escape(&s.warnings.join("; ")),
+            ]
+        })
+        .collect();
+    table(out, &["source", "format", "records", "failed", "from", "to", "zone", "clock", "notes"], &rows);
+}
+
+fn evidence(report: &Report, out: &mut String) {
+    out.push_str("## Evidence\n\n");
+    let rows: Vec<_> = report
+        .evidence
+        .iter()
+        .map(|e| {
+            let [from, how, ticket] = &e.custody;
+            vec![
+                code(&e.path),
+                e.key.to_string(),
+                e.size.to_string(),
+                e.sha256.clone(),
+                e.format.clone(),
+                e.counts.records.to_string(),
+                e.imported.rfc3339(),
+                escape(from),
+                escape(how),
+                escape(ticket),
+            ]
+        })
+        .collect();
+    table(out, &["file", "key", "bytes", "SHA-256", "format", "records", "imported", "from", "how", "ticket"], &rows);
+}

@@ -1,0 +1,100 @@
+//! The report: what is in the case, where it came from, what was asked, kept and judged. Gathered once, written in several forms.
+//! No time of writing stands in it: the same case gives the same report.
+
+pub mod json;
+
+pub mod markdown;
+
+use super::bookmarks::{self, Bookmark};
+use super::notes::{self, Note, Tag, Verdict};
+use super::trail::{self, Node};
+use crate::error::Result;
+use crate::model::answer::{Cancel, Coverage};
+use crate::model::decision::Decision;
+use crate::model::source::SourceInfo;
+use crate::model::{Record, Window};
+use crate::query::Engine;
+use crate::query::engine::{EvidenceInfo, Page};
+
+/// Rows of a bookmark that a report shows.
+pub const ROWS_SHOWN: usize = 20;
+
+/// Everything a report says.
+pub struct Report {
+    /// Name of the case.
+    pub name: String,
+    /// Span of all records, corrected.
+    pub span: Option<Window>,
+    /// Evidence.
+    pub evidence: Vec<EvidenceInfo>,
+    /// Sources with their clocks.
+    pub sources: Vec<SourceInfo>,
+    /// Which sources cover the span.
+    pub coverage: Vec<Coverage>,
+    /// Bookmarks with their first rows, the number there are now and how many are new.
+    pub bookmarks: Vec<Kept>,
+    /// Notes.
+    pub notes: Vec<Note>,
+    /// Tags.
+    pub tags: Vec<Tag>,
+    /// Verdicts.
+    pub verdicts: Vec<Verdict>,
+    /// The trail.
+    pub trail: Vec<Node>,
+}
+
+/// A bookmark asked again.
+pub struct Kept {
+    /// The bookmark.
+    pub bookmark: Bookmark,
+    /// Its first rows.
+    pub rows: Vec<Record>,
+    /// Rows there are now.
+    pub count: u64,
+    /// Rows that came since it was kept.
+    pub new: u64,
+    /// The question can no longer be asked: why.
+    pub failed: Option<String>,
+}
+
+/// Gathers a report.
+pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &Cancel) -> Result<Report> {
+    let span = engine.span();
+    let mut kept = Vec::new();
+    for bookmark in bookmarks::list(decisions) {
+        kept.push(ask(bookmark, engine, cancel)?);
+    }
+    Ok(Report {
+        name: name.to_owned(),
+        span,
+        evidence: engine.evidence(),
+        sources: engine.sources(),
+        coverage: span.map(|w| engine.coverage(&w)).unwrap_or_default(),
+        bookmarks: kept,
+        notes: notes::notes(decisions),
+        tags: notes::tags(decisions),
+        verdicts: notes::verdicts(decisions),
+        trail: trail::tree(decisions),
+    })
+}
+
+fn ask(bookmark: Bookmark, engine: &dyn Engine, cancel: &Cancel) -> Result<Kept> {
+    let mut kept = Kept { bookmark, rows: Vec::new(), count: 0, new: 0, failed: None };
+    let question = match engine.compile(&kept.bookmark.query) {
+        Ok(question) => question,
+        Err(e) => {
+            kept.failed = Some(e.what);
+            return Ok(kept);
+        }
+    };
+    kept.new = bookmarks::changes(&kept.bookmark, engine, cancel)?;
+    kept.count = engine.counts(std::slice::from_ref(&question), u64::MAX, cancel)?.first().map_or(0, |c| c.n);
+    if question.stages.is_empty() {
+        let page = Page { limit: ROWS_SHOWN, ..Page::default() };
+        engine.select(&question, &page, cancel, &mut |record| {
+            kept.rows.push(record);
+            true
+        })?;
+    }
+    Ok(kept)
+}

@@ -1,0 +1,157 @@
+//! Zeek's conn.log as tab-separated values with its header lines, so that Zeek's own readers accept it.
+
+use super::{Rows, io};
+use crate::error::Result;
+use crate::model::field;
+use crate::model::record::{Kind, Record};
+use crate::model::{Time, Value, proto};
+use crate::query::Engine;
+use sha2::{Digest, Sha256};
+use std::io::Write;
+
+const FIELDS: &[(&str, &str)] = &[
+    ("ts", "time"),
+    ("uid", "string"),
+    ("id.orig_h", "addr"),
+    ("id.orig_p", "port"),
+    ("id.resp_h", "addr"),
+    ("id.resp_p", "port"),
+    ("proto", "enum"),
+    ("service", "string"),
+    ("duration", "interval"),
+    ("orig_bytes", "count"),
+    ("resp_bytes", "count"),
+    ("conn_state", "string"),
+    ("missed_bytes", "count"),
+    ("history", "string"),
+    ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"),
+    ("resp_pkts", "count"),
+    ("resp_ip_bytes", "count"),
+    ("tunnel_parents", "set[string]"),
+    ("ip_proto", "count"),
+    ("community_id", "string"),
+];
+
+/// Writes flows; other records have no place in conn.log and are left out.
+pub struct ZeekRows<'w> {
+    out: &'w mut dyn Write,
+    begun: bool,
+}
+
+impl<'w> ZeekRows<'w> {
+    /// A writer.
+    pub fn new(out: &'w mut dyn Write) -> ZeekRows<'w> {
+        ZeekRows { out, begun: false }
+    }
+    fn header(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let names: Vec<&str> = FIELDS.iter().map(|(n, _)| *n).collect();
+        let types: Vec<&str> = FIELDS.iter().map(|(_, t)| *t).collect();
+        write!(
+            self.out,
+            "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n#fields\t{}\n#types\t{}\n",
+            names.join("\t"),
+            types.join("\t")
+        )
+        .map_err(io)
+    }
+}
+
+impl Rows for ZeekRows<'_> {
+    fn record(&mut self, record: &Record, _: &dyn Engine) -> Result<()> {
+        self.header()?;
+        if record.kind != Kind::Flow {
+            return Ok(());
+        }
+        writeln!(self.out, "{}", row(record).join("\t")).map_err(io)
+    }
+    fn end(&mut self) -> Result<()> {
+        self.header()?;
+        writeln!(self.out, "#close").map_err(io)?;
+        self.out.flush().map_err(io)
+    }
+}
+
+/// A uid in Zeek's form (`C` and base 62), derived from the flow's id, so that it is stable.
+fn uid(id: &str) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let hash = Sha256::digest(id.as_bytes());
+    let mut out = String::from("C");
+    for byte in hash.iter().take(17) {
+        out.push(char::from(DIGITS[*byte as usize % 62]));
+    }
+    out
+}
+
+fn seconds(time: Time) -> String {
+    let micros = time.0.div_euclid(1_000);
+    format!("{}.{:06}", micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
+}
+
+/// Text without what would break a row.
+fn clean(text: &str) -> String {
+    if text.is_empty() {
+        return "-".into();
+    }
+    text.replace('\\', "\\x5c").replace('\t', "\\x09").replace('\n', "\\x0a")
+}
+
+fn row(record: &Record) -> Vec<String> {
+    let number = |id| record.uint(id).unwrap_or(0).to_string();
+    let text = |id| record.text(id).map_or_else(|| "-".to_owned(), clean);
+    let addr = |id| record.addr(id).map_or_else(|| "-".to_owned(), |a| a.to_string());
+    let protocol = record.uint(field::PROTO).unwrap_or(0) as u8;
+    let length = record.end.since(record.start).max(0);
+    // Zeek leaves duration and bytes unset where nothing but one instant was seen.
+    let timed = |shown: String| if length > 0 { shown } else { "-".to_owned() };
+    vec![
+        seconds(record.time()),
+        uid(&record.id.to_string()),
+        addr(field::SRC_IP),
+        number(field::SRC_PORT),
+        addr(field::DST_IP),
+        number(field::DST_PORT),
+        match protocol {
+            proto::TCP => "tcp",
+            proto::UDP => "udp",
+            proto::ICMP | proto::ICMP6 => "icmp",
+            _ => "unknown_transport",
+        }
+        .to_owned(),
+        service(record),
+        timed(seconds(Time(length))),
+        timed(number(field::PAYLOAD_OUT)),
+        timed(number(field::PAYLOAD_IN)),
+        text(field::STATE),
+        number(field::MISSED),
+        text(field::HISTORY),
+        number(field::PACKETS_OUT),
+        number(field::BYTES_OUT),
+        number(field::PACKETS_IN),
+        number(field::BYTES_IN),
+        record.text(field::TUNNEL).map_or_else(|| "-".to_owned(), uid),
+        protocol.to_string(),
+        record.value(field::COMMUNITY_ID).as_ref().and_then(Value::as_text).map_or_else(|| "-".to_owned(), str::to_owned),
+    ]
+}
+
+/// Zeek's names of the applications that were recognised by content.
+fn service(record: &Record) -> String {
+    let by_content = record.text(field::APP_CONF).is_some_and(|c| c == "parsed" || c == "banner");
+    let Some(app) = record.text(field::APP).filter(|_| by_content) else { return "-".into() };
+    let mut names: Vec<&str> = app
+        .split(',')
+        .map(|name| match name {
+            "tls" => "ssl",
+            "mdns" | "llmnr" | "nbns" => "dns",
+            "kerberos" => "krb",
+            other => other,
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}

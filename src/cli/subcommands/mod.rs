@@ -1,0 +1,74 @@
+//! The commands of the program. One file, one command (those that ask share one).
+//!
+//! To add one: write `src/cli/subcommands/<name>.rs` with a `pub struct` that implements [`Subcommand`](super::Subcommand); add its `pub mod`
+//! line and its entry in [`ALL`], in the order of `--help`.
+
+pub mod ask;
+
+pub mod bookmark;
+
+pub mod completions;
+
+pub mod demo;
+
+pub mod doctor;
+
+pub mod fields;
+
+pub mod formats;
+
+pub mod ingest;
+
+pub mod keys;
+
+pub mod man;
+
+pub mod note;
+
+pub mod open;
+
+pub mod packets;
+
+pub mod pivot;
+
+pub mod report;
+
+pub mod sources;
+
+pub mod tag;
+
+pub mod themes;
+
+pub mod trail;
+
+pub mod verify;
+
+use super::Subcommand;
+
+/// Every command, in the order of help.
+pub const ALL: &[&dyn Subcommand] = &[
+    &open::Open,
+    &demo::Demo,
+    &ingest::Ingest,
+    &ask::FLOWS,
+    &ask::EVENTS,
+    &ask::ALERTS,
+    &ask::DNS,
+    &ask::QUERY,
+    &pivot::Pivot,
+    &packets::Packets,
+    &sources::Sources,
+    &bookmark::Bookmark,
+    &note::Note,
+    &tag::Tag,
+    &trail::Trail,
+    &report::Report,
+    &verify::Verify,
+    &doctor::Doctor,
+    &formats::Formats,
+    &fields::Fields,
+    &keys::Keys,
+    &themes::Themes,
+    &completions::Completions,
+    &man::Man,
+];

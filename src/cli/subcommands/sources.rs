@@ -1,0 +1,166 @@
+//! `sources`: what was imported, with clocks; `sources set` corrects one by hand.
+
+use crate::cli::opened::Opened;
+use crate::cli::output::table::Grid;
+use crate::cli::output::{Form, io};
+use crate::cli::{Cx, Done, Subcommand};
+use crate::error::{Error, Result, nearest};
+use crate::ingest::zone_of;
+use crate::model::decision::What;
+use crate::model::source::{Basis, SourceInfo};
+use crate::model::time::{parse_span, show_span};
+use crate::query::Engine;
+use clap::{ArgMatches, Args, FromArgMatches, Subcommand as _};
+use serde_json::json;
+use std::io::Write;
+
+/// `backtrail sources`.
+pub struct Sources;
+
+#[derive(clap::Args)]
+struct SourcesArgs {
+    /// Form of the output
+    #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
+    form: Form,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Correct a source's zone, year, clock or site by hand; takes effect on the next question, is journalled, changes no stored time
+    Set {
+        /// Name of the source
+        name: String,
+        /// Zone that its times without one are in: UTC, +02:00, Europe/Berlin
+        #[arg(long, value_name = "ZONE")]
+        tz: Option<String>,
+        /// Year of its times without one
+        #[arg(long, value_name = "YEAR", allow_negative_numbers = true)]
+        year: Option<i32>,
+        /// Added to its times: 7h37s, -250ms
+        #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
+        offset: Option<String>,
+        /// Site that it belongs to
+        #[arg(long, value_name = "NAME")]
+        site: Option<String>,
+    },
+}
+
+impl Subcommand for Sources {
+    fn command(&self) -> clap::Command {
+        let command =
+            clap::Command::new("sources").about("What was imported, its spans, counts and clocks; `set` corrects a clock");
+        Action::augment_subcommands(SourcesArgs::augment_args(command)).subcommand_required(false)
+    }
+    fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
+        let args = SourcesArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
+        let opened = Opened::existing(cx)?;
+        if matches.subcommand().is_some() {
+            let action = Action::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
+            set(&opened, action)?;
+            return Ok(Done::All);
+        }
+        list(&*opened.engine, args.form)?;
+        Ok(Done::All)
+    }
+}
+
+fn set(opened: &Opened, action: Action) -> Result<()> {
+    let Action::Set { name, tz, year, offset, site } = action;
+    let sources = opened.engine.sources();
+    if !sources.iter().any(|s| s.name == name) {
+        let near = nearest(&name, sources.iter().map(|s| s.name.as_str()));
+        let hint = near.map_or("backtrail sources lists them".into(), |n| format!("did you mean `{n}`?"));
+        return Err(Error::user(format!("no source is called `{name}`")).hint(hint));
+    }
+    if tz.is_none() && year.is_none() && offset.is_none() && site.is_none() {
+        return Err(Error::user("nothing to set").hint("--tz, --year, --offset or --site"));
+    }
+    let offset = offset.map(|text| signed_span(&text)).transpose()?;
+    let zone = tz.map(|text| zone_of(&text).map(|z| z.to_string())).transpose()?;
+    opened.keeper.append(What::SourceSet { source: name, offset, zone, year, site })?;
+    list(&*opened.engine, Form::Table)
+}
+
+/// A span with an optional sign, in nanoseconds.
+fn signed_span(text: &str) -> Result<i64> {
+    let (sign, bare) = match text.strip_prefix('-') {
+        Some(bare) => (-1, bare),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    parse_span(bare)
+        .map(|n| sign * n)
+        .ok_or_else(|| Error::user(format!("`{text}` is not a span")).hint("for example 7h37s, -250ms, 1d"))
+}
+
+/// A clock in words.
+pub fn clock(source: &SourceInfo) -> String {
+    let mut parts = Vec::new();
+    if let Some(zone) = &source.clock.zone {
+        let how = match source.clock.zone_basis {
+            Basis::Stated => "",
+            Basis::Assumed => " assumed",
+            Basis::Manual => " by hand",
+        };
+        parts.push(format!("{zone}{how}"));
+    }
+    if let Some(year) = source.clock.year {
+        parts.push(format!("year {year}"));
+    }
+    if source.clock.shift != 0 {
+        let sign = if source.clock.shift > 0 { "+" } else { "" };
+        parts.push(format!("{sign}{}", show_span(source.clock.shift)));
+    }
+    if parts.is_empty() { "stated".into() } else { parts.join(", ") }
+}
+
+fn list(engine: &dyn Engine, form: Form) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if form == Form::Jsonl {
+        for s in engine.sources() {
+            let kinds: serde_json::Map<String, serde_json::Value> =
+                s.kinds.iter().map(|(k, n)| (k.name().to_owned(), json!(n))).collect();
+            let row = json!({
+                "schema": "backtrail.source/1", "source": s.name, "format": s.key.format, "sensor": s.key.sensor,
+                "records": s.counts.records, "ok": s.counts.ok, "partial": s.counts.partial, "skipped": s.counts.skipped,
+                "failed": s.counts.failed, "oddities": s.counts.oddities, "kinds": kinds,
+                "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()), "end": s.span.map(|w| w.end.plus(s.clock.shift).rfc3339()),
+                "clock": clock(&s), "clock.shift": s.clock.shift as f64 / 1e9, "site": s.site, "warnings": s.warnings,
+            });
+            writeln!(out, "{row}").map_err(io)?;
+        }
+        for e in engine.evidence() {
+            let [from, how, ticket] = &e.custody;
+            let row = json!({
+                "schema": "backtrail.evidence/1", "path": e.path, "key": e.key.to_string(), "size": e.size, "sha256": e.sha256,
+                "format": e.format, "compression": e.compression, "imported": e.imported.rfc3339(), "records": e.counts.records,
+                "start": e.span.map(|w| w.start.rfc3339()), "end": e.span.map(|w| w.end.rfc3339()),
+                "from": from, "how": how, "ticket": ticket, "warnings": e.warnings,
+            });
+            writeln!(out, "{row}").map_err(io)?;
+        }
+        return Ok(());
+    }
+    let names = ["source", "format", "records", "partial", "failed", "from", "to", "clock", "site", "kinds", "notes"];
+    let right = vec![false, false, true, true, true];
+    let mut grid = Grid::new(names.map(str::to_owned).to_vec(), right, false, &mut out);
+    for s in engine.sources() {
+        let time = |t: Option<crate::model::Time>| {
+            t.map(|t| t.plus(s.clock.shift).utc().format("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default()
+        };
+        let kinds: Vec<String> = s.kinds.iter().map(|(k, n)| format!("{k} {n}")).collect();
+        grid.row(vec![
+            s.name.clone(),
+            s.key.format.clone(),
+            s.counts.records.to_string(),
+            s.counts.partial.to_string(),
+            s.counts.failed.to_string(),
+            time(s.span.map(|w| w.start)),
+            time(s.span.map(|w| w.end)),
+            clock(&s),
+            s.site.clone().unwrap_or_default(),
+            kinds.join(" "),
+            s.warnings.join("; "),
+        ])?;
+    }
+    grid.end()
+}

@@ -1,0 +1,199 @@
+//! The syslog envelope of a line: BSD (RFC 3164), RFC 5424, and the loose forms that real files hold (ISO date instead of the BSD
+//! one, no host, no `<PRI>`, `<PRI>` and nothing else).
+//!
+//! Knows no format: what the message says is for those who asked.
+
+use super::{Context, Out, clock, clock::Stamp};
+use crate::model::time::Time;
+
+/// A line without its envelope.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Envelope<'a> {
+    pub stamp: Option<Stamp>,
+    /// Priority: facility * 8 + severity.
+    pub priority: Option<u8>,
+    /// Empty if the line names none.
+    pub host: &'a str,
+    /// Program; empty if the line names none.
+    pub process: &'a str,
+    pub pid: Option<u64>,
+    /// RFC 5424 message id; empty if none.
+    pub id: &'a str,
+    /// RFC 5424 structured data with its brackets; empty if none.
+    pub data: &'a str,
+    pub message: &'a str,
+    /// There is one: a priority, or a time with a program.
+    pub found: bool,
+}
+
+impl Envelope<'_> {
+    /// The instant that it states.
+    pub fn time(&self, context: &Context, out: &mut Out) -> Option<Time> {
+        self.stamp.and_then(|s| s.time(context, out))
+    }
+    /// Severity as our rank: emergency to critical 4, error 3, warning 2, notice 1, informational and debug 0.
+    pub fn severity(&self) -> Option<u64> {
+        self.priority.map(|p| [4, 4, 4, 3, 2, 1, 0, 0][usize::from(p % 8)])
+    }
+}
+
+const LEVELS: [&str; 12] =
+    ["info", "warn", "warning", "error", "err", "debug", "trace", "fatal", "notice", "verbose", "critical", "severe"];
+
+/// Takes the envelope off a line. A line without any comes back whole as the message.
+pub(super) fn open(line: &str) -> Envelope<'_> {
+    let (priority, rest) = match priority(line) {
+        Some((p, rest)) => (Some(p), rest),
+        None => (None, line),
+    };
+    if priority.is_some()
+        && let Some(envelope) = rest.strip_prefix("1 ").and_then(|r| rfc5424(priority, r))
+    {
+        return envelope;
+    }
+    let rest = rest.trim_start();
+    let bytes = rest.as_bytes();
+    let stamp = clock::bsd(bytes).or_else(|| clock::iso(bytes).filter(|_| bytes.get(10) == Some(&b'T')));
+    let bare = Envelope { priority, message: rest, found: priority.is_some(), ..Envelope::default() };
+    let Some(stamp) = stamp else { return bare };
+    // Cisco writes `time: %ASA-...`.
+    let Some(after) = rest.get(stamp.len..).and_then(|r| r.strip_prefix([' ', ':'])) else { return bare };
+    let after = after.trim_start();
+    let mut envelope = Envelope { stamp: Some(stamp), message: after, ..bare };
+    if let Some((process, pid, message)) = tag(after) {
+        return Envelope { process, pid, message, found: true, ..envelope };
+    }
+    let (host, rest) = after.split_once(' ').unwrap_or((after, ""));
+    let plain = !host.is_empty() && host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
+    if !plain || LEVELS.iter().any(|l| l.eq_ignore_ascii_case(host)) {
+        return envelope;
+    }
+    let rest = rest.trim_start();
+    if let Some((process, pid, message)) = tag(rest) {
+        return Envelope { host, process, pid, message, found: true, ..envelope };
+    }
+    if priority.is_some() {
+        (envelope.host, envelope.message) = (host, rest);
+    }
+    envelope
+}
+
+/// The host of a line that has a time and a host but no program (`Jul 14 14:31:06 gw IN=eth0 ...`), with the message after it.
+pub(super) fn host_of<'a>(envelope: &Envelope<'a>) -> Envelope<'a> {
+    match envelope.message.split_once(' ') {
+        Some((host, message)) if envelope.stamp.is_some() && !envelope.found && !host.contains(['=', '[', '"']) => {
+            Envelope { host, message: message.trim_start(), ..*envelope }
+        }
+        _ => *envelope,
+    }
+}
+
+fn priority(line: &str) -> Option<(u8, &str)> {
+    let rest = line.strip_prefix('<')?;
+    let end = rest.bytes().take(4).position(|b| b == b'>')?;
+    let priority: u8 = rest[..end].parse().ok().filter(|p| *p < 192)?;
+    Some((priority, &rest[end + 1..]))
+}
+
+/// `program[pid]: message` or `program: message`.
+fn tag(text: &str) -> Option<(&str, Option<u64>, &str)> {
+    let end = text.bytes().take(100).position(|b| matches!(b, b' ' | b'[' | b':' | b'=' | b'"' | b'{'))?;
+    let (process, rest) = (&text[..end], &text[end..]);
+    if process.is_empty() {
+        return None;
+    }
+    if let Some(rest) = rest.strip_prefix('[') {
+        let (pid, rest) = rest.split_once(']')?;
+        let message = rest.strip_prefix(':')?;
+        return Some((process, pid.parse().ok(), message.strip_prefix(' ').unwrap_or(message)));
+    }
+    let message = rest.strip_prefix(':')?;
+    // `host:port`, `12:34`, `C:\` and `10.0.0.1: ...` are not programs.
+    let message = if message.is_empty() { message } else { message.strip_prefix(' ')? };
+    process.bytes().any(|b| b.is_ascii_alphabetic()).then_some((process, None, message))
+}
+
+fn rfc5424(priority: Option<u8>, text: &str) -> Option<Envelope<'_>> {
+    let (time, rest) = text.split_once(' ')?;
+    let stamp = if time == "-" { None } else { Some(clock::iso(time.as_bytes())?) };
+    let (host, rest) = rest.split_once(' ')?;
+    let (process, rest) = rest.split_once(' ')?;
+    let (pid, rest) = rest.split_once(' ')?;
+    let (id, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (data, message) = if rest.starts_with('[') {
+        let end = structured(rest);
+        rest.split_at(end)
+    } else {
+        ("", rest.strip_prefix('-').unwrap_or(rest))
+    };
+    let message = message.trim_start().trim_start_matches('\u{feff}');
+    Some(Envelope {
+        stamp,
+        priority,
+        host: stated(host),
+        process: stated(process),
+        pid: pid.parse().ok(),
+        id: stated(id),
+        data,
+        message,
+        found: true,
+    })
+}
+
+/// A part of RFC 5424's header; its nil value is empty.
+fn stated(part: &str) -> &str {
+    if part == "-" { "" } else { part }
+}
+
+/// Length of the structured data at the start of a text; values in quotes may hold `\]`.
+fn structured(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut inside, mut quoted, mut at) = (false, false, 0);
+    while let Some(b) = bytes.get(at) {
+        match b {
+            b'\\' if quoted => at += 1,
+            b'"' if inside => quoted = !quoted,
+            b'[' if !inside => inside = true,
+            b']' if inside && !quoted => {
+                inside = false;
+                if bytes.get(at + 1) != Some(&b'[') {
+                    return at + 1;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(line: &str) -> String {
+        let e = open(line);
+        format!("{:?} {}|{}|{:?}|{}", e.priority, e.host, e.process, e.pid, e.message)
+    }
+
+    #[test]
+    fn envelopes_of_many_forms_are_taken_off() {
+        for (line, want) in [
+            ("Dec 10 06:55:46 LabSZ sshd[24200]: Invalid user", "None LabSZ|sshd|Some(24200)|Invalid user"),
+            ("<134>Jul  3 19:10:30 filterlog[72237]: 146,,,x", "Some(134) |filterlog|Some(72237)|146,,,x"),
+            ("Jan  8 03:37:09 DENY: IN=eth0 OUT=", "None |DENY|None|IN=eth0 OUT="),
+            (
+                "<165>1 2003-10-11T22:14:15.003Z mymachine evntslog - ID47 [a@1 b=\"x\\] y\"] hi",
+                "Some(165) mymachine|evntslog|None|hi",
+            ),
+            ("<34>1 2003-10-11T22:14:15.003Z host su 77 - - 'su root' failed", "Some(34) host|su|Some(77)|'su root' failed"),
+            ("2024-01-10T14:29:28.998+01:00 h cron[1]: x", "None h|cron|Some(1)|x"),
+            ("<189>date=2020-04-23 time=12:11:51", "Some(189) ||None|date=2020-04-23 time=12:11:51"),
+            ("2024-01-10T14:29:28Z info main: x", "None ||None|info main: x"),
+            ("no envelope: at all", "None ||None|no envelope: at all"),
+            ("<999>x", "None ||None|<999>x"),
+        ] {
+            assert_eq!(show(line), want, "{line}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a text on a reputation list is, and the record that it becomes: shared by the plain and the CSV list.
+//!
+//! An address indicator is also `dst.ip`, a name also `name`, a URL `url`, a hash `md5`, `sha1` or `sha256`, so that pivots find it; a
+//! network stays text in `indicator`.
+
+use super::draft::Draft;
+use super::table;
+use crate::model::entity::{Entity, EntityKind};
+use crate::model::field;
+use crate::model::value::Value;
+use std::borrow::Cow;
+
+/// Undoes the usual defanging: `hxxp`, `[.]`, `(.)`, `[:]`.
+pub(super) fn refang(text: &str) -> Cow<'_, str> {
+    if !text.contains(['[', '(']) && !text.starts_with("hxxp") {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("[.]", ".").replace("(.)", ".").replace("[:]", ":").replace("[://]", "://");
+    Cow::Owned(match text.strip_prefix("hxxp") {
+        Some(rest) => format!("http{rest}"),
+        None => text,
+    })
+}
+
+/// The indicator that a text is, by its form. Names must look like names of hosts, not of files.
+pub(super) fn recognise(text: &str) -> Option<Entity> {
+    let text = text.trim().trim_matches('"');
+    if text.is_empty() || text.len() > 2048 || text.contains(char::is_whitespace) {
+        return None;
+    }
+    let text = refang(text);
+    let bare = text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(&text);
+    let entity = Entity::recognise(bare)?;
+    match entity.kind {
+        EntityKind::Address | EntityKind::Network | EntityKind::Hash | EntityKind::Fingerprint => Some(entity),
+        EntityKind::Url => text.find("://").filter(|n| text[..*n].bytes().all(|b| b.is_ascii_alphanumeric())).map(|_| entity),
+        EntityKind::Name => is_name(bare).then_some(entity),
+        _ => None,
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    const FILES: [&str; 26] = [
+        "txt", "log", "rs", "py", "xml", "json", "pcap", "pcapng", "csv", "md", "html", "htm", "exe", "dll", "conf", "cfg", "gz",
+        "zip", "png", "jpg", "js", "css", "toml", "yaml", "yml", "lock",
+    ];
+    let text = text.trim_end_matches('.');
+    let labels = text.split('.').all(|l| {
+        !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b) || b >= 0x80)
+    });
+    let top = text.rsplit('.').next().unwrap_or("");
+    labels
+        && text.len() <= 253
+        && top.len() >= 2
+        && !top.bytes().any(|b| b.is_ascii_digit() && !top.starts_with("xn--"))
+        && !FILES.contains(&top)
+}
+
+/// Fills the record of an indicator.
+pub(super) fn fill(d: &mut Draft, listed: &str, feed: &str) {
+    d.text(field::INDICATOR, listed);
+    d.text(field::FEED, feed);
+    d.text(field::ACTION, "listed");
+    let Some(entity) = recognise(listed) else { return };
+    match (entity.kind, &entity.value) {
+        (EntityKind::Address, Value::Addr(address)) => _ = d.give(field::DST_IP, Value::Addr(*address)),
+        (EntityKind::Name, Value::Text(name)) => _ = d.text(field::NAME, name),
+        (EntityKind::Url, Value::Text(url)) => {
+            d.text(field::URL, url);
+            if let Some((host, port)) = super::web::authority(url) {
+                if !d.addr(field::DST_IP, host) {
+                    d.text(field::NAME, host);
+                }
+                if let Some(port) = port {
+                    d.uint(field::DST_PORT, port);
+                }
+            }
+        }
+        (EntityKind::Hash, Value::Text(hash)) => {
+            let id = match hash.len() {
+                32 => field::MD5,
+                40 => field::SHA1,
+                _ => field::SHA256,
+            };
+            d.text(id, hash);
+        }
+        (EntityKind::Fingerprint, Value::Text(print)) => _ = d.text(field::JA4, print),
+        _ => {}
+    }
+}
+
+/// What a column of a list is, by its comparable name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    Indicator,
+    Port,
+    Category,
+    Confidence,
+    First,
+    Last,
+    Feed,
+    Severity,
+    Reason,
+    Other,
+}
+
+/// Names of columns (see [`table::plain_name`]).
+pub(super) fn column(name: &str) -> Column {
+    match table::plain_name(name).as_str() {
+        "indicator" | "ioc" | "ioc_value" | "observable" | "value" | "ip" | "ip_address" | "ipaddress" | "address" | "dst_ip"
+        | "src_ip" | "cidr" | "network" | "prefix" | "domain" | "domain_name" | "host" | "hostname" | "fqdn" | "url" | "hash"
+        | "md5" | "md5_hash" | "sha1" | "sha1_hash" | "sha256" | "sha256_hash" | "ja4" | "destinationip" => Column::Indicator,
+        "port" | "dst_port" | "dest_port" => Column::Port,
+        "category" | "threat" | "threat_type" | "type_of_threat" | "malware" | "malware_printable" | "malware_family"
+        | "classification" | "tag" | "tags" | "signature" | "listing_reason" | "listingreason" => Column::Category,
+        "confidence" | "confidence_level" | "score" | "abuse_confidence_score" | "reputation" | "risk" | "fraud_score" => {
+            Column::Confidence
+        }
+        "first_seen" | "firstseen" | "first_seen_utc" | "time_first" | "dateadded" | "date_added" | "listing_date"
+        | "listingdate" | "added" | "valid_from" | "created" => Column::First,
+        "last_seen" | "lastseen" | "last_seen_utc" | "time_last" | "last_online" | "last_reported" | "lastreportedat"
+        | "valid_until" | "updated" => Column::Last,
+        "feed" | "source" | "provider" | "reporter" | "list" => Column::Feed,
+        "severity" | "threat_level" => Column::Severity,
+        "reason" | "description" | "comment" | "comments" | "note" | "notes" | "reference" => Column::Reason,
+        _ => Column::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indicators_are_known_by_their_form() {
+        let kind = |t: &str| recognise(t).map(|e| e.kind);
+        assert_eq!(kind("203.0.113.9"), Some(EntityKind::Address));
+        assert_eq!(kind("203.0.113[.]9"), Some(EntityKind::Address));
+        assert_eq!(kind("198.51.100.0/24"), Some(EntityKind::Network));
+        assert_eq!(kind("*.evil.example"), Some(EntityKind::Name));
+        assert_eq!(kind("hxxp://evil[.]example/a"), Some(EntityKind::Url));
+        assert_eq!(kind("d41d8cd98f00b204e9800998ecf8427e"), Some(EntityKind::Hash));
+        for text in ["main.rs", "notes.txt", "hello", "1.2.3", "a b.example", "3.14", "e.g."] {
+            assert_eq!(kind(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Any JSON object a line that holds a time: what nobody more special understood.
+//!
+//! Keys are flattened with dots; a key that is a field's name or alias (ours, Wireshark's, Zeek's, ECS's) gives that field where its value is
+//! of the field's type, the rest is `extra`. Kind is log; objects without a time that can be read stand at the file's modification time and are
+//! partial.
+
+use super::json::{self, Members};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head};
+use crate::model::field::{self, FieldId, Place, Type};
+use crate::model::oddity::Oddity;
+use crate::model::record::Kind;
+use crate::model::time::Time;
+use crate::model::value::Value;
+
+/// The format.
+pub static FORMAT: JsonLines = JsonLines;
+
+/// JSON lines.
+pub struct JsonLines;
+
+impl Format for JsonLines {
+    fn name(&self) -> &'static str {
+        "json-lines"
+    }
+    fn doc(&self) -> &'static str {
+        "Any JSON object per line with a time; keys that are names or aliases of fields become those."
+    }
+    fn framing(&self) -> Framing {
+        Framing::Lines { max: 4 << 20 }
+    }
+    fn sniff(&self, head: &[u8]) -> Sniff {
+        let special: [&dyn Format; 2] = [&super::suricata_eve::FORMAT, &super::zeek::FORMAT];
+        let timed = |l: &str| {
+            l.starts_with('{') && json::object(l).is_some_and(|o| TIMES.iter().any(|key| json::member(&o, key).is_some()))
+        };
+        let found = head::most(head, 50, timed) && special.iter().all(|f| f.sniff(head) == Sniff::No);
+        if found { Sniff::Maybe } else { Sniff::No }
+    }
+    fn reader(&self, context: &Context) -> Box<dyn Reader> {
+        Box::new(Lines { context: context.clone() })
+    }
+}
+
+/// Keys of the time, best first.
+const TIMES: [&str; 18] = [
+    "@timestamp",
+    "timestamp",
+    "time",
+    "ts",
+    "event_time",
+    "eventTime",
+    "datetime",
+    "date",
+    "_time",
+    "start_time",
+    "startTime",
+    "created",
+    "created_at",
+    "TimeCreated",
+    "UtcTime",
+    "EventTime",
+    "__REALTIME_TIMESTAMP",
+    "t",
+];
+
+/// Keys that the table of fields reads otherwise, or not at all.
+const KEYS: &[(&str, FieldId)] = &[
+    ("msg", field::MESSAGE),
+    ("message", field::MESSAGE),
+    ("log", field::MESSAGE),
+    ("level", field::SEVERITY),
+    ("log.level", field::SEVERITY),
+    ("loglevel", field::SEVERITY),
+    ("severity", field::SEVERITY),
+    ("name", field::PROCESS),
+    ("hostname", field::HOSTNAME),
+    ("host.name", field::HOSTNAME),
+    ("_HOSTNAME", field::HOSTNAME),
+    ("_PID", field::PID),
+    ("pid", field::PID),
+    ("_COMM", field::PROCESS),
+    ("MESSAGE", field::MESSAGE),
+    ("remote_ip", field::SRC_IP),
+    ("remote_addr", field::SRC_IP),
+    ("client_ip", field::SRC_IP),
+    ("clientip", field::SRC_IP),
+    ("client.ip", field::SRC_IP),
+    ("ip", field::SRC_IP),
+    ("server_ip", field::DST_IP),
+    ("request.remote_ip", field::SRC_IP),
+    ("request.method", field::HTTP_METHOD),
+    ("request.host", field::HTTP_HOST),
+    ("request.uri", field::HTTP_URI),
+];
+
+/// Deepest object that is flattened, and most keys of a line.
+const DEPTH: usize = 6;
+const KEYS_MAX: usize = 500;
+
+struct Lines {
+    context: Context,
+}
+
+impl Reader for Lines {
+    fn line(&mut self, line: &[u8], unit: Unit, out: &mut Out) -> Status {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim();
+        if text.is_empty() {
+            return Status::Skipped;
+        }
+        let Some(members) = json::object(text) else {
+            out.oddities.push(Oddity::at("json_malformed", format!("line {}", unit.line)));
+            return Status::Failed;
+        };
+        let time = TIMES.iter().find_map(|key| {
+            let value = json::member(&members, key)?;
+            // MongoDB writes {"$date": ...}.
+            let inner = json::object(value.get());
+            let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
+            Some((*key, clock::any(&json::scalar(value), &self.context, out)?))
+        });
+        let mut d = Draft::timed(Kind::Log, &self.context, unit, line.len(), time.map(|(_, t)| t), out);
+        let mut left = KEYS_MAX;
+        self.members(&members, "", time, 0, &mut left, &mut d, out);
+        d.partial |= left == 0;
+        d.finish(None, out)
+    }
+}
+
+impl Lines {
+    #[expect(clippy::too_many_arguments, reason = "a recursion with its state")]
+    fn members(
+        &self,
+        members: &Members<'_>,
+        path: &str,
+        time: Option<(&str, Time)>,
+        depth: usize,
+        left: &mut usize,
+        d: &mut Draft,
+        out: &mut Out,
+    ) {
+        for (key, raw) in members {
+            let name = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+            if time.is_some_and(|(used, _)| used == name) {
+                continue;
+            }
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                return;
+            }
+            if raw.get().starts_with('{')
+                && depth < DEPTH
+                && let Some(inner) = json::object(raw.get())
+            {
+                self.members(&inner, &name, time, depth + 1, left, d, out);
+                continue;
+            }
+            let given = if raw.get().starts_with('[') {
+                let many = id_of(&name).filter(|id| field::get(*id).is_some_and(|f| f.place == Place::Many));
+                many.is_some_and(|id| json::elements(raw).into_iter().all(|e| !json::is_nested(e) && d.put(id, &json::scalar(e))))
+            } else {
+                !json::is_nested(raw) && self.give(&name, &json::scalar(raw), d, out)
+            };
+            if !given {
+                d.keep_json(&name, raw.get());
+            }
+        }
+    }
+
+    /// Gives a scalar to the field that its key means. False: it means none, or the value is not of its type.
+    fn give(&self, name: &str, text: &str, d: &mut Draft, out: &mut Out) -> bool {
+        if text.is_empty() {
+            return true;
+        }
+        if matches!(name, "host" | "host.ip") {
+            return d.addr(field::SRC_IP, text) || draft::address(text).is_none() && d.text(field::HOSTNAME, text);
+        }
+        let Some(id) = id_of(name) else { return false };
+        match (id, field::get(id).map(|f| f.ty)) {
+            (field::SEVERITY, _) => level(text).is_some_and(|rank| d.uint(id, rank)),
+            (_, Some(Type::Time)) => clock::any(text, &self.context, out).is_some_and(|t| d.give(id, Value::Time(t))),
+            // Durations come in any unit.
+            (_, Some(Type::Span)) => false,
+            _ => d.put(id, text),
+        }
+    }
+}
+
+fn id_of(name: &str) -> Option<FieldId> {
+    if let Some((_, id)) = KEYS.iter().find(|(k, _)| *k == name) {
+        return Some(*id);
+    }
+    let field = field::find(name)?;
+    matches!(field.place, Place::One | Place::Many).then_some(field.id).filter(|id| *id != field::EXTRA)
+}
+
+/// Rank of a level's word, or of bunyan's number.
+fn level(text: &str) -> Option<u64> {
+    Some(match text.to_ascii_lowercase().as_str() {
+        "emergency" | "emerg" | "alert" | "critical" | "crit" | "fatal" | "panic" | "60" => 4,
+        "error" | "err" | "severe" | "high" | "50" => 3,
+        "warning" | "warn" | "medium" | "40" => 2,
+        "notice" | "low" => 1,
+        "info" | "information" | "informational" | "debug" | "trace" | "verbose" | "10" | "20" | "30" => 0,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::tests::show;
+
+    #[test]
+    fn names_of_fields_are_understood_wherever_they_nest() {
+        let line = r#"{"@timestamp":"2026-11-20T08:00:00Z","source":{"ip":"192.0.2.1","port":50000},"destination":{"ip":"not one"},"log":{"level":"warn"},"user":{"name":"jdoe"},"msg":"hello","tags":["a"],"bytes":12}"#;
+        assert_eq!(
+            show(&FORMAT, line),
+            "log 2026-11-20T08:00:00Z src.ip=192.0.2.1 src.port=50000 severity=medium user=jdoe message=hello \
+             extra={\"destination.ip\":\"not one\",\"tags\":[\"a\"],\"bytes\":12}"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! The second half of the pipeline: batches of records go to a thread that encodes and writes them.
+
+use crate::error::{Error, Result};
+use crate::model::packet::PacketRef;
+use crate::model::record::Record;
+use crate::model::source::{Counts, SourceId, SourceKey};
+use crate::model::{RecordId, Window};
+use crate::store::Import;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::HashMap;
+use std::thread::{Scope, ScopedJoinHandle};
+
+/// Items per batch, and batches that may wait: bounds memory.
+const BATCH: usize = 2048;
+const WAITING: usize = 8;
+/// Packet references per batch at most.
+const BATCH_REFS: usize = 1 << 16;
+
+/// One thing to write. Sources are named by a number of this import, which the writer turns into the case's.
+enum Item {
+    Source(SourceKey),
+    Record(Record),
+    Packets(RecordId, SourceId, Vec<PacketRef>),
+}
+
+/// Takes records on the decoding thread. `SourceId`s given out here are local to the import until the writer maps them.
+pub struct Writer {
+    to: Sender<Vec<Item>>,
+    batch: Vec<Item>,
+    refs: usize,
+    sources: HashMap<SourceKey, SourceId>,
+    rename: Option<String>,
+    /// Units and records, per local source.
+    pub counts: Vec<Counts>,
+    /// Span of the records (raw times).
+    pub span: Option<Window>,
+    failed: bool,
+}
+
+/// What the writing thread gives back.
+pub struct Written {
+    /// The import, to be finished.
+    pub import: Import,
+    /// The case's number of each local source.
+    pub sources: Vec<SourceId>,
+}
+
+impl Writer {
+    /// Starts the writing thread.
+    pub fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        import: Import,
+        rename: Option<String>,
+    ) -> (Writer, ScopedJoinHandle<'scope, Result<Written>>) {
+        let (to, from) = bounded(WAITING);
+        let name = rename.clone();
+        let handle = scope.spawn(move || write(import, &from, name.as_deref()));
+        let writer = Writer {
+            to,
+            batch: Vec::with_capacity(BATCH),
+            refs: 0,
+            sources: HashMap::new(),
+            rename,
+            counts: Vec::new(),
+            span: None,
+            failed: false,
+        };
+        (writer, handle)
+    }
+
+    /// The local number of a source.
+    pub fn source(&mut self, format: &str, sensor: &str) -> SourceId {
+        let sensor = self.rename.as_deref().unwrap_or(sensor);
+        let key = SourceKey { format: format.to_owned(), sensor: sensor.to_owned() };
+        if let Some(id) = self.sources.get(&key) {
+            return *id;
+        }
+        let id = SourceId(self.counts.len() as u32);
+        self.counts.push(Counts::default());
+        self.sources.insert(key.clone(), id);
+        self.add(Item::Source(key));
+        id
+    }
+
+    /// Counters of a local source.
+    pub fn count(&mut self, source: SourceId) -> &mut Counts {
+        let at = (source.0 as usize).min(self.counts.len().saturating_sub(1));
+        if self.counts.is_empty() {
+            self.counts.push(Counts::default());
+        }
+        &mut self.counts[at]
+    }
+
+    /// Writes a record whose source is a local number.
+    pub fn push(&mut self, record: Record) {
+        let span = self.span.get_or_insert(Window::new(record.start, record.end));
+        span.start = span.start.min(record.start);
+        span.end = span.end.max(record.end);
+        let counts = self.count(record.source);
+        if record.kind == crate::model::Kind::Oddity {
+            counts.oddities += 1;
+        }
+        counts.records += 1;
+        self.add(Item::Record(record));
+    }
+
+    /// Writes a flow's packet references.
+    pub fn packets(&mut self, flow: RecordId, source: SourceId, refs: &[PacketRef]) {
+        self.refs += refs.len();
+        self.add(Item::Packets(flow, source, refs.to_vec()));
+    }
+
+    fn add(&mut self, item: Item) {
+        self.batch.push(item);
+        if self.batch.len() >= BATCH || self.refs >= BATCH_REFS {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        self.refs = 0;
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        self.failed |= self.to.send(batch).is_err();
+    }
+
+    /// Whether the writing thread gave up: then there is no use in reading on.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Sends what is left, and gives the counts and the span.
+    pub fn end(mut self) -> (Vec<Counts>, Option<Window>) {
+        self.send();
+        (self.counts, self.span)
+    }
+}
+
+fn write(mut import: Import, from: &Receiver<Vec<Item>>, rename: Option<&str>) -> Result<Written> {
+    let mut sources: Vec<SourceId> = Vec::new();
+    let of = |sources: &[SourceId], local: SourceId| {
+        sources.get(local.0 as usize).copied().ok_or_else(|| Error::internal("a record of a source that was not named"))
+    };
+    while let Ok(batch) = from.recv() {
+        for item in batch {
+            match item {
+                Item::Source(key) => sources.push(import.source(&key, rename)?),
+                Item::Record(mut record) => {
+                    record.source = of(&sources, record.source)?;
+                    import.push(record)?;
+                }
+                Item::Packets(flow, source, refs) => import.packets(flow, of(&sources, source)?, &refs)?,
+            }
+        }
+    }
+    Ok(Written { import, sources })
+}

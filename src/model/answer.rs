@@ -1,0 +1,104 @@
+//! What answers carry besides records: links, names used, facts, coverage, and the flag that gives a question up. Stands here because
+//! `links`, `context` and `store` give them and `query` hands them on.
+
+use super::origin::RecordId;
+use super::record::{Kind, Record};
+use super::source::SourceId;
+use super::time::Window;
+use crate::error::Result;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A flag by which a question is given up: cheap to clone, checked at least every 10 ms of work.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Gives up.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    /// Whether it was given up.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+    /// `Err(cancelled)` if it was given up.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(crate::error::Error::cancelled()) } else { Ok(()) }
+    }
+}
+
+/// How well two records are known to belong together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Match {
+    /// Community ID or 5-tuple, inside the flow's span.
+    Exact,
+    /// So many candidates fit alike.
+    Ambiguous(u32),
+    /// The tuple fits; the source's clock was never checked.
+    ClockUnchecked,
+}
+
+impl std::fmt::Display for Match {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Match::Exact => f.pad("="),
+            Match::Ambiguous(n) => f.pad(&format!("×{n}")),
+            Match::ClockUnchecked => f.pad("clock unchecked"),
+        }
+    }
+}
+
+/// A record that belongs to another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The other record.
+    pub record: Record,
+    /// How: `community_id`, `tuple`, `uid`, `flow`.
+    pub method: &'static str,
+    /// How well.
+    pub quality: Match,
+}
+
+/// The name that a client used for a flow (domain.md 2.4).
+#[derive(Debug, Clone, PartialEq)]
+pub struct NameUsed {
+    /// The name.
+    pub name: String,
+    /// `self` (the flow carries it), `dns` (asked before by this client), `other` (asked by another client), `stale`, `pdns`.
+    pub how: &'static str,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// The record that proves it.
+    pub evidence: Option<RecordId>,
+    /// Other names that fit alike.
+    pub others: Vec<String>,
+}
+
+/// One line of what is known about an entity besides its traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// What it says, e.g. `inventory`, `reputation`, `serves`, `uses`, `os`.
+    pub label: String,
+    /// The fact.
+    pub text: String,
+    /// Severity rank 0..4 for colour; none: neutral.
+    pub severity: Option<u8>,
+    /// The record behind it.
+    pub evidence: Option<RecordId>,
+}
+
+/// Whether sources could have seen what a question asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coverage {
+    /// The source.
+    pub source: SourceId,
+    /// Its name.
+    pub name: String,
+    /// Which kinds it gives.
+    pub kinds: Vec<Kind>,
+    /// The part of the window that it covers (corrected), none: nothing of it.
+    pub covers: Option<Window>,
+    /// Its clock was checked: stated by its text, or set by hand.
+    pub clock_checked: bool,
+}

@@ -1,0 +1,232 @@
+//! A file that a protocol carries: hashed while it passes, nothing of it is kept but its first bytes to tell its type.
+
+use super::bytes::hex;
+use super::fields::Fields;
+use crate::model::field;
+use flate2::write::MultiGzDecoder;
+use sha1::Digest as _;
+use std::io::{self, Write};
+
+/// First bytes kept to tell the type.
+const HEAD: usize = 64;
+/// A compressed body may grow to this, or to [`MAX_RATIO`] times what came, whichever is more: beyond it the rest is not decoded.
+const FREE_DECODED: u64 = 8 << 20;
+/// See [`FREE_DECODED`].
+const MAX_RATIO: u64 = 100;
+
+/// Sums over the bytes of a file.
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    md5: md5::Md5,
+    sha1: sha1::Sha1,
+    sha256: sha2::Sha256,
+    head: Vec<u8>,
+    size: u64,
+    /// Bytes that came, where they are decoded: bounds the size.
+    came: Option<u64>,
+}
+
+impl Write for Sums {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.head.len() < HEAD {
+            self.head.extend(bytes.iter().take(HEAD.saturating_sub(self.head.len())));
+        }
+        self.md5.update(bytes);
+        self.sha1.update(bytes);
+        self.sha256.update(bytes);
+        self.size = self.size.saturating_add(bytes.len() as u64);
+        let bound = self.came.map_or(u64::MAX, |came| came.saturating_mul(MAX_RATIO).max(FREE_DECODED));
+        if self.size > bound { Err(io::Error::other("too long")) } else { Ok(bytes.len()) }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+enum Coding {
+    Plain(Box<Sums>),
+    Gzip(Box<MultiGzDecoder<Sums>>),
+}
+
+/// A file on its way.
+pub struct Passing {
+    coding: Coding,
+    gone: bool,
+    broken: bool,
+}
+
+impl Passing {
+    /// A file whose bytes come as they are.
+    pub fn plain() -> Passing {
+        Passing { coding: Coding::Plain(Box::default()), gone: false, broken: false }
+    }
+    /// A file that comes as gzip and is hashed as decoded.
+    pub fn gzip() -> Passing {
+        Passing { coding: Coding::Gzip(Box::new(MultiGzDecoder::new(Sums::default()))), gone: false, broken: false }
+    }
+    /// Takes more bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.broken {
+            return;
+        }
+        match &mut self.coding {
+            // Only a decoder can make more of it than was captured: plain bytes have no bound.
+            Coding::Plain(sums) => drop(sums.write(bytes)),
+            Coding::Gzip(decoder) => {
+                let came = &mut decoder.get_mut().came;
+                *came = Some(came.unwrap_or(0).saturating_add(bytes.len() as u64));
+                self.broken = decoder.write_all(bytes).is_err();
+            }
+        }
+    }
+    /// Bytes are missing: there will be no hashes.
+    pub fn miss(&mut self) {
+        self.gone = true;
+        if matches!(self.coding, Coding::Gzip(_)) {
+            self.broken = true;
+        }
+    }
+    /// Whether a compressed body could not be decoded to its end (asked after the last byte).
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+    /// Adds size, type and, if no byte was missing, hashes. `whole`: the protocol said that the body ended here.
+    pub fn finish(mut self, whole: bool, out: &mut Fields) -> bool {
+        let sums = match self.coding {
+            Coding::Plain(sums) => *sums,
+            Coding::Gzip(mut decoder) => {
+                self.broken |= whole && decoder.try_finish().is_err();
+                decoder.get_ref().clone()
+            }
+        };
+        out.add(field::FILE_SIZE, sums.size);
+        out.text(field::FILE_TYPE, magic(&sums.head).unwrap_or_default());
+        if whole && !self.gone && !self.broken {
+            out.text(field::MD5, &hex(&sums.md5.finalize()));
+            out.text(field::SHA1, &hex(&sums.sha1.finalize()));
+            out.text(field::SHA256, &hex(&sums.sha256.finalize()));
+        }
+        !self.broken
+    }
+}
+
+const MAGIC: &[(usize, &[u8], &str)] = &[
+    (0, b"MZ", "application/x-dosexec"),
+    (0, b"\x7fELF", "application/x-executable"),
+    (0, b"\xcf\xfa\xed\xfe", "application/x-mach-o-executable"),
+    (0, b"\xca\xfe\xba\xbe", "application/java-vm"),
+    (0, b"PK\x03\x04", "application/zip"),
+    (0, b"Rar!\x1a\x07", "application/x-rar"),
+    (0, b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (0, b"\x1f\x8b", "application/gzip"),
+    (0, b"BZh", "application/x-bzip2"),
+    (0, b"\xfd7zXZ\0", "application/x-xz"),
+    (0, b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (0, b"MSCF", "application/vnd.ms-cab-compressed"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
+    (0, b"%PDF-", "application/pdf"),
+    (0, b"{\\rtf", "text/rtf"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF8", "image/gif"),
+    (0, b"BM", "image/bmp"),
+    (0, b"\0\0\x01\0", "image/x-icon"),
+    (8, b"WEBP", "image/webp"),
+    (8, b"WAVE", "audio/x-wav"),
+    (0, b"OggS", "application/ogg"),
+    (0, b"ID3", "audio/mpeg"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"CWS", "application/x-shockwave-flash"),
+    (0, b"FWS", "application/x-shockwave-flash"),
+    (0, b"wOFF", "font/woff"),
+    (0, b"wOF2", "font/woff2"),
+    (0, b"L\0\0\0\x01\x14\x02\0", "application/x-ms-shortcut"),
+    (0, b"\x30\x82", "application/pkix-cert"),
+    (0, b"#!", "text/x-shellscript"),
+    (0, b"<?xml", "application/xml"),
+    (0, b"<?php", "text/x-php"),
+    (0, b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "application/x-eicar"),
+];
+
+/// The type of a file by its first bytes; `text/html`, `application/json` and `text/plain` by guess.
+pub fn magic(head: &[u8]) -> Option<&'static str> {
+    let found = MAGIC.iter().find(|(at, bytes, _)| head.get(*at..).is_some_and(|h| h.starts_with(bytes)));
+    if let Some((_, _, name)) = found {
+        return Some(name);
+    }
+    if head.is_empty() {
+        return None;
+    }
+    let trimmed = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let starts = |with: &str| trimmed.get(..with.len()).is_some_and(|t| t.eq_ignore_ascii_case(with.as_bytes()));
+    if ["<!doctype html", "<html", "<head", "<body", "<script"].iter().any(|t| starts(t)) {
+        return Some("text/html");
+    }
+    let texty = head.iter().all(|b| matches!(b, 9..=13 | 27 | 32..=126 | 128..));
+    if texty && matches!(trimmed.first(), Some(b'{' | b'[')) {
+        return Some("application/json");
+    }
+    (texty && std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true)).then_some("text/plain")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(passing: Passing, whole: bool) -> Vec<String> {
+        let mut out = Fields::default();
+        passing.finish(whole, &mut out);
+        out.sorted().into_iter().map(|(f, v)| format!("{}={v}", field::name(f))).collect()
+    }
+
+    #[test]
+    fn a_whole_file_has_its_three_hashes() {
+        let mut p = Passing::plain();
+        p.push(b"a");
+        p.push(b"bc");
+        let got = fields(p, true).join(" ");
+        assert!(got.contains("file.size=3 file.type=text/plain md5=900150983cd24fb0d6963f7d28e17f72"), "{got}");
+        assert!(got.contains("sha1=a9993e364706816aba3e25717850c26c9cd0d89d"), "{got}");
+        assert!(got.contains("sha256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"), "{got}");
+    }
+
+    #[test]
+    fn a_file_with_a_hole_has_no_hash() {
+        let mut p = Passing::plain();
+        p.push(b"a");
+        p.miss();
+        p.push(b"c");
+        assert_eq!(fields(p, true), ["file.size=2", "file.type=text/plain"]);
+    }
+
+    #[test]
+    fn gzip_is_hashed_as_decoded_and_a_broken_one_says_so() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"abc").unwrap();
+        let bytes = encoder.finish().unwrap();
+        let mut p = Passing::gzip();
+        bytes.iter().for_each(|b| p.push(&[*b]));
+        assert!(fields(p, true).contains(&"md5=900150983cd24fb0d6963f7d28e17f72".to_owned()));
+        let mut p = Passing::gzip();
+        p.push(b"not gzip");
+        assert!(!p.finish(true, &mut Fields::default()));
+    }
+
+    #[test]
+    fn a_bomb_is_not_decoded_to_its_end() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        (0..64).for_each(|_| encoder.write_all(&[0; 1 << 20]).unwrap());
+        let bytes = encoder.finish().unwrap();
+        let mut p = Passing::gzip();
+        p.push(&bytes);
+        assert!(p.is_broken());
+    }
+
+    #[test]
+    fn types_are_told_by_content() {
+        assert_eq!(magic(b"MZ\x90\0"), Some("application/x-dosexec"));
+        assert_eq!(magic(b"  <HTML><head>"), Some("text/html"));
+        assert_eq!(magic(b"{\"a\":1}"), Some("application/json"));
+        assert_eq!(magic(b"\0\x01\x02"), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! The head of an HTTP/1 message (RFC 9112): start line and header fields. What the strict reader refuses is read line by line and odd.
+
+use super::bytes::text;
+use base64::Engine as _;
+
+/// Most header fields read by the strict reader; a message with more is read line by line.
+const MAX_FIELDS: usize = 128;
+/// Longest value that is kept of a field.
+const MAX_VALUE: usize = 4096;
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Of a request: method and target.
+    Request(String, String),
+    /// Of a response: status.
+    Response(u16),
+}
+
+/// A head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// First line.
+    pub start: Start,
+    /// Minor version: 0 or 1.
+    pub minor: u8,
+    /// Names in lower case, and values.
+    pub fields: Vec<(String, String)>,
+    /// What was wrong.
+    pub odd: Option<&'static str>,
+}
+
+impl Head {
+    /// Reads a head with the blank line at its end. `None`: the first line is not of HTTP/1.
+    pub fn parse(bytes: &[u8]) -> Option<Head> {
+        strict(bytes).or_else(|| tolerant(bytes))
+    }
+    /// The first value of a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+    /// Whether a list-valued field has a word, without regard to case.
+    pub fn has(&self, name: &str, word: &str) -> bool {
+        let mut values = self.fields.iter().filter(|(n, _)| n == name).flat_map(|(_, v)| v.split(','));
+        values.any(|v| v.trim().eq_ignore_ascii_case(word))
+    }
+}
+
+fn kept(name: &str, value: &[u8]) -> (String, String) {
+    (name.to_ascii_lowercase(), text(value.trim_ascii(), MAX_VALUE))
+}
+
+fn strict(bytes: &[u8]) -> Option<Head> {
+    let mut space = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let (start, minor) = if bytes.starts_with(b"HTTP/") {
+        let mut response = httparse::Response::new(&mut space);
+        response.parse(bytes).ok().filter(httparse::Status::is_complete)?;
+        (Start::Response(response.code?), response.version?)
+    } else {
+        let mut request = httparse::Request::new(&mut space);
+        request.parse(bytes).ok().filter(httparse::Status::is_complete)?;
+        (Start::Request(request.method?.to_owned(), text(request.path?.as_bytes(), MAX_VALUE)), request.version?)
+    };
+    let fields = space.iter().take_while(|h| !h.name.is_empty()).map(|h| kept(h.name, h.value)).collect();
+    Some(Head { start, minor, fields, odd: None })
+}
+
+fn tolerant(bytes: &[u8]) -> Option<Head> {
+    let mut lines = bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
+    let first = text(lines.next()?, MAX_VALUE);
+    let first = first.trim();
+    let mut odd = "http_header_malformed";
+    let mut words = first.split_whitespace();
+    let is_http = |text: &str| text.get(..5).is_some_and(|t| t.eq_ignore_ascii_case("http/"));
+    let minor = |version: &str| is_http(version).then(|| u8::from(!version.ends_with(".0") && !version.ends_with(".9")));
+    let (start, minor) = if is_http(first) {
+        let minor = minor(words.next()?)?;
+        let status = words.next()?;
+        (Start::Response(status.parse().ok().filter(|s| (100..1000).contains(s))?), minor)
+    } else {
+        let method = words.next().filter(|m| is_method(m.as_bytes()))?;
+        let rest = first.get(method.len()..)?.trim();
+        let (target, version) = rest.rsplit_once(char::is_whitespace).unwrap_or(("", rest));
+        match minor(version) {
+            Some(minor) => (Start::Request(method.to_owned(), target.trim().to_owned()), minor),
+            // HTTP/0.9, or a scanner that does not care.
+            None if is_simple(bytes) => {
+                odd = "http_version_missing";
+                (Start::Request(method.to_owned(), rest.to_owned()), 0)
+            }
+            None => return None,
+        }
+    };
+    let mut head = Head { start, minor, fields: Vec::new(), odd: Some(odd) };
+    for line in lines.take(1000) {
+        if let (Some(b' ' | b'\t'), Some((_, value))) = (line.first(), head.fields.last_mut()) {
+            if value.len() < MAX_VALUE {
+                value.push(' ');
+                value.push_str(&text(line.trim_ascii(), MAX_VALUE));
+            }
+        } else if let Some(colon) = memchr::memchr(b':', line) {
+            let (name, value) = line.split_at(colon);
+            head.fields.push(kept(text(name, 255).trim(), value.get(1..).unwrap_or_default()));
+        }
+    }
+    Some(head)
+}
+
+/// Whether a word has the form of a method: tokens in upper case, as all registered ones are.
+pub fn is_method(word: &[u8]) -> bool {
+    (1..=24).contains(&word.len()) && word.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
+}
+
+/// Whether a line is a request without a version: a common method and an absolute path.
+pub fn is_simple(line: &[u8]) -> bool {
+    ["GET /", "POST /", "HEAD /"].iter().any(|known| line.starts_with(known.as_bytes()))
+}
+
+/// Where a head ends: after its blank line, if `bytes` have it.
+pub fn end(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0usize;
+    while let Some(at) = memchr::memchr(b'\n', bytes.get(from..)?) {
+        from = from.saturating_add(at).saturating_add(1);
+        match bytes.get(from..)? {
+            [b'\n', ..] => return from.checked_add(1),
+            [b'\r', b'\n', ..] => return from.checked_add(2),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where a head that `known` begins ends in `bytes`. The blank line may be split over both.
+pub fn end_after(known: &[u8], bytes: &[u8]) -> Option<usize> {
+    let tail = known.get(known.len().saturating_sub(3)..).unwrap_or_default();
+    let seam: Vec<u8> = tail.iter().chain(bytes.iter().take(2)).copied().collect();
+    let split = end(&seam).and_then(|e| e.checked_sub(tail.len())).filter(|e| *e > 0);
+    split.or_else(|| end(bytes))
+}
+
+/// The host of `host:port`, lower case, without brackets and trailing dot.
+pub fn host_of(authority: &str) -> String {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, a)| a).trim();
+    let host = match authority.strip_prefix('[').and_then(|a| a.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.strip_suffix('.').unwrap_or(host).to_lowercase()
+}
+
+/// The user of a Basic login; the password is not kept.
+pub fn user_of(login: &str) -> Option<String> {
+    let (scheme, rest) = login.split_once(' ')?;
+    let bytes =
+        scheme.eq_ignore_ascii_case("basic").then(|| base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok())??;
+    bytes.split(|b| *b == b':').next().map(|user| text(user, 255))
+}
+
+/// The file name of a Content-Disposition (RFC 6266).
+pub fn disposition(value: &str) -> Option<String> {
+    let mut plain = None;
+    for part in value.split(';').skip(1) {
+        let (name, value) = part.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "filename*" => return Some(value.rsplit('\'').next().unwrap_or_default().to_owned()),
+            "filename" => plain = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    plain.filter(|p| !p.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_the_strict_reader_refuses_is_read_and_odd() {
+        let head = Head::parse(b"GET /a b HTTP/1.1\r\nHost : x\r\nA: 1\r\n folded\r\nbad line\r\n\r\n").unwrap();
+        assert_eq!(head.odd, Some("http_header_malformed"));
+        assert_eq!(head.start, Start::Request("GET".to_owned(), "/a b".to_owned()));
+        assert_eq!((head.get("host"), head.get("a")), (Some("x"), Some("1 folded")));
+        assert_eq!(Head::parse(b"hello there\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn the_end_is_after_the_blank_line() {
+        assert_eq!(end(b"a\r\n\r\nb"), Some(5));
+        assert_eq!(end(b"a\n\nb"), Some(3));
+        assert_eq!(end(b"a\r\nb\r\n"), None);
+    }
+}

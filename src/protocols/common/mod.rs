@@ -1,0 +1,18 @@
+//! What several protocols share: reading bytes, buffering streams, names, fingerprints, hellos, files. Not members of the open set.
+
+pub mod ber;
+pub mod buffer;
+pub mod bytes;
+pub mod certificate;
+pub mod dns_message;
+pub mod dns_record;
+pub mod fields;
+pub mod file;
+pub mod fingerprint;
+pub mod hello;
+pub mod http_body;
+pub mod http_head;
+pub mod lines;
+pub mod mail;
+pub mod ntlm;
+pub mod smb_message;

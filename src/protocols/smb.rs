@@ -1,0 +1,381 @@
+//! SMB 1, 2 and 3 (MS-SMB, MS-SMB2) over TCP, direct or in NetBIOS sessions (RFC 1002): dialect, logins with their outcome, shares, and the
+//! files that were opened. Content of files passes unread; of encrypted sessions only the login is in clear.
+
+use super::common::fields::Fields;
+use super::common::ntlm::Ntlm;
+use super::common::smb_message::{self, Ask, Message, Opened, dialect_name, status_name};
+use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
+use crate::model::field;
+use crate::model::oddity::Oddity;
+use crate::model::proto::TCP;
+use crate::model::record::Kind;
+use std::collections::{BTreeMap, VecDeque};
+
+/// The protocol.
+pub static PROTOCOL: Smb = Smb;
+
+/// Bytes kept of one frame: what is longer carries file content.
+const MAX_FRAME: usize = 64 * 1024;
+/// Requests that wait for their response.
+const MAX_PENDING: usize = 1000;
+/// Trees known by number.
+const MAX_TREES: usize = 256;
+
+const MORE_PROCESSING: u32 = 0xc000_0016;
+const ACCESS_DENIED: u32 = 0xc000_0022;
+
+/// See [`PROTOCOL`].
+#[derive(Debug)]
+pub struct Smb;
+
+impl Protocol for Smb {
+    fn name(&self) -> &'static str {
+        "smb"
+    }
+    fn doc(&self) -> &'static str {
+        "Server Message Block 1, 2 and 3 (MS-SMB, MS-SMB2)."
+    }
+    fn over(&self) -> &'static [u8] {
+        &[TCP]
+    }
+    fn probe(&self, _side: Side, first: &[u8], ends: &Ends) -> Sniff {
+        let netbios = ends.src_port == 139 || ends.dst_port == 139;
+        match first {
+            [0, _, _, _, magic @ ..] => {
+                let known: [&[u8]; 4] = [b"\xffSMB", b"\xfeSMB", b"\xfdSMB", b"\xfcSMB"];
+                match known.iter().find(|k| k.iter().zip(magic).all(|(a, b)| a == b)) {
+                    Some(_) if magic.len() >= 4 => Sniff::Yes,
+                    Some(_) => Sniff::More,
+                    None => Sniff::No,
+                }
+            }
+            // A session request names both hosts in 34 bytes each; its answers are bare.
+            [0x81, 0, 0, 68, 32, ..] => Sniff::Yes,
+            [0x82, 0, 0, 0, ..] | [0x83, 0, 0, 1, ..] if netbios => Sniff::Yes,
+            [] | [0] | [0, _] | [0, _, _] => Sniff::More,
+            [0x81] | [0x81, 0] | [0x81, 0, 0] | [0x81, 0, 0, 68] => Sniff::More,
+            _ => Sniff::No,
+        }
+    }
+    fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
+        Box::<Conversation>::default()
+    }
+}
+
+/// One side: the frame that is being read.
+#[derive(Default)]
+struct Half {
+    head: Vec<u8>,
+    /// Bytes of the frame that are still to come.
+    left: u64,
+    kept: Vec<u8>,
+    whole: bool,
+    first: Option<At>,
+    lost: bool,
+}
+
+struct Pending {
+    id: u64,
+    side: Side,
+    at: At,
+    tree: u32,
+    ask: Ask,
+}
+
+#[derive(Default)]
+struct Conversation {
+    halves: [Half; 2],
+    pending: VecDeque<Pending>,
+    trees: BTreeMap<u32, String>,
+    seen: [bool; 2],
+    server: Option<Ntlm>,
+    told: bool,
+}
+
+impl Conversation {
+    fn frame(&mut self, side: Side, half: &Half, at: At, out: &mut Out) {
+        if half.kept.is_empty() {
+            return;
+        }
+        let first = half.first.unwrap_or(at);
+        let mut messages = Vec::new();
+        if let Err(what) = smb_message::read(&half.kept, half.whole, &mut messages) {
+            out.oddities.push((Oddity::new(what), first.time, first.offset));
+            if what == "smb_magic_unknown" && self.seen == [false, false] {
+                out.violated = true;
+            }
+        } else if let Some(seen) = self.seen.get_mut(usize::from(side == Side::In)) {
+            *seen = true;
+        }
+        out.confirmed |= self.seen == [true, true];
+        for message in messages {
+            match message {
+                Message::Ask(id, tree, ask) => {
+                    if self.pending.len() >= MAX_PENDING {
+                        if !std::mem::replace(&mut self.told, true) {
+                            out.oddities.push((Oddity::new("smb_many_outstanding"), first.time, first.offset));
+                        }
+                        self.pending.pop_front();
+                    }
+                    self.pending.push_back(Pending { id, side, at: first, tree, ask });
+                }
+                Message::Reply { id, tree, status, dialect, opened, server } => {
+                    self.server = server.or(self.server.take());
+                    let asked = self.pending.iter().position(|p| p.id == id && p.side != side);
+                    if let Some(pending) = asked.and_then(|i| self.pending.remove(i)) {
+                        self.reply(pending, tree, status, dialect, opened, at, out);
+                    }
+                }
+                Message::Sealed => {}
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn reply(
+        &mut self,
+        asked: Pending,
+        tree: u32,
+        status: u32,
+        dialect: Option<u16>,
+        opened: Option<Opened>,
+        at: At,
+        out: &mut Out,
+    ) {
+        let mut fields = Fields::default();
+        fields.text(field::APP, "smb");
+        let kind = match asked.ask {
+            Ask::Negotiate(names) => {
+                let smb1 = dialect.and_then(|d| names.get(usize::from(d))).map(|name| format!("SMB 1 {name}"));
+                let named = if names.is_empty() { dialect.map(dialect_name) } else { smb1.or(dialect.map(dialect_name)) };
+                if let Some(name) = named.filter(|_| dialect != Some(0xffff) && dialect != Some(0x02ff)) {
+                    out.flow.push((field::VERSION, name.into()));
+                }
+                return;
+            }
+            Ask::Login(method, ntlm) => {
+                if status == MORE_PROCESSING || (method.is_empty() && status == 0) {
+                    return;
+                }
+                fields.text(field::METHOD_AUTH, method);
+                fields.text(field::USER, &ntlm.user);
+                fields.text(field::HOSTNAME, &ntlm.host);
+                fields.text(field::ACTION, if status == 0 { "login_ok" } else { "login_fail" });
+                let anonymous = status == 0 && method == "ntlm" && ntlm.kind == 3 && ntlm.user.is_empty();
+                fields.text(field::REASON, if anonymous { "anonymous" } else { "" });
+                if status != 0 {
+                    fields.text(field::REASON, &status_name(status));
+                }
+                let server = self.server.as_ref().map(|s| s.host.clone());
+                let extra: serde_json::Map<String, serde_json::Value> = [("domain", Some(ntlm.domain)), ("server", server)]
+                    .into_iter()
+                    .filter_map(|(n, v)| Some((n.to_owned(), v.filter(|v| !v.is_empty())?.into())))
+                    .collect();
+                if !extra.is_empty() {
+                    fields.text(field::EXTRA, &serde_json::Value::Object(extra).to_string());
+                }
+                if status == 0 && !ntlm.user.is_empty() {
+                    out.flow.push((field::USER, ntlm.user.into()));
+                }
+                Kind::Auth
+            }
+            Ask::Tree(path) => {
+                fields.text(field::SHARE, &path);
+                fields.text(field::ACTION, if status == 0 { "allow" } else { "deny" });
+                if status == 0 {
+                    out.flow.push((field::SHARE, path.as_str().into()));
+                    if self.trees.len() < MAX_TREES {
+                        self.trees.insert(tree, path);
+                    }
+                } else {
+                    fields.text(field::REASON, &status_name(status));
+                }
+                Kind::Log
+            }
+            Ask::Open(name) => {
+                // A file that is not there was only looked for; one that is refused was there.
+                if !matches!(status, 0 | ACCESS_DENIED) {
+                    return;
+                }
+                let share = self.trees.get(&asked.tree).map(String::as_str).unwrap_or_default();
+                fields.text(field::SHARE, share);
+                fields.text(field::FILE_NAME, if name.is_empty() { "\\" } else { &name });
+                let pipe = share.to_ascii_uppercase().ends_with("IPC$");
+                if pipe || opened.is_some_and(|o| o.directory) {
+                    fields.text(field::FILE_TYPE, if pipe { "pipe" } else { "directory" });
+                } else {
+                    fields.maybe(field::FILE_SIZE, opened.map(|o| o.size));
+                }
+                let action = match opened.map(|o| o.action) {
+                    _ if status != 0 => "deny",
+                    Some(0) => "superseded",
+                    Some(2) => "created",
+                    Some(3) => "overwritten",
+                    _ => "opened",
+                };
+                fields.text(field::ACTION, action);
+                Kind::File
+            }
+        };
+        out.events.push(fields.event(kind, asked.at, at));
+    }
+
+    fn feed(&mut self, side: Side, half: &mut Half, mut bytes: &[u8], at: At, out: &mut Out) {
+        while !bytes.is_empty() {
+            if half.left == 0 {
+                let (now, rest) = bytes.split_at(4usize.saturating_sub(half.head.len()).min(bytes.len()));
+                if half.head.is_empty() {
+                    half.first = Some(at);
+                }
+                half.head.extend_from_slice(now);
+                bytes = rest;
+                let [kind, a, b, c] = half.head.as_slice() else { return };
+                if !matches!(kind, 0 | 0x81..=0x85) {
+                    out.oddities.push((Oddity::at("smb_frame_malformed", format!("type 0x{kind:02x}")), at.time, at.offset));
+                    out.violated |= self.seen == [false, false];
+                    half.lost = true;
+                    return;
+                }
+                half.left = u64::from(u32::from_be_bytes([0, *a, *b, *c]));
+                half.whole = half.left <= MAX_FRAME as u64;
+                // Other frames than messages are passed over.
+                half.lost = *kind != 0;
+                half.head.clear();
+                half.kept.clear();
+            }
+            let now = usize::try_from(half.left).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, rest) = bytes.split_at(now);
+            let room = MAX_FRAME.saturating_sub(half.kept.len());
+            if !half.lost {
+                half.kept.extend_from_slice(now.get(..room).unwrap_or(now));
+            }
+            half.left = half.left.saturating_sub(now.len() as u64);
+            bytes = rest;
+            if half.left == 0 {
+                self.frame(side, half, at, out);
+                half.kept.clear();
+                half.lost = false;
+            }
+        }
+    }
+}
+
+impl Parser for Conversation {
+    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
+        let index = usize::from(side == Side::In);
+        let Some(mut half) = self.halves.get_mut(index).map(std::mem::take) else { return };
+        if half.lost && half.left == 0 {
+            // Frames begin with segments often enough: wait for one that looks like a message.
+            let looks = bytes.first() == Some(&0) && bytes.get(5..8) == Some(b"SMB");
+            half.lost = !looks;
+            half.head.clear();
+        }
+        if !(half.lost && half.left == 0) {
+            self.feed(side, &mut half, bytes, at, out);
+        }
+        if let Some(slot) = self.halves.get_mut(index) {
+            *slot = half;
+        }
+    }
+    fn gap(&mut self, side: Side, missing: u64, _at: At, _out: &mut Out) {
+        let Some(half) = self.halves.get_mut(usize::from(side == Side::In)) else { return };
+        if half.left > missing {
+            // Inside the content of a file: the frame's end is known.
+            half.left = half.left.saturating_sub(missing);
+            half.whole = false;
+            half.lost = half.kept.len() < 256;
+        } else {
+            *half = Half { lost: true, ..Half::default() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Time;
+
+    fn wide(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+    fn smb2(command: u8, reply: bool, status: u32, tree: u8, id: u8, body: &[u8]) -> Vec<u8> {
+        let mut m = b"\xfeSMB\x40\0\0\0".to_vec();
+        m.extend(status.to_le_bytes());
+        m.extend([command, 0, 0, 0, u8::from(reply), 0, 0, 0, 0, 0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, tree, 0, 0, 0]);
+        m.extend([0; 24]);
+        m.extend(body);
+        let mut frame = (m.len() as u32).to_be_bytes().to_vec();
+        frame.extend(m);
+        frame
+    }
+    fn tree(path: &str) -> Vec<u8> {
+        let path = wide(path);
+        let mut body = vec![9, 0, 0, 0, 72, 0, path.len() as u8, 0];
+        body.extend(path);
+        smb2(3, false, 0, 0, 1, &body)
+    }
+    fn create(name: &str) -> Vec<u8> {
+        let name = wide(name);
+        let mut body = vec![57, 0];
+        body.resize(44, 0);
+        body.extend([120, 0, name.len() as u8, 0]);
+        body.resize(56, 0);
+        body.extend(name);
+        smb2(5, false, 0, 7, 2, &body)
+    }
+    fn created() -> Vec<u8> {
+        let mut body = vec![89, 0, 0, 0, 2, 0, 0, 0];
+        body.resize(48, 0);
+        body.extend(99u64.to_le_bytes());
+        body.resize(88, 0);
+        smb2(5, true, 0, 7, 2, &body)
+    }
+    fn shown(out: &Out) -> Vec<String> {
+        out.events.iter().map(|e| e.fields.iter().map(|(f, v)| format!("{}={v} ", field::name(*f))).collect()).collect()
+    }
+
+    #[test]
+    fn a_file_has_the_name_of_its_share() {
+        let at = At { time: Time(1), offset: 1 };
+        let (mut c, mut out) = (Conversation::default(), Out::default());
+        for (side, bytes) in [
+            (Side::Out, tree("\\\\srv\\data")),
+            (Side::In, smb2(3, true, 0, 7, 1, &[16, 0, 1, 0])),
+            (Side::Out, create("a\\b.exe")),
+            (Side::In, created()),
+        ] {
+            bytes.iter().for_each(|b| c.data(side, &[*b], at, &mut out));
+        }
+        let expected = [
+            "app=smb action=allow share=\\\\srv\\data ",
+            "app=smb action=created file.name=a\\b.exe file.size=99 share=\\\\srv\\data ",
+        ];
+        assert_eq!(shown(&out), expected);
+        assert!(out.confirmed && out.oddities.is_empty());
+    }
+
+    #[test]
+    fn long_frames_pass_unread_and_a_hole_in_them_does_no_harm() {
+        let at = At { time: Time(1), offset: 1 };
+        let (mut c, mut out) = (Conversation::default(), Out::default());
+        let mut write = smb2(9, false, 0, 7, 3, &[]);
+        write[1..4].copy_from_slice(&[0x10, 0, 0]);
+        write.resize(4 + 1000, 0);
+        c.data(Side::Out, &write, at, &mut out);
+        c.gap(Side::Out, 0x0f_0000, at, &mut out);
+        c.data(Side::Out, &vec![0; 0x10_0000 - 0x0f_0000 - 1000], at, &mut out);
+        c.data(Side::Out, &tree("\\\\a\\b"), at, &mut out);
+        assert_eq!(c.pending.len(), 1);
+        assert!(out.oddities.is_empty(), "{:?}", out.oddities);
+    }
+
+    #[test]
+    fn a_chain_that_does_not_advance_ends() {
+        let mut out = Vec::new();
+        let mut m = smb2(3, false, 0, 0, 1, &[0; 16])[4..].to_vec();
+        m[20] = 64;
+        assert!(smb_message::read(&m, true, &mut out).is_err());
+        m[20] = 1;
+        assert_eq!(smb_message::read(&m, true, &mut out), Err("smb_chain_malformed"));
+    }
+}

@@ -1,0 +1,527 @@
+//! Running stages: records in, a table out. Memory is bounded: groups and rows beyond the bounds are counted and said, never silently lost.
+//!
+//! Of a field with several values (answers, `host`) every distinct value counts once per record. Without a `sort` stage groups come largest first,
+//! equal ones in order of their values; a timeline comes in order of time.
+
+use super::engine::Table;
+use super::question::Stage;
+use crate::model::field::{self, FieldId, Place};
+use crate::model::filter::compare;
+use crate::model::{Record, Time, Value};
+use hashbrown::HashMap;
+use smallvec::{SmallVec, smallvec};
+use std::cmp::Ordering;
+
+/// Most groups that are kept; records of further ones are counted in a notice.
+pub const MAX_GROUPS: usize = 1_000_000;
+/// Most rows that a question without grouping stages keeps.
+pub const MAX_ROWS: usize = 100_000;
+/// Most combinations of values that one record is counted for.
+const MAX_COMBINATIONS: usize = 64;
+/// Most empty bins that a timeline is filled up with.
+const MAX_BINS: i64 = 100_000;
+/// What rows without grouping show.
+const ROW: [FieldId; 14] = [
+    field::KIND,
+    field::START,
+    field::SRC_IP,
+    field::SRC_PORT,
+    field::DST_IP,
+    field::DST_PORT,
+    field::PROTO,
+    field::APP,
+    field::STATE,
+    field::DURATION,
+    field::BYTES,
+    field::NAME,
+    field::SIGNATURE,
+    field::ID,
+];
+
+type Row = Vec<Option<Value>>;
+type Hasher = foldhash::fast::RandomState;
+
+#[derive(Default)]
+struct Acc {
+    count: u64,
+    whole: u64,
+    real: f64,
+}
+
+enum Work {
+    /// `sort` and `head` alone.
+    Rows { fields: Vec<FieldId>, rows: Vec<Row>, order: Option<(usize, bool)>, keep: usize },
+    /// A grouping stage.
+    Groups { by: Vec<FieldId>, weight: Option<FieldId>, bin: Option<i64>, groups: HashMap<Vec<u8>, Acc, Hasher> },
+}
+
+/// Stages at work: give it every record, then take the table.
+pub struct Tally {
+    work: Work,
+    /// What follows the stage that takes the records.
+    rest: Vec<Stage>,
+    top: Option<usize>,
+    take: u64,
+    records: u64,
+    beyond: u64,
+    limit: usize,
+}
+
+impl Tally {
+    /// Stages that wait for records; no stages at all count the records.
+    pub fn new(stages: &[Stage]) -> Tally {
+        let heads = stages.iter().take_while(|s| matches!(s, Stage::Head { .. })).count();
+        let taken = stages[..heads].iter().filter_map(|s| if let Stage::Head { n } = s { Some(*n) } else { None }).min();
+        let grouping = stages.iter().position(|s| !matches!(s, Stage::Sort { .. } | Stage::Head { .. }));
+        let groups = |by: Vec<FieldId>, weight, bin| Work::Groups { by, weight, bin, groups: HashMap::default() };
+        let mut top = None;
+        let (work, rest) = match grouping.map(|at| (at, &stages[at])) {
+            Some((at, Stage::Count { by })) => (groups(by.clone(), None, None), &stages[at + 1..]),
+            Some((at, Stage::Sum { field, by })) => (groups(by.clone(), Some(*field), None), &stages[at + 1..]),
+            Some((at, Stage::Top { n, field, by })) => {
+                top = Some(*n);
+                (groups(vec![*field], *by, None), &stages[at + 1..])
+            }
+            Some((at, Stage::Timeline { bin, weight, by })) => {
+                (groups(by.iter().copied().collect(), *weight, Some((*bin).max(1))), &stages[at + 1..])
+            }
+            _ if stages.is_empty() => (groups(Vec::new(), None, None), stages),
+            _ => (rows(&stages[heads..]), &stages[heads..]),
+        };
+        Tally {
+            work,
+            rest: rest.to_vec(),
+            top,
+            take: taken.map_or(u64::MAX, |n| n as u64),
+            records: 0,
+            beyond: 0,
+            limit: MAX_GROUPS,
+        }
+    }
+
+    /// Takes a record; `head` gives the fields that only the case knows (`source`, `evidence`). False: no further record changes the answer.
+    pub fn add(&mut self, record: &Record, head: &dyn Fn(FieldId) -> Option<Value>) -> bool {
+        if self.records >= self.take {
+            return false;
+        }
+        self.records += 1;
+        match &mut self.work {
+            Work::Rows { fields, rows, order, keep } => {
+                rows.push(fields.iter().map(|f| record.value(*f).or_else(|| head(*f))).collect());
+                if rows.len() >= keep.saturating_mul(2).max(*keep + 1) {
+                    if let Some((column, descending)) = order {
+                        sort(rows, *column, *descending);
+                    }
+                    self.beyond += (rows.len() - *keep) as u64;
+                    rows.truncate(*keep);
+                }
+            }
+            Work::Groups { by, weight, bin, groups } => {
+                let weight = weight.map(|f| record.value(f).or_else(|| head(f)));
+                let mut keys: SmallVec<[Vec<u8>; 2]> = smallvec![Vec::with_capacity(16)];
+                if let Some(bin) = bin {
+                    let start = record.time().0.div_euclid(*bin).saturating_mul(*bin);
+                    encode(&Some(Value::Time(Time(start))), &mut keys[0]);
+                }
+                for field in by.iter() {
+                    let values = values(record, *field, head);
+                    if self.top.is_some() && matches!(values.as_slice(), [None]) {
+                        return self.records < self.take;
+                    }
+                    let mut next = SmallVec::new();
+                    for key in &keys {
+                        for value in values.iter().take(MAX_COMBINATIONS / keys.len().max(1)) {
+                            let mut key = key.clone();
+                            encode(value, &mut key);
+                            next.push(key);
+                        }
+                    }
+                    keys = next;
+                }
+                for key in keys {
+                    let full = groups.len() >= self.limit;
+                    let acc = match groups.get_mut(&key) {
+                        Some(acc) => acc,
+                        None if full => {
+                            self.beyond += 1;
+                            continue;
+                        }
+                        None => groups.entry(key).or_default(),
+                    };
+                    acc.count += 1;
+                    match &weight {
+                        Some(Some(Value::Uint(n))) => acc.whole = acc.whole.saturating_add(*n),
+                        Some(Some(v)) => acc.real += v.as_number().unwrap_or(0.0),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        self.records < self.take
+    }
+
+    /// The table.
+    pub fn finish(self) -> Table {
+        let mut table = Table { records: self.records, ..Table::default() };
+        match self.work {
+            Work::Rows { fields, rows, .. } => {
+                for f in &fields {
+                    column(&mut table, &field::name(*f), Some(*f));
+                }
+                table.rows = rows;
+                // Sorted here only if the stages say so: they run on the table below.
+                if self.beyond > 0 && !self.rest.iter().any(|s| matches!(s, Stage::Head { .. })) {
+                    table.notices.push(format!("only {MAX_ROWS} rows are shown; {} more are not", self.beyond));
+                }
+            }
+            Work::Groups { by, weight, bin, groups } => {
+                grouped(&mut table, &by, weight, bin, groups);
+                if let (Some(bin), true) = (bin, by.is_empty()) {
+                    fill(&mut table, bin);
+                }
+                if self.beyond > 0 {
+                    let text =
+                        format!("more than {} groups: {} records of further ones are not counted here", self.limit, self.beyond);
+                    table.notices.push(text);
+                }
+            }
+        }
+        if let Some(n) = self.top {
+            table.rows.truncate(n);
+        }
+        for stage in &self.rest {
+            on_table(&mut table, stage);
+        }
+        table
+    }
+}
+
+fn rows(stages: &[Stage]) -> Work {
+    let mut fields = ROW.to_vec();
+    let mut order = None;
+    let mut keep = MAX_ROWS;
+    let mut sorts = 0;
+    for stage in stages {
+        match stage {
+            Stage::Sort { column, descending } => {
+                if let Some(f) = field::find(column) {
+                    let at = fields.iter().position(|id| *id == f.id).unwrap_or_else(|| {
+                        fields.push(f.id);
+                        fields.len() - 1
+                    });
+                    order = Some((at, *descending));
+                    sorts += 1;
+                }
+            }
+            // With one order before it only the first n can remain; with several all are needed.
+            Stage::Head { n } if sorts == 1 => keep = keep.min((*n).max(1)),
+            _ => {}
+        }
+    }
+    if sorts > 1 {
+        keep = MAX_ROWS;
+    }
+    Work::Rows { fields, rows: Vec::new(), order: order.filter(|_| sorts == 1), keep }
+}
+
+fn column(table: &mut Table, name: &str, field: Option<FieldId>) {
+    table.columns.push(name.to_owned());
+    table.fields.push(field);
+}
+
+fn grouped(table: &mut Table, by: &[FieldId], weight: Option<FieldId>, bin: Option<i64>, groups: HashMap<Vec<u8>, Acc, Hasher>) {
+    if bin.is_some() {
+        column(table, "start", Some(field::START));
+    }
+    for f in by {
+        column(table, &field::name(*f), Some(*f));
+    }
+    let keys = table.columns.len();
+    if weight.is_some() {
+        column(table, "sum", weight);
+    }
+    if weight.is_none() || bin.is_none() {
+        column(table, "count", None);
+    }
+    let real = weight.and_then(field::get).is_some_and(|f| f.ty == field::Type::Float);
+    for (key, acc) in groups {
+        let mut row = decode(&key);
+        if weight.is_some() {
+            row.push(Some(if real { Value::Float(acc.real) } else { Value::Uint(acc.whole) }));
+        }
+        if weight.is_none() || bin.is_none() {
+            row.push(Some(Value::Uint(acc.count)));
+        }
+        table.rows.push(row);
+    }
+    if table.rows.is_empty() && by.is_empty() && bin.is_none() {
+        table.rows.push(table.columns.iter().map(|_| Some(Value::Uint(0))).collect());
+    }
+    let keys_order = |a: &Row, b: &Row| (0..keys).map(|k| order(&a[k], &b[k])).find(|o| o.is_ne()).unwrap_or(Ordering::Equal);
+    if bin.is_some() {
+        table.rows.sort_by(keys_order);
+    } else {
+        table.rows.sort_by(|a, b| order(&b[keys], &a[keys]).then_with(|| keys_order(a, b)));
+    }
+}
+
+/// Puts bins without records between those with.
+fn fill(table: &mut Table, bin: i64) {
+    let start = |row: &Row| if let Some(Some(Value::Time(t))) = row.first() { t.0 } else { 0 };
+    let (Some(first), Some(last)) = (table.rows.first().map(start), table.rows.last().map(start)) else { return };
+    if last.saturating_sub(first) / bin > MAX_BINS {
+        table.notices.push(format!("bins without records are left out: more than {MAX_BINS}"));
+        return;
+    }
+    let mut filled = Vec::new();
+    let mut at = first;
+    for row in std::mem::take(&mut table.rows) {
+        while at < start(&row) {
+            filled.push(vec![Some(Value::Time(Time(at))), Some(Value::Uint(0))]);
+            at = at.saturating_add(bin);
+        }
+        filled.push(row);
+        at = at.saturating_add(bin);
+    }
+    table.rows = filled;
+}
+
+fn on_table(table: &mut Table, stage: &Stage) {
+    match stage {
+        Stage::Head { n } => table.rows.truncate(*n),
+        Stage::Sort { column, descending } => {
+            if let Some(at) = table.columns.iter().position(|c| c == column) {
+                sort(&mut table.rows, at, *descending);
+            }
+        }
+        Stage::Count { by } => regroup(table, by, None),
+        Stage::Sum { field, by } => regroup(table, by, Some(*field)),
+        // The checker lets these stand only on records.
+        Stage::Top { .. } | Stage::Timeline { .. } => {}
+    }
+}
+
+/// Groups the rows of a table by some of its columns.
+fn regroup(table: &mut Table, by: &[FieldId], weight: Option<FieldId>) {
+    let places: Vec<Option<usize>> = by.iter().map(|f| table.fields.iter().position(|c| *c == Some(*f))).collect();
+    let weighed = weight.and_then(|w| table.fields.iter().position(|c| *c == Some(w)));
+    let mut groups: HashMap<Vec<u8>, Acc, Hasher> = HashMap::default();
+    for row in &table.rows {
+        let mut key = Vec::new();
+        for place in &places {
+            encode(&place.and_then(|p| row[p].clone()), &mut key);
+        }
+        let acc = groups.entry(key).or_default();
+        acc.count += 1;
+        match weighed.and_then(|w| row[w].as_ref()) {
+            Some(Value::Uint(n)) => acc.whole = acc.whole.saturating_add(*n),
+            Some(v) => acc.real += v.as_number().unwrap_or(0.0),
+            None => {}
+        }
+    }
+    let mut next = Table { records: table.records, counted: std::mem::take(&mut table.counted), ..Table::default() };
+    next.notices = std::mem::take(&mut table.notices);
+    grouped(&mut next, by, weight, None, groups);
+    *table = next;
+}
+
+/// Orders two values; what is missing is smallest.
+fn order(a: &Option<Value>, b: &Option<Value>) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => compare(a, b).unwrap_or(Ordering::Equal),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    }
+}
+
+fn sort(rows: &mut [Row], column: usize, descending: bool) {
+    // What is missing comes last in either direction.
+    rows.sort_by(|a, b| match (&a[column], &b[column]) {
+        (Some(_), Some(_)) if descending => order(&b[column], &a[column]),
+        (Some(_), Some(_)) => order(&a[column], &b[column]),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+}
+
+/// The distinct values of a field; `None` if it has none.
+fn values(record: &Record, id: FieldId, head: &dyn Fn(FieldId) -> Option<Value>) -> SmallVec<[Option<Value>; 2]> {
+    let mut out: SmallVec<[Option<Value>; 2]> = SmallVec::new();
+    let mut push = |v: &Value| {
+        if out.len() < MAX_COMBINATIONS && !out.iter().any(|o| o.as_ref() == Some(v)) {
+            out.push(Some(v.clone()));
+        }
+    };
+    match field::get(id).map(|f| f.place) {
+        Some(Place::Any(parts)) => parts.iter().flat_map(|p| record.all(*p)).for_each(&mut push),
+        Some(Place::Many) => record.all(id).for_each(&mut push),
+        _ => record.value(id).or_else(|| head(id)).iter().for_each(&mut push),
+    }
+    if out.is_empty() {
+        out.push(None);
+    }
+    out
+}
+
+fn encode(value: &Option<Value>, out: &mut Vec<u8>) {
+    match value {
+        None => out.push(0),
+        Some(Value::Bool(b)) => out.extend([1, u8::from(*b)]),
+        Some(Value::Uint(n)) => {
+            out.push(2);
+            out.extend(n.to_le_bytes());
+        }
+        Some(Value::Float(x)) => {
+            out.push(3);
+            out.extend(x.to_bits().to_le_bytes());
+        }
+        Some(Value::Text(t)) => {
+            out.push(4);
+            out.extend((t.len() as u32).to_le_bytes());
+            out.extend(t.as_bytes());
+        }
+        Some(Value::Addr(std::net::IpAddr::V4(a))) => {
+            out.push(5);
+            out.extend(a.octets());
+        }
+        Some(Value::Addr(std::net::IpAddr::V6(a))) => {
+            out.push(6);
+            out.extend(a.octets());
+        }
+        Some(Value::Time(t)) => {
+            out.push(7);
+            out.extend(t.0.to_le_bytes());
+        }
+    }
+}
+
+fn decode(mut key: &[u8]) -> Row {
+    fn take<const N: usize>(key: &mut &[u8]) -> [u8; N] {
+        let (head, rest) = key.split_first_chunk::<N>().map_or(([0; N], &[][..]), |(h, r)| (*h, r));
+        *key = rest;
+        head
+    }
+    let mut row = Row::new();
+    while let Some((tag, rest)) = key.split_first() {
+        key = rest;
+        row.push(match tag {
+            1 => Some(Value::Bool(take::<1>(&mut key)[0] != 0)),
+            2 => Some(Value::Uint(u64::from_le_bytes(take(&mut key)))),
+            3 => Some(Value::Float(f64::from_bits(u64::from_le_bytes(take(&mut key))))),
+            4 => {
+                let len = (u32::from_le_bytes(take(&mut key)) as usize).min(key.len());
+                let (text, rest) = key.split_at(len);
+                key = rest;
+                Some(Value::text(String::from_utf8_lossy(text)))
+            }
+            5 => Some(Value::Addr(take::<4>(&mut key).into())),
+            6 => Some(Value::Addr(take::<16>(&mut key).into())),
+            7 => Some(Value::Time(Time(i64::from_le_bytes(take(&mut key))))),
+            _ => None,
+        });
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kind, RecordId, SourceId};
+    use crate::query::{Scope, compile};
+
+    fn flow(n: u64, dst: u8, app: &str, bytes: u64) -> Record {
+        let id = RecordId { offset: n, ..RecordId::default() };
+        let mut r = Record::new(Kind::Flow, id, SourceId(1), Time(n as i64 * 60_000_000_000));
+        r.set(field::SRC_IP, Value::Addr([10, 0, 0, 5].into()));
+        r.set(field::DST_IP, Value::Addr([192, 0, 2, dst].into()));
+        r.set_text(field::APP, app);
+        r.set(field::BYTES_OUT, bytes);
+        r
+    }
+
+    fn run_limited(text: &str, limit: usize) -> Table {
+        let stages = compile(text, &Scope::empty()).unwrap().stages;
+        let mut tally = Tally::new(&stages);
+        tally.limit = limit;
+        let records =
+            [flow(0, 1, "tls", 10), flow(1, 2, "dns", 5), flow(2, 1, "tls", 30), flow(7, 3, "", 100), flow(8, 2, "dns", 1)];
+        for r in &records {
+            if !tally.add(r, &|_| None) {
+                break;
+            }
+        }
+        tally.finish()
+    }
+
+    fn show(t: &Table) -> String {
+        let mut out = t.columns.join(" ");
+        for row in &t.rows {
+            let cells: Vec<String> = row.iter().map(|v| v.as_ref().map_or("-".into(), ToString::to_string)).collect();
+            out.push_str(&format!("; {}", cells.join(" ")));
+        }
+        out
+    }
+
+    fn run(text: &str) -> String {
+        show(&run_limited(text, MAX_GROUPS))
+    }
+
+    #[test]
+    fn groups_are_counted_largest_first() {
+        assert_eq!(run("| count"), "count; 5");
+        assert_eq!(run("| count by app"), "app count; dns 2; tls 2; - 1");
+        assert_eq!(run("| count by app, dst.ip | sort app | head 2"), "app dst.ip count; dns 192.0.2.2 2; tls 192.0.2.1 2");
+        assert_eq!(run("| count by app, dst.ip | count by app"), "app count; - 1; dns 1; tls 1");
+    }
+
+    #[test]
+    fn sums_and_tops_weigh_by_a_field() {
+        assert_eq!(run("| sum bytes by app"), "app sum count; - 100 1; tls 40 2; dns 6 2");
+        assert_eq!(run("| top 2 host by bytes"), "host sum count; 10.0.0.5 146 5; 192.0.2.3 100 1");
+        assert_eq!(run("| top 1 app"), "app count; dns 2");
+        assert_eq!(run("| head 3 | top 9 app"), "app count; tls 2; dns 1");
+    }
+
+    #[test]
+    fn a_timeline_has_its_empty_bins() {
+        assert_eq!(
+            run("| timeline 2m bytes"),
+            "start sum; 1970-01-01T00:00:00Z 15; 1970-01-01T00:02:00Z 30; 1970-01-01T00:04:00Z 0; 1970-01-01T00:06:00Z 100; \
+             1970-01-01T00:08:00Z 1"
+        );
+        assert_eq!(
+            run("| timeline 1h by app"),
+            "start app count; 1970-01-01T00:00:00Z - 1; 1970-01-01T00:00:00Z dns 2; 1970-01-01T00:00:00Z tls 2"
+        );
+    }
+
+    #[test]
+    fn rows_can_be_sorted_and_cut_without_groups() {
+        let t = run_limited("| sort -bytes | head 2", MAX_GROUPS);
+        let at = t.columns.iter().position(|c| c == "bytes").unwrap();
+        assert_eq!(t.rows.iter().map(|r| r[at].clone()).collect::<Vec<_>>(), [Some(Value::Uint(100)), Some(Value::Uint(30))]);
+        assert!(t.notices.is_empty());
+    }
+
+    #[test]
+    fn groups_beyond_the_bound_are_said() {
+        let t = run_limited("| count by dst.ip", 2);
+        assert_eq!(t.rows.len(), 2);
+        assert_eq!(t.notices, ["more than 2 groups: 1 records of further ones are not counted here"]);
+    }
+
+    #[test]
+    fn keys_are_read_back_as_they_were() {
+        let row: Row = vec![
+            None,
+            Some(Value::Bool(true)),
+            Some(Value::Uint(u64::MAX)),
+            Some(Value::Float(-0.5)),
+            Some(Value::text("é")),
+            Some(Value::Addr([1, 2, 3, 4].into())),
+            Some(Value::Addr([7u16; 8].into())),
+            Some(Value::Time(Time(-1))),
+        ];
+        let mut key = Vec::new();
+        row.iter().for_each(|v| encode(v, &mut key));
+        assert_eq!(decode(&key), row);
+    }
+}

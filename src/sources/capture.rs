@@ -1,0 +1,525 @@
+//! Capture files: pcap (both byte orders, microseconds and nanoseconds, Kuznetzov's "modified" variant) and pcapng (IETF
+//! draft-ietf-opsawg-pcapng: several sections and interfaces, per-interface resolution, comments, name resolution).
+//!
+//! Framing is done here, so that every item knows its offset and a block that cannot be parsed is skipped by its length; block contents are
+//! parsed by pcap-parser. Damage ends the reading: everything before it is given, and it says where and what.
+
+use crate::model::Oddity;
+use crate::model::packet::{LinkType, Packet};
+use crate::model::time::{SECOND, Time};
+use pcap_parser::pcapng::{Block, OptionCode};
+use pcap_parser::{PcapNGOption, parse_block_be, parse_block_le, parse_pcap_header};
+use std::io::{self, Read};
+use std::net::IpAddr;
+
+/// The largest block or record that is taken for true; a larger length is damage.
+const MAX_BLOCK: usize = 64 << 20;
+/// Interfaces per file that are kept; a file with more is hostile.
+const MAX_INTERFACES: usize = 1 << 16;
+
+/// Kind of capture file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptureKind {
+    /// pcap.
+    Pcap,
+    /// pcapng.
+    PcapNg,
+}
+
+impl CaptureKind {
+    /// By the first four bytes.
+    pub fn of(head: &[u8]) -> Option<CaptureKind> {
+        match head.get(..4)? {
+            [0xa1, 0xb2, 0xc3, 0xd4]
+            | [0xd4, 0xc3, 0xb2, 0xa1]
+            | [0xa1, 0xb2, 0x3c, 0x4d]
+            | [0x4d, 0x3c, 0xb2, 0xa1]
+            | [0xa1, 0xb2, 0xcd, 0x34]
+            | [0x34, 0xcd, 0xb2, 0xa1] => Some(CaptureKind::Pcap),
+            [0x0a, 0x0d, 0x0d, 0x0a] => Some(CaptureKind::PcapNg),
+            _ => None,
+        }
+    }
+    /// Its name, as a format.
+    pub fn name(self) -> &'static str {
+        match self {
+            CaptureKind::Pcap => "pcap",
+            CaptureKind::PcapNg => "pcapng",
+        }
+    }
+}
+
+/// An interface of a capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Index over all sections of the file.
+    pub index: u32,
+    /// Its name, if the file gives one.
+    pub name: String,
+    /// Link type.
+    pub link: LinkType,
+    /// Snapshot length; 0: unlimited.
+    pub snaplen: u32,
+    /// Time units per second.
+    pub resolution: u64,
+    /// Seconds added to every time.
+    pub offset: i64,
+}
+
+/// One item of a capture file.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// A packet.
+    Packet(Packet<'a>),
+    /// An interface; comes before its packets.
+    Interface(&'a Interface),
+    /// A comment: on the packet at the same offset, else on the section.
+    Comment(String, u64),
+    /// A name that the capturing host knew for an address.
+    Name(IpAddr, String, u64),
+    /// Something malformed, with its offset.
+    Oddity(Oddity, u64),
+}
+
+/// How the reading of a capture ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Packets given.
+    pub packets: u64,
+    /// Bytes of uncompressed data read and understood.
+    pub bytes: u64,
+    /// What ended it early, and at which offset.
+    pub damage: Option<(String, u64)>,
+    /// The reader was told to stop.
+    pub stopped: bool,
+}
+
+/// A buffer over a stream that knows its offset.
+pub(super) struct Buffer<'r> {
+    input: &'r mut dyn Read,
+    buf: Vec<u8>,
+    start: usize,
+    end: usize,
+    pub(super) offset: u64,
+    pub(super) failed: Option<io::Error>,
+}
+
+impl<'r> Buffer<'r> {
+    pub(super) fn new(input: &'r mut dyn Read) -> Buffer<'r> {
+        Buffer { input, buf: vec![0; 1 << 20], start: 0, end: 0, offset: 0, failed: None }
+    }
+    /// Tries to have `want` bytes; gives how many there are (fewer only at the end or on an error).
+    pub(super) fn fill(&mut self, want: usize) -> usize {
+        while self.end - self.start < want && self.failed.is_none() {
+            if self.start > 0 && (self.start == self.end || self.buf.len() - self.start < want) {
+                self.buf.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            if self.buf.len() - self.start < want || self.end == self.buf.len() {
+                // Grows only by what really arrives: a false length does not allocate its claim.
+                let grown = (self.buf.len() * 2).min(MAX_BLOCK + (1 << 20));
+                self.buf.resize(grown.max(self.buf.len() + 1), 0);
+            }
+            match self.input.read(&mut self.buf[self.end..]) {
+                Ok(0) => break,
+                Ok(n) => self.end += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => self.failed = Some(e),
+            }
+        }
+        self.end - self.start
+    }
+    pub(super) fn data(&self) -> &[u8] {
+        &self.buf[self.start..self.end]
+    }
+    pub(super) fn consume(&mut self, n: usize) {
+        let n = n.min(self.end - self.start);
+        self.start += n;
+        self.offset += n as u64;
+    }
+}
+
+/// Reads a capture to its end; `each` returns false to stop.
+pub fn read(kind: CaptureKind, input: &mut dyn Read, each: &mut dyn FnMut(Item<'_>) -> bool) -> End {
+    let mut buffer = Buffer::new(input);
+    let mut end = End::default();
+    match kind {
+        CaptureKind::Pcap => read_pcap(&mut buffer, each, &mut end),
+        CaptureKind::PcapNg => read_pcapng(&mut buffer, each, &mut end),
+    }
+    end.bytes = buffer.offset;
+    if let (Some(e), None, false) = (&buffer.failed, &end.damage, end.stopped) {
+        end.damage = Some((format!("cannot be read on: {e}"), buffer.offset));
+    } else if let (Some(e), Some((what, _))) = (&buffer.failed, &mut end.damage) {
+        *what = format!("{what} ({e})");
+    }
+    end
+}
+
+fn read_pcap(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bool, end: &mut End) {
+    if buffer.fill(24) < 24 {
+        end.damage = Some(("file header cut short".into(), 0));
+        return;
+    }
+    let Ok((_, header)) = parse_pcap_header(buffer.data()) else {
+        end.damage = Some(("file header not understood".into(), 0));
+        return;
+    };
+    let big = header.is_bigendian();
+    // The swapped form of the modified magic is not known to pcap-parser.
+    let modified = header.is_modified_format() || header.magic_number == 0x34cd_b2a1;
+    let scale = if header.is_nanosecond_precision() { 1 } else { 1_000 };
+    let interface = Interface {
+        index: 0,
+        name: String::new(),
+        link: LinkType(header.network.0 as u16),
+        snaplen: header.snaplen,
+        resolution: SECOND as u64 / scale as u64,
+        offset: 0,
+    };
+    buffer.consume(24);
+    if !each(Item::Interface(&interface)) {
+        end.stopped = true;
+        return;
+    }
+    let head = if modified { 24 } else { 16 };
+    loop {
+        match buffer.fill(head) {
+            0 => return,
+            n if n < head => {
+                end.damage = Some((format!("record header cut short ({n} of {head} bytes)"), buffer.offset));
+                return;
+            }
+            _ => {}
+        }
+        let field = |i: usize| u32_at(buffer.data(), i * 4, big);
+        let (seconds, fraction, caplen, wire_len) = (field(0), field(1), field(2) as usize, field(3));
+        if caplen > MAX_BLOCK {
+            end.damage = Some((format!("record of {caplen} bytes: not a pcap record"), buffer.offset));
+            return;
+        }
+        let have = buffer.fill(head + caplen) - head;
+        let offset = buffer.offset;
+        let cut = have < caplen;
+        let nanos = i64::from(fraction) * scale;
+        let packet = Packet {
+            time: Time(i64::from(seconds).saturating_mul(SECOND).saturating_add(nanos)),
+            link: interface.link,
+            data: &buffer.data()[head..head + have.min(caplen)],
+            wire_len,
+            offset,
+            number: end.packets + 1,
+            interface: 0,
+        };
+        if cut {
+            end.damage = Some((format!("packet {} cut short ({have} of {caplen} bytes)", packet.number), offset));
+            return;
+        }
+        end.packets += 1;
+        let mut go_on = true;
+        if nanos >= SECOND {
+            go_on = each(Item::Oddity(Oddity::at("pcap_fraction_above_second", fraction.to_string()), offset));
+        }
+        if !go_on || !each(Item::Packet(packet)) {
+            end.stopped = true;
+            return;
+        }
+        buffer.consume(head + caplen);
+    }
+}
+
+pub(super) fn u32_at(data: &[u8], at: usize, big: bool) -> u32 {
+    let mut bytes = [0; 4];
+    if let Some(four) = data.get(at..at + 4) {
+        bytes.copy_from_slice(four);
+    }
+    if big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+}
+
+pub(super) const SECTION: u32 = 0x0a0d_0d0a;
+pub(super) const INTERFACE: u32 = 1;
+const OLD_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+
+/// Sections and interfaces met so far in a pcapng file.
+#[derive(Default)]
+pub(super) struct Sections {
+    pub(super) big: bool,
+    pub(super) interfaces: Vec<Interface>,
+    first_of_section: usize,
+}
+
+impl Sections {
+    /// Takes up a section header's byte order; `None`: no byte-order magic.
+    pub(super) fn section(&mut self, data: &[u8]) -> Option<()> {
+        self.big = match data.get(8..12)? {
+            [0x1a, 0x2b, 0x3c, 0x4d] => true,
+            [0x4d, 0x3c, 0x2b, 0x1a] => false,
+            _ => return None,
+        };
+        self.first_of_section = self.interfaces.len();
+        Some(())
+    }
+    pub(super) fn interface(&self, id: u32) -> Option<&Interface> {
+        self.interfaces.get(self.first_of_section.checked_add(id as usize)?)
+    }
+    /// Takes up an interface description block.
+    pub(super) fn describe(&mut self, block: &Block<'_>) {
+        let Block::InterfaceDescription(idb) = block else { return };
+        if self.interfaces.len() >= MAX_INTERFACES {
+            return;
+        }
+        let name = idb.if_name().or_else(|| idb.if_description()).and_then(Result::ok).unwrap_or_default();
+        self.interfaces.push(Interface {
+            index: self.interfaces.len() as u32,
+            name: name.to_owned(),
+            link: LinkType(idb.linktype.0 as u16),
+            snaplen: idb.snaplen,
+            resolution: idb.ts_resolution().filter(|r| *r > 0).unwrap_or(1_000_000),
+            offset: idb.if_tsoffset,
+        });
+    }
+    /// A packet block's packet. `Err`: why it is not one.
+    pub(super) fn packet<'a>(&self, kind: u32, data: &'a [u8], offset: u64, number: u64) -> Result<Packet<'a>, Oddity> {
+        let word = |at| u32_at(data, at, self.big);
+        let (id, time, caplen, wire_len, head) = match kind {
+            ENHANCED_PACKET => (word(8), Some((word(12), word(16))), word(20), word(24), 28),
+            // The obsolete block: interface and drops are 16 bits each.
+            OLD_PACKET => {
+                let id = if self.big { word(8) >> 16 } else { word(8) & 0xffff };
+                (id, Some((word(12), word(16))), word(20), word(24), 28)
+            }
+            _ => (0, None, word(8), word(8), 12),
+        };
+        let interface = self.interface(id).ok_or_else(|| Oddity::at("pcapng_interface_unknown", id.to_string()))?;
+        let room = data.len().saturating_sub(head + 4);
+        let caplen = match time {
+            Some(_) => caplen as usize,
+            // A simple packet has no captured length of its own: the block's, cut at the snaplen.
+            None if interface.snaplen > 0 => (caplen.min(interface.snaplen) as usize).min(room),
+            None => (caplen as usize).min(room),
+        };
+        let bytes = data
+            .get(head..head.saturating_add(caplen))
+            .filter(|_| caplen <= room)
+            .ok_or_else(|| Oddity::at("pcapng_packet_longer_than_block", format!("{caplen} of {room} bytes")))?;
+        let time = time.map_or(Time(0), |(high, low)| interface.time(high, low));
+        Ok(Packet { time, link: interface.link, data: bytes, wire_len, offset, number, interface: interface.index })
+    }
+}
+
+impl Interface {
+    fn time(&self, high: u32, low: u32) -> Time {
+        let units = u128::from(u64::from(high) << 32 | u64::from(low));
+        let nanos = units * SECOND as u128 / u128::from(self.resolution);
+        let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
+        Time(nanos.saturating_add(self.offset.saturating_mul(SECOND)))
+    }
+}
+
+fn read_pcapng(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bool, end: &mut End) {
+    let mut sections = Sections::default();
+    loop {
+        let have = buffer.fill(12);
+        if have == 0 {
+            return;
+        }
+        let offset = buffer.offset;
+        if have < 12 {
+            end.damage = Some((format!("block header cut short ({have} of 12 bytes)"), offset));
+            return;
+        }
+        let kind = u32_at(buffer.data(), 0, sections.big);
+        if kind == SECTION && sections.section(buffer.data()).is_none() {
+            end.damage = Some(("section without byte-order magic".into(), offset));
+            return;
+        }
+        let len = u32_at(buffer.data(), 4, sections.big) as usize;
+        if !(12..=MAX_BLOCK).contains(&len) || !len.is_multiple_of(4) {
+            end.damage = Some((format!("block of type {kind:#x} with length {len}"), offset));
+            return;
+        }
+        let have = buffer.fill(len);
+        if have < len {
+            end.damage = Some((format!("block of type {kind:#x} cut short ({have} of {len} bytes)"), offset));
+            return;
+        }
+        let go_on = one_block(kind, &buffer.data()[..len], offset, &mut sections, each, end);
+        if !go_on {
+            end.stopped = true;
+            return;
+        }
+        buffer.consume(len);
+    }
+}
+
+fn one_block(
+    kind: u32,
+    data: &[u8],
+    offset: u64,
+    sections: &mut Sections,
+    each: &mut dyn FnMut(Item<'_>) -> bool,
+    end: &mut End,
+) -> bool {
+    if matches!(kind, ENHANCED_PACKET | OLD_PACKET | SIMPLE_PACKET) {
+        let packet = match sections.packet(kind, data, offset, end.packets + 1) {
+            Ok(packet) => packet,
+            Err(oddity) => return each(Item::Oddity(oddity, offset)),
+        };
+        end.packets += 1;
+        let padded = packet.data.len().next_multiple_of(4);
+        // Only a block with room for an option is parsed for its comment.
+        let comment = (kind == ENHANCED_PACKET && data.len() >= 28 + padded + 4 + 8)
+            .then(|| parsed(data, sections.big))
+            .flatten()
+            .and_then(|block| if let Block::EnhancedPacket(b) = block { comment(&b.options) } else { None });
+        return each(Item::Packet(packet)) && comment.is_none_or(|text| each(Item::Comment(text, offset)));
+    }
+    let Some(block) = parsed(data, sections.big) else {
+        return each(Item::Oddity(Oddity::at("pcapng_block_malformed", format!("type {kind:#x}")), offset));
+    };
+    match &block {
+        Block::SectionHeader(section) => comment(&section.options).is_none_or(|text| each(Item::Comment(text, offset))),
+        Block::InterfaceDescription(_) => {
+            let before = sections.interfaces.len();
+            sections.describe(&block);
+            sections.interfaces.get(before).is_none_or(|interface| each(Item::Interface(interface)))
+        }
+        Block::NameResolution(names) => names.nr.iter().all(|record| {
+            name(record.record_type.0, record.record_value).is_none_or(|(addr, text)| each(Item::Name(addr, text, offset)))
+        }),
+        _ => true,
+    }
+}
+
+pub(super) fn parsed(data: &[u8], big: bool) -> Option<Block<'_>> {
+    let result = if big { parse_block_be(data) } else { parse_block_le(data) };
+    result.ok().map(|(_, block)| block)
+}
+
+fn comment(options: &[PcapNGOption<'_>]) -> Option<String> {
+    let option = options.iter().find(|o| o.code == OptionCode::Comment)?;
+    Some(String::from_utf8_lossy(option.as_bytes().ok()?).trim_end_matches('\0').to_owned())
+}
+
+fn name(kind: u16, value: &[u8]) -> Option<(IpAddr, String)> {
+    let (addr, rest): (IpAddr, &[u8]) = match kind {
+        1 => (IpAddr::from(<[u8; 4]>::try_from(value.get(..4)?).ok()?), value.get(4..)?),
+        2 => (IpAddr::from(<[u8; 16]>::try_from(value.get(..16)?).ok()?), value.get(16..)?),
+        _ => return None,
+    };
+    let text = rest.split(|b| *b == 0).next().unwrap_or_default();
+    Some((addr, String::from_utf8_lossy(text).to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pcap(nanos: bool, big: bool) -> Vec<u8> {
+        let w = |n: u32| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let h = |n: u16| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let magic = if nanos { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
+        let mut out = Vec::new();
+        out.extend(w(magic));
+        out.extend(h(2));
+        out.extend(h(4));
+        for n in [0, 0, 65535, 1, 10, 7, 4, 60] {
+            out.extend(w(n));
+        }
+        out.extend(*b"abcd");
+        out
+    }
+
+    fn packets(data: &[u8]) -> (Vec<(i64, Vec<u8>, u64)>, End) {
+        let mut got = Vec::new();
+        let kind = CaptureKind::of(data).unwrap();
+        let end = read(kind, &mut &data[..], &mut |item| {
+            if let Item::Packet(p) = item {
+                got.push((p.time.0, p.data.to_vec(), p.offset));
+            }
+            true
+        });
+        (got, end)
+    }
+
+    #[test]
+    fn pcap_is_read_in_both_byte_orders_and_resolutions() {
+        for (nanos, big) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (got, end) = packets(&pcap(nanos, big));
+            let fraction = if nanos { 7 } else { 7_000 };
+            assert_eq!(got, [(10 * SECOND + fraction, b"abcd".to_vec(), 24)]);
+            assert_eq!(end, End { packets: 1, bytes: 44, damage: None, stopped: false });
+        }
+    }
+
+    #[test]
+    fn a_cut_capture_gives_what_is_before_the_cut_and_says_where() {
+        let whole = pcap(false, false);
+        for cut in 4..whole.len() {
+            let (got, end) = packets(&whole[..cut]);
+            assert!(got.is_empty());
+            assert_eq!(end.damage.is_some(), cut != 24, "{cut}");
+        }
+    }
+
+    fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+        let len = (12 + body.len().next_multiple_of(4)) as u32;
+        let mut out = [kind.to_le_bytes(), len.to_le_bytes()].concat();
+        out.extend(body);
+        out.resize(len as usize - 4, 0);
+        out.extend(len.to_le_bytes());
+        out
+    }
+
+    fn pcapng() -> Vec<u8> {
+        let shb = [&0x1a2b_3c4du32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xff; 8]].concat();
+        // Interface with nanosecond resolution, then one with the default.
+        let nano = [&1u16.to_le_bytes()[..], &[0; 6], &[9, 0, 1, 0, 9, 0, 0, 0], &[0; 4]].concat();
+        let micro = [&101u16.to_le_bytes()[..], &[0; 6]].concat();
+        let packet = |interface: u32, stamp: u64, data: &[u8]| {
+            let words = [interface, (stamp >> 32) as u32, stamp as u32, data.len() as u32, data.len() as u32];
+            let mut out: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+            out.extend(data);
+            out
+        };
+        [
+            block(SECTION, &shb),
+            block(INTERFACE, &nano),
+            block(INTERFACE, &micro),
+            block(ENHANCED_PACKET, &packet(0, 5_000_000_001, b"abc")),
+            block(ENHANCED_PACKET, &packet(1, 5_000_001, b"defg")),
+            block(ENHANCED_PACKET, &packet(7, 5_000_001, b"lost")),
+            block(0x0bad_0bad, b"whatever"),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn pcapng_interfaces_have_their_own_resolution_and_unknown_ones_are_oddities() {
+        let data = pcapng();
+        let (got, end) = packets(&data);
+        let times: Vec<_> = got.iter().map(|(t, d, _)| (*t, d.len())).collect();
+        assert_eq!(times, [(5_000_000_001, 3), (5_000_001_000, 4)]);
+        assert_eq!(end.bytes, data.len() as u64);
+        assert_eq!(end.damage, None);
+    }
+
+    #[test]
+    fn pcapng_cut_anywhere_never_panics_and_ends() {
+        let data = pcapng();
+        for cut in 4..data.len() {
+            let (got, _) = packets(&data[..cut]);
+            assert!(got.len() <= 2);
+        }
+        for at in 0..data.len() {
+            let mut bad = data.clone();
+            bad[at] ^= 0xff;
+            if CaptureKind::of(&bad).is_some() {
+                packets(&bad);
+            }
+        }
+    }
+}

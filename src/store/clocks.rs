@@ -1,0 +1,190 @@
+//! Clock corrections, applied when a question is asked: what people set for a source (offset, zone, year) as a shift of its raw times.
+//! A zone's shift depends on the instant (summer time), a year's on leap days: a [`Shift`] is a list of steps.
+
+use crate::formats::Zone;
+use crate::model::decision::{Decision, What};
+use crate::model::source::{Basis, Clock};
+use crate::model::time::DAY;
+use crate::model::{Time, Window};
+use chrono::{Datelike, Offset, TimeZone};
+use std::collections::{BTreeMap, HashMap};
+
+/// `corrected = raw + shift`, where the shift changes at most at some instants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shift {
+    /// (first raw instant, shift), ascending; the first holds from the beginning of time.
+    steps: Vec<(Time, i64)>,
+}
+
+impl Default for Shift {
+    fn default() -> Shift {
+        Shift { steps: vec![(Time::MIN, 0)] }
+    }
+}
+
+impl Shift {
+    /// The shift of a raw instant.
+    #[inline]
+    pub fn at(&self, raw: Time) -> i64 {
+        if self.steps.len() == 1 {
+            return self.steps[0].1;
+        }
+        let after = self.steps.partition_point(|(from, _)| *from <= raw);
+        self.steps[after.saturating_sub(1)].1
+    }
+    /// Least and greatest shift of the raw instants from `first` to `last`.
+    pub fn bounds(&self, first: Time, last: Time) -> (i64, i64) {
+        let mut bounds = (self.at(first), self.at(first));
+        for (from, shift) in &self.steps {
+            if *from > first && *from <= last {
+                bounds = (bounds.0.min(*shift), bounds.1.max(*shift));
+            }
+        }
+        bounds
+    }
+    /// The steps of a function over the raw instants of a span.
+    fn of(function: &dyn Fn(Time) -> i64, span: Window) -> Shift {
+        let step = DAY.max(span.length() / 4096);
+        let mut steps = vec![(Time::MIN, function(span.start))];
+        let mut at = span.start;
+        while at < span.end {
+            let next = at.plus(step).min(span.end);
+            let (before, after) = (function(at), function(next));
+            if before != after {
+                let (mut low, mut high) = (at, next);
+                while high.since(low) > crate::model::time::SECOND {
+                    let middle = low.plus(high.since(low) / 2);
+                    if function(middle) == before { low = middle } else { high = middle }
+                }
+                steps.push((high, after));
+            }
+            if next <= at {
+                break;
+            }
+            at = next;
+        }
+        Shift { steps }
+    }
+}
+
+/// What is set by hand for one source; the newest decision wins, part by part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Setting {
+    /// Nanoseconds to add.
+    pub offset: Option<i64>,
+    /// Zone of zone-less times.
+    pub zone: Option<String>,
+    /// Year of year-less times.
+    pub year: Option<i32>,
+    /// Site.
+    pub site: Option<String>,
+}
+
+/// What is set by hand, per name of a source.
+pub fn settings(decisions: &[Decision]) -> HashMap<String, Setting> {
+    let mut in_force: BTreeMap<u64, &What> = BTreeMap::new();
+    for decision in decisions {
+        match &decision.what {
+            What::Remove { id } => {
+                in_force.remove(id);
+            }
+            what @ What::SourceSet { .. } => {
+                in_force.insert(decision.sequence, what);
+            }
+            _ => {}
+        }
+    }
+    let mut out: HashMap<String, Setting> = HashMap::new();
+    for what in in_force.into_values() {
+        if let What::SourceSet { source, offset, zone, year, site } = what {
+            let set = out.entry(source.clone()).or_default();
+            set.offset = offset.or(set.offset);
+            set.year = year.or(set.year);
+            set.zone = zone.clone().or(set.zone.take());
+            set.site = site.clone().or(set.site.take());
+        }
+    }
+    out
+}
+
+/// The clock as applied and its shift, from what was read with which assumptions and what is set by hand.
+pub fn apply(read: &Clock, set: Option<&Setting>, span: Window) -> (Clock, Shift) {
+    let Some(set) = set else { return (read.clone(), Shift::default()) };
+    let offset = set.offset.unwrap_or(0);
+    let from = read.zone.as_deref().filter(|_| read.zone_basis != Basis::Stated).and_then(Zone::parse);
+    let to = set.zone.as_deref().and_then(Zone::parse);
+    let years = match (read.year, set.year) {
+        (Some(read), Some(set)) => set.saturating_sub(read),
+        _ => 0,
+    };
+    let zones = from.zip(to).filter(|(from, to)| from != to);
+    let shift = if zones.is_none() && years == 0 {
+        Shift { steps: vec![(Time::MIN, offset)] }
+    } else {
+        let zone = zones.unwrap_or((from.unwrap_or(Zone::Fixed(0)), from.unwrap_or(Zone::Fixed(0))));
+        Shift::of(&|raw| moved(raw, zone, years).plus(offset).since(raw), span)
+    };
+    let manual = set.offset.is_some() || (to.is_some() && from.is_some()) || (set.year.is_some() && read.year.is_some());
+    let clock = Clock {
+        shift: shift.at(span.start),
+        zone: if from.is_some() && to.is_some() { set.zone.clone() } else { read.zone.clone() },
+        zone_basis: if from.is_some() && to.is_some() { Basis::Manual } else { read.zone_basis },
+        year: if read.year.is_some() { set.year.or(read.year) } else { None },
+        manual,
+    };
+    (clock, shift)
+}
+
+/// The instant that a raw one is, read in another zone and year.
+fn moved(raw: Time, (from, to): (Zone, Zone), years: i32) -> Time {
+    let utc = raw.utc().naive_utc();
+    let east = match from {
+        Zone::Fixed(east) => i64::from(east),
+        Zone::Named(tz) => i64::from(tz.offset_from_utc_datetime(&utc).fix().local_minus_utc()),
+    };
+    let Some(local) = utc.checked_add_signed(chrono::TimeDelta::seconds(east)) else { return raw };
+    let year = local.year().saturating_add(years);
+    let Some(dated) = local.with_year(year).or_else(|| local.with_day(28).and_then(|d| d.with_year(year))) else { return raw };
+    if !(1678..=2261).contains(&year) {
+        return raw;
+    }
+    to.instant(dated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Time {
+        Time::parse(text).unwrap()
+    }
+    fn corrected(read: Clock, set: Setting, raw: &str) -> String {
+        let span = Window::new(at("2026-01-01"), at("2026-12-31"));
+        let (_, shift) = apply(&read, Some(&set), span);
+        at(raw).plus(shift.at(at(raw))).rfc3339()
+    }
+
+    #[test]
+    fn a_zone_set_by_hand_follows_summer_time() {
+        let read = Clock { zone: Some("UTC".into()), zone_basis: Basis::Assumed, ..Clock::default() };
+        let set = Setting { zone: Some("Europe/Berlin".into()), ..Setting::default() };
+        assert_eq!(corrected(read.clone(), set.clone(), "2026-01-15T12:00:00Z"), "2026-01-15T11:00:00Z");
+        assert_eq!(corrected(read.clone(), set.clone(), "2026-07-15T12:00:00Z"), "2026-07-15T10:00:00Z");
+        assert_eq!(corrected(read.clone(), set.clone(), "2026-03-29T01:59:00Z"), "2026-03-29T00:59:00Z");
+        assert_eq!(corrected(read, set, "2026-03-29T03:01:00Z"), "2026-03-29T01:01:00Z");
+    }
+
+    #[test]
+    fn a_zone_changes_nothing_where_the_text_states_one() {
+        let set = Setting { zone: Some("Europe/Berlin".into()), offset: Some(5), ..Setting::default() };
+        assert_eq!(corrected(Clock::default(), set, "2026-07-15T12:00:00Z"), "2026-07-15T12:00:00.000000005Z");
+    }
+
+    #[test]
+    fn a_year_set_by_hand_keeps_the_date() {
+        let read = Clock { zone: Some("UTC".into()), zone_basis: Basis::Assumed, year: Some(2026), ..Clock::default() };
+        let set = Setting { year: Some(2024), ..Setting::default() };
+        assert_eq!(corrected(read.clone(), set.clone(), "2026-02-10T12:00:00Z"), "2024-02-10T12:00:00Z");
+        assert_eq!(corrected(read, set, "2026-11-10T12:00:00Z"), "2024-11-10T12:00:00Z");
+    }
+}

@@ -1,0 +1,580 @@
+//! One column of a block: values of one field and one variant, with the rows that they belong to; built value by value, encoded into
+//! bytes, decoded from them. Knows nothing of compression or frames.
+//!
+//! Encodings: a constant; bytes; 16-bit; varints; zigzag deltas (times, offsets), the last two divided by the largest power of 1000 that
+//! divides every value; texts as a dictionary in order of first use, each use as 0 (the next new text) or the distance back; addresses
+//! as indexes into the block's sorted dictionary.
+
+use super::encode::{Take, damaged, put_bytes, put_signed, put_varint};
+use crate::error::Result;
+use crate::model::{Time, Value};
+use compact_str::CompactString;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Most values that a column may hold; a block closes before.
+pub const MAX_VALUES: usize = 1 << 24;
+
+/// Which variant of [`Value`] a column holds. Numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Variant {
+    /// Booleans.
+    Bool = 0,
+    /// Unsigned numbers.
+    Uint = 1,
+    /// Real numbers.
+    Float = 2,
+    /// Texts.
+    Text = 3,
+    /// Addresses.
+    Addr = 4,
+    /// Instants, and any signed number.
+    Time = 5,
+}
+
+impl Variant {
+    /// The variant of a value.
+    pub fn of(value: &Value) -> Variant {
+        match value {
+            Value::Bool(_) => Variant::Bool,
+            Value::Uint(_) => Variant::Uint,
+            Value::Float(_) => Variant::Float,
+            Value::Text(_) => Variant::Text,
+            Value::Addr(_) => Variant::Addr,
+            Value::Time(_) => Variant::Time,
+        }
+    }
+    /// The variant with a number.
+    pub fn from_u8(n: u8) -> Option<Variant> {
+        [Variant::Bool, Variant::Uint, Variant::Float, Variant::Text, Variant::Addr, Variant::Time].get(n as usize).copied()
+    }
+}
+
+/// Distinct texts in one string.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Texts {
+    bytes: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+    /// The text with a number; an unknown number gives the empty text.
+    pub fn at(&self, i: usize) -> &str {
+        let start = if i == 0 { 0 } else { self.ends.get(i - 1).copied().unwrap_or(0) as usize };
+        let end = self.ends.get(i).copied().unwrap_or(0) as usize;
+        self.bytes.get(start..end).unwrap_or("")
+    }
+    fn push(&mut self, text: &str) {
+        self.bytes.push_str(text);
+        self.ends.push(self.bytes.len() as u32);
+    }
+}
+
+/// Values of a column, decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Booleans.
+    Bool(Vec<bool>),
+    /// Unsigned numbers.
+    Uint(Vec<u64>),
+    /// Real numbers.
+    Float(Vec<f64>),
+    /// Instants or signed numbers.
+    Time(Vec<i64>),
+    /// Indexes into the block's addresses.
+    Addr(Vec<u32>, Arc<Vec<IpAddr>>),
+    /// Indexes into texts.
+    Text(Vec<u32>, Texts),
+}
+
+/// A decoded column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Where each row's values begin (rows + 1 numbers); none: every row has one value.
+    starts: Option<Vec<u32>>,
+    /// The values.
+    pub values: Values,
+}
+
+impl Column {
+    /// Which values a row has.
+    #[inline]
+    pub fn range(&self, row: usize) -> Range<usize> {
+        match &self.starts {
+            None => row..row + 1,
+            Some(starts) => match (starts.get(row), starts.get(row + 1)) {
+                (Some(a), Some(b)) => *a as usize..*b as usize,
+                _ => 0..0,
+            },
+        }
+    }
+    /// The value at a place.
+    pub fn value(&self, i: usize) -> Option<Value> {
+        Some(match &self.values {
+            Values::Bool(v) => Value::Bool(*v.get(i)?),
+            Values::Uint(v) => Value::Uint(*v.get(i)?),
+            Values::Float(v) => Value::Float(*v.get(i)?),
+            Values::Time(v) => Value::Time(Time(*v.get(i)?)),
+            Values::Addr(v, dict) => Value::Addr(*dict.get(*v.get(i)? as usize)?),
+            Values::Text(v, texts) => Value::Text(CompactString::from(texts.at(*v.get(i)? as usize))),
+        })
+    }
+    /// The first unsigned number of a row.
+    #[inline]
+    pub fn uint(&self, row: usize) -> Option<u64> {
+        match &self.values {
+            Values::Uint(v) => self.range(row).next().and_then(|i| v.get(i).copied()),
+            _ => None,
+        }
+    }
+    /// The first address of a row.
+    #[inline]
+    pub fn addr(&self, row: usize) -> Option<IpAddr> {
+        match &self.values {
+            Values::Addr(v, dict) => self.range(row).next().and_then(|i| dict.get(*v.get(i)? as usize).copied()),
+            _ => None,
+        }
+    }
+    /// The signed numbers of a head column.
+    pub fn times(&self) -> &[i64] {
+        if let Values::Time(v) = &self.values { v } else { &[] }
+    }
+    /// The unsigned numbers of a head column.
+    pub fn uints(&self) -> &[u64] {
+        if let Values::Uint(v) = &self.values { v } else { &[] }
+    }
+    /// Bytes that it takes in memory, about.
+    pub fn weight(&self) -> usize {
+        let values = match &self.values {
+            Values::Bool(v) => v.len(),
+            Values::Uint(v) => v.len() * 8,
+            Values::Float(v) => v.len() * 8,
+            Values::Time(v) => v.len() * 8,
+            Values::Addr(v, _) => v.len() * 4,
+            Values::Text(v, t) => v.len() * 4 + t.bytes.len() + t.ends.len() * 4,
+        };
+        values + self.starts.as_ref().map_or(0, |s| s.len() * 4) + 96
+    }
+}
+
+/// Values being collected.
+#[derive(Debug)]
+enum Pending {
+    Bool(Vec<bool>),
+    Uint(Vec<u64>),
+    Float(Vec<f64>),
+    Time(Vec<i64>),
+    Addr(Vec<u32>),
+    Text { uses: Vec<u32>, texts: Texts, table: HashTable<u32> },
+}
+
+/// A column being built.
+#[derive(Debug)]
+pub struct Builder {
+    rows: Vec<u32>,
+    pending: Pending,
+    hasher: foldhash::fast::FixedState,
+}
+
+impl Builder {
+    /// An empty column.
+    pub fn new(variant: Variant) -> Builder {
+        let pending = match variant {
+            Variant::Bool => Pending::Bool(Vec::new()),
+            Variant::Uint => Pending::Uint(Vec::new()),
+            Variant::Float => Pending::Float(Vec::new()),
+            Variant::Time => Pending::Time(Vec::new()),
+            Variant::Addr => Pending::Addr(Vec::new()),
+            Variant::Text => Pending::Text { uses: Vec::new(), texts: Texts::default(), table: HashTable::new() },
+        };
+        Builder { rows: Vec::new(), pending, hasher: foldhash::fast::FixedState::with_seed(7) }
+    }
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+    /// Adds a text; gives back how many bytes the column grew by.
+    pub fn push_text(&mut self, row: u32, text: &str) -> usize {
+        let Pending::Text { uses, texts, table } = &mut self.pending else { return 0 };
+        let hash = self.hasher.hash_one(text);
+        self.rows.push(row);
+        if let Some(i) = table.find(hash, |i| texts.at(*i as usize) == text) {
+            uses.push(*i);
+            return 8;
+        }
+        let i = texts.len() as u32;
+        texts.push(text);
+        uses.push(i);
+        let hasher = &self.hasher;
+        table.insert_unique(hash, i, |i| hasher.hash_one(texts.at(*i as usize)));
+        text.len() + 16
+    }
+    /// Adds an unsigned number.
+    pub fn push_uint(&mut self, row: u32, n: u64) {
+        if let Pending::Uint(v) = &mut self.pending {
+            v.push(n);
+            self.rows.push(row);
+        }
+    }
+    /// Adds an instant or signed number.
+    pub fn push_time(&mut self, row: u32, n: i64) {
+        if let Pending::Time(v) = &mut self.pending {
+            v.push(n);
+            self.rows.push(row);
+        }
+    }
+    /// Adds a real number.
+    pub fn push_float(&mut self, row: u32, x: f64) {
+        if let Pending::Float(v) = &mut self.pending {
+            v.push(x);
+            self.rows.push(row);
+        }
+    }
+    /// Adds a boolean.
+    pub fn push_bool(&mut self, row: u32, b: bool) {
+        if let Pending::Bool(v) = &mut self.pending {
+            v.push(b);
+            self.rows.push(row);
+        }
+    }
+    /// Adds an address by its number in the block's dictionary as collected (not sorted yet).
+    pub fn push_addr(&mut self, row: u32, index: u32) {
+        if let Pending::Addr(v) = &mut self.pending {
+            v.push(index);
+            self.rows.push(row);
+        }
+    }
+    /// Addresses get their numbers in the sorted dictionary.
+    pub fn renumber(&mut self, sorted: &[u32]) {
+        if let Pending::Addr(v) = &mut self.pending {
+            v.iter_mut().for_each(|i| *i = sorted.get(*i as usize).copied().unwrap_or(0));
+        }
+    }
+    /// Each use: number of the address or text (or the value itself of a number), and its row.
+    pub fn uses(&self, each: &mut dyn FnMut(u64, u32)) {
+        match &self.pending {
+            Pending::Addr(v) | Pending::Text { uses: v, .. } => {
+                v.iter().zip(&self.rows).for_each(|(i, row)| each(u64::from(*i), *row));
+            }
+            Pending::Uint(v) => v.iter().zip(&self.rows).for_each(|(n, row)| each(*n, *row)),
+            Pending::Bool(_) | Pending::Float(_) | Pending::Time(_) => {}
+        }
+    }
+    /// The distinct texts of a text column.
+    pub fn texts(&self) -> Option<&Texts> {
+        if let Pending::Text { texts, .. } = &self.pending { Some(texts) } else { None }
+    }
+    /// Writes presence and values for a block of `rows` rows.
+    pub fn encode(&self, rows: usize, out: &mut Vec<u8>) {
+        self.encode_presence(rows, out);
+        match &self.pending {
+            Pending::Bool(v) => out.extend(v.iter().map(|b| u8::from(*b))),
+            Pending::Uint(v) => encode_uints(v, out),
+            Pending::Float(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_bits().to_le_bytes())),
+            Pending::Time(v) => encode_deltas(v, out),
+            Pending::Addr(v) => {
+                let v: Vec<u64> = v.iter().map(|i| u64::from(*i)).collect();
+                encode_uints(&v, out);
+            }
+            Pending::Text { uses, texts, .. } => {
+                put_varint(out, texts.len() as u64);
+                let mut start = 0;
+                for end in &texts.ends {
+                    put_varint(out, u64::from(end - start));
+                    start = *end;
+                }
+                out.extend_from_slice(texts.bytes.as_bytes());
+                let mut next = 0;
+                for i in uses {
+                    put_varint(out, u64::from(next - i));
+                    next += u32::from(*i == next);
+                }
+            }
+        }
+    }
+    fn encode_presence(&self, rows: usize, out: &mut Vec<u8>) {
+        if self.rows.len() == rows && self.rows.iter().enumerate().all(|(i, r)| i == *r as usize) {
+            out.push(0);
+        } else if self.rows.windows(2).all(|w| w[0] < w[1]) {
+            out.push(1);
+            let mut bits = vec![0u8; rows.div_ceil(8)];
+            for r in &self.rows {
+                bits[*r as usize / 8] |= 1 << (r % 8);
+            }
+            out.extend_from_slice(&bits);
+        } else {
+            out.push(2);
+            let mut counts = vec![0u32; rows];
+            for r in &self.rows {
+                counts[*r as usize] += 1;
+            }
+            counts.iter().for_each(|n| put_varint(out, u64::from(*n)));
+        }
+    }
+}
+
+/// Decodes a column of a block of `rows` rows. `addrs`: the block's dictionary.
+pub fn decode(variant: Variant, bytes: &[u8], rows: usize, addrs: &Arc<Vec<IpAddr>>) -> Result<Column> {
+    let mut take = Take::new(bytes);
+    let (starts, n) = decode_presence(&mut take, rows)?;
+    let values = match variant {
+        Variant::Bool => Values::Bool(take.bytes(n)?.iter().map(|b| *b != 0).collect()),
+        Variant::Uint => Values::Uint(decode_uints(&mut take, n)?),
+        Variant::Time => Values::Time(decode_deltas(&mut take, n)?),
+        Variant::Float => {
+            let mut v = Vec::with_capacity(n);
+            for _ in 0..n {
+                v.push(f64::from_bits(take.u64()?));
+            }
+            Values::Float(v)
+        }
+        Variant::Addr => Values::Addr(decode_uints(&mut take, n)?.into_iter().map(|i| i as u32).collect(), Arc::clone(addrs)),
+        Variant::Text => {
+            let count = take.size(MAX_VALUES + 1)?;
+            let mut ends = Vec::with_capacity(count);
+            let mut end = 0usize;
+            for _ in 0..count {
+                end += take.size(take.rest.len() + 1)?;
+                ends.push(end as u32);
+            }
+            let bytes = std::str::from_utf8(take.bytes(end)?).map_err(|_| damaged("text column"))?.to_owned();
+            let mut uses = Vec::with_capacity(n);
+            let mut next = 0u32;
+            for _ in 0..n {
+                let back = take.varint()?;
+                let i = u64::from(next).checked_sub(back).ok_or_else(|| damaged("text column"))? as u32;
+                next += u32::from(back == 0);
+                uses.push(i);
+            }
+            if next as usize > count {
+                return Err(damaged("text column"));
+            }
+            Values::Text(uses, Texts { bytes, ends })
+        }
+    };
+    Ok(Column { starts, values })
+}
+
+fn decode_presence(take: &mut Take<'_>, rows: usize) -> Result<(Option<Vec<u32>>, usize)> {
+    let mode = take.u8()?;
+    if mode == 0 {
+        return Ok((None, rows));
+    }
+    let mut starts = Vec::with_capacity(rows + 1);
+    let mut at = 0u32;
+    starts.push(0);
+    match mode {
+        1 => {
+            let bits = take.bytes(rows.div_ceil(8))?;
+            for row in 0..rows {
+                at += u32::from(bits[row / 8] >> (row % 8) & 1);
+                starts.push(at);
+            }
+        }
+        2 => {
+            for _ in 0..rows {
+                at += take.size(MAX_VALUES)? as u32;
+                if at as usize > MAX_VALUES {
+                    return Err(damaged("column"));
+                }
+                starts.push(at);
+            }
+        }
+        _ => return Err(damaged("column")),
+    }
+    Ok((Some(starts), at as usize))
+}
+
+/// Forms of a list of unsigned numbers.
+const CONSTANT: u8 = 0;
+const BYTES: u8 = 1;
+const SHORTS: u8 = 2;
+const VARINTS: u8 = 3;
+
+fn encode_uints(v: &[u64], out: &mut Vec<u8>) {
+    let max = v.iter().copied().max().unwrap_or(0);
+    if v.iter().all(|n| *n == max) {
+        out.push(CONSTANT);
+        put_varint(out, max);
+    } else if max < 1 << 8 {
+        out.push(BYTES);
+        out.extend(v.iter().map(|n| *n as u8));
+    } else if max < 1 << 16 {
+        out.push(SHORTS);
+        v.iter().for_each(|n| out.extend_from_slice(&(*n as u16).to_le_bytes()));
+    } else {
+        out.push(VARINTS);
+        let (power, scale) = scale(|unit| v.iter().all(|n| n.is_multiple_of(unit)));
+        out.push(power);
+        v.iter().for_each(|n| put_varint(out, n / scale));
+    }
+}
+
+fn decode_uints(take: &mut Take<'_>, n: usize) -> Result<Vec<u64>> {
+    match take.u8()? {
+        CONSTANT => {
+            let value = take.varint()?;
+            Ok(vec![value; n])
+        }
+        BYTES => Ok(take.bytes(n)?.iter().map(|b| u64::from(*b)).collect()),
+        SHORTS => Ok(take.bytes(n * 2)?.chunks_exact(2).map(|b| u64::from(u16::from_le_bytes([b[0], b[1]]))).collect()),
+        VARINTS => {
+            let scale = unit(take.u8()?)?;
+            let mut v = Vec::with_capacity(n);
+            for _ in 0..n {
+                v.push(take.varint()?.wrapping_mul(scale));
+            }
+            Ok(v)
+        }
+        _ => Err(damaged("column")),
+    }
+}
+
+fn encode_deltas(v: &[i64], out: &mut Vec<u8>) {
+    let (power, scale) = scale(|unit| v.iter().all(|n| n.rem_euclid(unit as i64) == 0));
+    out.push(power);
+    let mut before = 0i64;
+    for n in v {
+        let n = n.div_euclid(scale as i64);
+        put_signed(out, n.wrapping_sub(before));
+        before = n;
+    }
+}
+
+fn decode_deltas(take: &mut Take<'_>, n: usize) -> Result<Vec<i64>> {
+    let scale = unit(take.u8()?)? as i64;
+    let mut v = Vec::with_capacity(n);
+    let mut before = 0i64;
+    for _ in 0..n {
+        before = before.wrapping_add(take.signed()?);
+        v.push(before.wrapping_mul(scale));
+    }
+    Ok(v)
+}
+
+/// The largest power of 1000 (up to seconds in nanoseconds) that divides all.
+fn scale(divides: impl Fn(u64) -> bool) -> (u8, u64) {
+    [(9, 1_000_000_000), (6, 1_000_000), (3, 1_000)].into_iter().find(|(_, unit)| divides(*unit)).unwrap_or((0, 1))
+}
+
+fn unit(power: u8) -> Result<u64> {
+    match power {
+        0 => Ok(1),
+        3 => Ok(1_000),
+        6 => Ok(1_000_000),
+        9 => Ok(1_000_000_000),
+        _ => Err(damaged("column")),
+    }
+}
+
+/// Writes a sorted dictionary of addresses: IPv4 as deltas, IPv6 whole.
+pub fn encode_addrs(addrs: &[IpAddr], out: &mut Vec<u8>) {
+    let v4 = addrs.iter().take_while(|a| a.is_ipv4()).count();
+    put_varint(out, v4 as u64);
+    put_varint(out, (addrs.len() - v4) as u64);
+    let mut before = 0u32;
+    for addr in addrs {
+        match addr {
+            IpAddr::V4(a) => {
+                put_varint(out, u64::from(a.to_bits().wrapping_sub(before)));
+                before = a.to_bits();
+            }
+            IpAddr::V6(a) => out.extend_from_slice(&a.octets()),
+        }
+    }
+}
+
+/// Reads what [`encode_addrs`] wrote.
+pub fn decode_addrs(bytes: &[u8]) -> Result<Vec<IpAddr>> {
+    let mut take = Take::new(bytes);
+    let v4 = take.size(MAX_VALUES + 1)?;
+    let v6 = take.size(MAX_VALUES + 1)?;
+    let mut out = Vec::with_capacity(v4 + v6);
+    let mut before = 0u32;
+    for _ in 0..v4 {
+        before = before.wrapping_add(take.varint()? as u32);
+        out.push(IpAddr::V4(Ipv4Addr::from_bits(before)));
+    }
+    for _ in 0..v6 {
+        let mut octets = [0; 16];
+        octets.copy_from_slice(take.bytes(16)?);
+        out.push(IpAddr::V6(Ipv6Addr::from(octets)));
+    }
+    Ok(out)
+}
+
+/// Appends a text with its length (for small descriptors).
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_bytes(out, text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(builder: &Builder, variant: Variant, rows: usize) -> Column {
+        let mut out = Vec::new();
+        builder.encode(rows, &mut out);
+        decode(variant, &out, rows, &Arc::default()).unwrap()
+    }
+
+    #[test]
+    fn rows_with_none_one_and_many_values_come_back() {
+        let mut b = Builder::new(Variant::Text);
+        for (row, text) in [(1, "a"), (1, "b"), (3, "a"), (3, "c"), (3, "b")] {
+            b.push_text(row, text);
+        }
+        let c = round(&b, Variant::Text, 5);
+        let all: Vec<Vec<_>> = (0..5).map(|r| c.range(r).filter_map(|i| c.value(i)).map(|v| v.to_string()).collect()).collect();
+        assert_eq!(all, [vec![], vec!["a", "b"], vec![], vec!["a", "c", "b"], vec![]]);
+    }
+
+    #[test]
+    fn every_form_of_numbers_comes_back() {
+        for values in
+            [vec![7, 7, 7], vec![0, 255, 3], vec![0, 65_535, 3], vec![1 << 40, 5, 0], vec![2_000_000, 70_000, u64::MAX], vec![]]
+        {
+            let mut b = Builder::new(Variant::Uint);
+            values.iter().enumerate().for_each(|(i, n)| b.push_uint(i as u32, *n));
+            assert_eq!(round(&b, Variant::Uint, values.len()).uints(), values);
+        }
+        for values in [vec![i64::MIN, i64::MAX, 0], vec![1_000, 5_000, -3_000], vec![1, 2, 3]] {
+            let mut b = Builder::new(Variant::Time);
+            values.iter().enumerate().for_each(|(i, n)| b.push_time(i as u32, *n));
+            assert_eq!(round(&b, Variant::Time, values.len()).times(), values);
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() {
+        let mut b = Builder::new(Variant::Text);
+        for row in 0..50u32 {
+            b.push_text(row / 2, &format!("text {}", row % 7));
+        }
+        let mut out = Vec::new();
+        b.encode(30, &mut out);
+        for i in 0..out.len() {
+            for flip in [1, 0x80, 0xff] {
+                let mut bad = out.clone();
+                bad[i] ^= flip;
+                for variant in 0..6 {
+                    if let Ok(c) = decode(Variant::from_u8(variant).unwrap(), &bad, 30, &Arc::default()) {
+                        (0..30).for_each(|r| c.range(r).for_each(|i| drop(c.value(i))));
+                    }
+                }
+            }
+            let _ = decode(Variant::Text, &out[..i], 30, &Arc::default());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What a case holds, in memory: imports with their blocks, groups and chunks; sources; and the descriptors that are written of them.
+
+use super::block::{Entry, Zone};
+use super::packets::GroupInfo;
+use super::postings::ChunkInfo;
+use super::segment::Place;
+use crate::error::{Error, Result};
+use crate::model::evidence::EvidenceInfo;
+use crate::model::source::{Basis, Clock, Counts, SourceKey};
+use crate::model::{EvidenceKey, SourceId, Time, Window};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// A block and where it stands.
+#[derive(Debug)]
+pub struct BlockInfo {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub zone: Zone,
+    /// Length of the description before the directory.
+    pub meta: u32,
+    /// Its directory, once read.
+    pub directory: OnceLock<Arc<Vec<Entry>>>,
+}
+
+/// One import that was ended.
+#[derive(Debug)]
+pub struct ImportData {
+    /// Its number.
+    pub id: u32,
+    /// What was said at its end.
+    pub done: DoneFrame,
+    /// Blocks, by number.
+    pub blocks: Vec<BlockInfo>,
+    /// Groups of packet references.
+    pub groups: Vec<GroupInfo>,
+    /// Chunks of postings.
+    pub chunks: Vec<ChunkInfo>,
+}
+
+impl ImportData {
+    /// Parts that should be there and are not.
+    pub fn missing(&self) -> usize {
+        let want = self.done.blocks as usize + self.done.groups as usize + self.done.chunks as usize;
+        want.saturating_sub(self.blocks.len() + self.groups.len() + self.chunks.len())
+    }
+    /// Span of the raw times of all rows, or of one source.
+    pub fn span(&self, source: Option<SourceId>) -> Option<Window> {
+        let zones = self.blocks.iter().map(|b| &b.zone).filter(|z| source.is_none_or(|s| z.source == s));
+        zones
+            .map(|z| Window::new(z.start.0, z.end.1.max(z.start.1).plus(1)))
+            .reduce(|a, b| Window::new(a.start.min(b.start), a.end.max(b.end)))
+    }
+}
+
+/// All of a case.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Imports by number.
+    pub imports: BTreeMap<u32, Arc<ImportData>>,
+    /// Sources by number.
+    pub sources: BTreeMap<u32, SourceFrame>,
+    /// Number of the next import.
+    pub next_import: u32,
+}
+
+impl Contents {
+    /// Number of the newest import.
+    pub fn sequence(&self) -> u64 {
+        self.imports.values().map(|i| i.done.sequence).max().unwrap_or(0)
+    }
+    /// Imports that were not replaced by a later one, oldest first.
+    pub fn visible(&self) -> Vec<Arc<ImportData>> {
+        let hidden: std::collections::HashSet<u32> = self.imports.values().flat_map(|i| i.done.hides.iter().copied()).collect();
+        let mut out: Vec<_> = self.imports.values().filter(|i| !hidden.contains(&i.id)).cloned().collect();
+        out.sort_by_key(|i| i.done.sequence);
+        out
+    }
+}
+
+/// A source as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFrame {
+    /// Its number.
+    pub id: u32,
+    /// Format.
+    pub format: String,
+    /// Sensor.
+    pub sensor: String,
+    /// Name on screen.
+    pub name: String,
+}
+
+impl SourceFrame {
+    /// Its identity.
+    pub fn key(&self) -> SourceKey {
+        SourceKey { format: self.format.clone(), sensor: self.sensor.clone() }
+    }
+}
+
+/// What is said at the end of an import, as it is written (JSON).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DoneFrame {
+    /// Number of the import.
+    pub import: u32,
+    /// Grows with each import that ended.
+    pub sequence: u64,
+    /// Greater than every import begun so far.
+    pub next_import: u32,
+    /// Evidence key.
+    pub key: u64,
+    /// Path.
+    pub path: String,
+    /// Size as it lies there.
+    pub size: u64,
+    /// Modification time.
+    pub modified: i64,
+    /// SHA-256 of the first 64 KiB.
+    pub head_hash: String,
+    /// SHA-256 of all.
+    pub sha256: String,
+    /// Format.
+    pub format: String,
+    /// Compression.
+    pub compression: String,
+    /// When it was imported.
+    pub imported: i64,
+    /// What was read: ok, partial, skipped, failed, records, oddities.
+    pub counts: [u64; 6],
+    /// What went wrong or was assumed.
+    pub warnings: Vec<String>,
+    /// Custody.
+    pub custody: [String; 3],
+    /// Uncompressed length that was read.
+    pub text_end: u64,
+    /// Per source how its times were read.
+    pub sources: Vec<DoneSource>,
+    /// Imports whose rows are hidden from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hides: Vec<u32>,
+    /// Evidence that this one continues, and from where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<(u64, u64)>,
+    /// Blocks that were written.
+    pub blocks: u32,
+    /// Groups that were written.
+    pub groups: u32,
+    /// Chunks that were written.
+    pub chunks: u32,
+}
+
+/// How the times of one source were read in one import.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DoneSource {
+    /// Number of the source.
+    pub id: u32,
+    /// What was read of it.
+    pub counts: [u64; 6],
+    /// Zone of times without one.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// How the zone came about: stated, assumed, manual.
+    pub basis: String,
+    /// Year of times without one.
+    #[serde(default)]
+    pub year: Option<i32>,
+    /// Warnings about it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// Counts as they are written.
+pub fn counts_out(c: &Counts) -> [u64; 6] {
+    [c.ok, c.partial, c.skipped, c.failed, c.records, c.oddities]
+}
+
+/// Counts as they are read.
+pub fn counts_in(c: &[u64; 6]) -> Counts {
+    let [ok, partial, skipped, failed, records, oddities] = *c;
+    Counts { ok, partial, skipped, failed, records, oddities }
+}
+
+/// The word for a basis.
+pub fn basis_out(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Stated => "stated",
+        Basis::Assumed => "assumed",
+        Basis::Manual => "manual",
+    }
+}
+
+impl DoneSource {
+    /// The clock that its times were read with.
+    pub fn clock(&self) -> Clock {
+        let zone_basis = match self.basis.as_str() {
+            "assumed" => Basis::Assumed,
+            "manual" => Basis::Manual,
+            _ => Basis::Stated,
+        };
+        Clock { shift: 0, zone: self.zone.clone(), zone_basis, year: self.year, manual: false }
+    }
+}
+
+impl DoneFrame {
+    /// As bytes.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|e| Error::internal(format!("evidence cannot be described: {e}")))
+    }
+    /// From bytes.
+    pub fn read(bytes: &[u8]) -> Result<DoneFrame> {
+        serde_json::from_slice(bytes).map_err(|e| super::encode::damaged(&format!("description of evidence: {e}")))
+    }
+    /// As the layers above see it.
+    pub fn info(&self, data: &ImportData) -> EvidenceInfo {
+        let mut warnings = self.warnings.clone();
+        if data.missing() > 0 {
+            warnings.push(format!("{} parts of what was stored of it are damaged; import it into a new case", data.missing()));
+        }
+        EvidenceInfo {
+            key: EvidenceKey(self.key),
+            path: self.path.clone(),
+            size: self.size,
+            sha256: self.sha256.clone(),
+            format: self.format.clone(),
+            compression: self.compression.clone(),
+            imported: Time(self.imported),
+            sources: self.sources.iter().map(|s| SourceId(s.id)).collect(),
+            counts: counts_in(&self.counts),
+            span: data.span(None),
+            warnings,
+            custody: self.custody.clone(),
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Evaluates a filter on the columns of a block, reading only those that it tests. Gives the same as [`Filter::matches`] row by row, which
+//! a property test holds it to.
+
+use super::bits::Bits;
+use super::column::{Column, Values};
+use super::contents::BlockInfo;
+use super::reader::Reader;
+use crate::error::Result;
+use crate::model::field::{self, FieldId, Place, Type};
+use crate::model::filter::Test;
+use crate::model::{Filter, Kind, RecordId, Time, Value, Window, community_id};
+use crate::store::clocks::Shift;
+
+/// What a block has in common for all its rows, for filters: names and clock.
+pub struct Setting<'a> {
+    /// Name of its source.
+    pub source: &'a str,
+    /// Path of its evidence.
+    pub evidence: &'a str,
+    /// Clock of its source.
+    pub shift: &'a Shift,
+}
+
+/// What is known of all rows of a block without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// No row matches.
+    No,
+    /// Some may.
+    Maybe,
+    /// Every row does.
+    Yes,
+}
+
+/// Whether rows of a block can match, by kinds, source and evidence alone.
+pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdict {
+    let of = |yes: bool| if yes { Verdict::Yes } else { Verdict::No };
+    match filter {
+        Filter::All => Verdict::Yes,
+        Filter::Not(f) => match judge(f, info, setting) {
+            Verdict::No => Verdict::Yes,
+            Verdict::Maybe => Verdict::Maybe,
+            Verdict::Yes => Verdict::No,
+        },
+        Filter::And(all) => {
+            let mut verdict = Verdict::Yes;
+            for f in all {
+                match judge(f, info, setting) {
+                    Verdict::No => return Verdict::No,
+                    Verdict::Maybe => verdict = Verdict::Maybe,
+                    Verdict::Yes => {}
+                }
+            }
+            verdict
+        }
+        Filter::Or(any) => {
+            let mut verdict = Verdict::No;
+            for f in any {
+                match judge(f, info, setting) {
+                    Verdict::Yes => return Verdict::Yes,
+                    Verdict::Maybe => verdict = Verdict::Maybe,
+                    Verdict::No => {}
+                }
+            }
+            verdict
+        }
+        Filter::Test(field::SOURCE, test) => of(test.holds(&Value::text(setting.source), Type::Text)),
+        Filter::Test(field::EVIDENCE, test) => of(test.holds(&Value::text(setting.evidence), Type::Text)),
+        Filter::Test(field::KIND, test) => {
+            let holds = info.zone.kinds.iter().filter(|(k, _)| test.holds(&Value::text(k.name()), Type::Text)).count();
+            if holds == 0 {
+                Verdict::No
+            } else if holds == info.zone.kinds.len() {
+                Verdict::Yes
+            } else {
+                Verdict::Maybe
+            }
+        }
+        Filter::Test(..) => Verdict::Maybe,
+    }
+}
+
+/// The rows of `within` that satisfy a filter.
+pub fn eval(filter: &Filter, reader: &Reader<'_>, setting: &Setting<'_>, within: &Bits) -> Result<Bits> {
+    if within.is_empty() {
+        return Ok(within.clone());
+    }
+    match judge(filter, reader.info(), setting) {
+        Verdict::No => return Ok(Bits::none(within.rows())),
+        Verdict::Yes => return Ok(within.clone()),
+        Verdict::Maybe => {}
+    }
+    match filter {
+        Filter::All => Ok(within.clone()),
+        Filter::And(all) => {
+            let mut left = within.clone();
+            for f in all {
+                left = eval(f, reader, setting, &left)?;
+                if left.is_empty() {
+                    break;
+                }
+            }
+            Ok(left)
+        }
+        Filter::Or(any) => {
+            let mut found = Bits::none(within.rows());
+            for f in any {
+                let left = within.clone().without(&found);
+                found = found.or(&eval(f, reader, setting, &left)?);
+            }
+            Ok(found)
+        }
+        Filter::Not(f) => Ok(within.clone().without(&eval(f, reader, setting, within)?)),
+        Filter::Test(id, test) => eval_test(*id, test, reader, setting, within),
+    }
+}
+
+fn eval_test(id: FieldId, test: &Test, reader: &Reader<'_>, setting: &Setting<'_>, within: &Bits) -> Result<Bits> {
+    let mut found = Bits::none(within.rows());
+    let Some(field) = field::get(id) else { return Ok(found) };
+    match field.place {
+        Place::One | Place::Many => {
+            eval_field(id, field.ty, matches!(field.place, Place::One), test, reader, within, &mut found)?
+        }
+        Place::Any(parts) => {
+            for part in parts {
+                eval_field(*part, field.ty, false, test, reader, within, &mut found)?;
+            }
+        }
+        Place::Sum(parts) => eval_sum(parts, field.ty, test, reader, within, &mut found)?,
+        Place::Head | Place::Derived => eval_head(id, field.ty, test, reader, setting, within, &mut found)?,
+    }
+    Ok(found)
+}
+
+/// `first`: only the first value of a row counts.
+fn eval_field(
+    id: FieldId,
+    ty: Type,
+    first: bool,
+    test: &Test,
+    reader: &Reader<'_>,
+    within: &Bits,
+    found: &mut Bits,
+) -> Result<()> {
+    let columns = reader.field(id)?;
+    let first = first && columns.len() == 1;
+    for column in columns {
+        let mut holds = Memo::new(&column, test, ty);
+        for row in within.iter() {
+            let mut range = column.range(row);
+            if first {
+                range.end = range.end.min(range.start + 1);
+            }
+            if range.into_iter().any(|i| holds.at(i)) {
+                found.set(row);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Verdicts on the distinct values of a column: each is tested once.
+struct Memo<'a> {
+    column: &'a Column,
+    test: &'a Test,
+    ty: Type,
+    known: Vec<u8>,
+    last: Option<(u64, bool)>,
+}
+
+impl<'a> Memo<'a> {
+    fn new(column: &'a Column, test: &'a Test, ty: Type) -> Memo<'a> {
+        let distinct = match &column.values {
+            Values::Addr(_, dict) => dict.len(),
+            Values::Text(_, texts) => texts.len(),
+            _ => 0,
+        };
+        Memo { column, test, ty, known: vec![0; distinct], last: None }
+    }
+    #[inline]
+    fn at(&mut self, i: usize) -> bool {
+        match &self.column.values {
+            Values::Addr(uses, _) | Values::Text(uses, _) => {
+                let Some(entry) = uses.get(i).map(|n| *n as usize) else { return false };
+                match self.known.get(entry) {
+                    Some(1) => false,
+                    Some(2) => true,
+                    Some(_) => {
+                        let holds = self.column.value(i).is_some_and(|v| self.test.holds(&v, self.ty));
+                        self.known[entry] = 1 + u8::from(holds);
+                        holds
+                    }
+                    None => false,
+                }
+            }
+            Values::Uint(values) => {
+                let Some(n) = values.get(i).copied() else { return false };
+                if let Some((last, holds)) = self.last
+                    && last == n
+                {
+                    return holds;
+                }
+                let holds = self.test.holds(&Value::Uint(n), self.ty);
+                self.last = Some((n, holds));
+                holds
+            }
+            _ => self.column.value(i).is_some_and(|v| self.test.holds(&v, self.ty)),
+        }
+    }
+}
+
+fn eval_sum(parts: &[FieldId], ty: Type, test: &Test, reader: &Reader<'_>, within: &Bits, found: &mut Bits) -> Result<()> {
+    let columns: Vec<_> = parts.iter().map(|p| reader.field(*p)).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    for row in within.iter() {
+        let mut sum = None;
+        for n in columns.iter().filter_map(|c| c.uint(row)) {
+            sum = Some(sum.unwrap_or(0u64).saturating_add(n));
+        }
+        if sum.is_some_and(|n| test.holds(&Value::Uint(n), ty)) {
+            found.set(row);
+        }
+    }
+    Ok(())
+}
+
+fn eval_head(
+    id: FieldId,
+    ty: Type,
+    test: &Test,
+    reader: &Reader<'_>,
+    setting: &Setting<'_>,
+    within: &Bits,
+    found: &mut Bits,
+) -> Result<()> {
+    let mut keep = |value: &dyn Fn(usize) -> Option<Value>| {
+        for row in within.iter() {
+            if value(row).is_some_and(|v| test.holds(&v, ty)) {
+                found.set(row);
+            }
+        }
+    };
+    match id {
+        field::KIND => {
+            let kinds = reader.kind()?;
+            let holds: Vec<bool> = Kind::ALL.iter().map(|k| test.holds(&Value::text(k.name()), ty)).collect();
+            for row in within.iter() {
+                if holds.get(kinds.uints()[row] as usize).copied().unwrap_or(false) {
+                    found.set(row);
+                }
+            }
+        }
+        field::SOURCE => keep(&|_| Some(Value::text(setting.source))),
+        field::EVIDENCE => keep(&|_| Some(Value::text(setting.evidence))),
+        field::ID => {
+            let (offset, ordinal) = reader.ids()?;
+            let evidence = reader.info().zone.evidence;
+            keep(&|row| {
+                let id = RecordId { evidence, offset: offset.times()[row] as u64, ordinal: ordinal.uints()[row] as u16 };
+                Some(Value::from(id.to_string()))
+            });
+        }
+        field::RAW_START => {
+            let start = reader.start()?;
+            keep(&|row| Some(Value::Time(Time(start.times()[row]))));
+        }
+        field::START | field::END | field::DURATION => {
+            let (start, span) = (reader.start()?, reader.span()?);
+            keep(&|row| {
+                let raw = start.times()[row];
+                let end = Time(raw.wrapping_add(super::block::span(span.uints()[row])));
+                let shift = setting.shift.at(Time(raw));
+                Some(match id {
+                    field::START => Value::Time(Time(raw).plus(shift)),
+                    field::END => Value::Time(end.plus(shift)),
+                    _ => Value::Uint(end.since(Time(raw)).max(0) as u64),
+                })
+            });
+        }
+        field::COMMUNITY_ID => {
+            let one = |f| reader.field(f).map(|c| c.into_iter().next());
+            let (proto, src, dst) = (one(field::PROTO)?, one(field::SRC_IP)?, one(field::DST_IP)?);
+            let (sport, dport) = (one(field::SRC_PORT)?, one(field::DST_PORT)?);
+            keep(&|row| {
+                let port = |c: &Option<std::sync::Arc<Column>>| c.as_ref().and_then(|c| c.uint(row)).unwrap_or(0) as u16;
+                let proto = proto.as_ref()?.uint(row)? as u8;
+                let (src, dst) = (src.as_ref()?.addr(row)?, dst.as_ref()?.addr(row)?);
+                Some(Value::from(community_id::compute(proto, src, port(&sport), dst, port(&dport))))
+            });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The rows whose corrected span overlaps a window.
+pub fn in_window(reader: &Reader<'_>, shift: &Shift, window: &Window, within: Bits) -> Result<Bits> {
+    let (start, span) = (reader.start()?, reader.span()?);
+    let (start, span) = (start.times(), span.uints());
+    let mut found = Bits::none(within.rows());
+    for row in within.iter() {
+        let raw = start[row];
+        let end = Time(raw.wrapping_add(super::block::span(span[row])));
+        let shift = shift.at(Time(raw));
+        if window.overlaps(Time(raw).plus(shift), end.plus(shift)) {
+            found.set(row);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,359 @@
+//! Writing: one import reads one evidence file. Its rows count from the moment [`Import::finish`] writes what ends it; dropped before,
+//! nothing of it is ever seen.
+
+use super::Store;
+use super::block::{BlockBuilder, Class, Packer};
+use super::catalog::{self, About, Change};
+use super::contents::{self, BlockInfo, DoneFrame, DoneSource, ImportData, SourceFrame};
+use super::frame::FrameKind;
+use super::journal::{hex, now};
+use super::packets::{Group, GroupInfo, Reach};
+use super::postings::{ChunkInfo, Collector, Span};
+use super::recover::watermark;
+use super::segment::{CASE, OTHER, Place};
+use crate::error::{Error, Result};
+use crate::model::evidence::EvidenceInfo;
+use crate::model::packet::PacketRef;
+use crate::model::source::{Basis, Counts, SourceKey};
+use crate::model::{EvidenceKey, Record, RecordId, SourceId, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+/// Days of one import that have folders of their own; a hostile file may name every day there is.
+const DAYS: usize = 1024;
+/// Blocks of one import that are filled at a time.
+const OPEN_BLOCKS: usize = 24;
+/// Bytes of postings in memory after which they are written.
+const POSTINGS: usize = 64 << 20;
+
+/// A file that is about to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvidence {
+    /// Its key.
+    pub key: EvidenceKey,
+    /// Path (absolute), or `-`.
+    pub path: String,
+    /// Size in bytes, compressed as it lies there.
+    pub size: u64,
+    /// Modification time.
+    pub modified: Time,
+    /// SHA-256 of the first 64 KiB as they lie there.
+    pub head_hash: [u8; 32],
+}
+
+/// How an import begins.
+pub enum Begin {
+    /// This evidence is in the case.
+    Known(EvidenceInfo),
+    /// It is new.
+    Fresh(Import),
+}
+
+/// How the times of one source were read, and what was read of it.
+#[derive(Debug, Clone)]
+pub struct SourceRead {
+    /// The source.
+    pub source: SourceId,
+    /// Zone that times without one were read in; none: every time states its own.
+    pub zone: Option<String>,
+    /// How the zone came about.
+    pub basis: Basis,
+    /// Year that was assumed for times without one.
+    pub year: Option<i32>,
+    /// What was read of it; all zero: as the evidence's, if it has one source.
+    pub counts: Counts,
+    /// Warnings about it, in words.
+    pub warnings: Vec<String>,
+}
+
+/// What is known at the end of an import.
+#[derive(Debug, Clone, Default)]
+pub struct Done {
+    /// SHA-256 of the file as it lies there.
+    pub sha256: [u8; 32],
+    /// Format, or `unknown`.
+    pub format: String,
+    /// Compression, empty if none.
+    pub compression: String,
+    /// What was read.
+    pub counts: Counts,
+    /// What went wrong or was assumed, in words.
+    pub warnings: Vec<String>,
+    /// Custody: from whom, how, ticket.
+    pub custody: [String; 3],
+    /// Uncompressed length that was read, up to the end of the last whole unit.
+    pub text_end: u64,
+    /// Per source how its times were read; a source without one states its times.
+    pub clocks: Vec<SourceRead>,
+}
+
+/// An import under way.
+pub struct Import {
+    store: Store,
+    id: u32,
+    evidence: NewEvidence,
+    builders: BTreeMap<(SourceId, i32, Class), BlockBuilder>,
+    days: BTreeSet<i32>,
+    packer: Packer,
+    collector: Collector,
+    group: Group,
+    sources: BTreeSet<SourceId>,
+    blocks: Vec<BlockInfo>,
+    groups: Vec<GroupInfo>,
+    chunks: Vec<ChunkInfo>,
+    records: u64,
+    hides: Vec<u32>,
+    continues: Option<(u64, u64)>,
+}
+
+impl Import {
+    pub(super) fn new(store: Store, id: u32, evidence: NewEvidence) -> Result<Import> {
+        Ok(Import {
+            store,
+            id,
+            evidence,
+            builders: BTreeMap::new(),
+            days: BTreeSet::new(),
+            packer: Packer::new()?,
+            collector: Collector::default(),
+            group: Group::default(),
+            sources: BTreeSet::new(),
+            blocks: Vec::new(),
+            groups: Vec::new(),
+            chunks: Vec::new(),
+            records: 0,
+            hides: Vec::new(),
+            continues: None,
+        })
+    }
+    /// Key of the evidence: what ids of its records begin with.
+    pub fn key(&self) -> EvidenceKey {
+        self.evidence.key
+    }
+    /// Records so far.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+    /// This file continues evidence that is known: only what comes from an offset (uncompressed) on is pushed.
+    pub fn continues(&mut self, old: EvidenceKey, from: u64) {
+        self.continues = Some((old.0, from));
+    }
+    /// This file replaces evidence that is known: the old rows are hidden from the end of this import on.
+    pub fn replaces(&mut self, old: EvidenceKey) {
+        self.hides.extend(self.store.imports_of(old));
+    }
+    /// The number of a source; a new one gets a name that is unique in the case. `rename`: what the user calls it; then all files of a
+    /// format under that name are one source.
+    pub fn source(&mut self, key: &SourceKey, rename: Option<&str>) -> Result<SourceId> {
+        let key = match rename {
+            Some(name) => SourceKey { format: key.format.clone(), sensor: name.to_owned() },
+            None => key.clone(),
+        };
+        let id = self.store.source_for(&key, rename)?;
+        self.sources.insert(id);
+        Ok(id)
+    }
+    /// Adds a record.
+    pub fn push(&mut self, record: Record) -> Result<()> {
+        if record.id.evidence != self.evidence.key {
+            return Err(Error::internal("a record of another file was pushed into an import"));
+        }
+        let key = (record.source, self.day(record.start), Class::of(&record));
+        self.records += 1;
+        if !self.builders.contains_key(&key) && self.builders.len() >= OPEN_BLOCKS {
+            let fullest = self.builders.iter().max_by_key(|(_, b)| b.rows()).map(|(k, _)| *k);
+            if let Some(fullest) = fullest {
+                self.close(fullest)?;
+            }
+        }
+        let builder = self.builders.entry(key).or_insert_with(|| BlockBuilder::new(key.0));
+        builder.push(record);
+        if builder.is_full() { self.close(key) } else { Ok(()) }
+    }
+    /// Adds packets of a flow, in capture order, after those given before.
+    pub fn packets(&mut self, flow: RecordId, source: SourceId, refs: &[PacketRef]) -> Result<()> {
+        self.group.add(flow, source, refs);
+        if self.group.is_full() { self.write_group() } else { Ok(()) }
+    }
+    fn day(&mut self, start: Time) -> i32 {
+        let day = start.day();
+        if self.days.contains(&day) {
+            return day;
+        }
+        if self.days.len() >= DAYS {
+            return OTHER;
+        }
+        self.days.insert(day);
+        day
+    }
+    fn close(&mut self, key: (SourceId, i32, Class)) -> Result<()> {
+        let Some(builder) = self.builders.remove(&key) else { return Ok(()) };
+        self.store.room()?;
+        let number = self.blocks.len() as u32;
+        let (source, day, _) = key;
+        let collector = &mut self.collector;
+        let mut index = |field: u16, value: &[u8], rows: &[u32]| collector.add(day, source, number, field, value, rows);
+        let (zone, body) = builder.close(self.id, number, self.evidence.key, &mut self.packer, &mut index);
+        let mut meta = Vec::new();
+        zone.put(&mut meta);
+        let place = self.store.segments().append(day, FrameKind::Block, self.id, &meta, &body).map_err(|e| self.store.full(e))?;
+        self.blocks.push(BlockInfo { place, zone, meta: meta.len() as u32, directory: OnceLock::new() });
+        if self.collector.weight() > POSTINGS { self.write_postings() } else { Ok(()) }
+    }
+    fn write_group(&mut self) -> Result<()> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        self.store.room()?;
+        let day = self.day(Time(i64::from(self.group.day).saturating_mul(crate::model::time::DAY)));
+        let (offsets, body) = self.group.take(&mut self.packer);
+        let reach = Reach { import: self.id, index: self.groups.len() as u32, offsets };
+        let mut meta = Vec::new();
+        reach.put(&mut meta);
+        let place =
+            self.store.segments().append(day, FrameKind::Packets, self.id, &meta, &body).map_err(|e| self.store.full(e))?;
+        self.groups.push(GroupInfo { place, reach });
+        Ok(())
+    }
+    fn write_postings(&mut self) -> Result<()> {
+        let (id, store, chunks) = (self.id, &self.store, &mut self.chunks);
+        self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| {
+            let span = Span { import: id, index: chunks.len() as u32, source, first: first.into(), last: last.into() };
+            let mut meta = Vec::new();
+            span.put(&mut meta);
+            let place = store.segments().append(day, FrameKind::Postings, id, &meta, &body).map_err(|e| store.full(e))?;
+            chunks.push(ChunkInfo { place, span });
+            Ok(())
+        })
+    }
+    /// Ends the import: when it returns, all of it is on disk and seen by every question asked from now on.
+    pub fn finish(mut self, done: Done) -> Result<EvidenceInfo> {
+        while let Some(key) = self.builders.keys().next().copied() {
+            self.close(key)?;
+        }
+        self.write_group()?;
+        self.write_postings()?;
+        let store = self.store.clone();
+        store.commit(self, done)
+    }
+    pub(super) fn describe(&self, done: Done, sequence: u64, next_import: u32) -> DoneFrame {
+        let only = self.sources.len() == 1;
+        let sources = self.sources.iter().map(|id| {
+            let read = done.clocks.iter().find(|c| c.source == *id);
+            let mut counts = read.map_or_else(Counts::default, |r| r.counts);
+            if counts == Counts::default() && only {
+                counts = done.counts;
+            }
+            DoneSource {
+                id: id.0,
+                counts: contents::counts_out(&counts),
+                zone: read.and_then(|r| r.zone.clone()),
+                basis: contents::basis_out(read.map_or(Basis::Stated, |r| r.basis)).to_owned(),
+                year: read.and_then(|r| r.year),
+                warnings: read.map_or_else(Vec::new, |r| r.warnings.clone()),
+            }
+        });
+        DoneFrame {
+            import: self.id,
+            sequence,
+            next_import,
+            key: self.evidence.key.0,
+            path: self.evidence.path.clone(),
+            size: self.evidence.size,
+            modified: self.evidence.modified.0,
+            head_hash: hex(&self.evidence.head_hash),
+            sha256: hex(&done.sha256),
+            format: done.format,
+            compression: done.compression,
+            imported: now().0,
+            counts: contents::counts_out(&done.counts),
+            warnings: done.warnings,
+            custody: done.custody,
+            text_end: done.text_end,
+            sources: sources.collect(),
+            hides: self.hides.clone(),
+            continues: self.continues,
+            blocks: self.blocks.len() as u32,
+            groups: self.groups.len() as u32,
+            chunks: self.chunks.len() as u32,
+        }
+    }
+    /// The entries of the catalog, without those of sources.
+    pub(super) fn entries(&self, done: &Place) -> Vec<Change> {
+        let mut out = Vec::new();
+        let mut segments = BTreeSet::from([(done.day, done.segment)]);
+        let mut add = |about, index, place: &Place, meta: &[u8]| {
+            segments.insert((place.day, place.segment));
+            out.push(catalog::entry(about, self.id, index, place, meta));
+        };
+        for block in &self.blocks {
+            let mut meta = Vec::new();
+            block.zone.put(&mut meta);
+            add(About::Block, block.zone.index, &block.place, &meta);
+        }
+        for group in &self.groups {
+            let mut meta = Vec::new();
+            group.reach.put(&mut meta);
+            add(About::Packets, group.reach.index, &group.place, &meta);
+        }
+        for chunk in &self.chunks {
+            let mut meta = Vec::new();
+            chunk.span.put(&mut meta);
+            add(About::Postings, chunk.span.index, &chunk.place, &meta);
+        }
+        add(About::Done, 0, done, &[]);
+        for (day, segment) in segments {
+            if let Some(len) = self.store.segments().durable(day, segment) {
+                out.push(watermark(day, segment, len));
+            }
+        }
+        out
+    }
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+    pub(super) fn take_data(&mut self, done: DoneFrame) -> ImportData {
+        let (blocks, groups) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.groups));
+        ImportData { id: self.id, done, blocks, groups, chunks: std::mem::take(&mut self.chunks) }
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        self.store.ended(self.evidence.key);
+    }
+}
+
+/// A name for a new source: its sensor, of captures with `pcap:` before it; with its format, then a number, where that is taken.
+pub fn name_for(key: &SourceKey, rename: Option<&str>, taken: &dyn Fn(&str) -> bool) -> String {
+    let clean = |text: &str| -> String {
+        let text = text.trim();
+        text.chars()
+            .map(|c| if c.is_whitespace() || c.is_control() || "\"'`,;|(){}".contains(c) { '-' } else { c })
+            .take(120)
+            .collect()
+    };
+    let sensor = clean(rename.unwrap_or(&key.sensor));
+    let format = clean(&key.format);
+    let sensor = if sensor.is_empty() { format.clone() } else { sensor };
+    let plain =
+        if rename.is_none() && key.format == "pcap" && sensor != format { format!("pcap:{sensor}") } else { sensor.clone() };
+    let long = format!("{format}:{sensor}");
+    if !taken(&plain) {
+        return plain;
+    }
+    if !taken(&long) {
+        return long;
+    }
+    (2..).map(|n| format!("{long}-{n}")).find(|name| !taken(name)).unwrap_or(long)
+}
+
+/// The frame of a source.
+pub(super) fn source_frame(id: u32, key: &SourceKey, name: String) -> Result<(SourceFrame, Vec<u8>)> {
+    let frame = SourceFrame { id, format: key.format.clone(), sensor: key.sensor.clone(), name };
+    let bytes = serde_json::to_vec(&frame).map_err(|e| Error::internal(format!("a source cannot be described: {e}")))?;
+    Ok((frame, bytes))
+}
+
+/// Folder of what belongs to no day.
+pub(super) const NO_DAY: i32 = CASE;

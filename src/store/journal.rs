@@ -1,0 +1,230 @@
+//! The journal: everything that people entered, append-only. One line a decision: crc32c of the rest, SHA-256 of (hash of the line before,
+//! JSON), JSON. A torn last line was never acknowledged and is cut off; a damaged line before it is kept, skipped and reported.
+
+use super::segment::write_error;
+use crate::error::{Error, Result};
+use crate::model::Time;
+use crate::model::decision::{Decision, What, Who};
+use sha2::{Digest, Sha256};
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The journal of an open case.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    len: u64,
+    hash: [u8; 32],
+    next: u64,
+    decisions: Arc<Vec<Decision>>,
+    /// How many decisions change clocks.
+    clocks: u64,
+}
+
+impl Journal {
+    /// Opens or creates `CASE/journal.log`; says what was wrong with it.
+    pub fn open(dir: &Path, notices: &mut Vec<String>) -> Result<Journal> {
+        let path = dir.join("journal.log");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| write_error(&e, &path))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|e| Error::store(format!("cannot read the journal: {e}")).at_path(&path))?;
+        let read = read_lines(&bytes);
+        if read.len < bytes.len() as u64 {
+            file.set_len(read.len).and_then(|()| file.sync_data()).map_err(|e| write_error(&e, &path))?;
+            notices
+                .push(format!("the journal ended in a torn entry of {} bytes, which was cut off", bytes.len() as u64 - read.len));
+        }
+        notices.extend(read.damaged.iter().map(|n| format!("line {n} of the journal is damaged and was left out")));
+        let next = read.decisions.iter().map(|d| d.sequence).max().unwrap_or(0) + 1;
+        let clocks = read.decisions.iter().filter(|d| changes_clocks(&d.what)).count() as u64;
+        let state = State { file, len: read.len, hash: read.hash, next, decisions: Arc::new(read.decisions), clocks };
+        super::segment::sync_dir(dir)?;
+        Ok(Journal { path, state: Mutex::new(state) })
+    }
+    /// Reads the file again: how many entries it has, and the lines that are damaged or break the chain.
+    pub fn check(&self) -> Result<(usize, Vec<usize>)> {
+        let fail = |e: std::io::Error| Error::store(format!("cannot read the journal: {e}")).at_path(&self.path);
+        let read = read_lines(&std::fs::read(&self.path).map_err(fail)?);
+        Ok((read.decisions.len(), read.damaged))
+    }
+    /// Appends a decision; on disk when it returns.
+    pub fn append(&self, what: What, who: Who) -> Result<Decision> {
+        self.append_at(what, who, now())
+    }
+    /// Appends a decision that was made at a given instant.
+    pub fn append_at(&self, what: What, who: Who, at: Time) -> Result<Decision> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let decision = Decision { sequence: state.next, at: at.0, who, what };
+        let json = serde_json::to_string(&decision).map_err(|e| Error::internal(format!("a decision cannot be written: {e}")))?;
+        let hash = chain(&state.hash, &json);
+        let rest = format!("{} {json}", hex(&hash));
+        let line = format!("{:08x} {rest}\n", crc32c::crc32c(rest.as_bytes()));
+        let len = state.len;
+        let done = state.file.write_all_at(line.as_bytes(), len).and_then(|()| state.file.sync_data());
+        if let Err(e) = done {
+            let _ = state.file.set_len(len);
+            return Err(write_error(&e, &self.path));
+        }
+        state.len += line.len() as u64;
+        state.hash = hash;
+        state.next += 1;
+        state.clocks += u64::from(changes_clocks(&decision.what));
+        Arc::make_mut(&mut state.decisions).push(decision.clone());
+        Ok(decision)
+    }
+    /// All decisions, oldest first.
+    pub fn decisions(&self) -> Arc<Vec<Decision>> {
+        Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner).decisions)
+    }
+    /// A number that grows with every decision that may change a clock.
+    pub fn clock_version(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clocks
+    }
+}
+
+fn changes_clocks(what: &What) -> bool {
+    matches!(what, What::SourceSet { .. } | What::Remove { .. })
+}
+
+/// Now, by the clock of this machine.
+pub fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Time::from_parts(since.as_secs() as i64, since.subsec_nanos())
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+fn chain(before: &[u8; 32], json: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(before);
+    hash.update(json.as_bytes());
+    hash.finalize().into()
+}
+
+struct Lines {
+    decisions: Vec<Decision>,
+    hash: [u8; 32],
+    len: u64,
+    damaged: Vec<usize>,
+}
+
+fn read_lines(bytes: &[u8]) -> Lines {
+    let mut out = Lines { decisions: Vec::new(), hash: [0; 32], len: 0, damaged: Vec::new() };
+    let mut at = 0;
+    let mut pending = Vec::new();
+    for (number, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        at += line.len() as u64;
+        match read_line(line, &out.hash) {
+            Some((decision, hash, chained)) => {
+                out.damaged.append(&mut pending);
+                if !chained && !out.damaged.contains(&number) {
+                    out.damaged.push(number + 1);
+                }
+                out.hash = hash;
+                out.len = at;
+                out.decisions.push(decision);
+            }
+            None => pending.push(number + 1),
+        }
+    }
+    // Whole but damaged lines at the end stay in the file; only a line without its end was never acknowledged.
+    if !pending.is_empty() {
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1) as u64;
+        let torn = usize::from(whole < bytes.len() as u64);
+        pending.truncate(pending.len() - torn);
+        if !pending.is_empty() {
+            out.damaged.append(&mut pending);
+            out.len = whole;
+        }
+    }
+    out
+}
+
+/// A line's decision, its hash, and whether it follows the line before.
+fn read_line(line: &[u8], before: &[u8; 32]) -> Option<(Decision, [u8; 32], bool)> {
+    let text = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
+    let (crc, rest) = text.split_once(' ')?;
+    if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(rest.as_bytes()) {
+        return None;
+    }
+    let (hash, json) = rest.split_once(' ')?;
+    let mut stated = [0u8; 32];
+    for (i, b) in stated.iter_mut().enumerate() {
+        *b = u8::from_str_radix(hash.get(i * 2..i * 2 + 2)?, 16).ok()?;
+    }
+    Some((serde_json::from_str(json).ok()?, stated, chain(before, json) == stated))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::decision::About;
+
+    fn note(n: usize) -> What {
+        What::Note { about: About::Case, text: format!("note {n}\nwith a second line") }
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_keeps_every_whole_entry_and_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), &mut Vec::new()).unwrap();
+        let mut ends = vec![0];
+        for n in 0..4 {
+            assert_eq!(journal.append(note(n), Who::default()).unwrap().sequence, n as u64 + 1);
+            ends.push(std::fs::metadata(dir.path().join("journal.log")).unwrap().len());
+        }
+        let bytes = std::fs::read(dir.path().join("journal.log")).unwrap();
+        for cut in 0..=bytes.len() {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("journal.log"), &bytes[..cut]).unwrap();
+            let mut notices = Vec::new();
+            let journal = Journal::open(dir.path(), &mut notices).unwrap();
+            let whole = ends.iter().filter(|e| **e > 0 && **e <= cut as u64).count();
+            assert_eq!(journal.decisions().len(), whole, "cut at {cut}");
+            assert_eq!(notices.is_empty(), ends.contains(&(cut as u64)), "cut at {cut}");
+            journal.append(note(9), Who::default()).unwrap();
+            let again = Journal::open(dir.path(), &mut notices).unwrap();
+            assert_eq!(again.decisions().len(), whole + 1);
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_forged_entry_is_noticed_and_the_others_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), &mut Vec::new()).unwrap();
+        (0..3).for_each(|n| drop(journal.append(note(n), Who::default()).unwrap()));
+        let path = dir.path().join("journal.log");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.iter().position(|b| *b == b'{').unwrap() + 10;
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let mut notices = Vec::new();
+        let journal = Journal::open(dir.path(), &mut notices).unwrap();
+        assert_eq!(journal.decisions().len(), 2);
+        assert!(!notices.is_empty());
+        assert_eq!(journal.append(note(4), Who::default()).unwrap().sequence, 4);
+    }
+}

@@ -1,0 +1,129 @@
+//! Which rows can match at all: conditions that every match must satisfy and that postings can answer (equal, one of, inside a network),
+//! as ranges of keys.
+
+use super::keys;
+use super::postings::Range;
+use crate::model::field::{self, FieldId, Place, Type};
+use crate::model::filter::{Members, Test};
+use crate::model::{Filter, Value};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// Most ranges that one condition may become; more are cheaper to scan.
+const MOST: usize = 4096;
+/// Numbers from here on are compared as real numbers by filters, inexactly.
+const EXACT: u64 = 1 << 53;
+
+/// A condition of the plan: rows that are in any of these ranges.
+pub type Condition = Vec<Range>;
+
+/// The conditions that postings can answer; all have to hold. Empty: no help from postings.
+pub fn conditions(filter: &Filter) -> Vec<Condition> {
+    match filter {
+        Filter::And(all) => all.iter().flat_map(conditions).collect(),
+        other => condition(other).into_iter().collect(),
+    }
+}
+
+/// The ranges of one condition; none: postings cannot answer it.
+fn condition(filter: &Filter) -> Option<Condition> {
+    match filter {
+        Filter::Test(id, test) => test_ranges(*id, test),
+        Filter::Or(any) => {
+            let mut out = Vec::new();
+            for f in any {
+                // Of a conjunction one condition is enough.
+                out.extend(match f {
+                    Filter::And(_) => conditions(f).into_iter().min_by_key(Vec::len)?,
+                    other => condition(other)?,
+                });
+                if out.len() > MOST {
+                    return None;
+                }
+            }
+            Some(out)
+        }
+        Filter::And(_) => conditions(filter).into_iter().min_by_key(Vec::len),
+        _ => None,
+    }
+}
+
+fn test_ranges(id: FieldId, test: &Test) -> Option<Condition> {
+    let field = field::get(id)?;
+    let one = [id];
+    let parts: &[FieldId] = match field.place {
+        Place::Any(parts) => parts,
+        Place::One | Place::Many => &one,
+        _ => return None,
+    };
+    if !parts.iter().all(|p| keys::is_indexed(*p)) {
+        return None;
+    }
+    let mut spans: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    spans_of(test, field.ty, &mut spans)?;
+    let mut out = Vec::new();
+    for part in parts {
+        for (low, high) in &spans {
+            let full = |key: &[u8]| [&part.0.to_be_bytes()[..], key].concat();
+            out.push(Range { low: full(low), high: full(high) });
+        }
+    }
+    (out.len() <= MOST).then_some(out)
+}
+
+fn spans_of(test: &Test, ty: Type, out: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Option<()> {
+    match test {
+        Test::Is(value) => {
+            let mut key = Vec::new();
+            match (value, ty) {
+                (Value::Text(t), Type::Text) => keys::put_text(&mut key, t),
+                (Value::Addr(a), Type::Addr) => keys::put_addr(&mut key, *a),
+                (Value::Uint(n), Type::Port | Type::Uint) if *n < EXACT => keys::put_uint(&mut key, *n),
+                _ => return None,
+            }
+            out.push((key.clone(), key));
+        }
+        Test::Range(low, high) if matches!(ty, Type::Port | Type::Uint) => {
+            out.push((low.to_be_bytes().to_vec(), high.to_be_bytes().to_vec()));
+        }
+        Test::Net(net) if ty == Type::Addr => out.push(net_span(net)?),
+        Test::In(tests) => {
+            for test in tests {
+                spans_of(test, ty, out)?;
+                if out.len() > MOST {
+                    return None;
+                }
+            }
+        }
+        Test::Set(set) if ty == Type::Addr => set_spans(set, out)?,
+        _ => return None,
+    }
+    Some(())
+}
+
+fn set_spans(set: &Members, out: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Option<()> {
+    if set.addrs.len() + set.nets.len() > MOST {
+        return None;
+    }
+    for addr in &set.addrs {
+        let mut key = Vec::new();
+        keys::put_addr(&mut key, *addr);
+        out.push((key.clone(), key));
+    }
+    for net in &set.nets {
+        out.push(net_span(net)?);
+    }
+    Some(())
+}
+
+/// First and last key of a network. None where mapped addresses would make it two ranges.
+fn net_span(net: &IpNet) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (mut low, mut high) = (Vec::new(), Vec::new());
+    let (first, last) = match net {
+        IpNet::V4(n) => (IpAddr::V4(n.network()), IpAddr::V4(n.broadcast())),
+        IpNet::V6(n) => (IpAddr::V6(n.network()), IpAddr::V6(n.broadcast())),
+    };
+    keys::put_addr(&mut low, first);
+    keys::put_addr(&mut high, last);
+    (low.len() == high.len() && low <= high).then_some((low, high))
+}

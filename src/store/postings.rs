@@ -1,0 +1,308 @@
+//! Postings: which rows hold which value of an indexed field, per import, day and source. Values found in up to 64 rows name them; of
+//! others the blocks are named. Sorted by field and key and packed into chunks of 512 entries, one frame each.
+
+use super::block::Packer;
+use super::encode::{Take, damaged, put_bytes, put_signed, put_varint};
+use super::segment::Place;
+use crate::error::Result;
+use crate::model::SourceId;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+
+/// Entries of a chunk.
+const CHUNK: usize = 512;
+/// Bytes after which a chunk ends before that.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Rows that are named one by one.
+const RARE: usize = 64;
+
+type Key = SmallVec<[u8; 24]>;
+
+#[derive(Debug)]
+enum Post {
+    Rows(SmallVec<[(u32, u16); 2]>),
+    Blocks(Vec<(u32, u32)>),
+}
+
+/// Postings of one import being collected.
+#[derive(Default)]
+pub struct Collector {
+    tables: BTreeMap<(i32, SourceId), HashMap<Key, Post, foldhash::fast::FixedState>>,
+    weight: usize,
+}
+
+/// What is known of a chunk without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Import that wrote it.
+    pub import: u32,
+    /// Number within the import.
+    pub index: u32,
+    /// Source of the rows.
+    pub source: SourceId,
+    /// First key: field number (big-endian), key.
+    pub first: Box<[u8]>,
+    /// Last key.
+    pub last: Box<[u8]>,
+}
+
+/// A chunk and where it stands.
+#[derive(Debug, Clone)]
+pub struct ChunkInfo {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub span: Span,
+}
+
+impl Span {
+    /// Appends it as bytes.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        for n in [self.import, self.index, self.source.0] {
+            put_varint(out, u64::from(n));
+        }
+        put_bytes(out, &self.first);
+        put_bytes(out, &self.last);
+    }
+    /// Reads what [`Span::put`] wrote.
+    pub fn take(take: &mut Take<'_>) -> Result<Span> {
+        let mut n = [0u32; 3];
+        for n in &mut n {
+            *n = take.size(1 << 32)? as u32;
+        }
+        let [import, index, source] = n;
+        Ok(Span { import, index, source: SourceId(source), first: take.sized()?.into(), last: take.sized()?.into() })
+    }
+}
+
+impl Collector {
+    /// Bytes in memory, about.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+    /// The rows of a block that hold a value.
+    pub fn add(&mut self, day: i32, source: SourceId, block: u32, field: u16, key: &[u8], rows: &[u32]) {
+        let table =
+            self.tables.entry((day, source)).or_insert_with(|| HashMap::with_hasher(foldhash::fast::FixedState::with_seed(5)));
+        let mut full: Key = SmallVec::new();
+        full.extend_from_slice(&field.to_be_bytes());
+        full.extend_from_slice(key);
+        let weight = &mut self.weight;
+        let post = table.entry(full).or_insert_with(|| {
+            *weight += 112 + if key.len() > 22 { key.len() } else { 0 };
+            Post::Rows(SmallVec::new())
+        });
+        *weight += 8;
+        match post {
+            Post::Rows(have) if have.len() + rows.len() <= RARE => have.extend(rows.iter().map(|r| (block, *r as u16))),
+            Post::Rows(have) => {
+                let mut blocks: Vec<(u32, u32)> = Vec::new();
+                for (b, _) in have.iter() {
+                    match blocks.last_mut() {
+                        Some((last, n)) if last == b => *n += 1,
+                        _ => blocks.push((*b, 1)),
+                    }
+                }
+                blocks.push((block, rows.len() as u32));
+                *post = Post::Blocks(blocks);
+            }
+            Post::Blocks(blocks) => blocks.push((block, rows.len() as u32)),
+        }
+    }
+    /// Gives every chunk (day, its span's source and keys, body) and is empty then.
+    pub fn flush(
+        &mut self,
+        packer: &mut Packer,
+        each: &mut dyn FnMut(i32, SourceId, &[u8], &[u8], Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        self.weight = 0;
+        for ((day, source), table) in std::mem::take(&mut self.tables) {
+            let mut entries: Vec<(Key, Post)> = table.into_iter().collect();
+            entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            let mut rest = &entries[..];
+            while let Some((first, _)) = rest.first() {
+                let mut raw = Vec::new();
+                let mut before: &[u8] = &[];
+                let mut n = 0;
+                while n < rest.len() && n < CHUNK && raw.len() < CHUNK_BYTES {
+                    put_entry(&rest[n], before, &mut raw);
+                    before = &rest[n].0;
+                    n += 1;
+                }
+                let mut body = vec![0];
+                put_varint(&mut body, raw.len() as u64);
+                if packer.pack(&raw, &mut body) {
+                    body[0] = 1;
+                }
+                each(day, source, first, before, body)?;
+                rest = &rest[n..];
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put_entry((key, post): &(Key, Post), before: &[u8], out: &mut Vec<u8>) {
+    let shared = key.iter().zip(before).take_while(|(a, b)| a == b).count();
+    put_varint(out, shared as u64);
+    put_bytes(out, &key[shared..]);
+    let mut last = 0u32;
+    match post {
+        Post::Rows(rows) => {
+            put_varint(out, (rows.len() as u64) << 1);
+            for (block, row) in rows {
+                // Blocks come in the order in which they closed.
+                put_signed(out, i64::from(*block) - i64::from(last));
+                put_varint(out, u64::from(*row));
+                last = *block;
+            }
+        }
+        Post::Blocks(blocks) => {
+            put_varint(out, (blocks.len() as u64) << 1 | 1);
+            for (block, n) in blocks {
+                put_signed(out, i64::from(*block) - i64::from(last));
+                put_varint(out, u64::from(*n));
+                last = *block;
+            }
+        }
+    }
+}
+
+/// Which rows of one import hold what was looked for: per block its rows, or all of them may.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found(pub BTreeMap<u32, Rows>);
+
+/// Rows of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Exactly these, ascending.
+    These(Vec<u16>),
+    /// Any.
+    Some,
+}
+
+impl Found {
+    fn row(&mut self, block: u32, row: u16) {
+        if let Rows::These(rows) = self.0.entry(block).or_insert_with(|| Rows::These(Vec::new())) {
+            rows.push(row);
+        }
+    }
+    /// Rows in order, each once.
+    pub fn settle(&mut self) {
+        for rows in self.0.values_mut() {
+            if let Rows::These(rows) = rows {
+                rows.sort_unstable();
+                rows.dedup();
+            }
+        }
+    }
+    /// Rows that are in both.
+    pub fn and(self, other: &Found) -> Found {
+        let both = self.0.into_iter().filter_map(|(block, rows)| {
+            let rows = match (rows, other.0.get(&block)?) {
+                (Rows::These(a), Rows::These(b)) => {
+                    let rows: Vec<u16> = a.into_iter().filter(|r| b.binary_search(r).is_ok()).collect();
+                    if rows.is_empty() {
+                        return None;
+                    }
+                    Rows::These(rows)
+                }
+                (Rows::These(a), Rows::Some) => Rows::These(a),
+                (Rows::Some, b) => b.clone(),
+            };
+            Some((block, rows))
+        });
+        Found(both.collect())
+    }
+}
+
+/// A range of keys of one field, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// First: field number and key.
+    pub low: Vec<u8>,
+    /// Last.
+    pub high: Vec<u8>,
+}
+
+impl Range {
+    /// Whether a chunk may hold keys of it.
+    pub fn touches(&self, span: &Span) -> bool {
+        *span.first <= *self.high && *span.last >= *self.low
+    }
+}
+
+/// Adds to `found` what the body of a chunk has for a range.
+pub fn search(body: &[u8], range: &Range, found: &mut Found) -> Result<()> {
+    let mut take = Take::new(body);
+    let packed = take.u8()? != 0;
+    let len = take.size(1 << 30)?;
+    let raw;
+    let mut take = if packed {
+        raw = zstd::bulk::decompress(take.rest, len).map_err(|_| damaged("postings"))?;
+        Take::new(&raw)
+    } else {
+        take
+    };
+    let mut key: Vec<u8> = Vec::new();
+    while !take.rest.is_empty() {
+        let shared = take.size(key.len() + 1)?;
+        key.truncate(shared);
+        key.extend_from_slice(take.sized()?);
+        if key > range.high {
+            return Ok(());
+        }
+        let inside = key >= range.low;
+        let head = take.varint()?;
+        let mut block = 0i64;
+        for _ in 0..head >> 1 {
+            block = block.wrapping_add(take.signed()?);
+            let n = take.varint()?;
+            if inside {
+                let block = u32::try_from(block).map_err(|_| damaged("postings"))?;
+                if head & 1 == 0 {
+                    found.row(block, n as u16);
+                } else {
+                    found.0.insert(block, Rows::Some);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_values_name_rows_heavy_ones_blocks_and_ranges_unite() {
+        let mut c = Collector::default();
+        for block in 0..3 {
+            c.add(1, SourceId(1), block, 11, b"rare", &[block * 2]);
+            c.add(1, SourceId(1), block, 11, b"rarf", &[9]);
+            c.add(1, SourceId(1), block, 11, b"heavy", &(0..60).collect::<Vec<_>>());
+            c.add(1, SourceId(1), block, 12, b"rare", &[1]);
+        }
+        let mut chunks = Vec::new();
+        let mut packer = Packer::new().unwrap();
+        c.flush(&mut packer, &mut |_, _, first, last, body| {
+            chunks.push((first.to_vec(), last.to_vec(), body));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(chunks.len(), 1);
+        let look = |low: &[u8], high: &[u8]| {
+            let key = |k: &[u8]| [&[0, 11], k].concat();
+            let mut found = Found::default();
+            search(&chunks[0].2, &Range { low: key(low), high: key(high) }, &mut found).unwrap();
+            found.settle();
+            found.0.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(look(b"rare", b"rare"), (0..3).map(|b| (b, Rows::These(vec![b as u16 * 2]))).collect::<Vec<_>>());
+        assert_eq!(look(b"rare", b"rarf")[1], (1, Rows::These(vec![2, 9])));
+        assert_eq!(look(b"heavy", b"heavy"), (0..3).map(|b| (b, Rows::Some)).collect::<Vec<_>>());
+        assert!(look(b"x", b"z").is_empty());
+    }
+}

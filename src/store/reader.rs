@@ -1,0 +1,201 @@
+//! Reads blocks: the directory once, then just the columns that are asked for, neighbours in one `pread`, decoded ones from the cache.
+
+use super::block::{self, ADDRS, ENTRY, Entry, KIND, LEN, OFFSET, ORDINAL, SPAN, START};
+use super::cache::{Cache, Kept};
+use super::column::{self, Column};
+use super::contents::BlockInfo;
+use super::encode::damaged;
+use super::segment::Segments;
+use super::snapshot::BlockId;
+use crate::error::{Error, Result};
+use crate::model::{FieldId, Kind, Record, RecordId, SourceId, Time};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A block open for reading.
+pub struct Reader<'a> {
+    segments: &'a Segments,
+    cache: &'a Cache,
+    info: &'a BlockInfo,
+    id: BlockId,
+    directory: Arc<Vec<Entry>>,
+}
+
+/// Head columns of a block.
+pub struct Heads {
+    /// Offsets of the ids.
+    pub offset: Arc<Column>,
+    /// Ordinals of the ids.
+    pub ordinal: Arc<Column>,
+    /// Kinds.
+    pub kind: Arc<Column>,
+    /// Starts.
+    pub start: Arc<Column>,
+    /// Spans, zigzag.
+    pub span: Arc<Column>,
+    /// Lengths of origins.
+    pub len: Arc<Column>,
+}
+
+/// Columns of fields, in order of field.
+pub type Columns = Vec<(FieldId, Arc<Column>)>;
+
+impl<'a> Reader<'a> {
+    /// Opens a block.
+    pub fn open(segments: &'a Segments, cache: &'a Cache, info: &'a BlockInfo, id: BlockId) -> Result<Reader<'a>> {
+        let directory = match info.directory.get() {
+            Some(directory) => Arc::clone(directory),
+            None => {
+                let bytes = segments.read(&info.place, 4 + u64::from(info.meta), info.zone.columns as usize * ENTRY)?;
+                let directory = Arc::new(block::directory(&bytes).map_err(|e| at(e, segments, info))?);
+                Arc::clone(info.directory.get_or_init(|| directory))
+            }
+        };
+        Ok(Reader { segments, cache, info, id, directory })
+    }
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.info.zone.rows as usize
+    }
+    /// What is known without reading.
+    pub fn info(&self) -> &'a BlockInfo {
+        self.info
+    }
+    /// Which block.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+    fn numbers(&self, field: u16) -> impl Iterator<Item = usize> + '_ {
+        self.directory.iter().enumerate().filter(move |(_, e)| e.field == field).map(|(i, _)| i)
+    }
+    /// The columns of a field: none, or one per variant of its values.
+    pub fn field(&self, field: FieldId) -> Result<Vec<Arc<Column>>> {
+        let numbers: Vec<usize> = self.numbers(field.0).collect();
+        numbers.into_iter().map(|n| self.column(n)).collect()
+    }
+    fn head(&self, field: u16) -> Result<Arc<Column>> {
+        let number = self.numbers(field).next().ok_or_else(|| at(damaged("block"), self.segments, self.info))?;
+        let column = self.column(number)?;
+        if column.times().len() + column.uints().len() == self.rows() { Ok(column) } else { Err(damaged("block")) }
+    }
+    /// Starts.
+    pub fn start(&self) -> Result<Arc<Column>> {
+        self.head(START)
+    }
+    /// Spans.
+    pub fn span(&self) -> Result<Arc<Column>> {
+        self.head(SPAN)
+    }
+    /// Kinds.
+    pub fn kind(&self) -> Result<Arc<Column>> {
+        self.head(KIND)
+    }
+    /// Offsets and ordinals of the ids.
+    pub fn ids(&self) -> Result<(Arc<Column>, Arc<Column>)> {
+        Ok((self.head(OFFSET)?, self.head(ORDINAL)?))
+    }
+    /// Every head column.
+    pub fn heads(&self) -> Result<Heads> {
+        let (offset, ordinal) = self.ids()?;
+        Ok(Heads { offset, ordinal, kind: self.kind()?, start: self.start()?, span: self.span()?, len: self.head(LEN)? })
+    }
+    fn column(&self, number: usize) -> Result<Arc<Column>> {
+        if let Some(Kept::Column(column)) = self.cache.find(self.id, number as u32) {
+            return Ok(column);
+        }
+        let entry = &self.directory[number];
+        let stored = self.read(entry.offset, entry.stored)?;
+        self.decode(number, &stored)
+    }
+    fn decode(&self, number: usize, stored: &[u8]) -> Result<Arc<Column>> {
+        let entry = &self.directory[number];
+        let addrs = if entry.variant == column::Variant::Addr { self.addrs()? } else { Arc::default() };
+        let column = block::decode(entry, stored, self.rows(), &addrs).map_err(|e| at(e, self.segments, self.info))?;
+        let column = Arc::new(column);
+        self.cache.keep(self.id, number as u32, Kept::Column(Arc::clone(&column)));
+        Ok(column)
+    }
+    fn read(&self, offset: u32, len: u32) -> Result<Vec<u8>> {
+        let before = 4 + u64::from(self.info.meta) + (self.directory.len() * ENTRY) as u64;
+        if before + u64::from(offset) + u64::from(len) > u64::from(self.info.place.len) {
+            return Err(at(damaged("block"), self.segments, self.info));
+        }
+        self.segments.read(&self.info.place, before + u64::from(offset), len as usize)
+    }
+    /// The block's addresses, sorted.
+    pub fn addrs(&self) -> Result<Arc<Vec<IpAddr>>> {
+        if let Some(Kept::Addrs(addrs)) = self.cache.find(self.id, u32::MAX) {
+            return Ok(addrs);
+        }
+        let Some(entry) = self.directory.iter().find(|e| e.field == ADDRS) else { return Ok(Arc::default()) };
+        let stored = self.read(entry.offset, entry.stored)?;
+        let raw = block::unpack(entry, &stored).and_then(|raw| column::decode_addrs(&raw));
+        let addrs = Arc::new(raw.map_err(|e| at(e, self.segments, self.info))?);
+        self.cache.keep(self.id, u32::MAX, Kept::Addrs(Arc::clone(&addrs)));
+        Ok(addrs)
+    }
+    /// The columns of some fields, or of all.
+    pub fn columns(&self, fields: Option<&[FieldId]>) -> Result<Columns> {
+        let wanted = |e: &Entry| e.field < OFFSET && fields.is_none_or(|f| f.contains(&FieldId(e.field)));
+        let numbers: Vec<usize> = self.directory.iter().enumerate().filter(|(_, e)| wanted(e)).map(|(i, _)| i).collect();
+        let mut found: BTreeMap<usize, Arc<Column>> = BTreeMap::new();
+        let mut missing = Vec::new();
+        for n in &numbers {
+            match self.cache.find(self.id, *n as u32) {
+                Some(Kept::Column(column)) => drop(found.insert(*n, column)),
+                _ => missing.push(*n),
+            }
+        }
+        // Neighbours with at most 16 KiB between them are read together.
+        while let Some(first) = missing.first().copied() {
+            let start = self.directory[first].offset;
+            let mut end = start;
+            let mut n = 0;
+            for number in &missing {
+                let entry = &self.directory[*number];
+                if entry.offset > end.saturating_add(16 << 10) {
+                    break;
+                }
+                end = entry.offset.saturating_add(entry.stored);
+                n += 1;
+            }
+            let bytes = self.read(start, end - start)?;
+            for number in missing.drain(..n) {
+                let entry = &self.directory[number];
+                let from = (entry.offset - start) as usize;
+                found.insert(number, self.decode(number, &bytes[from..from + entry.stored as usize])?);
+            }
+        }
+        Ok(found.into_iter().map(|(n, column)| (FieldId(self.directory[n].field), column)).collect())
+    }
+}
+
+fn at(error: Error, segments: &Segments, info: &BlockInfo) -> Error {
+    let path = segments.path(info.place.day, info.place.segment);
+    error.at(format!("{} at {}", path.display(), info.place.offset))
+}
+
+impl Heads {
+    /// Id of a row.
+    pub fn id(&self, evidence: crate::model::EvidenceKey, row: usize) -> RecordId {
+        RecordId { evidence, offset: self.offset.times()[row] as u64, ordinal: self.ordinal.uints()[row] as u16 }
+    }
+    /// Raw start and end of a row.
+    pub fn times(&self, row: usize) -> (Time, Time) {
+        let start = self.start.times()[row];
+        (Time(start), Time(start.wrapping_add(block::span(self.span.uints()[row]))))
+    }
+    /// A row as a record, with the values of these columns.
+    pub fn record(&self, info: &BlockInfo, row: usize, columns: &Columns) -> Record {
+        let kind = Kind::from_u8(self.kind.uints()[row] as u8).unwrap_or(Kind::Log);
+        let (start, end) = self.times(row);
+        let mut record = Record::new(kind, self.id(info.zone.evidence, row), SourceId(info.zone.source.0), start);
+        record.end = end;
+        record.len = self.len.uints()[row] as u32;
+        for (field, column) in columns {
+            record.fields.extend(column.range(row).filter_map(|i| column.value(i)).map(|v| (*field, v)));
+        }
+        record
+    }
+}

@@ -1,0 +1,308 @@
+//! What a case holds, from the catalog if it can be trusted, else from the segments, which are the truth.
+//!
+//! Trust: every description of evidence in `seg/case` that is acknowledged has in the catalog just the parts that it names, no segment is
+//! shorter than acknowledged, and no evidence ended beyond what is acknowledged. What lies beyond belongs to imports that never ended.
+
+use super::block::Zone;
+use super::catalog::{self, About, Catalog, Change};
+use super::contents::{BlockInfo, Contents, DoneFrame, ImportData, SourceFrame};
+use super::encode::{Take, damaged};
+use super::frame::{self, FrameKind, HEADER, Header};
+use super::packets::{GroupInfo, Reach};
+use super::postings::{ChunkInfo, Span};
+use super::segment::{CASE, Place, Segments};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, OnceLock};
+
+/// Parts found, by import and number.
+#[derive(Default)]
+struct Parts {
+    blocks: BTreeMap<(u32, u32), BlockInfo>,
+    groups: BTreeMap<(u32, u32), GroupInfo>,
+    chunks: BTreeMap<(u32, u32), ChunkInfo>,
+    done: BTreeMap<u32, (Place, DoneFrame)>,
+    sources: BTreeMap<u32, (Place, SourceFrame)>,
+    next_import: u32,
+}
+
+impl Parts {
+    fn add(&mut self, about: About, place: Place, meta: &[u8]) -> Result<()> {
+        let mut take = Take::new(meta);
+        match about {
+            About::Block => {
+                let zone = Zone::take(&mut take)?;
+                let info = BlockInfo { place, meta: meta.len() as u32, directory: OnceLock::new(), zone };
+                self.blocks.insert((info.zone.import, info.zone.index), info);
+            }
+            About::Packets => {
+                let reach = Reach::take(&mut take)?;
+                self.groups.insert((reach.import, reach.index), GroupInfo { place, reach });
+            }
+            About::Postings => {
+                let span = Span::take(&mut take)?;
+                self.chunks.insert((span.import, span.index), ChunkInfo { place, span });
+            }
+            About::Done => {
+                let done = DoneFrame::read(meta)?;
+                self.done.insert(done.import, (place, done));
+            }
+            About::Source => {
+                let source: SourceFrame = serde_json::from_slice(meta).map_err(|_| damaged("description of a source"))?;
+                self.sources.insert(source.id, (place, source));
+            }
+            About::Watermark => {}
+        }
+        Ok(())
+    }
+    fn contents(self) -> Contents {
+        let mut contents = Contents { next_import: self.next_import.max(1), ..Contents::default() };
+        let mut imports: BTreeMap<u32, ImportData> = BTreeMap::new();
+        for (id, (_, done)) in self.done {
+            contents.next_import = contents.next_import.max(done.next_import).max(id.saturating_add(1));
+            imports.insert(id, ImportData { id, done, blocks: Vec::new(), groups: Vec::new(), chunks: Vec::new() });
+        }
+        for ((id, _), part) in self.blocks {
+            if let Some(import) = imports.get_mut(&id) {
+                import.blocks.push(part);
+            }
+        }
+        for ((id, _), part) in self.groups {
+            if let Some(import) = imports.get_mut(&id) {
+                import.groups.push(part);
+            }
+        }
+        for ((id, _), part) in self.chunks {
+            if let Some(import) = imports.get_mut(&id) {
+                import.chunks.push(part);
+            }
+        }
+        contents.imports = imports.into_iter().map(|(id, import)| (id, Arc::new(import))).collect();
+        contents.sources = self.sources.into_iter().map(|(id, (_, source))| (id, source)).collect();
+        contents
+    }
+}
+
+fn about(kind: FrameKind) -> About {
+    match kind {
+        FrameKind::Block => About::Block,
+        FrameKind::Packets => About::Packets,
+        FrameKind::Postings => About::Postings,
+        FrameKind::Done => About::Done,
+        FrameKind::Source => About::Source,
+    }
+}
+
+/// The watermark entry of a segment.
+pub fn watermark(day: i32, segment: u32, len: u64) -> Change {
+    catalog::entry(About::Watermark, day as u32, segment, &Place { day, segment, offset: len, len: 0 }, &[])
+}
+
+/// The first batch of a new catalog.
+pub fn first() -> Vec<Change> {
+    vec![watermark(CASE, 0, 0)]
+}
+
+/// Reads what the catalog says. An error is doubt.
+pub fn load(segments: &Segments, catalog: &dyn Catalog, notices: &mut Vec<String>) -> Result<Contents> {
+    let mut parts = Parts::default();
+    let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
+    let mut described = 0usize;
+    catalog.scan(&mut |key, value| {
+        let (kind, a, b) = catalog::read_key(key)?;
+        let (place, meta) = catalog::read_value(key, value)?;
+        match kind {
+            About::Watermark => {
+                marks.insert((a as i32, b), place.offset);
+            }
+            About::Done => described += 1,
+            About::Source => {}
+            kind => parts.add(kind, place, meta)?,
+        }
+        Ok(())
+    })?;
+    let doubt = |why: &str| Error::store(format!("the catalog does not fit the segments: {why}"));
+    if !marks.contains_key(&(CASE, 0)) {
+        return Err(doubt("it is not complete"));
+    }
+    let list = segments.list()?;
+    let lens: BTreeMap<(i32, u32), u64> = list.iter().map(|(d, s, len)| ((*d, *s), *len)).collect();
+    if marks.iter().any(|(at, mark)| *mark > 0 && lens.get(at).is_none_or(|len| len < mark)) {
+        return Err(doubt("a segment is shorter than it was"));
+    }
+    for (day, segment, len) in list.iter().filter(|(day, _, _)| *day == CASE) {
+        let mark = marks.get(&(*day, *segment)).copied().unwrap_or(0);
+        let scan = scan(segments, *day, *segment, *len, &mut |place, header, payload| {
+            let (meta, _) = frame::split(payload)?;
+            if place.offset < mark {
+                parts.add(about(header.kind), place, meta)
+            } else if header.kind == FrameKind::Done {
+                Err(doubt("evidence ended that it does not know"))
+            } else {
+                Ok(())
+            }
+        })?;
+        if scan.damaged.iter().any(|(at, _)| *at < mark) {
+            return Err(doubt("seg/case is damaged"));
+        }
+    }
+    if described != parts.done.len() {
+        return Err(doubt("evidence is missing"));
+    }
+    let contents = parts.contents();
+    if let Some(import) = contents.imports.values().find(|i| {
+        i.missing() > 0
+            || i.blocks
+                .iter()
+                .map(|b| &b.place)
+                .chain(i.groups.iter().map(|g| &g.place))
+                .chain(i.chunks.iter().map(|c| &c.place))
+                .any(|p| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark))
+    }) {
+        return Err(doubt(&format!("parts of {} are missing", import.done.path)));
+    }
+    let mut cut = 0;
+    for (day, segment, len) in list {
+        let mark = marks.get(&(day, segment)).copied().unwrap_or(0);
+        if len > mark {
+            segments.truncate(day, segment, mark)?;
+            cut += len - mark;
+        }
+    }
+    if cut > 0 {
+        notices.push(format!("an import was interrupted: {cut} bytes that it had written were removed; import its files again"));
+    }
+    Ok(contents)
+}
+
+/// Reads every segment; gives the contents and the entries of a new catalog. Torn ends are cut off.
+pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Contents, Vec<Change>)> {
+    let mut parts = Parts::default();
+    let mut changes = Vec::new();
+    for (day, segment, len) in segments.list()? {
+        let scan = scan(segments, day, segment, len, &mut |place, header, payload| {
+            let (meta, _) = frame::split(payload)?;
+            if header.kind != FrameKind::Source {
+                parts.next_import = parts.next_import.max(header.id.saturating_add(1));
+            }
+            parts.add(about(header.kind), place, meta)
+        })?;
+        let path = segments.path(day, segment);
+        for (at, length) in &scan.damaged {
+            notices.push(format!("{length} bytes of {} at {at} are damaged", path.display()));
+        }
+        let mut end = len;
+        if let Some(torn) = scan.torn {
+            notices.push(format!("{} ended in a torn frame of {} bytes, which was cut off", path.display(), len - torn));
+            segments.truncate(day, segment, torn)?;
+            end = torn;
+        }
+        changes.push(watermark(day, segment, end));
+    }
+    for info in parts.blocks.values().filter(|b| parts.done.contains_key(&b.zone.import)) {
+        let mut meta = Vec::new();
+        info.zone.put(&mut meta);
+        changes.push(catalog::entry(About::Block, info.zone.import, info.zone.index, &info.place, &meta));
+    }
+    for info in parts.groups.values().filter(|g| parts.done.contains_key(&g.reach.import)) {
+        let mut meta = Vec::new();
+        info.reach.put(&mut meta);
+        changes.push(catalog::entry(About::Packets, info.reach.import, info.reach.index, &info.place, &meta));
+    }
+    for info in parts.chunks.values().filter(|c| parts.done.contains_key(&c.span.import)) {
+        let mut meta = Vec::new();
+        info.span.put(&mut meta);
+        changes.push(catalog::entry(About::Postings, info.span.import, info.span.index, &info.place, &meta));
+    }
+    changes.extend(parts.done.iter().map(|(id, (place, _))| catalog::entry(About::Done, *id, 0, place, &[])));
+    changes.extend(parts.sources.iter().map(|(id, (place, _))| catalog::entry(About::Source, *id, 0, place, &[])));
+    changes.extend(first());
+    let contents = parts.contents();
+    for import in contents.imports.values().filter(|i| i.missing() > 0) {
+        notices.push(format!("{} parts of {} are lost", import.missing(), import.done.path));
+    }
+    Ok((contents, changes))
+}
+
+/// How reading a segment went.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// (offset, length) of what cannot be read, with good frames after it or whole by its own length.
+    pub(super) damaged: Vec<(u64, u64)>,
+    /// Where a frame that was not written to its end begins.
+    pub(super) torn: Option<u64>,
+}
+
+/// Reads the frames of a segment in order.
+pub(super) fn scan(
+    segments: &Segments,
+    day: i32,
+    segment: u32,
+    len: u64,
+    each: &mut dyn FnMut(Place, Header, &[u8]) -> Result<()>,
+) -> Result<Scan> {
+    let file = segments.file(day, segment)?;
+    let mut out = Scan::default();
+    let mut at = 0u64;
+    let mut payload = Vec::new();
+    while at < len {
+        if let Some(header) = read_frame(&file, at, len, &mut payload) {
+            each(Place { day, segment, offset: at, len: header.len }, header, &payload)?;
+            at += HEADER as u64 + u64::from(header.len);
+            continue;
+        }
+        match resync(&file, at + 1, len, &mut payload) {
+            Some(next) => {
+                out.damaged.push((at, next - at));
+                at = next;
+            }
+            None => {
+                let mut head = [0; HEADER];
+                let whole = file.read_exact_at(&mut head, at).is_ok()
+                    && frame::header(&head).is_some_and(|h| at + HEADER as u64 + u64::from(h.len) <= len);
+                if whole {
+                    out.damaged.push((at, len - at))
+                } else {
+                    out.torn = Some(at)
+                }
+                break;
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn read_frame(file: &File, at: u64, len: u64, payload: &mut Vec<u8>) -> Option<Header> {
+    let mut head = [0; HEADER];
+    file.read_exact_at(&mut head, at).ok()?;
+    let header = frame::header(&head)?;
+    if at + HEADER as u64 + u64::from(header.len) > len {
+        return None;
+    }
+    payload.resize(header.len as usize, 0);
+    file.read_exact_at(payload, at + HEADER as u64).ok()?;
+    frame::intact(&head, payload, &header).then_some(header)
+}
+
+/// The next offset from which a whole frame can be read.
+fn resync(file: &File, from: u64, len: u64, payload: &mut Vec<u8>) -> Option<u64> {
+    let magic = frame::MAGIC.to_le_bytes();
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = from;
+    while at < len {
+        let n = file.read_at(&mut buffer, at).ok()?;
+        if n < magic.len() {
+            return None;
+        }
+        for found in memchr::memmem::find_iter(&buffer[..n], &magic) {
+            let candidate = at + found as u64;
+            if read_frame(file, candidate, len, payload).is_some() {
+                return Some(candidate);
+            }
+        }
+        at += (n - (magic.len() - 1)) as u64;
+    }
+    None
+}

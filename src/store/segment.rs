@@ -1,0 +1,319 @@
+//! Segment files: append-only, at most 1 GiB, one folder per raw UTC day (`seg/YYYYMMDD/N.seg`); what belongs to no day (sources, evidence
+//! that is done) is in `seg/case`. Written frame by frame, read by `pread`. Knows frames, not what is in them.
+
+use super::frame::{self, FrameKind, HEADER};
+use crate::error::{Error, Result};
+use crate::model::Time;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The folder of what belongs to no day.
+pub const CASE: i32 = i32::MIN;
+/// The folder of days beyond the first thousand or so of one import: a hostile file may name every day there is.
+pub const OTHER: i32 = i32::MIN + 1;
+/// Most segments open for writing.
+const OPEN: usize = 16;
+/// Most segments open for reading.
+const READING: usize = 128;
+
+/// Where a frame stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Folder: days since 1970-01-01, or [`CASE`], [`OTHER`].
+    pub day: i32,
+    /// Number of the segment within it, from 1.
+    pub segment: u32,
+    /// Offset of the frame's header.
+    pub offset: u64,
+    /// Length of its payload.
+    pub len: u32,
+}
+
+/// Name of a day's folder.
+pub fn folder(day: i32) -> String {
+    match day {
+        CASE => "case".to_owned(),
+        OTHER => "other".to_owned(),
+        day => Time(i64::from(day).saturating_mul(crate::model::time::DAY)).utc().format("%Y%m%d").to_string(),
+    }
+}
+
+/// The day of a folder's name.
+pub fn day_of(folder: &str) -> Option<i32> {
+    match folder {
+        "case" => Some(CASE),
+        "other" => Some(OTHER),
+        text => Some(chrono::NaiveDate::parse_from_str(text, "%Y%m%d").ok()?.to_epoch_days()),
+    }
+}
+
+/// The segment files of a case.
+#[derive(Debug)]
+pub struct Segments {
+    dir: PathBuf,
+    limit: u64,
+    writing: Mutex<Writing>,
+    reading: Mutex<HashMap<(i32, u32), (Arc<File>, u64)>>,
+}
+
+#[derive(Debug, Default)]
+struct Writing {
+    open: HashMap<i32, Open>,
+    /// Length of the newest segment of each day (0: none yet), as known from open and later writes.
+    ends: BTreeMap<i32, (u32, u64)>,
+    /// Lengths up to which segments written to are durable.
+    durable: BTreeMap<(i32, u32), u64>,
+    uses: u64,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    segment: u32,
+    len: u64,
+    dirty: bool,
+    used: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Segments {
+    /// The segments below `CASE/seg`; `limit` is the length after which a new one begins.
+    pub fn open(case: &Path, limit: u64) -> Result<Segments> {
+        let dir = case.join("seg");
+        make_dir(&dir)?;
+        let segments = Segments { dir, limit, writing: Mutex::default(), reading: Mutex::default() };
+        let mut ends = BTreeMap::new();
+        for (day, segment, len) in segments.list()? {
+            ends.insert(day, (segment, len));
+        }
+        lock(&segments.writing).ends = ends;
+        Ok(segments)
+    }
+    /// Every segment with its length, in order.
+    pub fn list(&self) -> Result<Vec<(i32, u32, u64)>> {
+        let fail = |e: std::io::Error| Error::store(format!("cannot list segments: {e}")).at_path(&self.dir);
+        let mut out = Vec::new();
+        for entry in std::fs::read_dir(&self.dir).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let Some(day) = entry.file_name().to_str().and_then(day_of) else { continue };
+            for file in std::fs::read_dir(entry.path()).map_err(fail)? {
+                let file = file.map_err(fail)?;
+                let name = file.file_name();
+                let number = name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse().ok());
+                let Some(number) = number else { continue };
+                out.push((day, number, file.metadata().map_err(fail)?.len()));
+            }
+        }
+        out.sort_unstable();
+        Ok(out)
+    }
+    /// Path of a segment.
+    pub fn path(&self, day: i32, segment: u32) -> PathBuf {
+        self.dir.join(folder(day)).join(format!("{segment}.seg"))
+    }
+    /// Appends a frame. It is durable after [`Segments::sync`].
+    pub fn append(&self, day: i32, kind: FrameKind, id: u32, meta: &[u8], body: &[u8]) -> Result<Place> {
+        let mut writing = lock(&self.writing);
+        let writing = &mut *writing;
+        let mut scratch = std::mem::take(&mut writing.scratch);
+        scratch.clear();
+        frame::put(&mut scratch, kind, id, meta, body);
+        writing.uses += 1;
+        let uses = writing.uses;
+        let open = self.for_writing(writing, day, scratch.len() as u64)?;
+        open.used = uses;
+        open.dirty = true;
+        let place = Place { day, segment: open.segment, offset: open.len, len: (scratch.len() - HEADER) as u32 };
+        if let Err(e) = open.file.write_all_at(&scratch, open.len) {
+            let _ = open.file.set_len(open.len);
+            return Err(write_error(&e, &self.path(day, open.segment)));
+        }
+        open.len += scratch.len() as u64;
+        let (segment, len) = (open.segment, open.len);
+        writing.ends.insert(day, (segment, len));
+        if scratch.capacity() <= 4 << 20 {
+            writing.scratch = scratch;
+        }
+        Ok(place)
+    }
+    fn for_writing<'a>(&self, writing: &'a mut Writing, day: i32, more: u64) -> Result<&'a mut Open> {
+        let full = writing.open.get(&day).is_some_and(|o| o.len + more > self.limit && o.len > 0);
+        if full && let Some(open) = writing.open.remove(&day) {
+            sync_file(&open, &self.path(day, open.segment))?;
+            writing.durable.insert((day, open.segment), open.len);
+        }
+        if !writing.open.contains_key(&day) {
+            if writing.open.len() >= OPEN
+                && let Some(oldest) = writing.open.iter().min_by_key(|(_, o)| o.used).map(|(d, _)| *d)
+                && let Some(open) = writing.open.remove(&oldest)
+            {
+                sync_file(&open, &self.path(oldest, open.segment))?;
+                writing.durable.insert((oldest, open.segment), open.len);
+            }
+            let (segment, len) = match writing.ends.get(&day) {
+                Some((segment, len)) if len + more > self.limit && *len > 0 => (segment + 1, 0),
+                Some((segment, len)) => (*segment, *len),
+                None => (1, 0),
+            };
+            let path = self.path(day, segment);
+            let new = !path.exists();
+            if let Some(parent) = path.parent()
+                && new
+                && segment == 1
+            {
+                make_dir(parent)?;
+            }
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(|e| write_error(&e, &path))?;
+            if new && let Some(parent) = path.parent() {
+                sync_dir(parent)?;
+            }
+            writing.open.insert(day, Open { file, segment, len, dirty: false, used: 0 });
+        }
+        writing.open.get_mut(&day).ok_or_else(|| Error::internal("segment not open"))
+    }
+    /// Makes every appended frame durable.
+    pub fn sync(&self) -> Result<()> {
+        let mut writing = lock(&self.writing);
+        let writing = &mut *writing;
+        for (day, open) in &mut writing.open {
+            sync_file(open, &self.path(*day, open.segment))?;
+            open.dirty = false;
+            writing.durable.insert((*day, open.segment), open.len);
+        }
+        Ok(())
+    }
+    /// Length up to which a segment is durable, if it was written to since the case was opened.
+    pub fn durable(&self, day: i32, segment: u32) -> Option<u64> {
+        lock(&self.writing).durable.get(&(day, segment)).copied()
+    }
+    /// Shortens a segment: what comes after was never acknowledged.
+    pub fn truncate(&self, day: i32, segment: u32, len: u64) -> Result<()> {
+        let path = self.path(day, segment);
+        let file = OpenOptions::new().write(true).open(&path).map_err(|e| write_error(&e, &path))?;
+        file.set_len(len).and_then(|()| file.sync_data()).map_err(|e| write_error(&e, &path))?;
+        let mut writing = lock(&self.writing);
+        writing.open.remove(&day);
+        if let Some(end) = writing.ends.get_mut(&day).filter(|end| end.0 == segment) {
+            end.1 = len;
+        }
+        Ok(())
+    }
+    /// A segment opened for reading.
+    pub fn file(&self, day: i32, segment: u32) -> Result<Arc<File>> {
+        let mut reading = lock(&self.reading);
+        let clock = reading.values().map(|(_, used)| *used).max().unwrap_or(0) + 1;
+        if let Some((file, used)) = reading.get_mut(&(day, segment)) {
+            *used = clock;
+            return Ok(Arc::clone(file));
+        }
+        if reading.len() >= READING
+            && let Some(oldest) = reading.iter().min_by_key(|(_, (_, used))| *used).map(|(k, _)| *k)
+        {
+            reading.remove(&oldest);
+        }
+        let path = self.path(day, segment);
+        let file = File::open(&path).map_err(|e| {
+            Error::store(format!("cannot open a segment of the case: {e}"))
+                .at_path(&path)
+                .hint("restore the file from a copy of the case")
+        })?;
+        let file = Arc::new(file);
+        reading.insert((day, segment), (Arc::clone(&file), clock));
+        Ok(file)
+    }
+    /// Reads `len` bytes that begin `from` bytes into a frame's payload.
+    pub fn read(&self, place: &Place, from: u64, len: usize) -> Result<Vec<u8>> {
+        let mut out = vec![0; len];
+        let at = place.offset.saturating_add(HEADER as u64).saturating_add(from);
+        self.file(place.day, place.segment)?.read_exact_at(&mut out, at).map_err(|e| {
+            Error::store(format!("cannot read a segment of the case: {e}")).at_path(&self.path(place.day, place.segment))
+        })?;
+        Ok(out)
+    }
+    /// Reads a whole frame, checked: its payload.
+    pub fn frame(&self, place: &Place) -> Result<Vec<u8>> {
+        let path = || format!("{} at {}", self.path(place.day, place.segment).display(), place.offset);
+        let mut head = [0; HEADER];
+        let file = self.file(place.day, place.segment)?;
+        let fail = |e: std::io::Error| Error::store(format!("cannot read a segment of the case: {e}")).at(path());
+        file.read_exact_at(&mut head, place.offset).map_err(fail)?;
+        let payload = self.read(place, 0, place.len as usize)?;
+        match frame::header(&head) {
+            Some(h) if h.len == place.len && frame::intact(&head, &payload, &h) => Ok(payload),
+            _ => Err(super::encode::damaged("frame").at(path())),
+        }
+    }
+}
+
+fn sync_file(open: &Open, path: &Path) -> Result<()> {
+    if open.dirty { open.file.sync_data().map_err(|e| write_error(&e, path)) } else { Ok(()) }
+}
+
+/// Makes the entries of a directory durable.
+pub fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|f| f.sync_all()).map_err(|e| write_error(&e, dir))
+}
+
+/// Makes a directory for the owner alone, and its entry durable.
+pub fn make_dir(dir: &Path) -> Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => dir.parent().map_or(Ok(()), sync_dir),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(e) => Err(write_error(&e, dir)),
+    }
+}
+
+/// The error of a write that failed, with what to do.
+pub fn write_error(e: &std::io::Error, path: &Path) -> Error {
+    let hint = match e.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "free some space on this disk, or move the case to another one"
+        }
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            "use a case that you may write to: --case DIR or $BACKTRAIL_CASE"
+        }
+        _ => "check the disk",
+    };
+    Error::store(format!("cannot write to the case: {e}")).at_path(path).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_read_back_and_segments_roll_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let segments = Segments::open(dir.path(), 100).unwrap();
+        let places: Vec<_> = (0..5u8).map(|i| segments.append(20_000, FrameKind::Block, 1, b"m", &[i; 40]).unwrap()).collect();
+        segments.sync().unwrap();
+        assert_eq!(segments.durable(20_000, 5), Some(69));
+        for (i, place) in places.iter().enumerate() {
+            assert_eq!(segments.frame(place).unwrap()[5..], [i as u8; 40]);
+        }
+        let again = Segments::open(dir.path(), 1000).unwrap();
+        let place = again.append(20_000, FrameKind::Block, 1, b"m", &[9; 40]).unwrap();
+        assert_eq!((place.segment, place.offset), (5, 69));
+        assert!(again.frame(&Place { len: 1, ..place }).is_err());
+    }
+
+    #[test]
+    fn days_have_folders_that_read_back() {
+        for day in [CASE, OTHER, 0, 20_000, -106_000, 106_000] {
+            assert_eq!(day_of(&folder(day)), Some(day));
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! Rows in the order of their corrected start, then id: blocks are opened in the order of their bounds and merged, so that the first rows
+//! are there before the last block is read. Also rows in no order, and counts, by several threads.
+
+use super::bits::Bits;
+use super::eval::{self, Setting, Verdict};
+use super::frame;
+use super::plan;
+use super::postings::{self, Found, Rows};
+use super::reader::{Columns, Heads, Reader};
+use super::snapshot::{BlockId, Snapshot};
+use crate::error::{Error, Result};
+use crate::model::filter::Test;
+use crate::model::{FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Value, Window, field};
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering as Atomic};
+
+/// Blocks whose columns are kept decoded while their rows are given.
+const WARM: usize = 32;
+
+/// Which rows are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Condition.
+    pub filter: &'a Filter,
+    /// Window in corrected time.
+    pub window: Window,
+    /// Oldest first, else newest first.
+    pub ascending: bool,
+    /// At most so many rows.
+    pub limit: usize,
+    /// Only rows strictly after this place, in the order asked for.
+    pub after: Option<(Time, RecordId)>,
+    /// Stored fields that the answer needs; none: all. Parts of `Any` and `Sum` fields are included.
+    pub fields: Option<&'a [FieldId]>,
+    /// Only these sources.
+    pub sources: Option<&'a [SourceId]>,
+    /// Rows of every sighting of a connection.
+    pub every_sighting: bool,
+    /// Only rows of imports after this one; 0: all.
+    pub newer_than: u64,
+}
+
+impl<'a> Ask<'a> {
+    /// Every row that satisfies a filter, oldest first.
+    pub fn new(filter: &'a Filter) -> Ask<'a> {
+        Ask {
+            filter,
+            window: Window::ALL,
+            ascending: true,
+            limit: usize::MAX,
+            after: None,
+            fields: None,
+            sources: None,
+            every_sighting: false,
+            newer_than: 0,
+        }
+    }
+}
+
+/// How a selection ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// Rows given.
+    pub rows: u64,
+    /// There are more.
+    pub more: bool,
+}
+
+/// A block that may hold rows.
+struct Candidate<'a> {
+    import: usize,
+    block: usize,
+    setting: Setting<'a>,
+    /// Bounds of the corrected starts.
+    start: (Time, Time),
+    /// Every row is inside the window.
+    inside: bool,
+    rows: Option<Vec<u16>>,
+}
+
+/// A row as it is visited: values on demand.
+pub struct Row<'a> {
+    snapshot: &'a Snapshot,
+    import: usize,
+    reader: &'a Reader<'a>,
+    heads: &'a Heads,
+    columns: &'a Columns,
+    row: usize,
+    shift: i64,
+}
+
+impl Row<'_> {
+    /// Corrected start.
+    pub fn time(&self) -> Time {
+        self.heads.times(self.row).0.plus(self.shift)
+    }
+    /// Corrected end.
+    pub fn until(&self) -> Time {
+        self.heads.times(self.row).1.plus(self.shift)
+    }
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        Kind::from_u8(self.heads.kind.uints()[self.row] as u8).unwrap_or(Kind::Log)
+    }
+    /// Its source.
+    pub fn source(&self) -> SourceId {
+        self.reader.info().zone.source
+    }
+    /// Its id.
+    pub fn id(&self) -> RecordId {
+        self.heads.id(self.reader.info().zone.evidence, self.row)
+    }
+    /// The first number of a stored field that was asked for; of a sum field the sum.
+    pub fn uint(&self, id: FieldId) -> Option<u64> {
+        if let Some(field::Place::Sum(parts)) = field::get(id).map(|f| f.place) {
+            let parts = parts.iter().filter_map(|p| self.uint(*p));
+            return parts.fold(None, |sum: Option<u64>, n| Some(sum.unwrap_or(0).saturating_add(n)));
+        }
+        self.columns.iter().filter(|(f, _)| *f == id).find_map(|(_, c)| c.uint(self.row))
+    }
+    /// The values of a stored field that was asked for.
+    pub fn values(&self, id: FieldId) -> impl Iterator<Item = Value> + '_ {
+        let columns = self.columns.iter().filter(move |(f, _)| *f == id);
+        columns.flat_map(|(_, c)| c.range(self.row).filter_map(|i| c.value(i)))
+    }
+    /// The whole row, with the fields that were asked for.
+    pub fn record(&self) -> Record {
+        let mut record = self.heads.record(self.reader.info(), self.row, self.columns);
+        self.snapshot.complete(&mut record, self.import);
+        record
+    }
+}
+
+impl Snapshot {
+    /// The rows asked for, in order; `each` returns false to stop. `stop` is asked between blocks.
+    pub fn select(
+        &self,
+        ask: &Ask<'_>,
+        stop: &(dyn Fn() -> bool + Sync),
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<Selected> {
+        let fields = expand(ask.fields);
+        let mut waiting = self.candidates(ask, stop)?;
+        // The next to open is the last.
+        if ask.ascending {
+            waiting.sort_by_key(|c| std::cmp::Reverse((c.start.0, c.import, c.block)));
+        } else {
+            waiting.sort_by_key(|c| (c.start.1, c.import, c.block));
+        }
+        let mut open: Vec<Cursor<'_>> = Vec::new();
+        let mut heap: BinaryHeap<Next> = BinaryHeap::new();
+        let mut warm: VecDeque<usize> = VecDeque::new();
+        let mut selected = Selected::default();
+        loop {
+            while let Some(candidate) = waiting.last() {
+                let before = heap.peek().is_none_or(|next| {
+                    if ask.ascending { candidate.start.0 <= next.time } else { candidate.start.1 >= next.time }
+                });
+                if !before {
+                    break;
+                }
+                if stop() {
+                    return Err(Error::cancelled());
+                }
+                let Some(candidate) = waiting.pop() else { break };
+                if let Some(cursor) = self.open_cursor(candidate, ask, selected.rows)? {
+                    heap.push(cursor.next(open.len(), ask.ascending));
+                    open.push(cursor);
+                }
+            }
+            let Some(next) = heap.pop() else { break };
+            if selected.rows >= ask.limit as u64 {
+                selected.more = true;
+                break;
+            }
+            let cursor = &mut open[next.cursor];
+            if cursor.columns.is_none() {
+                cursor.columns = Some(cursor.reader.columns(fields.as_deref())?);
+                warm.push_back(next.cursor);
+            }
+            let mut record = match &cursor.columns {
+                Some(columns) => cursor.heads.record(cursor.reader.info(), next.row as usize, columns),
+                None => continue,
+            };
+            self.complete(&mut record, cursor.import);
+            cursor.at += 1;
+            if cursor.at < cursor.rows.len() {
+                heap.push(cursor.next(next.cursor, ask.ascending));
+            } else {
+                cursor.columns = None;
+                cursor.rows = Vec::new();
+                warm.retain(|c| *c != next.cursor);
+            }
+            if warm.len() > WARM
+                && let Some(cold) = warm.pop_front()
+            {
+                open[cold].columns = None;
+            }
+            selected.rows += 1;
+            if !each(record) {
+                selected.more = !heap.is_empty() || !waiting.is_empty();
+                break;
+            }
+            if selected.rows.is_multiple_of(1024) && stop() {
+                return Err(Error::cancelled());
+            }
+        }
+        Ok(selected)
+    }
+    /// The rows asked for, block by block, in no order; limit and place are ignored. `each` returns false to stop.
+    pub fn visit(&self, ask: &Ask<'_>, stop: &(dyn Fn() -> bool + Sync), each: &mut dyn FnMut(&Row<'_>) -> bool) -> Result<()> {
+        let fields = expand(ask.fields);
+        for candidate in self.candidates(ask, stop)? {
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            let reader = self.reader(candidate.import, candidate.block)?;
+            let found = self.matching(&candidate, &reader, ask)?;
+            if found.is_empty() {
+                continue;
+            }
+            let (heads, columns) = (reader.heads()?, reader.columns(fields.as_deref())?);
+            for row in found.iter() {
+                let shift = candidate.setting.shift.at(heads.times(row).0);
+                let view = Row {
+                    snapshot: self,
+                    import: candidate.import,
+                    reader: &reader,
+                    heads: &heads,
+                    columns: &columns,
+                    row,
+                    shift,
+                };
+                if !each(&view) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+    /// How many rows are asked for (limit and place of `ask` are ignored); counting may stop at `limit`, then the number is a lower bound.
+    pub fn count(&self, ask: &Ask<'_>, limit: u64, stop: &(dyn Fn() -> bool + Sync)) -> Result<(u64, bool)> {
+        let candidates = self.candidates(ask, stop)?;
+        let total = AtomicU64::new(0);
+        let mut costly = Vec::new();
+        for candidate in candidates {
+            let info = &self.imports()[candidate.import].blocks[candidate.block];
+            if candidate.inside && eval::judge(ask.filter, info, &candidate.setting) == Verdict::Yes {
+                let masked = self.mask(info.zone.import, info.zone.index, ask).map_or(0, Bits::count);
+                total.fetch_add((info.zone.rows as usize).saturating_sub(masked) as u64, Atomic::Relaxed);
+            } else {
+                costly.push(candidate);
+            }
+        }
+        let (next, enough, failed) = (AtomicUsize::new(0), AtomicBool::new(false), std::sync::Mutex::new(None));
+        let work = || {
+            while let Some(candidate) = costly.get(next.fetch_add(1, Atomic::Relaxed)) {
+                if total.load(Atomic::Relaxed) >= limit {
+                    enough.store(true, Atomic::Relaxed);
+                    return;
+                }
+                let counted = if stop() {
+                    Err(Error::cancelled())
+                } else {
+                    self.reader(candidate.import, candidate.block).and_then(|reader| self.matching(candidate, &reader, ask))
+                };
+                match counted {
+                    Ok(found) => drop(total.fetch_add(found.count() as u64, Atomic::Relaxed)),
+                    Err(e) => {
+                        next.store(costly.len(), Atomic::Relaxed);
+                        failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(e);
+                        return;
+                    }
+                }
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8).min(costly.len() / 4 + 1);
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok((total.load(Atomic::Relaxed), enough.load(Atomic::Relaxed))),
+        }
+    }
+    fn mask(&self, import: u32, block: u32, ask: &Ask<'_>) -> Option<&Bits> {
+        if ask.every_sighting { None } else { self.sightings().masked.get(&BlockId { import, block }) }
+    }
+    /// The blocks that may hold rows asked for.
+    fn candidates<'a>(&'a self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Vec<Candidate<'a>>> {
+        let conditions = plan::conditions(ask.filter);
+        let mut out = Vec::new();
+        for (import, data) in self.imports().iter().enumerate().filter(|(_, d)| d.done.sequence > ask.newer_than) {
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            let fits = |block: usize| self.candidate(import, block, ask);
+            let possible: Vec<Candidate<'a>> = (0..data.blocks.len()).filter_map(fits).collect();
+            if possible.is_empty() {
+                continue;
+            }
+            match if conditions.is_empty() { None } else { self.look_up(import, &conditions, ask)? } {
+                None => out.extend(possible),
+                Some(mut found) => {
+                    for mut candidate in possible {
+                        match found.0.remove(&data.blocks[candidate.block].zone.index) {
+                            Some(Rows::These(rows)) => candidate.rows = Some(rows),
+                            Some(Rows::Some) => {}
+                            None => continue,
+                        }
+                        out.push(candidate);
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+    fn candidate<'a>(&'a self, import: usize, block: usize, ask: &Ask<'_>) -> Option<Candidate<'a>> {
+        let info = &self.imports()[import].blocks[block];
+        let zone = &info.zone;
+        if ask.sources.is_some_and(|s| !s.contains(&zone.source)) {
+            return None;
+        }
+        let setting = self.setting(import, zone.source);
+        let (low, high) = setting.shift.bounds(zone.start.0, zone.start.1);
+        let start = (zone.start.0.plus(low), zone.start.1.plus(high));
+        let end = (zone.end.0.plus(low), zone.end.1.plus(high));
+        if !ask.window.overlaps(start.0, end.1) {
+            return None;
+        }
+        if let Some((time, _)) = ask.after
+            && if ask.ascending { start.1 < time } else { start.0 > time }
+        {
+            return None;
+        }
+        if eval::judge(ask.filter, info, &setting) == Verdict::No {
+            return None;
+        }
+        let inside = start.1 < ask.window.end && end.0 >= ask.window.start;
+        Some(Candidate { import, block, setting, start, inside, rows: None })
+    }
+    /// What postings say for all conditions; none: not worth asking.
+    fn look_up(&self, import: usize, conditions: &[plan::Condition], ask: &Ask<'_>) -> Result<Option<Found>> {
+        let data = &self.imports()[import];
+        // Postings are written per import: reading them for a few blocks is not worth it.
+        if data.blocks.len() < 2 {
+            return Ok(None);
+        }
+        let mut all: Option<Found> = None;
+        for condition in conditions {
+            let mut found = Found::default();
+            let of_source = |s: SourceId| ask.sources.is_none_or(|sources| sources.contains(&s));
+            for chunk in data.chunks.iter().filter(|c| of_source(c.span.source)) {
+                let ranges: Vec<_> = condition.iter().filter(|r| r.touches(&chunk.span)).collect();
+                if ranges.is_empty() {
+                    continue;
+                }
+                let payload = self.segments().frame(&chunk.place)?;
+                let body = frame::split(&payload)?.1;
+                for range in ranges {
+                    postings::search(body, range, &mut found)?;
+                }
+            }
+            found.settle();
+            all = Some(match all {
+                Some(before) => before.and(&found),
+                None => found,
+            });
+            if all.as_ref().is_some_and(|f| f.0.is_empty()) {
+                break;
+            }
+        }
+        Ok(all)
+    }
+    /// The rows of a block that are asked for.
+    fn matching(&self, candidate: &Candidate<'_>, reader: &Reader<'_>, ask: &Ask<'_>) -> Result<Bits> {
+        let rows = reader.rows();
+        let mut bits = match &candidate.rows {
+            Some(these) => {
+                let mut bits = Bits::none(rows);
+                these.iter().for_each(|r| bits.set(usize::from(*r)));
+                bits
+            }
+            None => Bits::all(rows),
+        };
+        let zone = &reader.info().zone;
+        if let Some(mask) = self.mask(zone.import, zone.index, ask) {
+            bits = bits.without(mask);
+        }
+        if !candidate.inside {
+            bits = eval::in_window(reader, candidate.setting.shift, &ask.window, bits)?;
+        }
+        eval::eval(ask.filter, reader, &candidate.setting, &bits)
+    }
+    fn open_cursor<'a>(&'a self, candidate: Candidate<'a>, ask: &Ask<'_>, given: u64) -> Result<Option<Cursor<'a>>> {
+        let reader = self.reader(candidate.import, candidate.block)?;
+        let found = self.matching(&candidate, &reader, ask)?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let heads = reader.heads()?;
+        let evidence = reader.info().zone.evidence;
+        let mut rows = Vec::with_capacity(found.count());
+        for row in found.iter() {
+            let raw = heads.times(row).0;
+            let time = raw.plus(candidate.setting.shift.at(raw));
+            let id = heads.id(evidence, row);
+            let after = ask.after.is_none_or(|after| if ask.ascending { (time, id) > after } else { (time, id) < after });
+            if after {
+                rows.push(Place { time, id, row: row as u32 });
+            }
+        }
+        // One more than can be given says whether there are more.
+        let most = ask.limit.saturating_sub(given as usize).saturating_add(1);
+        let order = |a: &Place, b: &Place| {
+            let order = (a.time, a.id).cmp(&(b.time, b.id));
+            if ask.ascending { order } else { order.reverse() }
+        };
+        if rows.len() > most {
+            rows.select_nth_unstable_by(most - 1, order);
+            rows.truncate(most);
+        }
+        rows.sort_unstable_by(order);
+        Ok((!rows.is_empty()).then_some(Cursor { import: candidate.import, reader, heads, columns: None, rows, at: 0 }))
+    }
+}
+
+/// The stored fields behind fields.
+fn expand(fields: Option<&[FieldId]>) -> Option<Vec<FieldId>> {
+    let mut out = Vec::new();
+    fields?.iter().for_each(|f| Filter::Test(*f, Test::Exists).fields(&mut out));
+    Some(out)
+}
+
+/// A block whose rows are being given.
+struct Cursor<'a> {
+    import: usize,
+    reader: Reader<'a>,
+    heads: Heads,
+    columns: Option<Columns>,
+    rows: Vec<Place>,
+    at: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    time: Time,
+    id: RecordId,
+    row: u32,
+}
+
+impl Cursor<'_> {
+    fn next(&self, cursor: usize, ascending: bool) -> Next {
+        let Place { time, id, row } = self.rows[self.at];
+        Next { time, id, row, cursor, ascending }
+    }
+}
+
+/// The next row of a cursor; the greatest is given first.
+#[derive(PartialEq, Eq)]
+struct Next {
+    time: Time,
+    id: RecordId,
+    row: u32,
+    cursor: usize,
+    ascending: bool,
+}
+
+impl Ord for Next {
+    fn cmp(&self, other: &Next) -> Ordering {
+        let order = (self.time, self.id, self.cursor).cmp(&(other.time, other.id, other.cursor));
+        if self.ascending { order.reverse() } else { order }
+    }
+}
+
+impl PartialOrd for Next {
+    fn partial_cmp(&self, other: &Next) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}

@@ -1,0 +1,251 @@
+//! An immutable view of a case: every import that has ended, with clocks as set by hand until then. What can be known without reading
+//! blocks is answered here; rows are selected in `select.rs`.
+
+use super::cache::Cache;
+use super::clocks::{self, Shift};
+use super::contents::{Contents, ImportData, SourceFrame, counts_in};
+use super::eval::Setting;
+use super::frame;
+use super::packets;
+use super::reader::Reader;
+use super::segment::Segments;
+use super::sightings::Sightings;
+use crate::error::Result;
+use crate::model::evidence::EvidenceInfo;
+use crate::model::packet::PacketRef;
+use crate::model::source::{Clock, Counts, SourceInfo};
+use crate::model::{EvidenceKey, Kind, Record, RecordId, SourceId, Window};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A block of a case: number of its import, number within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockId {
+    /// Import.
+    pub import: u32,
+    /// Block.
+    pub block: u32,
+}
+
+/// An immutable view of a case. Cheap to clone.
+#[derive(Clone)]
+pub struct Snapshot {
+    segments: Arc<Segments>,
+    cache: Arc<Cache>,
+    imports: Arc<Vec<Arc<ImportData>>>,
+    sources: Arc<BTreeMap<SourceId, SourceRow>>,
+    shifts: Arc<HashMap<(u32, SourceId), Shift>>,
+    sightings: Arc<Sightings>,
+    sequence: u64,
+}
+
+/// A source with what is known of it.
+#[derive(Debug, Clone)]
+struct SourceRow {
+    frame: SourceFrame,
+    clock: Clock,
+    site: Option<String>,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        segments: Arc<Segments>,
+        cache: Arc<Cache>,
+        contents: &Contents,
+        settings: &HashMap<String, clocks::Setting>,
+    ) -> Snapshot {
+        let imports = contents.visible();
+        let mut shifts = HashMap::new();
+        let mut sources = BTreeMap::new();
+        for data in &imports {
+            for read in &data.done.sources {
+                let id = SourceId(read.id);
+                let Some(frame) = contents.sources.get(&read.id) else { continue };
+                let set = settings.get(&frame.name);
+                let span = data.span(Some(id)).unwrap_or(Window::new(crate::model::Time(0), crate::model::Time(1)));
+                let (clock, shift) = clocks::apply(&read.clock(), set, span);
+                if shift != Shift::default() {
+                    shifts.insert((data.id, id), shift);
+                }
+                // Of several imports the newest says how the clock stands.
+                sources.insert(id, SourceRow { frame: frame.clone(), clock, site: set.and_then(|s| s.site.clone()) });
+            }
+        }
+        Snapshot {
+            segments,
+            cache,
+            imports: Arc::new(imports),
+            sources: Arc::new(sources),
+            shifts: Arc::new(shifts),
+            sightings: Arc::default(),
+            sequence: contents.sequence(),
+        }
+    }
+    /// The same view with sightings: one row per connection.
+    pub fn with_sightings(&self, sightings: Arc<Sightings>) -> Snapshot {
+        Snapshot { sightings, ..self.clone() }
+    }
+    /// The sightings that are applied.
+    pub fn sightings(&self) -> &Sightings {
+        &self.sightings
+    }
+    /// Number of the newest import: grows with each.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+    /// The imports that are seen, oldest first.
+    pub(crate) fn imports(&self) -> &[Arc<ImportData>] {
+        &self.imports
+    }
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.segments
+    }
+    pub(crate) fn reader(&self, import: usize, block: usize) -> Result<Reader<'_>> {
+        let data = &self.imports[import];
+        let info = &data.blocks[block];
+        Reader::open(&self.segments, &self.cache, info, BlockId { import: data.id, block: info.zone.index })
+    }
+    pub(crate) fn setting(&self, import: usize, source: SourceId) -> Setting<'_> {
+        static NONE: std::sync::LazyLock<Shift> = std::sync::LazyLock::new(Shift::default);
+        let data = &self.imports[import];
+        Setting {
+            source: self.sources.get(&source).map_or("", |s| s.frame.name.as_str()),
+            evidence: &data.done.path,
+            shift: self.shifts.get(&(data.id, source)).unwrap_or(&NONE),
+        }
+    }
+    /// Every evidence file whose rows are seen, oldest import first.
+    pub fn evidence(&self) -> Vec<EvidenceInfo> {
+        self.imports.iter().map(|i| i.done.info(i)).collect()
+    }
+    /// Path of an evidence file.
+    pub fn evidence_path(&self, key: EvidenceKey) -> Option<String> {
+        self.imports.iter().find(|i| i.done.key == key.0).map(|i| i.done.path.clone())
+    }
+    /// An evidence file.
+    pub fn evidence_of(&self, key: EvidenceKey) -> Option<EvidenceInfo> {
+        self.imports.iter().find(|i| i.done.key == key.0).map(|i| i.done.info(i))
+    }
+    /// Name of a source.
+    pub fn source_name(&self, id: SourceId) -> Option<&str> {
+        self.sources.get(&id).map(|s| s.frame.name.as_str())
+    }
+    /// Every source, with its clock as applied, in order of number.
+    pub fn sources(&self) -> Vec<SourceInfo> {
+        let mut out: BTreeMap<SourceId, SourceInfo> = BTreeMap::new();
+        for (id, row) in self.sources.iter() {
+            let info = SourceInfo {
+                id: *id,
+                key: row.frame.key(),
+                name: row.frame.name.clone(),
+                span: None,
+                counts: Counts::default(),
+                kinds: Vec::new(),
+                clock: row.clock.clone(),
+                site: row.site.clone(),
+                warnings: Vec::new(),
+            };
+            out.insert(*id, info);
+        }
+        let mut kinds: BTreeMap<(SourceId, Kind), u64> = BTreeMap::new();
+        for data in self.imports.iter() {
+            for read in &data.done.sources {
+                let Some(info) = out.get_mut(&SourceId(read.id)) else { continue };
+                info.counts.add(&counts_in(&read.counts));
+                for warning in &read.warnings {
+                    if !info.warnings.contains(warning) {
+                        info.warnings.push(warning.clone());
+                    }
+                }
+                if let Some(span) = data.span(Some(info.id)) {
+                    info.span = Some(info.span.map_or(span, |s| union(s, span)));
+                }
+            }
+            for block in &data.blocks {
+                for (kind, n) in &block.zone.kinds {
+                    *kinds.entry((block.zone.source, *kind)).or_default() += u64::from(*n);
+                }
+            }
+        }
+        for ((id, kind), n) in kinds {
+            if let Some(info) = out.get_mut(&id) {
+                info.kinds.push((kind, n));
+            }
+        }
+        out.into_values().collect()
+    }
+    /// Span of all records in corrected time.
+    pub fn span(&self) -> Option<Window> {
+        self.span_of(None)
+    }
+    /// Span of the records of one source (or all) in corrected time.
+    pub fn span_of(&self, source: Option<SourceId>) -> Option<Window> {
+        let mut out: Option<Window> = None;
+        for (import, data) in self.imports.iter().enumerate() {
+            for zone in data.blocks.iter().map(|b| &b.zone).filter(|z| source.is_none_or(|s| s == z.source)) {
+                let (low, high) = self.setting(import, zone.source).shift.bounds(zone.start.0, zone.start.1);
+                let span = Window::new(zone.start.0.plus(low), zone.end.1.max(zone.start.1).plus(high).plus(1));
+                out = Some(out.map_or(span, |o| union(o, span)));
+            }
+        }
+        out
+    }
+    /// Corrected start of the newest record.
+    pub fn newest(&self) -> Option<crate::model::Time> {
+        let imports = self.imports.iter().enumerate();
+        let starts = imports.flat_map(|(import, data)| {
+            data.blocks.iter().map(move |b| {
+                let zone = &b.zone;
+                zone.start.1.plus(self.setting(import, zone.source).shift.bounds(zone.start.0, zone.start.1).1)
+            })
+        });
+        starts.max()
+    }
+    /// One record, with its correction and sightings.
+    pub fn record(&self, id: RecordId) -> Result<Option<Record>> {
+        for (import, data) in self.imports.iter().enumerate().filter(|(_, d)| d.done.key == id.evidence.0) {
+            for (block, info) in data.blocks.iter().enumerate() {
+                if id.offset < info.zone.offsets.0 || id.offset > info.zone.offsets.1 {
+                    continue;
+                }
+                let reader = self.reader(import, block)?;
+                let (offset, ordinal) = reader.ids()?;
+                let same = |row: &usize| ordinal.uints()[*row] == u64::from(id.ordinal);
+                let at =
+                    offset.times().iter().enumerate().filter(|(_, o)| **o as u64 == id.offset).map(|(row, _)| row).find(same);
+                if let Some(row) = at {
+                    let mut record = reader.heads()?.record(info, row, &reader.columns(None)?);
+                    self.complete(&mut record, import);
+                    return Ok(Some(record));
+                }
+            }
+        }
+        Ok(None)
+    }
+    /// Fills what is not stored with the row.
+    pub(crate) fn complete(&self, record: &mut Record, import: usize) {
+        record.shift = self.setting(import, record.source).shift.at(record.start);
+        if record.kind == Kind::Flow
+            && let Some(seen_by) = self.sightings.seen_by.get(&record.id)
+        {
+            record.seen_by.clone_from(seen_by);
+        }
+    }
+    /// The packets of a flow, in the order in which they were given.
+    pub fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
+        let mut out = Vec::new();
+        for data in self.imports.iter().filter(|d| d.done.key == flow.evidence.0) {
+            for group in &data.groups {
+                if (group.reach.offsets.0..=group.reach.offsets.1).contains(&flow.offset) {
+                    let payload = self.segments.frame(&group.place)?;
+                    packets::search(frame::split(&payload)?.1, flow, &mut out)?;
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn union(a: Window, b: Window) -> Window {
+    Window::new(a.start.min(b.start), a.end.max(b.end))
+}

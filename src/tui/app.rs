@@ -1,0 +1,519 @@
+//! The app: what there is on the screen and what happens to it. Drivable without a terminal: events in, frames out.
+//!
+//! `handle` takes one event; commands (in `commands/`) change the app; panes push effects, which `apply` carries out; walking is in `go`;
+//! drawing is in `screen`.
+
+use super::effect::{Cx, Effect};
+use super::event::InputEvent;
+use super::glyphs::{Charset, Glyphs};
+use super::jobs::{Answer, Body, Jobs};
+use super::key::Key;
+use super::keymap::{Keymap, Lookup};
+use super::marks::Marks;
+use super::overlay::Overlay;
+use super::panes::card::Card;
+use super::panes::detail::Detail;
+use super::panes::rows::Rows;
+use super::panes::timeline::Timeline;
+use super::panes::{Change, Handled, Pane};
+use super::terminal::Depth;
+use super::theme::Theme;
+use super::times::Zone;
+use super::walk::{RowPlace, Walk};
+use super::widgets::prompt::History;
+use super::writer::{self, Writer, Written};
+use super::{commands, place};
+use crate::case::Keeper;
+use crate::error::{Error, Result};
+use crate::model::RecordId;
+use crate::pivots::Selection;
+use crate::query::Engine;
+use crate::query::engine::Count;
+use crossbeam_channel::Receiver;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How the workbench is to look and where its files are.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of the keymap.
+    pub keymap: String,
+    /// Name of the theme.
+    pub theme: String,
+    /// The user's configuration folder (`$XDG_CONFIG_HOME/backtrail`), where own themes and keymaps are.
+    pub config: Option<PathBuf>,
+    /// Colours of the terminal.
+    pub depth: Depth,
+    /// Characters of the terminal.
+    pub charset: Charset,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { keymap: "default".into(), theme: "dusk".into(), config: None, depth: Depth::True, charset: Charset::Unicode }
+    }
+}
+
+/// What the loop gets: closed, so that one sees everything that makes the app do something.
+pub enum Event {
+    /// A key, a paste, a new size, a hangup.
+    Input(InputEvent),
+    /// A piece of an answer from a worker or from the writing thread.
+    Answer(Answer),
+}
+
+/// The message line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Something to know.
+    Said(String),
+    /// Something that went wrong.
+    Failed(Error),
+}
+
+/// The parts of the workbench that can have the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The lens table.
+    Rows,
+    /// The detail.
+    Detail,
+    /// The focus card.
+    Card,
+}
+
+/// What the terminal is to do besides showing frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Send these bytes past the frame (a copy sequence).
+    Send(Vec<u8>),
+    /// Hand the terminal to the shell.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+}
+
+/// The name under which the app's own jobs run.
+pub const APP: &str = "app";
+
+/// The workbench.
+pub struct App {
+    /// The case.
+    pub(super) engine: Arc<dyn Engine>,
+    /// What people entered.
+    pub(super) keeper: Arc<dyn Keeper>,
+    pub(super) options: Options,
+    pub(super) jobs: Jobs,
+    answers: Receiver<Answer>,
+    pub(super) writer: Writer,
+    pub(super) walk: Walk,
+    pub(super) marks: Marks,
+    pub(super) letters: BTreeMap<char, (u64, RowPlace)>,
+    pub(super) rows: Rows,
+    pub(super) detail: Detail,
+    pub(super) card: Card,
+    pub(super) timeline: Timeline,
+    /// Panes over the body: the first may belong to the node (packets), others were opened.
+    pub(super) opened: Vec<Box<dyn Pane>>,
+    /// The first of `opened` belongs to the node and stays while it is the node's.
+    pub(super) rooted: bool,
+    pub(super) part: Part,
+    pub(super) zoomed: bool,
+    pub(super) card_shown: bool,
+    pub(super) overlay: Option<Overlay>,
+    pub(super) pending: Vec<Key>,
+    pub(super) awaiting: Option<&'static str>,
+    pub(super) message: Option<Message>,
+    pub(super) counts: Vec<Option<Count>>,
+    pub(super) zone: Zone,
+    pub(super) keymap: Arc<Keymap>,
+    pub(super) theme: Arc<Theme>,
+    /// Panes to open again when the first frame is due.
+    pub(super) reopen: Vec<String>,
+    pub(super) histories: BTreeMap<String, History>,
+    pub(super) glyphs: Glyphs,
+    pub(super) size: (u16, u16),
+    pub(super) asks: Vec<Ask>,
+    pub(super) beginning: bool,
+    pub(super) noted: Option<RecordId>,
+    /// A node was entered and not drawn since.
+    pub(super) turning: bool,
+    quitting: bool,
+    dirty: bool,
+}
+
+impl App {
+    /// The workbench on a case, where this user left it.
+    pub fn new(engine: Arc<dyn Engine>, keeper: Arc<dyn Keeper>, options: Options) -> Result<App> {
+        let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
+        let (jobs, answers, sender) = Jobs::start(engine.clone(), keeper.clone(), threads)?;
+        let writer = Writer::start(keeper.clone(), sender)?;
+        let keymap = Arc::new(Keymap::load(&options.keymap, options.config.as_deref())?);
+        let theme = Arc::new(Theme::load(&options.theme, options.config.as_deref(), options.depth)?);
+        let mut app = App {
+            rows: Rows::new(engine.clone()),
+            detail: Detail::new(engine.clone()),
+            card: Card::default(),
+            timeline: Timeline::default(),
+            walk: Walk::begin(super::go::first_step()),
+            engine,
+            keeper,
+            jobs,
+            answers,
+            writer,
+            marks: Marks::default(),
+            letters: BTreeMap::new(),
+            opened: Vec::new(),
+            rooted: false,
+            part: Part::Rows,
+            zoomed: false,
+            card_shown: true,
+            overlay: None,
+            pending: Vec::new(),
+            awaiting: None,
+            message: None,
+            counts: Vec::new(),
+            zone: Zone::Utc,
+            keymap,
+            theme,
+            reopen: Vec::new(),
+            histories: BTreeMap::new(),
+            glyphs: Glyphs::new(options.charset),
+            size: (80, 24),
+            asks: Vec::new(),
+            beginning: true,
+            noted: None,
+            turning: true,
+            quitting: false,
+            dirty: true,
+            options,
+        };
+        app.marks.read(&app.keeper.decisions());
+        if let Some(text) = app.keeper.place() {
+            place::restore(&mut app, &text);
+        }
+        app.enter();
+        place::reopen(&mut app);
+        Ok(app)
+    }
+    /// Takes one event.
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::Input(InputEvent::Key(key)) => self.key(key),
+            Event::Input(InputEvent::Paste(text)) => self.paste(&text),
+            Event::Input(InputEvent::Resize(width, height)) => {
+                self.size = (width, height);
+                self.dirty = true;
+                self.tell(Change::Looks);
+            }
+            Event::Input(InputEvent::Hangup) => self.quit(),
+            Event::Input(_) => self.asks.push(Ask::Redraw),
+            Event::Answer(answer) => self.take(answer),
+        }
+        self.follow();
+    }
+    /// The channel by which answers come: the loop hands them back as [`Event::Answer`].
+    pub fn answers(&self) -> &Receiver<Answer> {
+        &self.answers
+    }
+    /// Whether something has changed since the last frame.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+    /// The frame is drawn.
+    pub(super) fn drawn(&mut self) {
+        self.dirty = false;
+        self.turning = false;
+    }
+    pub(super) fn touch(&mut self) {
+        self.dirty = true;
+    }
+    /// Whether the first rows of a question are still awaited: a frame can wait a moment for them.
+    pub fn expects_rows(&self) -> bool {
+        let main = [("rows", "rows"), (APP, "counts"), ("timeline", "timeline"), ("card", "card")];
+        self.turning && main.iter().any(|(pane, slot)| self.jobs.asks(pane, slot))
+    }
+    /// Saves the place and waits until it is on disk.
+    pub(super) fn save_now(&mut self) {
+        self.save();
+        self.writer.flush(Duration::from_secs(2));
+    }
+    /// Whether it is to end.
+    pub fn is_over(&self) -> bool {
+        self.quitting
+    }
+    /// What the terminal is to do besides the frame.
+    pub fn take_asks(&mut self) -> Vec<Ask> {
+        std::mem::take(&mut self.asks)
+    }
+    /// Ends: everything entered is on disk when this returns.
+    pub fn close(&mut self) {
+        self.write_changed_node();
+        self.save();
+        self.writer.flush(Duration::from_secs(5));
+    }
+    /// Handles answers until no job is running, at most for ten seconds; for tests and scripts. False: it did not settle.
+    pub fn settle(&mut self) -> bool {
+        let limit = Instant::now() + Duration::from_secs(10);
+        while self.jobs.busy() || self.writer.busy() || !self.answers.is_empty() {
+            let left = limit.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left) {
+                Ok(answer) => self.handle(Event::Answer(answer)),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+    pub(super) fn quit(&mut self) {
+        self.quitting = true;
+    }
+
+    fn key(&mut self, key: Key) {
+        self.dirty = true;
+        self.message = None;
+        self.beginning = false;
+        if let Some(command) = self.awaiting.take() {
+            match key.typed() {
+                Some(letter) if letter != ' ' => self.run_line(&format!("{command} {letter}")),
+                _ => self.say("given up"),
+            }
+            return;
+        }
+        self.pending.push(key);
+        let scope = self.scope();
+        match self.keymap.lookup(scope, &self.pending) {
+            Lookup::Command(line) => {
+                self.pending.clear();
+                self.run_line(&line);
+            }
+            Lookup::Pending(_) => {}
+            Lookup::None => {
+                let alone = self.pending.len() == 1;
+                self.pending.clear();
+                if let Some(c) = key.typed().filter(|_| alone && self.overlay.is_some()) {
+                    self.typed(c.encode_utf8(&mut [0; 4]));
+                } else if self.overlay.is_none() {
+                    let help = self.keymap.key_in(scope, "help");
+                    self.say(format!("{key} does nothing here; {help} shows what does"));
+                }
+            }
+        }
+    }
+    fn paste(&mut self, text: &str) {
+        self.dirty = true;
+        // Pasted text is never keys: without a place to type it is offered to the finder, one line of it.
+        if self.overlay.is_none() {
+            self.run_line("finder");
+        }
+        self.typed(text);
+    }
+    /// The scope in which keys are looked up.
+    pub(super) fn scope(&self) -> &'static str {
+        match (&self.overlay, self.opened.last(), self.part) {
+            (Some(overlay), ..) => overlay.scope(),
+            (None, Some(pane), _) => pane.name(),
+            (None, None, Part::Rows) => "rows",
+            (None, None, Part::Detail) => "detail",
+            (None, None, Part::Card) => "card",
+        }
+    }
+    /// Runs a command line: the overlay, else the pane that has the cursor, else the app.
+    pub(super) fn run_line(&mut self, line: &str) {
+        if let Err(err) = self.try_line(line) {
+            self.fail(err);
+        }
+    }
+    pub(super) fn try_line(&mut self, line: &str) -> Result<()> {
+        self.dirty = true;
+        let line = line.strip_prefix(':').unwrap_or(line).trim_start();
+        let (name, args) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        if name.is_empty() {
+            return Ok(());
+        }
+        if self.overlay.is_some() && self.overlay_command(name)? {
+            return Ok(());
+        }
+        if self.pane_command(name, args)? == Handled::Yes {
+            return Ok(());
+        }
+        match commands::find(name) {
+            Some(command) => (command.run)(self, args.trim()),
+            None => {
+                let known = commands::all().map(|c| c.name);
+                let mut err = Error::user(format!("no command is called {name}"));
+                if let Some(near) = crate::error::nearest(name, known) {
+                    err = err.hint(near);
+                }
+                Err(err)
+            }
+        }
+    }
+    fn pane_command(&mut self, name: &str, args: &str) -> Result<Handled> {
+        self.with_pane(args, |pane, cx| pane.run(name, cx))
+    }
+    /// Does something with the pane that has the cursor and carries out what it wants.
+    pub(super) fn with_pane<T>(&mut self, args: &str, act: impl FnOnce(&mut dyn Pane, &mut Cx) -> Result<T>) -> Result<T> {
+        let selection = self.selection();
+        let pane: &mut dyn Pane = match (self.opened.last_mut(), self.part) {
+            (Some(pane), _) => &mut **pane,
+            (None, Part::Rows) => &mut self.rows,
+            (None, Part::Detail) => &mut self.detail,
+            (None, Part::Card) => &mut self.card,
+        };
+        let mut cx = Cx {
+            engine: &self.engine,
+            keeper: &self.keeper,
+            args: args.trim(),
+            zone: self.zone,
+            selection,
+            pane: pane.name(),
+            effects: Vec::new(),
+        };
+        let out = act(pane, &mut cx);
+        let effects = cx.effects;
+        self.apply_all(effects);
+        out
+    }
+    /// Does something with a part of the workbench by its own type.
+    pub(super) fn with<T, P>(
+        &mut self,
+        part: fn(&mut App) -> &mut P,
+        name: &'static str,
+        act: impl FnOnce(&mut P, &mut Cx) -> T,
+    ) -> T {
+        let (engine, keeper) = (self.engine.clone(), self.keeper.clone());
+        let mut cx = Cx {
+            engine: &engine,
+            keeper: &keeper,
+            args: "",
+            zone: self.zone,
+            selection: Selection::default(),
+            pane: name,
+            effects: Vec::new(),
+        };
+        let out = act(part(self), &mut cx);
+        let effects = cx.effects;
+        self.apply_all(effects);
+        out
+    }
+    /// What the cursor is on.
+    pub(super) fn selection(&self) -> Selection {
+        let mut selection = match (self.opened.last(), self.part) {
+            (Some(pane), _) => pane.selected(),
+            (None, Part::Rows) => self.rows.selected(),
+            (None, Part::Detail) => self.detail.selected(),
+            (None, Part::Card) => self.card.selected(),
+        };
+        selection.window = selection.window.or(Some(self.window()));
+        selection
+    }
+    fn take(&mut self, answer: Answer) {
+        if answer.pane == writer::NAME {
+            return self.written(answer);
+        }
+        if !self.jobs.accept(&answer) {
+            return;
+        }
+        self.dirty = true;
+        if let Body::Failed(err) = &answer.body
+            && err.kind != crate::error::ErrorKind::Cancelled
+        {
+            self.fail(err.clone());
+        }
+        let took = match answer.pane {
+            APP => self.app_answer(answer),
+            "rows" => self.with(|app| &mut app.rows, "rows", |pane, cx| pane.answer(answer, cx)),
+            "detail" => self.with(|app| &mut app.detail, "detail", |pane, cx| pane.answer(answer, cx)),
+            "card" => self.with(|app| &mut app.card, "card", |pane, cx| pane.answer(answer, cx)),
+            "timeline" => self.timeline.answer(answer),
+            name => match self.opened.iter().rposition(|p| p.name() == name) {
+                Some(at) => self.answer_opened(at, answer),
+                None => Ok(()),
+            },
+        };
+        if let Err(err) = took {
+            self.fail(err);
+        }
+    }
+    fn answer_opened(&mut self, at: usize, answer: Answer) -> Result<()> {
+        let (engine, keeper) = (self.engine.clone(), self.keeper.clone());
+        let selection = self.selection();
+        let Some(pane) = self.opened.get_mut(at) else { return Ok(()) };
+        let mut cx =
+            Cx { engine: &engine, keeper: &keeper, args: "", zone: self.zone, selection, pane: pane.name(), effects: Vec::new() };
+        let out = pane.answer(answer, &mut cx);
+        let effects = cx.effects;
+        self.apply_all(effects);
+        out
+    }
+    fn written(&mut self, answer: Answer) {
+        self.writer.arrived();
+        match answer.body {
+            Body::Failed(err) => {
+                self.fail(err);
+                self.dirty = true;
+            }
+            _ => {
+                let Some(Written { node, decision }) = answer.take::<Written>() else { return };
+                match node {
+                    Some(id) => {
+                        if let Some(node) = self.walk.by_id(id) {
+                            node.sequence = Some(decision.sequence);
+                        }
+                        self.tell(Change::Decisions);
+                    }
+                    None => {
+                        self.marks.read(&self.keeper.decisions());
+                        self.dirty = true;
+                        self.tell(Change::Decisions);
+                    }
+                }
+                self.save();
+            }
+        }
+    }
+    /// Tells every pane that something has changed.
+    pub(super) fn tell(&mut self, change: Change) {
+        let (engine, keeper) = (self.engine.clone(), self.keeper.clone());
+        let mut effects: Vec<Effect> = Vec::new();
+        for pane in &mut self.opened {
+            let mut cx = Cx {
+                engine: &engine,
+                keeper: &keeper,
+                args: "",
+                zone: self.zone,
+                selection: Selection::default(),
+                pane: pane.name(),
+                effects: Vec::new(),
+            };
+            if let Err(err) = pane.changed(change, &mut cx) {
+                effects.push(Effect::Fail(err));
+            }
+            effects.append(&mut cx.effects);
+        }
+        self.apply_all(effects);
+    }
+    /// After every event: the detail follows the cursor, the place is remembered.
+    fn follow(&mut self) {
+        let record = self.rows.record().cloned();
+        let raw = self.part == Part::Detail || self.zoomed;
+        self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), raw, cx));
+        self.save();
+    }
+    pub(super) fn save(&mut self) {
+        let place = self.rows.place();
+        self.walk.here_mut().set_place(place);
+        let text = place::text(self);
+        self.writer.place(text);
+    }
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.message = Some(Message::Said(text.into()));
+        self.dirty = true;
+    }
+    pub(super) fn fail(&mut self, err: Error) {
+        self.message = Some(Message::Failed(err));
+        self.dirty = true;
+    }
+}

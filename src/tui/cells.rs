@@ -1,0 +1,175 @@
+//! Cells: what a column shows of a record, and the value behind it that one can pivot on. Text is cleaned: nothing hostile reaches the terminal.
+
+use super::lenses::{Column, Show};
+use super::summary::summary;
+use super::text;
+use super::times::{Zone, short_size, short_span};
+use crate::model::entity::EntityKind;
+use crate::model::field::{self, FieldId, Type};
+use crate::model::value::SEVERITIES;
+use crate::model::{Record, Value};
+use crate::query::Engine;
+use crate::query::engine::Match;
+use std::net::IpAddr;
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cell {
+    /// Text, clean.
+    pub text: String,
+    /// The value behind it.
+    pub value: Option<(FieldId, Value)>,
+    /// Name of its style.
+    pub style: String,
+}
+
+/// What cells are made with.
+pub struct Shown<'a> {
+    /// For names of sources.
+    pub engine: &'a dyn Engine,
+    /// Zone of times.
+    pub zone: Zone,
+    /// Times show their day.
+    pub day: bool,
+    /// The host that is looked at: peers are seen from it.
+    pub host: Option<IpAddr>,
+    /// Arrows: towards the peer, from the peer.
+    pub arrows: (&'a str, &'a str),
+    /// Quality of the join of each row, in views of links.
+    pub quality: Option<&'a Match>,
+}
+
+/// The cell of a record in a column.
+pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
+    match column.show {
+        Show::Time => {
+            let at = if shown.zone == Zone::Source { record.start } else { record.time() };
+            let text = if shown.day { shown.zone.day_clock(at) } else { shown.zone.clock(at) };
+            Cell { text, value: Some((field::START, Value::Time(record.time()))), style: "ui.time".into() }
+        }
+        Show::Peer => peer(record, shown),
+        Show::Field(fields) => fields
+            .iter()
+            .find_map(|id| record.value(*id).map(|v| (*id, v)))
+            .map_or_else(Cell::default, |(id, value)| of_value(id, value)),
+        Show::Size(id) => match record.uint(id) {
+            Some(n) => Cell { text: short_size(n), value: Some((id, Value::Uint(n))), style: "ui.text".into() },
+            None => Cell::default(),
+        },
+        Show::Duration => {
+            let span = record.end.since(record.start).max(0);
+            Cell { text: short_span(span), value: Some((field::DURATION, Value::Uint(span as u64))), style: "ui.text".into() }
+        }
+        Show::Kind => {
+            let kind = record.kind.name();
+            Cell { text: kind.into(), value: Some((field::KIND, Value::text(kind))), style: format!("kind.{kind}") }
+        }
+        Show::Source => {
+            let name = shown.engine.source_name(record.source);
+            Cell {
+                text: text::clean(&name).into_owned(),
+                value: Some((field::SOURCE, Value::text(&name))),
+                style: "ui.dim".into(),
+            }
+        }
+        Show::Summary => {
+            let text = text::clean(&summary(record, shown.arrows.0)).into_owned();
+            let entity = super::focus::of_row(record, &super::focus::Focus::Case);
+            Cell { text, value: entity.map(|e| (e.field, e.value)), style: severity_style(record).unwrap_or("ui.text".into()) }
+        }
+        Show::Match => {
+            let text = match (shown.quality, record.seen_by.len()) {
+                (Some(quality), _) => quality.to_string(),
+                (None, 0) => String::new(),
+                (None, n) => format!("×{}", n + 1),
+            };
+            Cell { text, value: None, style: "ui.dim".into() }
+        }
+    }
+}
+
+/// A cell that shows a value of a field.
+pub fn of_value(id: FieldId, value: Value) -> Cell {
+    let known = field::get(id);
+    let ty = known.map_or(Type::Text, |f| f.ty);
+    let shown = value.show(ty);
+    let style = match (ty, known.and_then(|f| f.entity)) {
+        (Type::Severity, _) => format!("severity.{shown}"),
+        (_, Some(kind)) => format!("entity.{}", style_of(kind)),
+        _ => "ui.text".into(),
+    };
+    Cell { text: text::clean(&shown).into_owned(), value: Some((id, value)), style }
+}
+
+fn style_of(kind: EntityKind) -> &'static str {
+    match kind {
+        EntityKind::CommunityId => "community",
+        EntityKind::Agent => "agent",
+        other => other.name(),
+    }
+}
+
+fn severity_style(record: &Record) -> Option<String> {
+    let rank = record.uint(field::SEVERITY)?;
+    SEVERITIES.get(rank as usize).map(|name| format!("severity.{name}"))
+}
+
+fn peer(record: &Record, shown: &Shown) -> Cell {
+    let (src, dst) = (record.addr(field::SRC_IP), record.addr(field::DST_IP));
+    let (arrow, id, addr) = match (src, dst) {
+        (Some(src), Some(dst)) if shown.host.is_some_and(|h| h.to_canonical() == dst.to_canonical()) => {
+            (shown.arrows.1, field::SRC_IP, src)
+        }
+        (_, Some(dst)) => (shown.arrows.0, field::DST_IP, dst),
+        (Some(src), None) => (shown.arrows.1, field::SRC_IP, src),
+        (None, None) => return Cell::default(),
+    };
+    Cell { text: format!("{arrow} {addr}"), value: Some((id, Value::Addr(addr))), style: "entity.address".into() }
+}
+
+/// Which columns fit a width, and how wide each is: by dropping the highest `drop` first, then by sharing what is left.
+pub fn fit(columns: &[Column], day: bool, width: u16) -> Vec<(Column, u16)> {
+    let least = |c: &Column| if c.show == Show::Time && day { 19 } else { c.min };
+    let mut kept: Vec<Column> = columns.to_vec();
+    let needed = |kept: &[Column]| kept.iter().map(|c| least(c) + 1).sum::<u16>().saturating_sub(1);
+    while needed(&kept) > width {
+        let Some(worst) = kept.iter().enumerate().filter(|(_, c)| c.drop > 0).max_by_key(|(_, c)| c.drop).map(|(i, _)| i) else {
+            break;
+        };
+        kept.remove(worst);
+    }
+    let mut left = width.saturating_sub(needed(&kept));
+    let mut widths: Vec<u16> = kept.iter().map(least).collect();
+    // Room goes to those that can grow, the last growing column (the name, the message) twice.
+    let mut growing = true;
+    while left > 0 && growing {
+        growing = false;
+        for (i, column) in kept.iter().enumerate() {
+            let share = if column.max > 60 { 2 } else { 1 };
+            let gain = share.min(column.max.saturating_sub(widths[i])).min(left);
+            widths[i] += gain;
+            left -= gain;
+            growing |= gain > 0;
+        }
+    }
+    kept.into_iter().zip(widths).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::lenses;
+
+    #[test]
+    fn columns_drop_in_their_stated_order_and_never_time_peer_or_name() {
+        let flows = lenses::columns(lenses::find("flows"), true);
+        let titles = |width| fit(&flows, true, width).iter().map(|(c, _)| c.title).collect::<Vec<_>>();
+        assert_eq!(titles(200).len(), flows.len());
+        let narrow = titles(74);
+        assert!(!narrow.contains(&"state"), "{narrow:?}");
+        let narrowest = titles(40);
+        assert_eq!(narrowest, ["start", "peer", "port", "name"]);
+        let used: u16 = fit(&flows, false, 93).iter().map(|(_, w)| w + 1).sum();
+        assert!(used <= 94);
+    }
+}

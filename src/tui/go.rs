@@ -1,0 +1,317 @@
+//! Walking: entering a node asks for its rows, counts, timeline and facts; leaving one keeps how it looked and writes it to the journal.
+
+use super::app::{APP, App};
+use super::clipboard::Copied;
+use super::effect::Effect;
+use super::focus::Focus;
+use super::jobs::{Answer, Job, Work};
+use super::lenses::{self, Lens};
+use super::load::{Ask, compiled};
+use super::panes::packets::Packets;
+use super::times::thousands;
+use super::walk::Step;
+use crate::error::{Error, Result};
+use crate::model::entity::EntityKind;
+use crate::model::{Entity, Kind, Record, RecordId, Time, Window, field};
+use crate::query::engine::{Count, Cursor, Match};
+
+/// Counting for the tabs stops here: `100,000+` says enough.
+const COUNT_LIMIT: u64 = 100_000;
+
+/// Something for the message line that a job found out.
+pub struct Said(pub String);
+
+/// The counts of the lenses, in their order; none for lenses that are not counted.
+struct Counted(Vec<Option<Count>>);
+
+/// The flow whose packets are wanted, and the packet that an alert names.
+struct FlowFound(Option<Record>, Option<u64>);
+
+/// Where a case begins.
+pub fn first_step() -> Step {
+    Step { label: "case".into(), ..Step::to(Focus::Case, "alerts", None) }
+}
+
+/// Reads a window as the journal has it: two times.
+pub fn parse_window(text: &str) -> Option<Window> {
+    let (start, end) = text.split_once(' ')?;
+    Some(Window::new(Time::parse(start)?, Time::parse(end)?))
+}
+
+/// The lens in which an entity is looked at first.
+pub fn first_lens(entity: &Entity) -> &'static str {
+    match entity.kind {
+        EntityKind::Address | EntityKind::Network | EntityKind::Service => "flows",
+        EntityKind::Name => "dns",
+        EntityKind::Signature => "alerts",
+        EntityKind::Cve => "host",
+        _ => "all",
+    }
+}
+
+impl App {
+    /// Asks something for the app itself.
+    pub(super) fn ask(&mut self, slot: &'static str, work: impl FnOnce(&Work) -> Result<()> + Send + 'static) {
+        self.apply(Effect::Ask(Job { pane: APP, slot, work: Box::new(work) }));
+    }
+    /// The window that is looked at, absolute.
+    pub(super) fn window(&self) -> Window {
+        self.walk.here().step.window.or_else(|| self.engine.span()).unwrap_or(Window::new(Time(0), Time(1)))
+    }
+    /// Goes on to a new node.
+    pub(super) fn go(&mut self, step: Step) {
+        self.leave();
+        self.walk.go(step);
+        self.enter();
+    }
+    /// Goes to an entity, in the lens that fits it, at the time of the selected row.
+    pub(super) fn go_entity(&mut self, entity: Entity) {
+        let focus = Focus::Entity(entity.clone());
+        let mut step = Step::to(focus, first_lens(&entity), self.walk.here().step.window);
+        step.row = self.rows.record().map(cursor);
+        self.go(step);
+    }
+    /// What is to be done before another node is stood on.
+    pub(super) fn leave(&mut self) {
+        let place = self.rows.place();
+        self.walk.here_mut().set_place(place);
+        self.write_changed_node();
+        self.opened.clear();
+        self.rooted = false;
+        self.overlay = None;
+        if self.zoomed && self.part != super::app::Part::Rows {
+            self.zoomed = false;
+        }
+        self.part = super::app::Part::Rows;
+    }
+    /// Shows the node one stands on: asks for everything that it shows.
+    pub(super) fn enter(&mut self) {
+        self.touch();
+        self.turning = true;
+        let node = self.walk.here();
+        let lens = node.lens();
+        let window = self.window();
+        let focus = node.step.focus.clone();
+        let ask = Ask {
+            text: node.query(lens),
+            unfiltered: node.base_query(lens),
+            window: node.step.window,
+            links: node.step.links.filter(|_| lens.name == node.query_lens),
+        };
+        let place = node.place();
+        self.with(|app| &mut app.card, "card", |card, cx| card.show(&focus, window, cx));
+        self.ask_counts();
+        if lens.name == "packets" {
+            return self.enter_packets();
+        }
+        if self.rooted {
+            self.opened.remove(0);
+            self.rooted = false;
+        }
+        let timeline = ask.clone();
+        let unit = if lens.name == "all" || lens.name == "logs" { "records" } else { lens.name };
+        self.with(|app| &mut app.rows, "rows", |rows, cx| rows.show(ask, focus, lens, place, cx));
+        self.with(|app| &mut app.timeline, "timeline", |line, cx| line.show(&timeline, window, unit, cx));
+    }
+    fn ask_counts(&mut self) {
+        let node = self.walk.here();
+        let texts: Vec<Option<String>> = lenses::ALL.iter().map(|l| (l.name != "packets").then(|| node.query(l))).collect();
+        let window = node.step.window;
+        self.counts = vec![None; lenses::ALL.len()];
+        self.ask("counts", move |work| {
+            let mut questions = Vec::new();
+            for text in texts.iter().flatten() {
+                let mut question = compiled(&*work.engine, text, window)?;
+                question.stages.clear();
+                questions.push(question);
+            }
+            let mut counts = work.engine.counts(&questions, COUNT_LIMIT, &work.cancel)?.into_iter();
+            work.give(Counted(texts.iter().map(|t| t.as_ref().and_then(|_| counts.next())).collect()));
+            Ok(())
+        });
+    }
+    fn enter_packets(&mut self) {
+        let node = self.walk.here();
+        let flow = node.step.focus.entity().map(|e| e.value.to_string()).and_then(|text| text.parse::<RecordId>().ok());
+        let alert = node.step.links;
+        let Some(id) = flow else {
+            return self.fail(Error::user("packets are of one flow; select a row first"));
+        };
+        self.ask("packets", move |work| {
+            let packet = match alert {
+                Some(alert) => work.engine.record(alert)?.and_then(|r| r.uint(field::PCAP_CNT)),
+                None => None,
+            };
+            work.give(FlowFound(work.engine.record(id)?, packet));
+            Ok(())
+        });
+    }
+    /// Looks for the flow that a record belongs to and goes to its packets.
+    pub(super) fn go_packets(&mut self, record: Record) {
+        self.ask("flow", move |work| {
+            let flow = if record.kind == Kind::Flow {
+                Some(record.clone())
+            } else {
+                let own = record.text(field::FLOW).and_then(|text| text.parse().ok());
+                let by_id = match own {
+                    Some(id) => work.engine.record(id)?,
+                    None => None,
+                };
+                match by_id {
+                    Some(flow) => Some(flow),
+                    None => best_flow(work.engine.links(&record, &work.cancel)?),
+                }
+            };
+            // Only a capture has packets: of a flow that a log tells of, the capture's own sighting is wanted.
+            let with_packets = match flow {
+                Some(flow) if work.engine.packets(flow.id)?.is_empty() => {
+                    let others = work.engine.links(&flow, &work.cancel)?;
+                    let mut found = None;
+                    for link in others.into_iter().filter(|l| l.record.kind == Kind::Flow) {
+                        if !work.engine.packets(link.record.id)?.is_empty() {
+                            found = Some(link.record);
+                            break;
+                        }
+                    }
+                    found.or(Some(flow))
+                }
+                other => other,
+            };
+            work.give(GoPackets(with_packets, record.id));
+            Ok(())
+        });
+    }
+    /// Takes an answer to the app's own jobs.
+    pub(super) fn app_answer(&mut self, answer: Answer) -> Result<()> {
+        if answer.is::<Counted>() {
+            if let Some(Counted(counts)) = answer.take() {
+                self.counts = counts;
+                self.counted();
+            }
+        } else if answer.is::<Copied>() {
+            if let Some(copied) = answer.take::<Copied>() {
+                if !copied.bytes.is_empty() {
+                    self.asks.push(super::app::Ask::Send(copied.bytes));
+                }
+                self.say(copied.say);
+            }
+        } else if answer.is::<Said>() {
+            if let Some(Said(text)) = answer.take() {
+                self.say(text);
+            }
+        } else if answer.is::<GoPackets>() {
+            match answer.take() {
+                Some(GoPackets(Some(flow), from)) => {
+                    let Some(entity) = Entity::of(field::FLOW, &flow.id.to_string().into()) else { return Ok(()) };
+                    let mut step = Step::to(Focus::Entity(entity), "packets", self.walk.here().step.window);
+                    let end = |id| flow.addr(id).map_or_else(|| "?".into(), |a| a.to_string());
+                    step.label = format!("packets {} {} {}", end(field::SRC_IP), self.glyphs.right, end(field::DST_IP));
+                    step.links = Some(from);
+                    self.go(step);
+                }
+                _ => {
+                    return Err(Error::user("no flow is known for this row, so there are no packets to show")
+                        .hint("L shows what it is linked with; a capture of this time would have them"));
+                }
+            }
+        } else if answer.is::<FlowFound>() {
+            match answer.take() {
+                Some(FlowFound(Some(flow), packet)) => {
+                    if self.rooted {
+                        self.opened.remove(0);
+                    }
+                    self.rooted = false;
+                    self.open(Box::new(Packets::new(flow, packet)));
+                    self.rooted = true;
+                }
+                _ => return Err(Error::user("the flow of these packets is no longer in the case")),
+            }
+        } else {
+            return self.overlay_answer(answer);
+        }
+        Ok(())
+    }
+    fn counted(&mut self) {
+        let lens = self.walk.here().step.lens;
+        let count = |name: &str, counts: &[Option<Count>]| {
+            lenses::ALL.iter().position(|l| l.name == name).and_then(|i| counts.get(i).copied().flatten())
+        };
+        let of_lens = count(lens, &self.counts);
+        self.rows.total = of_lens.filter(|c| !c.at_least).map(|c| c.n);
+        if let Some(count) = of_lens {
+            self.walk.here_mut().rows = count.n;
+        }
+        // A case without alerts begins with its flows, or whatever it has.
+        let nothing = of_lens.is_some_and(|c| c.n == 0);
+        if self.beginning && nothing && self.walk.at() == 0 && self.walk.here().step.filters.is_empty() {
+            let other = ["flows", "all"].into_iter().find(|name| count(name, &self.counts).is_some_and(|c| c.n > 0));
+            if let Some(other) = other.filter(|o| *o != lens) {
+                self.set_lens(lenses::find(other));
+            }
+        }
+        if self.walk.here().written.is_empty() {
+            self.write_node();
+        }
+    }
+    /// Opens a lens of the node one stands on.
+    pub(super) fn set_lens(&mut self, lens: &'static Lens) {
+        let place = self.rows.place();
+        let time = self.rows.record().map(cursor);
+        let node = self.walk.here_mut();
+        if node.step.lens != "packets" {
+            node.set_place(place);
+        }
+        node.step.lens = lens.name;
+        // A lens that was not open yet is entered at the time of the row one comes from.
+        if !node.places.iter().any(|(name, _)| *name == lens.name)
+            && let Some(at) = time
+        {
+            node.set_place(super::walk::RowPlace { time: at.time.0, id: Some(at.id), above: 6, ..Default::default() });
+        }
+        self.part = super::app::Part::Rows;
+        self.opened.truncate(usize::from(self.rooted));
+        self.enter();
+    }
+    /// Asks everything anew after filters or window have changed; the cursor stays at its row or the nearest.
+    pub(super) fn reenter(&mut self) {
+        let place = self.rows.place();
+        self.walk.here_mut().set_place(place);
+        self.enter();
+    }
+    pub(super) fn write_changed_node(&mut self) {
+        let node = self.walk.here();
+        if !node.written.is_empty() && node.written != node.signature() || node.written.is_empty() && node.rows > 0 {
+            self.write_node();
+        }
+    }
+    /// Writes the node one stands on to the journal.
+    fn write_node(&mut self) {
+        let node = self.walk.here();
+        let (id, what, signature) = (node.id, node.decision(None), node.signature());
+        let parent = node.parent.and_then(|p| self.walk.node(p)).map(|p| p.id);
+        self.writer.node(id, parent, what);
+        self.walk.here_mut().written = signature;
+    }
+    /// Says how many records a lens has here, for messages.
+    pub(super) fn has(&self, lens: &str) -> Option<String> {
+        let at = lenses::ALL.iter().position(|l| l.name == lens)?;
+        self.counts.get(at).copied().flatten().map(|c| thousands(c.n))
+    }
+}
+
+/// Where packets are to be shown, and from which record one comes.
+struct GoPackets(Option<Record>, RecordId);
+
+fn best_flow(links: Vec<crate::query::engine::Link>) -> Option<Record> {
+    let rank = |m: &Match| match m {
+        Match::Exact => 0,
+        Match::ClockUnchecked => 1,
+        Match::Ambiguous(_) => 2,
+    };
+    links.into_iter().filter(|l| l.record.kind == Kind::Flow).min_by_key(|l| rank(&l.quality)).map(|l| l.record)
+}
+
+/// The place of a record in the order of rows.
+pub fn cursor(record: &Record) -> Cursor {
+    Cursor { time: record.time(), id: record.id }
+}

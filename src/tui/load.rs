@@ -1,0 +1,244 @@
+//! Rows for the lens table: pages of a question's answer around a place, on a worker thread, first rows first; and why there are none.
+
+use super::jobs::Work;
+use crate::error::Result;
+use crate::model::origin::EvidenceKey;
+use crate::model::{Record, RecordId, Time, Window};
+use crate::query::engine::{Answered, Coverage, Cursor, Link, Page, Table};
+use crate::query::{Engine, Question};
+use std::time::{Duration, Instant};
+
+/// Rows of one page.
+const PAGE: usize = 400;
+/// Rows kept before the place that is gone back to.
+const BEFORE: usize = 150;
+/// The first piece is given after so many rows, so that a screen is full at once.
+const FIRST: usize = 64;
+/// Later pieces are given at least so often.
+const OFTEN: Duration = Duration::from_millis(60);
+
+/// Which question the table shows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ask {
+    /// Query text with filters.
+    pub text: String,
+    /// The same without filters, to say how much they hide.
+    pub unfiltered: String,
+    /// Window; none: the whole case.
+    pub window: Option<Window>,
+    /// The links of this record instead.
+    pub links: Option<RecordId>,
+}
+
+impl Ask {
+    /// The question that the engine is asked.
+    pub fn question(&self, engine: &dyn Engine) -> Result<Question> {
+        compiled(engine, &self.text, self.window)
+    }
+}
+
+/// A text as a question inside a window.
+pub fn compiled(engine: &dyn Engine, text: &str, window: Option<Window>) -> Result<Question> {
+    let question = engine.compile(text)?;
+    Ok(match window {
+        Some(window) => question.within(&window),
+        None => question,
+    })
+}
+
+/// Which rows are asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// The oldest.
+    Start,
+    /// The newest.
+    End,
+    /// Those around a place.
+    Around(Cursor),
+    /// Those after the last row that is there.
+    After(Cursor),
+    /// Those before the first row that is there.
+    Before(Cursor),
+    /// Around the first row after a place that satisfies a condition as well; forward or backward.
+    Found(Option<Cursor>, bool, String),
+}
+
+/// Where something was found.
+#[derive(Debug)]
+pub struct Found(pub Option<Cursor>);
+
+/// A piece of the answer.
+pub enum Piece {
+    /// What was shown before is not part of this answer.
+    Fresh,
+    /// More rows at the end, in order.
+    Rows(Vec<Record>),
+    /// More rows at the beginning, in order.
+    Earlier(Vec<Record>),
+    /// The answer of a question with stages.
+    Table(Table, u64),
+    /// The links of a record.
+    Links(Vec<Link>, u64),
+    /// The page is there.
+    End {
+        /// There are rows before the first. None: as it was.
+        before: Option<bool>,
+        /// There are rows after the last. None: as it was.
+        after: Option<bool>,
+        /// Nanoseconds that it took.
+        elapsed: u64,
+    },
+    /// There are no rows: why.
+    Why(Why),
+}
+
+/// Why an answer is empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Why {
+    /// Every source, with what it covers of the window.
+    pub coverage: Vec<Coverage>,
+    /// Rows without the filters, if there are filters.
+    pub unfiltered: Option<u64>,
+    /// Rows in the whole case, if a window is set.
+    pub outside: Option<u64>,
+    /// The case has no records at all.
+    pub nothing_in_case: bool,
+}
+
+/// Asks for a part of an answer and gives it in pieces.
+pub fn load(work: &Work, ask: &Ask, part: Part) -> Result<()> {
+    let engine = &*work.engine;
+    let begun = Instant::now();
+    let took = || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    if let Some(id) = ask.links {
+        let links = match engine.record(id)? {
+            Some(record) => {
+                let mut links = engine.links(&record, &work.cancel)?;
+                links.insert(0, Link { record, method: "itself", quality: crate::query::engine::Match::Exact });
+                links
+            }
+            None => Vec::new(),
+        };
+        work.give(Piece::Fresh);
+        work.give(Piece::Links(links, took()));
+        return Ok(());
+    }
+    let question = ask.question(engine)?;
+    if !question.stages.is_empty() {
+        let table = engine.table(&question, &work.cancel)?;
+        work.give(Piece::Fresh);
+        let empty = table.rows.is_empty();
+        work.give(Piece::Table(table, took()));
+        return if empty { why(work, ask) } else { Ok(()) };
+    }
+    match part {
+        Part::Start => {
+            let answered = stream(work, &question, None, true)?;
+            work.give(Piece::End { before: Some(false), after: Some(answered.more), elapsed: took() });
+            if answered.rows == 0 {
+                why(work, ask)?;
+            }
+        }
+        Part::End => {
+            let (rows, answered) = backward(work, &question, None, PAGE)?;
+            let empty = rows.is_empty();
+            work.give(Piece::Fresh);
+            work.give(Piece::Rows(rows));
+            work.give(Piece::End { before: Some(answered.more), after: Some(false), elapsed: took() });
+            if empty {
+                why(work, ask)?;
+            }
+        }
+        Part::Around(at) => around(work, ask, &question, at, &took)?,
+        Part::After(at) => {
+            let answered = stream(work, &question, Some(at), false)?;
+            work.give(Piece::End { before: None, after: Some(answered.more), elapsed: took() });
+        }
+        Part::Before(at) => {
+            let (rows, answered) = backward(work, &question, Some(at), PAGE)?;
+            work.give(Piece::Earlier(rows));
+            work.give(Piece::End { before: Some(answered.more), after: None, elapsed: took() });
+        }
+        Part::Found(from, ahead, condition) => {
+            let wanted = compiled(engine, &super::focus::both(&ask.text, &condition), ask.window)?;
+            let page = Page { ascending: ahead, limit: 1, after: from };
+            let mut found = None;
+            engine.select(&wanted, &page, &work.cancel, &mut |record| {
+                found = Some(Cursor { time: record.time(), id: record.id });
+                false
+            })?;
+            if let Some(at) = found {
+                around(work, ask, &question, at, &took)?;
+            }
+            work.give(Found(found));
+        }
+    }
+    Ok(())
+}
+
+fn around(work: &Work, ask: &Ask, question: &Question, at: Cursor, took: &dyn Fn() -> u64) -> Result<()> {
+    // Rows of the same instant belong to the first half, so that the row itself is found among them.
+    let last = RecordId { evidence: EvidenceKey(u64::MAX), offset: u64::MAX, ordinal: u16::MAX };
+    let (rows, before) =
+        backward(work, question, Some(Cursor { time: Time(at.time.0.saturating_add(1)), id: RecordId::default() }), BEFORE)?;
+    let empty = rows.is_empty();
+    work.give(Piece::Fresh);
+    work.give(Piece::Rows(rows));
+    let after = stream(work, question, Some(Cursor { time: at.time, id: last }), false)?;
+    work.give(Piece::End { before: Some(before.more), after: Some(after.more), elapsed: took() });
+    if empty && after.rows == 0 { why(work, ask) } else { Ok(()) }
+}
+
+fn backward(work: &Work, question: &Question, after: Option<Cursor>, limit: usize) -> Result<(Vec<Record>, Answered)> {
+    let mut rows = Vec::new();
+    let page = Page { ascending: false, limit, after };
+    let answered = work.engine.select(question, &page, &work.cancel, &mut |record| {
+        rows.push(record);
+        true
+    })?;
+    rows.reverse();
+    Ok((rows, answered))
+}
+
+fn stream(work: &Work, question: &Question, after: Option<Cursor>, fresh: bool) -> Result<Answered> {
+    let page = Page { ascending: true, limit: PAGE, after };
+    let mut batch = Vec::new();
+    let mut given = 0usize;
+    let mut last = Instant::now();
+    if fresh {
+        work.give(Piece::Fresh);
+    }
+    let answered = work.engine.select(question, &page, &work.cancel, &mut |record| {
+        batch.push(record);
+        if (given == 0 && batch.len() >= FIRST) || last.elapsed() >= OFTEN {
+            given += batch.len();
+            work.give(Piece::Rows(std::mem::take(&mut batch)));
+            last = Instant::now();
+        }
+        !work.cancel.is_cancelled()
+    })?;
+    work.cancel.check()?;
+    if !batch.is_empty() {
+        work.give(Piece::Rows(batch));
+    }
+    Ok(answered)
+}
+
+/// Finds out why an answer is empty.
+fn why(work: &Work, ask: &Ask) -> Result<()> {
+    let engine = &*work.engine;
+    let span = engine.span();
+    let window = ask.window.or(span).unwrap_or(Window::ALL);
+    let count = |text: &str, window: Option<Window>| -> Result<Option<u64>> {
+        let question = compiled(engine, text, window)?;
+        if !question.stages.is_empty() {
+            return Ok(None);
+        }
+        Ok(engine.counts(&[question], 1_000_000, &work.cancel)?.first().map(|c| c.n))
+    };
+    let unfiltered = if ask.unfiltered == ask.text { None } else { count(&ask.unfiltered, ask.window)? };
+    let outside = if ask.window.is_none() { None } else { count(&ask.unfiltered, None)? };
+    let why = Why { coverage: engine.coverage(&window), unfiltered, outside, nothing_in_case: span.is_none() };
+    work.give(Piece::Why(why));
+    Ok(())
+}
