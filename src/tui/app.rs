@@ -20,6 +20,7 @@ use super::terminal::Depth;
 use super::theme::Theme;
 use super::times::Zone;
 use super::walk::{RowPlace, Walk};
+use super::widgets::prompt::History;
 use super::writer::{self, Writer, Written};
 use super::{commands, place};
 use crate::case::Keeper;
@@ -51,7 +52,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { keymap: "default".into(), theme: "dark".into(), config: None, depth: Depth::True, charset: Charset::Unicode }
+        Options { keymap: "default".into(), theme: "dusk".into(), config: None, depth: Depth::True, charset: Charset::Unicode }
     }
 }
 
@@ -127,13 +128,18 @@ pub struct App {
     pub(super) message: Option<Message>,
     pub(super) counts: Vec<Option<Count>>,
     pub(super) zone: Zone,
-    pub(super) keymap: Keymap,
-    pub(super) theme: Theme,
+    pub(super) keymap: Arc<Keymap>,
+    pub(super) theme: Arc<Theme>,
+    /// Panes to open again when the first frame is due.
+    pub(super) reopen: Vec<String>,
+    pub(super) histories: BTreeMap<String, History>,
     pub(super) glyphs: Glyphs,
     pub(super) size: (u16, u16),
     pub(super) asks: Vec<Ask>,
     pub(super) beginning: bool,
     pub(super) noted: Option<RecordId>,
+    /// A node was entered and not drawn since.
+    pub(super) turning: bool,
     quitting: bool,
     dirty: bool,
 }
@@ -144,8 +150,8 @@ impl App {
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
         let (jobs, answers, sender) = Jobs::start(engine.clone(), keeper.clone(), threads)?;
         let writer = Writer::start(keeper.clone(), sender)?;
-        let keymap = Keymap::load(&options.keymap, options.config.as_deref())?;
-        let theme = Theme::load(&options.theme, options.config.as_deref(), options.depth)?;
+        let keymap = Arc::new(Keymap::load(&options.keymap, options.config.as_deref())?);
+        let theme = Arc::new(Theme::load(&options.theme, options.config.as_deref(), options.depth)?);
         let mut app = App {
             rows: Rows::new(engine.clone()),
             detail: Detail::new(engine.clone()),
@@ -172,11 +178,14 @@ impl App {
             zone: Zone::Utc,
             keymap,
             theme,
+            reopen: Vec::new(),
+            histories: BTreeMap::new(),
             glyphs: Glyphs::new(options.charset),
             size: (80, 24),
             asks: Vec::new(),
             beginning: true,
             noted: None,
+            turning: true,
             quitting: false,
             dirty: true,
             options,
@@ -186,6 +195,7 @@ impl App {
             place::restore(&mut app, &text);
         }
         app.enter();
+        place::reopen(&mut app);
         Ok(app)
     }
     /// Takes one event.
@@ -215,13 +225,20 @@ impl App {
     /// The frame is drawn.
     pub(super) fn drawn(&mut self) {
         self.dirty = false;
+        self.turning = false;
     }
     pub(super) fn touch(&mut self) {
         self.dirty = true;
     }
     /// Whether the first rows of a question are still awaited: a frame can wait a moment for them.
     pub fn expects_rows(&self) -> bool {
-        self.jobs.busy()
+        let main = [("rows", "rows"), (APP, "counts"), ("timeline", "timeline"), ("card", "card")];
+        self.turning && main.iter().any(|(pane, slot)| self.jobs.asks(pane, slot))
+    }
+    /// Saves the place and waits until it is on disk.
+    pub(super) fn save_now(&mut self) {
+        self.save();
+        self.writer.flush(Duration::from_secs(2));
     }
     /// Whether it is to end.
     pub fn is_over(&self) -> bool {
@@ -360,7 +377,12 @@ impl App {
         out
     }
     /// Does something with a part of the workbench by its own type.
-    pub(super) fn with<T, P>(&mut self, part: fn(&mut App) -> &mut P, name: &'static str, act: impl FnOnce(&mut P, &mut Cx) -> T) -> T {
+    pub(super) fn with<T, P>(
+        &mut self,
+        part: fn(&mut App) -> &mut P,
+        name: &'static str,
+        act: impl FnOnce(&mut P, &mut Cx) -> T,
+    ) -> T {
         let (engine, keeper) = (self.engine.clone(), self.keeper.clone());
         let mut cx = Cx {
             engine: &engine,

@@ -26,6 +26,8 @@ impl App {
             Effect::GoNode(sequence) => self.go_node(sequence),
             Effect::GoBookmark(id) => self.go_bookmark(id),
             Effect::Open(pane) => self.open(pane),
+            // The pane of a node goes with its node.
+            Effect::Close if self.rooted && self.opened.len() == 1 => self.run_line("back"),
             Effect::Close => {
                 if let Some(pane) = self.opened.pop() {
                     self.jobs.cancel_pane(pane.name());
@@ -64,17 +66,13 @@ impl App {
             self.fail(err);
         }
     }
-    /// Sends a text to the responder's own clipboard.
+    /// Sends a text to the responder's own clipboard; tmux may take its time, so a worker asks it.
     pub(super) fn copy(&mut self, label: &str, text: &str) {
-        match clipboard::copy(text) {
-            Ok(copied) => {
-                if let Some(bytes) = copied.bytes {
-                    self.asks.push(Ask::Send(bytes));
-                }
-                self.say(format!("{label}: {}", copied.said));
-            }
-            Err(err) => self.fail(err),
-        }
+        let (label, text) = (label.to_owned(), text.to_owned());
+        self.ask("copy", move |work| {
+            work.give(clipboard::copy(&label, &text)?);
+            Ok(())
+        });
     }
     fn go_node(&mut self, sequence: u64) {
         self.opened.truncate(usize::from(self.rooted));

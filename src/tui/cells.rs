@@ -62,7 +62,7 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
         }
         Show::Kind => {
             let kind = record.kind.name();
-            Cell { text: kind.into(), value: Some((field::KIND, Value::text(kind))), style: format!("record.{kind}") }
+            Cell { text: kind.into(), value: Some((field::KIND, Value::text(kind))), style: format!("kind.{kind}") }
         }
         Show::Source => {
             let name = shown.engine.source_name(record.source);
@@ -103,7 +103,7 @@ pub fn of_value(id: FieldId, value: Value) -> Cell {
 
 fn style_of(kind: EntityKind) -> &'static str {
     match kind {
-        EntityKind::CommunityId => "community_id",
+        EntityKind::CommunityId => "community",
         EntityKind::Agent => "agent",
         other => other.name(),
     }

@@ -3,6 +3,7 @@
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, FieldId, Type};
 use crate::model::{Entity, Record, Value};
+use crate::query::{narrow, quote};
 use std::net::IpAddr;
 
 /// What the lenses of a node are about.
@@ -85,7 +86,7 @@ pub fn show(entity: &Entity) -> String {
 
 /// The query term that selects the records of an entity, in whichever field it stands.
 pub fn term(entity: &Entity) -> String {
-    let value = quoted(&entity.value.show(type_of(entity.field)));
+    let value = quote(&entity.value.show(type_of(entity.field)));
     match entity.kind {
         EntityKind::Address => format!("host = {value}"),
         EntityKind::Network => format!("net {}", entity.value),
@@ -97,75 +98,13 @@ pub fn term(entity: &Entity) -> String {
     }
 }
 
-/// The query term of one value of one field: what `=` and `!` add.
-pub fn exactly(id: FieldId, value: &Value) -> String {
-    format!("{} = {}", field::name(id), quoted(&value.show(type_of(id))))
-}
-
-/// A value as a query takes it: bare where it is one plain word, else in double quotes with `\` before `"` and `\`.
-pub fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-');
-    let starts = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if starts && text.chars().all(plain) && !is_word_of_the_language(text) {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
-    out
-}
-
-fn is_word_of_the_language(text: &str) -> bool {
-    ["and", "or", "not", "in", "since", "between", "around", "contains", "matches", "exists"]
-        .iter()
-        .any(|w| w.eq_ignore_ascii_case(text))
-}
-
-/// Two conditions that both hold. Alternatives get parentheses; stages of either stay at the end.
+/// Two conditions that both hold; stages of the first stay at the end. A text that is no query stays as it is: asking it says why.
 pub fn both(a: &str, b: &str) -> String {
-    let (a, a_stages) = split_stages(a);
-    let (b, b_stages) = split_stages(b);
-    let head = match (a.is_empty(), b.is_empty()) {
+    match (a.trim().is_empty(), b.trim().is_empty()) {
         (true, _) => b.to_owned(),
         (_, true) => a.to_owned(),
-        _ => format!("{} and {}", grouped(a), grouped(b)),
-    };
-    [head.as_str(), a_stages, b_stages].iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(" ")
-}
-
-fn grouped(text: &str) -> String {
-    let whole = text.starts_with('(') && matching_end(text) == Some(text.len() - 1);
-    let lower = text.to_ascii_lowercase();
-    let alternatives = lower.contains(" or ") || lower.contains("||");
-    if alternatives && !whole { format!("({text})") } else { text.to_owned() }
-}
-
-fn matching_end(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut quote = false;
-    let mut escaped = false;
-    for (i, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quote => escaped = true,
-            '"' => quote = !quote,
-            '(' if !quote => depth += 1,
-            ')' if !quote => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return Some(i);
-                }
-            }
-            _ => {}
-        }
+        _ => narrow(a, b).unwrap_or_else(|_| format!("({a}) and ({b})")),
     }
-    None
 }
 
 /// A query's condition and its stages (from the first `|` that stands alone, with it). `||` is an alternative, quotes and `/../` are skipped.
@@ -259,12 +198,5 @@ mod tests {
             }
         }
         assert_eq!(Focus::parse(""), Focus::Case);
-    }
-
-    #[test]
-    fn values_are_quoted_where_a_query_needs_it() {
-        assert_eq!(quoted("10.8.21.5"), "10.8.21.5");
-        assert_eq!(quoted("ET MALWARE \"x\""), r#""ET MALWARE \"x\"""#);
-        assert_eq!(quoted("and"), "\"and\"");
     }
 }

@@ -1,6 +1,7 @@
 //! Walking: entering a node asks for its rows, counts, timeline and facts; leaving one keeps how it looked and writes it to the journal.
 
 use super::app::{APP, App};
+use super::clipboard::Copied;
 use super::effect::Effect;
 use super::focus::Focus;
 use super::jobs::{Answer, Job, Work};
@@ -86,6 +87,7 @@ impl App {
     /// Shows the node one stands on: asks for everything that it shows.
     pub(super) fn enter(&mut self) {
         self.touch();
+        self.turning = true;
         let node = self.walk.here();
         let lens = node.lens();
         let window = self.window();
@@ -113,8 +115,7 @@ impl App {
     }
     fn ask_counts(&mut self) {
         let node = self.walk.here();
-        let texts: Vec<Option<String>> =
-            lenses::ALL.iter().map(|l| (l.name != "packets").then(|| node.query(l))).collect();
+        let texts: Vec<Option<String>> = lenses::ALL.iter().map(|l| (l.name != "packets").then(|| node.query(l))).collect();
         let window = node.step.window;
         self.counts = vec![None; lenses::ALL.len()];
         self.ask("counts", move |work| {
@@ -186,6 +187,13 @@ impl App {
             if let Some(Counted(counts)) = answer.take() {
                 self.counts = counts;
                 self.counted();
+            }
+        } else if answer.is::<Copied>() {
+            if let Some(copied) = answer.take::<Copied>() {
+                if !copied.bytes.is_empty() {
+                    self.asks.push(super::app::Ask::Send(copied.bytes));
+                }
+                self.say(copied.say);
             }
         } else if answer.is::<Said>() {
             if let Some(Said(text)) = answer.take() {

@@ -104,8 +104,12 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts `threads` workers; answers arrive at the receiver.
-    pub fn start(engine: Arc<dyn Engine>, keeper: Arc<dyn Keeper>, threads: usize) -> Result<(Jobs, Receiver<Answer>)> {
+    /// Starts `threads` workers; answers arrive at the receiver, by the sender others may send theirs.
+    pub fn start(
+        engine: Arc<dyn Engine>,
+        keeper: Arc<dyn Keeper>,
+        threads: usize,
+    ) -> Result<(Jobs, Receiver<Answer>, Sender<Answer>)> {
         let (tasks, todo) = crossbeam_channel::unbounded::<Task>();
         let (answers, receiver) = crossbeam_channel::unbounded();
         for n in 0..threads.max(1) {
@@ -115,7 +119,8 @@ impl Jobs {
                 .spawn(move || todo.iter().for_each(|task| task()))
                 .map_err(|err| Error::internal(format!("a worker thread cannot be started: {err}")))?;
         }
-        Ok((Jobs { engine, keeper, tasks, answers, newest: HashMap::new(), number: 0 }, receiver))
+        let sender = answers.clone();
+        Ok((Jobs { engine, keeper, tasks, answers, newest: HashMap::new(), number: 0 }, receiver, sender))
     }
     /// Queues a job and cancels the one that its slot had.
     pub fn ask(&mut self, job: Job) {

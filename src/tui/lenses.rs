@@ -153,7 +153,7 @@ pub const ALL: &[Lens] = &[
         key: '5',
         title: "Reputation",
         short: "Rep",
-        query: "kind = inventory and indicator exists",
+        query: "kind = inventory and exists indicator",
         columns: &[
             column("indicator", Field(&[f::INDICATOR]), 20, 60, 0),
             column("sev", Field(&[f::SEVERITY]), 4, 8, 5),
@@ -170,7 +170,7 @@ pub const ALL: &[Lens] = &[
         key: '6',
         title: "Host",
         short: "Host",
-        query: "kind in {inventory, vuln} and not indicator exists",
+        query: "kind in {inventory, vuln} and not exists indicator",
         columns: &[
             TIME,
             column("kind", Kind, 6, 9, 6),

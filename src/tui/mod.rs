@@ -1,4 +1,8 @@
-//! The screen.
+//! The screen: the workbench over an [`Engine`] and a [`Keeper`], with the keyboard alone.
+//!
+//! In reading order: `app` holds what there is and takes events; `go` walks the trail; `commands/` are what keys and the `:` line name;
+//! `panes/` show one thing each and ask for data by `jobs`; `screen` and `layout` draw. Nothing here blocks the loop, and only what has
+//! changed is drawn: an idle screen costs no bytes.
 
 pub mod key;
 
@@ -38,6 +42,8 @@ pub mod cells;
 
 pub mod jobs;
 
+pub mod writer;
+
 pub mod load;
 
 pub mod effect;
@@ -52,24 +58,25 @@ pub mod conversation;
 
 pub mod panes;
 
-/// Options of the workbench.
-#[derive(Default)]
-pub struct Options {
-    /// Theme.
-    pub theme: Option<String>,
-    /// Keymap.
-    pub keymap: Option<String>,
-    /// Begin anew.
-    pub fresh: bool,
-    /// Notices.
-    pub notices: Vec<String>,
-}
+pub mod commands;
 
-/// Runs the workbench.
-pub fn run(
-    _: std::sync::Arc<dyn crate::query::Engine>,
-    _: std::sync::Arc<dyn crate::case::Keeper>,
-    _: Options,
-) -> crate::error::Result<()> {
-    Ok(())
-}
+pub mod layout;
+
+pub mod app;
+
+mod apply;
+
+mod finding;
+
+mod go;
+
+mod overlay;
+
+mod place;
+
+mod run;
+
+mod screen;
+
+pub use app::{App, Event, Options};
+pub use run::run;

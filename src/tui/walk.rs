@@ -5,6 +5,7 @@ use super::focus::{self, Focus};
 use super::lenses::{self, Lens};
 use crate::model::decision::What;
 use crate::model::{RecordId, Time, Window};
+use crate::pivots::{self, Selection};
 use crate::query::engine::Cursor;
 use serde::{Deserialize, Serialize};
 
@@ -183,16 +184,13 @@ impl Node {
     }
 }
 
-/// A list entry says nothing of traffic: it is about the indicator, whatever the focus is a value of.
+/// A list entry says nothing of traffic: it is about the indicator, whatever the focus is a value of; networks and parent names count.
 fn reputation_query(focus: &Focus, lens: &Lens) -> String {
-    let about = match focus {
-        Focus::Entity(entity) => {
-            let value = focus::quoted(&focus::show(entity));
-            format!("({} or indicator = {value})", focus.query())
-        }
-        _ => focus.query(),
-    };
-    focus::both(&about, lens.query)
+    let selection = Selection { entity: focus.entity().cloned(), ..Selection::default() };
+    match pivots::find("reputation").filter(|_| selection.entity.is_some()).and_then(|p| (p.run)(&selection)) {
+        Some(lead) => lead.query,
+        None => focus::both(&focus.query(), lens.query),
+    }
 }
 
 /// The walk: nodes, and where one stands.

@@ -1,6 +1,8 @@
 //! All integration tests, one binary: one module, one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod crash;
+mod formats;
 mod keymaps;
 mod pivots;
 mod protocols;

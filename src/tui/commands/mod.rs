@@ -7,14 +7,69 @@
 use super::app::App;
 use crate::error::Result;
 
+pub mod case;
+
+pub mod go;
+
+pub mod lens;
+
+pub mod moving;
+
+pub mod program;
+
+pub mod rows;
+
+pub mod window;
+
 /// A command of the app.
 pub struct Command {
     /// Name: what keymaps and the `:` line say.
     pub name: &'static str,
     /// What it takes, e.g. `QUERY`, `[TITLE]`; empty: nothing.
     pub args: &'static str,
-    /// What it does, in one short sentence.
+    /// What it does, in a few words.
     pub doc: &'static str,
     /// Does it; the text is what follows the name.
     pub run: fn(&mut App, &str) -> Result<()>,
+}
+
+/// A row of a table.
+const fn command(name: &'static str, args: &'static str, doc: &'static str, run: fn(&mut App, &str) -> Result<()>) -> Command {
+    Command { name, args, doc, run }
+}
+
+/// Every subject: its heading in help, and its table.
+pub const ALL: &[(&str, &[Command])] = &[
+    ("move", moving::TABLE),
+    ("go", go::TABLE),
+    ("lenses", lens::TABLE),
+    ("rows", rows::TABLE),
+    ("time", window::TABLE),
+    ("case", case::TABLE),
+    ("program", program::TABLE),
+];
+
+/// Every command.
+pub fn all() -> impl Iterator<Item = &'static Command> {
+    ALL.iter().flat_map(|(_, table)| table.iter())
+}
+
+/// The command with a name.
+pub fn find(name: &str) -> Option<&'static Command> {
+    all().find(|c| c.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_snake_case_and_documented() {
+        let mut seen = std::collections::HashSet::new();
+        for command in all() {
+            assert!(seen.insert(command.name), "{} twice", command.name);
+            assert!(command.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", command.name);
+            assert!(!command.doc.is_empty() && !command.doc.ends_with('.'), "{}", command.name);
+        }
+    }
 }

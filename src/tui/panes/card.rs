@@ -98,10 +98,7 @@ impl Pane for Card {
             self.coverage = known.coverage;
             if self.focus == Focus::Case {
                 let fact = |label: &str, text: String| Fact { label: label.into(), text, severity: None, evidence: None };
-                self.facts = vec![
-                    fact("sources", known.sources.to_string()),
-                    fact("records", thousands(known.records)),
-                ];
+                self.facts = vec![fact("sources", known.sources.to_string()), fact("records", thousands(known.records))];
             }
         }
         Ok(())
@@ -114,7 +111,7 @@ impl Pane for Card {
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();
-        let (label_style, text_style) = (view.theme.style("ui.label"), view.theme.style("ui.text"));
+        let (label_style, text_style) = (view.theme.style("ui.dim"), view.theme.style("ui.text"));
         let covering = 2 + self.coverage.len().min(8) as u16;
         let room = area.height.saturating_sub(covering);
         let mut y = area.y;
@@ -153,7 +150,7 @@ impl Card {
             return;
         }
         let dim = view.theme.style("ui.dim");
-        put(buf, area.x, area.y + 1, area.width, "coverage of window", view.theme.style("ui.label"));
+        put(buf, area.x, area.y + 1, area.width, "coverage of window", view.theme.style("ui.dim"));
         let strip = 8u16.min(area.width / 3);
         for (n, source) in self.coverage.iter().take(usize::from(area.height.saturating_sub(2))).enumerate() {
             let mut line = Line::new(buf, area, 2 + n as u16);
@@ -161,7 +158,7 @@ impl Card {
             for column in 0..strip {
                 let covered = source.covers.is_some_and(|c| covers(&c, &view.window, column, strip));
                 let sign = if covered { view.glyphs.spark[4] } else { view.glyphs.dot };
-                line.add(sign, if covered { view.theme.style("coverage.yes") } else { dim });
+                line.add(sign, if covered { view.theme.style("match.exact") } else { dim });
             }
             line.add(" ", style);
             line.add(&text::clean(&source.name), style);

@@ -56,7 +56,8 @@ impl Detail {
             self.name_used = None;
             self.top = 0;
             self.selected = 0;
-            if let Some(flow) = record.filter(|r| r.kind == Kind::Flow && r.get(field::SNI).or(r.get(field::HTTP_HOST)).is_none()) {
+            if let Some(flow) = record.filter(|r| r.kind == Kind::Flow && r.get(field::SNI).or(r.get(field::HTTP_HOST)).is_none())
+            {
                 let flow = flow.clone();
                 cx.ask("name", move |work| {
                     if let Some(name) = work.engine.name_used(&flow)? {
@@ -136,7 +137,7 @@ impl Detail {
     /// The three lines of small screens: the cell under the cursor in full, the rest in brief, where it stands.
     pub fn draw_brief(&self, buf: &mut Buffer, area: Rect, cell: Option<(String, Cell)>, view: &View) {
         let entries = self.entries(view.zone);
-        let (label, value) = (view.theme.style("ui.label"), view.theme.style("ui.text"));
+        let (label, value) = (view.theme.style("ui.dim"), view.theme.style("ui.text"));
         let last = area.height.saturating_sub(1);
         let mut row = 0;
         let mut line = Line::new(buf, area, 0);
@@ -216,7 +217,13 @@ impl Pane for Detail {
             return;
         }
         let dim = view.theme.style("ui.dim");
-        let columns: u16 = if area.width >= 150 { 3 } else if area.width >= 80 { 2 } else { 1 };
+        let columns: u16 = if area.width >= 150 {
+            3
+        } else if area.width >= 80 {
+            2
+        } else {
+            1
+        };
         let width = area.width / columns;
         let footer = area.y + area.height - 1;
         let fields = area.height - 1;
@@ -238,13 +245,20 @@ impl Pane for Detail {
                 style = view.theme.style("ui.row.selected");
                 fill(buf, Rect { x, y, width: width.saturating_sub(1), height: 1 }, style);
             }
-            put(buf, x, y, LABEL.min(width), &entry.name, if chosen { style } else { view.theme.style("ui.label") });
+            put(buf, x, y, LABEL.min(width), &entry.name, if chosen { style } else { view.theme.style("ui.dim") });
             put(buf, x + LABEL + 1, y, width.saturating_sub(LABEL + 2), &entry.cell.text, style);
         }
         let hidden = per.saturating_sub(room);
-        put(buf, area.x, footer, LABEL, "evidence", view.theme.style("ui.label"));
+        put(buf, area.x, footer, LABEL, "evidence", view.theme.style("ui.dim"));
         let more = if hidden > 0 { format!("  ({hidden} more lines: Tab, z)") } else { String::new() };
-        put(buf, area.x + LABEL + 1, footer, area.width - LABEL - 1, &view.glyphs.put(&format!("{}{more}", self.evidence())), dim);
+        put(
+            buf,
+            area.x + LABEL + 1,
+            footer,
+            area.width - LABEL - 1,
+            &view.glyphs.put(&format!("{}{more}", self.evidence())),
+            dim,
+        );
         let below = Rect { y: area.y + room as u16 + 1, height: fields.saturating_sub(room as u16 + 1), ..area };
         if below.height > 1 {
             self.draw_full(buf, below, &entries, view);

@@ -7,9 +7,23 @@
 //! To add one: write `src/tui/panes/<name>.rs` with a struct that implements [`Pane`]; add its `pub mod` line here; add the command that
 //! opens it in `src/tui/commands/`; cover it with a key script in `tests/it/screens.rs`.
 
+pub mod rows;
+
+pub mod detail;
+
+pub mod card;
+
+pub mod timeline;
+
 pub mod packets;
 
 pub mod stream;
+
+pub mod trail;
+
+pub mod sources;
+
+pub mod case;
 
 use super::effect::{Cx, Effect};
 use super::jobs::Answer;

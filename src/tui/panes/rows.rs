@@ -112,6 +112,12 @@ impl Rows {
         self.finding = Some(condition.clone());
         self.load(Part::Found(from, ahead, condition), cx);
     }
+    /// The question was given up: what came so far stays.
+    pub fn give_up(&mut self) {
+        self.loading = false;
+        self.wanted = None;
+        self.after = !self.is_empty();
+    }
     /// The selected record.
     pub fn record(&self) -> Option<&Record> {
         if self.table.is_some() { None } else { self.records.get(self.selected) }
@@ -219,9 +225,12 @@ impl Rows {
             Some(id) => match self.records.iter().position(|r| r.id == id) {
                 Some(row) => Some(row),
                 // It is not among them (a filter hides it): the first that is not before it.
-                None if !self.loading => {
-                    Some(self.records.iter().position(|r| cursor(r) >= Cursor { time: crate::model::Time(place.time), id }).unwrap_or(self.records.len()))
-                }
+                None if !self.loading => Some(
+                    self.records
+                        .iter()
+                        .position(|r| cursor(r) >= Cursor { time: crate::model::Time(place.time), id })
+                        .unwrap_or(self.records.len()),
+                ),
                 None => None,
             },
             None => Some(place.index),
@@ -376,7 +385,8 @@ impl Pane for Rows {
         if self.loading && self.is_empty() {
             return "asking… Esc gives up".into();
         }
-        let place = if self.is_empty() || self.before { String::new() } else { format!("{} of ", thousands(self.selected as u64 + 1)) };
+        let place =
+            if self.is_empty() || self.before { String::new() } else { format!("{} of ", thousands(self.selected as u64 + 1)) };
         let rows = match self.known_total() {
             Some(n) => thousands(n),
             None => format!("{}+", thousands(self.len() as u64)),

@@ -316,15 +316,10 @@ impl Pane for Stream {
             }
             return;
         }
-        // The text has no cursor: its top is the place.
-        let height = usize::from(area.height);
-        let top = self.scroll.top.min(self.rows.len().saturating_sub(height));
-        self.scroll.selected = top;
-        self.scroll.sight(height, self.rows.len());
-        self.scroll.top = top;
-        self.scroll.selected = top;
+        let sight = self.scroll.sight_text(usize::from(area.height), self.rows.len());
+        let top = sight.start;
         let per = if area.width < 70 { 8 } else { 16 };
-        for (n, row) in self.rows.iter().enumerate().skip(top).take(height) {
+        for (n, row) in self.rows.iter().enumerate().take(sight.end).skip(top) {
             let turn = &self.turns[row.turn];
             let y = area.y + (n - top) as u16;
             let (arrow, role) = if turn.inbound { (view.glyphs.left, "stream.in") } else { (view.glyphs.right, "stream.out") };

@@ -30,7 +30,7 @@ impl Timeline {
     pub fn show(&mut self, ask: &Ask, window: Window, unit: &'static str, cx: &mut Cx) {
         self.unit = unit;
         self.window = Some(window);
-        let text = super::super::focus::split_stages(&ask.text).0.to_owned();
+        let text = crate::tui::focus::split_stages(&ask.text).0.to_owned();
         cx.ask(NAME, move |work| {
             let question = compiled(&*work.engine, &text, Some(window))?;
             let bins = work.engine.timeline(&question, BINS, None, &work.cancel)?;
@@ -82,7 +82,7 @@ impl Timeline {
         let wide = (usize::from(area.width) / sums.len().max(1)).clamp(1, 8) as u16;
         let here = at.map(|t| usize::try_from(t.since(self.bins.start) / self.bins.bin).unwrap_or(usize::MAX) / per);
         let (bar, hot, cursor) =
-            (view.theme.style("timeline.bar"), view.theme.style("timeline.alert"), view.theme.style("timeline.cursor"));
+            (view.theme.style("spark.window"), view.theme.style("spark.alert"), view.theme.style("ui.cell.selected"));
         let mut x = area.x;
         for (n, (value, alerts)) in sums.iter().enumerate() {
             let style = match (here == Some(n), *alerts > 0) {

@@ -134,7 +134,9 @@ impl Rows {
                 y += 1;
             }
         };
-        for (n, line) in self.why_lines(&view.window, &|w| view.zone.window(w, " → "), &|c| view.keymap.keys_of(c)).iter().enumerate() {
+        for (n, line) in
+            self.why_lines(&view.window, &|w| view.zone.window(w, " → "), &|c| view.keymap.keys_of(c)).iter().enumerate()
+        {
             say(line, if n == 0 { strong } else { dim });
         }
     }
@@ -144,10 +146,7 @@ impl Rows {
         let Some(why) = &self.why else { return Vec::new() };
         let key = |command: &str| keys(command).first().cloned().unwrap_or_else(|| format!(":{command}"));
         if why.nothing_in_case {
-            return vec![
-                "this case has no records yet".into(),
-                "import captures and logs with: backtrail ingest PATH...".into(),
-            ];
+            return vec!["this case has no records yet".into(), "import captures and logs with: backtrail ingest PATH...".into()];
         }
         let mut lines = Vec::new();
         if let Some(hidden) = why.unfiltered.filter(|n| *n > 0) {
@@ -157,7 +156,12 @@ impl Rows {
         }
         if let Some(outside) = why.outside.filter(|n| *n > 0) {
             lines.push(format!("no {what} in this window; {} outside it", thousands(outside)));
-            lines.push(format!("{} looks at the whole case, {} and {} shift the window", key("whole_case"), key("window_earlier"), key("window_later")));
+            lines.push(format!(
+                "{} looks at the whole case, {} and {} shift the window",
+                key("whole_case"),
+                key("window_earlier"),
+                key("window_later")
+            ));
         }
         let able: Vec<_> = why
             .coverage
@@ -225,8 +229,8 @@ fn gutter(buf: &mut Buffer, x: u16, y: u16, chosen: bool, mark: Mark, base: Styl
         (Some(Judgement::Malicious), ..) => (g.malicious, "verdict.malicious"),
         (Some(Judgement::Suspicious), ..) => (g.suspicious, "verdict.suspicious"),
         (Some(Judgement::Benign), ..) => (g.benign, "verdict.benign"),
-        (None, true, _) => (g.note, "mark.note"),
-        (None, false, true) => ("#", "mark.tag"),
+        (None, true, _) => (g.note, "ui.chip"),
+        (None, false, true) => ("#", "ui.chip"),
         (None, false, false) => return,
     };
     let own = view.theme.style(style);

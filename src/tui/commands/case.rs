@@ -1,0 +1,189 @@
+//! What one enters: bookmarks, marks by letter, notes, tags, verdicts; and what one takes along: copies, exports.
+
+use super::rows::value_here;
+use super::{Command, command};
+use crate::error::{Error, Result};
+use crate::model::decision::{About, Judgement, What};
+use crate::model::field;
+use crate::tui::app::{App, Part};
+use crate::tui::clipboard;
+use crate::tui::focus;
+use crate::tui::overlay::Overlay;
+use crate::tui::panes::Pane;
+
+/// The commands.
+pub const TABLE: &[Command] = &[
+    command("bookmark", "[TITLE]", "bookmark this question", bookmark),
+    command("set_mark", "LETTER", "remember this place under a letter", set_mark),
+    command("jump_mark", "LETTER", "jump to the place under a letter", jump_mark),
+    command("note", "TEXT", "write a note on this row or value", note),
+    command("tag", "TAG", "tag this row or value", tag),
+    command("verdict", "[benign|suspicious|malicious REASON]", "judge this row or value", verdict),
+    command("copy", "[value|row|query]", "copy to your own clipboard", |app, args| copy(app, args, false)),
+    command("copy_defanged", "[value|row|query]", "copy, made harmless to click", |app, args| copy(app, args, true)),
+];
+
+fn bookmark(app: &mut App, args: &str) -> Result<()> {
+    if args.is_empty() {
+        let node = app.walk.here();
+        let title = format!("{} · {}", node.lens().title, app.walk.path().last().copied().unwrap_or_default());
+        app.overlay = Some(Overlay::prompt("bookmark", "bookmark", &title));
+        return Ok(());
+    }
+    let node = app.walk.here();
+    let mut query = node.query(node.lens());
+    // A bookmark is of its window, absolute, whatever comes in later.
+    if let Some(window) = node.step.window {
+        query = focus::both(&query, &format!("between {} and {}", window.start, window.end));
+    }
+    let what = What::Bookmark {
+        title: args.to_owned(),
+        query,
+        lens: node.step.lens.to_owned(),
+        focus: node.step.focus.to_text(),
+        rows: app.rows.known_total().unwrap_or(node.rows),
+        seen: app.engine.sequence(),
+        node: node.sequence,
+    };
+    app.writer.append(what);
+    let list = app.keymap.key_in("rows", "open_bookmarks");
+    app.say(format!("bookmarked: {args} ({list} lists)"));
+    Ok(())
+}
+
+fn set_mark(app: &mut App, args: &str) -> Result<()> {
+    let Some(letter) = args.chars().next() else {
+        app.awaiting = Some("set_mark");
+        app.say("mark this place with which letter?");
+        return Ok(());
+    };
+    let place = app.rows.place();
+    let id = app.walk.here().id;
+    app.letters.insert(letter, (id, place));
+    app.say(format!("this place is {letter}"));
+    Ok(())
+}
+
+fn jump_mark(app: &mut App, args: &str) -> Result<()> {
+    let Some(letter) = args.chars().next() else {
+        app.awaiting = Some("jump_mark");
+        let known: String = app.letters.keys().filter(|c| **c != '\'').collect();
+        let known = if known.is_empty() { "none is set".to_owned() } else { format!("set: {known}") };
+        app.say(format!("jump to which letter? ({known}; ' is where you were)"));
+        return Ok(());
+    };
+    let Some((id, place)) = app.letters.get(&letter).copied() else {
+        return Err(Error::user(format!("no place is marked {letter}")));
+    };
+    let Some(index) = app.walk.nodes().iter().position(|n| n.id == id) else {
+        return Err(Error::user(format!("the place {letter} is no longer on the trail")));
+    };
+    let here = (app.walk.here().id, app.rows.place());
+    app.letters.insert('\'', here);
+    app.leave();
+    app.walk.stand(index);
+    app.walk.here_mut().set_place(place);
+    app.enter();
+    Ok(())
+}
+
+/// What a note, tag or verdict is about: the marked rows, else the value under the cursor, else the row, else the focus; and its name.
+fn about(app: &App) -> (About, String) {
+    if !app.marks.marked.is_empty() {
+        let n = app.marks.marked.len();
+        return (About::records(app.marks.marked.iter().copied()), format!("{n} marked rows"));
+    }
+    let by_value = (app.part != Part::Rows || !app.rows.on_row()).then(|| value_here(app)).flatten();
+    if let Some((id, value)) = by_value.filter(|(id, _)| field::get(*id).is_some_and(|f| f.entity.is_some())) {
+        let ty = field::get(id).map_or(field::Type::Text, |f| f.ty);
+        let shown = value.show(ty);
+        return (About::Value(field::name(id), shown.clone()), shown);
+    }
+    if let Some(record) = app.selection().record {
+        let name = format!("{} {}", record.kind, app.zone.clock(record.time()));
+        return (About::records([record.id]), name);
+    }
+    match app.walk.here().step.focus.entity() {
+        Some(entity) => (About::Value(field::name(entity.field), focus::show(entity)), focus::show(entity)),
+        None => (About::Case, "the case".into()),
+    }
+}
+
+fn note(app: &mut App, args: &str) -> Result<()> {
+    let (about, name) = about(app);
+    if args.is_empty() {
+        app.overlay = Some(Overlay::prompt(&format!("note on {name}"), "note", ""));
+        return Ok(());
+    }
+    app.writer.append(What::Note { about, text: args.to_owned() });
+    app.say(format!("noted on {name}"));
+    Ok(())
+}
+
+fn tag(app: &mut App, args: &str) -> Result<()> {
+    let (about, name) = about(app);
+    if args.is_empty() {
+        app.overlay = Some(Overlay::prompt(&format!("tag {name}"), "tag", ""));
+        return Ok(());
+    }
+    for tag in args.split([',', ' ']).filter(|t| !t.is_empty()) {
+        app.writer.append(What::Tag { about: about.clone(), tag: tag.to_owned() });
+    }
+    app.say(format!("tagged {name}: {args}"));
+    Ok(())
+}
+
+fn verdict(app: &mut App, args: &str) -> Result<()> {
+    let (about, name) = about(app);
+    let (word, reason) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let judgement = match word {
+        "" => {
+            app.open_verdicts(&name);
+            return Ok(());
+        }
+        "benign" => Judgement::Benign,
+        "suspicious" => Judgement::Suspicious,
+        "malicious" => Judgement::Malicious,
+        other => return Err(Error::user(format!("no verdict is called {other}")).hint("benign, suspicious or malicious")),
+    };
+    let reason = reason.trim();
+    if judgement == Judgement::Benign && reason.is_empty() {
+        app.overlay = Some(Overlay::prompt(&format!("why is {name} benign"), "verdict benign", ""));
+        return Ok(());
+    }
+    app.writer.append(What::Verdict { about, judgement, reason: reason.to_owned() });
+    app.say(format!("{name}: {word}"));
+    Ok(())
+}
+
+fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
+    let row = || {
+        let record = app.selection().record?;
+        let mut parts = vec![format!("start={}", record.time()), format!("kind={}", record.kind)];
+        for (id, value) in &record.fields {
+            let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
+            parts.push(format!("{}={}", field::name(*id), crate::query::quote(&value.show(ty))));
+        }
+        Some(("row".to_owned(), parts.join(" ")))
+    };
+    let value = || match (app.opened.last(), app.part) {
+        (Some(pane), _) => pane.copied(),
+        (None, Part::Rows) => app.rows.copied(),
+        (None, Part::Detail) => app.detail.copied(),
+        (None, Part::Card) => app.card.copied(),
+    };
+    let query = || {
+        let node = app.walk.here();
+        Some(("query".to_owned(), node.query(node.lens())))
+    };
+    let found = match args {
+        "row" => row(),
+        "query" => query(),
+        "value" => value(),
+        _ => value().or_else(row).or_else(query),
+    };
+    let Some((label, text)) = found else { return Err(Error::user("there is nothing to copy here")) };
+    let text = if defanged { clipboard::defang(&text) } else { text };
+    app.copy(&label, &text);
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! What lies over the screen and takes the keys: a line being typed, a menu, the finder, help. Keys reach it as commands of its scope; what
+//! the scope does not bind is text.
+
+use super::app::App;
+use super::finding::Finding;
+use super::jobs::Answer;
+use super::load::compiled;
+use super::times::thousands;
+use super::view::View;
+use super::walk::Step;
+use super::widgets::help::Help;
+use super::widgets::menu::{self, Item, Menu};
+use super::widgets::prompt::{self, Choice, Prompt};
+use super::{commands, focus, lenses};
+use crate::error::{Error, Result};
+use crate::pivots::{self, Lead, Pivot, Selection};
+use crate::query::engine::Count;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+/// What lies over the screen.
+pub enum Overlay {
+    /// A line being typed for a command.
+    Prompt {
+        /// The command line that the text is appended to; empty: the text is the command line.
+        command: String,
+        /// The line.
+        line: Prompt,
+        /// Whether the history was put in.
+        ready: bool,
+    },
+    /// Where one can go.
+    Pivots {
+        /// The list.
+        menu: Menu,
+        /// What each item is.
+        leads: Vec<(&'static Pivot, Lead)>,
+        /// What they go from.
+        selection: Selection,
+    },
+    /// Command lines to choose from.
+    Choices {
+        /// The list.
+        menu: Menu,
+        /// What each item runs.
+        lines: Vec<String>,
+    },
+    /// The finder.
+    Finder(Finding),
+    /// Keys that work here.
+    Help(Help),
+}
+
+/// Counts for the pivot menu.
+struct PivotCounts(Vec<Option<Count>>);
+
+impl Overlay {
+    /// A line for a command; `label` says what is asked.
+    pub fn prompt(label: &str, command: &str, text: &str) -> Overlay {
+        let line = Prompt::new(label, text, &prompt::History::default());
+        Overlay::Prompt { command: command.to_owned(), line, ready: false }
+    }
+    /// The scope of its keys.
+    pub fn scope(&self) -> &'static str {
+        match self {
+            Overlay::Prompt { .. } => "prompt",
+            Overlay::Pivots { .. } | Overlay::Choices { .. } => "menu",
+            Overlay::Finder(_) => "finder",
+            Overlay::Help(_) => "help",
+        }
+    }
+    /// Draws it; gives the place of the terminal's cursor if it has one.
+    pub fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) -> Option<(u16, u16)> {
+        let (theme, glyphs) = (view.theme, view.glyphs);
+        match self {
+            Overlay::Prompt { line, .. } => {
+                let at = line.draw(frame.buffer_mut(), area, theme);
+                Some((at.x, at.y))
+            }
+            Overlay::Pivots { menu, .. } | Overlay::Choices { menu, .. } => {
+                let body = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
+                menu.draw(frame.buffer_mut(), body, theme, glyphs);
+                None
+            }
+            Overlay::Finder(finding) => finding.draw(frame.buffer_mut(), area, view),
+            Overlay::Help(help) => {
+                help.draw(frame.buffer_mut(), area, theme, glyphs);
+                None
+            }
+        }
+    }
+}
+
+impl App {
+    /// Text typed or pasted into what lies over the screen.
+    pub(super) fn typed(&mut self, text: &str) {
+        let pasted = text.chars().nth(1).is_some();
+        match &mut self.overlay {
+            Some(Overlay::Prompt { line, .. }) => {
+                if pasted {
+                    line.paste(text);
+                } else {
+                    text.chars().for_each(|c| {
+                        line.type_char(c);
+                    });
+                }
+                self.complete();
+            }
+            Some(Overlay::Pivots { menu, .. } | Overlay::Choices { menu, .. }) => text.chars().for_each(|c| {
+                menu.type_char(c);
+            }),
+            Some(Overlay::Finder(finding)) => {
+                finding.type_text(text);
+                self.look_up();
+            }
+            Some(Overlay::Help(_)) | None => {}
+        }
+        self.touch();
+    }
+    /// Runs a command of the overlay's scope. False: it is the app's.
+    pub(super) fn overlay_command(&mut self, name: &str) -> Result<bool> {
+        match &mut self.overlay {
+            Some(Overlay::Prompt { line, ready, .. }) => {
+                if !*ready && name.starts_with("history") {
+                    let history = self.histories.get(&line.label).cloned().unwrap_or_default();
+                    *line = Prompt::new(line.label.clone(), line.text(), &history);
+                    *ready = true;
+                }
+                match line.run(name) {
+                    prompt::Did::Accepted => self.accept_line(),
+                    prompt::Did::Cancelled => {
+                        let (label, text) = (line.label.clone(), line.text().to_owned());
+                        self.histories.entry(label).or_default().add(&text);
+                        self.overlay = None;
+                        Ok(true)
+                    }
+                    prompt::Did::Edited => {
+                        self.complete();
+                        Ok(true)
+                    }
+                    prompt::Did::Moved => Ok(true),
+                    prompt::Did::Nothing => Ok(false),
+                }
+            }
+            Some(Overlay::Pivots { menu, .. } | Overlay::Choices { menu, .. }) => match menu.run(name) {
+                menu::Did::Chosen(item) => self.choose(item),
+                menu::Did::Cancelled => {
+                    self.overlay = None;
+                    Ok(true)
+                }
+                menu::Did::Moved => Ok(true),
+                menu::Did::Nothing => Ok(false),
+            },
+            Some(Overlay::Finder(_)) => self.finder_command(name),
+            Some(Overlay::Help(help)) => {
+                if name == "help" || name == "cancel" || name == "quit" {
+                    self.overlay = None;
+                    return Ok(true);
+                }
+                // Any key that works here closes the list and does what it says.
+                Ok(if help.run(name) {
+                    true
+                } else {
+                    self.overlay = None;
+                    false
+                })
+            }
+            None => Ok(false),
+        }
+    }
+    fn accept_line(&mut self) -> Result<bool> {
+        let Some(Overlay::Prompt { command, mut line, ready }) = self.overlay.take() else { return Ok(true) };
+        let text = line.text().trim().to_owned();
+        self.histories.entry(line.label.clone()).or_default().add(&text);
+        if text.is_empty() {
+            return Ok(true);
+        }
+        let whole = if command.is_empty() { text.clone() } else { format!("{command} {text}") };
+        if let Err(err) = self.try_line(&whole) {
+            // What was typed is never lost: the line stays, with what is wrong with it.
+            let (message, at) = pointed(&err, &text, line.text());
+            line.fail(message, at);
+            self.overlay = Some(Overlay::Prompt { command, line, ready });
+        }
+        Ok(true)
+    }
+    /// Offers completions for the line being typed.
+    fn complete(&mut self) {
+        let Some(Overlay::Prompt { command, line, .. }) = &mut self.overlay else { return };
+        if !command.is_empty() {
+            return;
+        }
+        let text = line.text().to_owned();
+        if text.contains(' ') || text.is_empty() {
+            return;
+        }
+        let choices: Vec<Choice> = commands::all()
+            .filter(|c| c.name.starts_with(&text) && c.name != text)
+            .map(|c| Choice {
+                text: format!("{} ", c.name),
+                doc: [c.args, c.doc].iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join(" · "),
+            })
+            .collect();
+        line.offer(0..text.len(), choices);
+    }
+    fn choose(&mut self, item: usize) -> Result<bool> {
+        match self.overlay.take() {
+            Some(Overlay::Pivots { leads, selection, .. }) => {
+                if let Some((pivot, lead)) = leads.into_iter().nth(item) {
+                    self.go_lead(pivot, lead, &selection);
+                }
+            }
+            Some(Overlay::Choices { lines, .. }) => {
+                if let Some(line) = lines.into_iter().nth(item) {
+                    self.try_line(&line)?;
+                }
+            }
+            other => self.overlay = other,
+        }
+        Ok(true)
+    }
+    /// Walks along a pivot: the focus becomes what it goes from, the window stays.
+    pub(super) fn go_lead(&mut self, pivot: &'static Pivot, lead: Lead, selection: &Selection) {
+        if pivot.lens == "packets" {
+            if let Some(record) = selection.record.clone() {
+                return self.go_packets(record);
+            }
+        }
+        let here = self.walk.here().step.focus.clone();
+        let focus = selection.entity.clone().map_or(here, focus::Focus::Entity);
+        let mut step = Step::to(focus, lenses::find(pivot.lens).name, self.walk.here().step.window);
+        step.label = lead.label;
+        step.query = lead.query;
+        step.row = selection.record.as_ref().map(super::go::cursor);
+        self.go(step);
+    }
+    /// Opens the menu of where one can go from a selection, with the counts of every way.
+    pub(super) fn open_pivots(&mut self, selection: Selection) -> Result<()> {
+        let leads: Vec<(&'static Pivot, Lead)> =
+            pivots::ALL.iter().filter_map(|pivot| (pivot.run)(&selection).map(|lead| (*pivot, lead))).collect();
+        if leads.is_empty() {
+            return Err(Error::user("from here there is nowhere to pivot to").hint("choose a value with the arrow keys"));
+        }
+        let title = match (&selection.entity, &selection.record) {
+            (Some(entity), _) => format!("pivot on {}", focus::show(entity)),
+            (None, Some(record)) => format!("pivot on this {}", record.kind),
+            (None, None) => "pivot".into(),
+        };
+        let items = leads
+            .iter()
+            .map(|(_, lead)| Item { label: lead.label.clone(), count: String::new(), preview: lead.query.clone(), empty: false })
+            .collect();
+        let queries: Vec<String> = leads.iter().map(|(_, lead)| lead.query.clone()).collect();
+        let window = self.walk.here().step.window;
+        self.overlay = Some(Overlay::Pivots { menu: Menu::new(title, items), leads, selection });
+        self.ask("pivots", move |work| {
+            let mut questions = Vec::new();
+            let mut which = Vec::new();
+            for (n, query) in queries.iter().enumerate() {
+                // A query that is no question of rows has no number beforehand.
+                if let Ok(mut question) = compiled(&*work.engine, query, window) {
+                    question.stages.clear();
+                    questions.push(question);
+                    which.push(n);
+                }
+            }
+            let counts = work.engine.counts(&questions, 100_000, &work.cancel)?;
+            let mut out = vec![None; queries.len()];
+            for (n, count) in which.into_iter().zip(counts) {
+                out[n] = Some(count);
+            }
+            work.give(PivotCounts(out));
+            Ok(())
+        });
+        Ok(())
+    }
+    /// Opens the list of verdicts.
+    pub(super) fn open_verdicts(&mut self, about: &str) {
+        let words = [
+            ("benign", "explained and harmless; asks for the reason"),
+            ("suspicious", "not decided, worth following"),
+            ("malicious", "part of the attack"),
+        ];
+        let items = words
+            .iter()
+            .map(|(word, doc)| Item { label: (*word).into(), count: String::new(), preview: (*doc).into(), empty: false })
+            .collect();
+        let lines = words.iter().map(|(word, _)| format!("verdict {word}")).collect();
+        self.overlay = Some(Overlay::Choices { menu: Menu::new(format!("verdict on {about}"), items), lines });
+    }
+    /// Takes an answer that is for what lies over the screen.
+    pub(super) fn overlay_answer(&mut self, answer: Answer) -> Result<()> {
+        if answer.is::<PivotCounts>() {
+            if let (Some(PivotCounts(counts)), Some(Overlay::Pivots { menu, .. })) = (answer.take(), &mut self.overlay) {
+                for (n, count) in counts.into_iter().enumerate() {
+                    if let Some(count) = count {
+                        let more = if count.at_least { "+" } else { "" };
+                        menu.count(n, format!("{}{more}", thousands(count.n)), count.n == 0);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        self.finder_answer(answer)
+    }
+}
+
+/// An error's sentence for below a line, and the byte that it points at if its place is a text with a caret.
+fn pointed(err: &Error, text: &str, line: &str) -> (String, Option<usize>) {
+    let hint = if err.hint.is_empty() { String::new() } else { format!(" · try: {}", err.hint.replace('\n', " ")) };
+    let message = format!("{}{hint}", err.what.replace('\n', " "));
+    // The place of a question's error is its text, and below it a caret.
+    let caret = err.place.lines().find_map(|l| l.find('^').filter(|at| l[..*at].trim().is_empty()));
+    let shift = line.find(text).unwrap_or(0);
+    (message, caret.map(|at| at + shift).filter(|at| *at <= line.len()))
+}

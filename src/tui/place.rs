@@ -1,0 +1,105 @@
+//! The place one stands in, as text: trail with what every node looked like, cursor, panes, zone, marks. Saved at every step, restored exactly.
+
+use super::app::{App, Part};
+use super::times::Zone;
+use super::walk::{RowPlace, SavedNode, Walk};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Place {
+    /// Version of this form.
+    version: u32,
+    at: usize,
+    nodes: Vec<SavedNode>,
+    #[serde(default)]
+    zone: String,
+    #[serde(default)]
+    part: String,
+    #[serde(default)]
+    zoomed: bool,
+    #[serde(default = "yes")]
+    card: bool,
+    #[serde(default)]
+    marked: Vec<String>,
+    #[serde(default)]
+    letters: Vec<(char, usize, RowPlace)>,
+    #[serde(default)]
+    find: Option<String>,
+    #[serde(default)]
+    open: Vec<String>,
+    #[serde(default)]
+    theme: String,
+    #[serde(default)]
+    keymap: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Panes that are opened again, with the command that opens them.
+const REOPENED: &[(&str, &str)] = &[("trail", "open_trail"), ("sources", "open_sources"), ("case", "open_case")];
+
+/// The place as text.
+pub fn text(app: &App) -> String {
+    let (at, nodes) = app.walk.save();
+    let index = |id: u64| app.walk.nodes().iter().position(|n| n.id == id);
+    let place = Place {
+        version: 1,
+        at,
+        nodes,
+        zone: app.zone.name().into(),
+        part: match app.part {
+            Part::Rows => "rows",
+            Part::Detail => "detail",
+            Part::Card => "card",
+        }
+        .into(),
+        zoomed: app.zoomed,
+        card: app.card_shown,
+        marked: app.marks.marked.iter().map(ToString::to_string).collect(),
+        letters: app.letters.iter().filter_map(|(c, (id, p))| index(*id).map(|i| (*c, i, *p))).collect(),
+        find: app.rows.finding.clone(),
+        open: app.opened.iter().skip(usize::from(app.rooted)).map(|p| p.name().to_owned()).collect(),
+        theme: app.theme.name.clone(),
+        keymap: app.keymap.name.clone(),
+    };
+    serde_json::to_string(&place).unwrap_or_default()
+}
+
+/// Stands where a text says; a text that is not understood changes nothing.
+pub fn restore(app: &mut App, text: &str) {
+    let Ok(place) = serde_json::from_str::<Place>(text) else { return };
+    if place.version != 1 {
+        return;
+    }
+    let Some(walk) = Walk::restore(place.at, place.nodes) else { return };
+    app.walk = walk;
+    app.beginning = false;
+    for node in app.walk.nodes() {
+        if let Some(sequence) = node.sequence {
+            app.writer.known(node.id, sequence);
+        }
+    }
+    app.zone = Zone::parse(&place.zone).unwrap_or_default();
+    app.part = match place.part.as_str() {
+        "detail" => Part::Detail,
+        "card" => Part::Card,
+        _ => Part::Rows,
+    };
+    app.zoomed = place.zoomed;
+    app.card_shown = place.card;
+    app.marks.marked = place.marked.iter().filter_map(|id| id.parse().ok()).collect();
+    app.rows.finding = place.find;
+    app.letters = place.letters.into_iter().filter_map(|(c, index, p)| app.walk.node(index).map(|n| (c, (n.id, p)))).collect();
+    app.reopen = place.open;
+}
+
+/// Opens the panes again that were open.
+pub fn reopen(app: &mut App) {
+    for name in std::mem::take(&mut app.reopen) {
+        if let Some((_, command)) = REOPENED.iter().find(|(pane, _)| *pane == name) {
+            app.run_line(command);
+        }
+    }
+}
