@@ -7,4 +7,6 @@ mod query;
 mod themes;
 mod formats;
 mod protocols;
+mod screens;
+mod support;
 mod tidy;
