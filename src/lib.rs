@@ -43,3 +43,6 @@ pub mod case;
 
 /// The screen.
 pub mod tui;
+
+/// The command line; the only place that prints.
+pub mod cli;

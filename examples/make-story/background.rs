@@ -23,24 +23,11 @@ pub fn client_of(host: Ipv4Addr, rng: &mut Rng) -> &'static Client {
 /// The certificate that an ordinary place shows.
 pub fn site_cert(name: &str) -> Vec<u8> {
     let issuer = ("Trust CA Example", "Trust CA Example G2");
-    cert::certificate(
-        "Example Site",
-        name,
-        issuer,
-        clock::nov(9, 0, 0, 0) - 60 * DAY,
-        clock::nov(9, 0, 0, 0) + 300 * DAY,
-    )
+    cert::certificate("Example Site", name, issuer, clock::nov(9, 0, 0, 0) - 60 * DAY, clock::nov(9, 0, 0, 0) + 300 * DAY)
 }
 
 /// One TLS connection with `up` and `down` bytes of application data.
-pub fn secure(
-    t: i64,
-    src: (Ipv4Addr, u16),
-    site: &Site,
-    client: &Client,
-    up: usize,
-    down: usize,
-) -> Talk {
+pub fn secure(t: i64, src: (Ipv4Addr, u16), site: &Site, client: &Client, up: usize, down: usize) -> Talk {
     let mut talk = Talk::new(6, t, src, (site.ip, 443), site.rtt);
     talk.open();
     tls::shake(&mut talk, client, site.name, site_cert(site.name));
@@ -94,14 +81,8 @@ fn browse(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, sites: &[Site])
     for k in 0..rng.range(1, 2) {
         let client = client_of(host.ip, rng);
         let at = t + k * rng.range(5_000, 400_000);
-        let talk = secure(
-            at,
-            (host.ip, rng.port()),
-            site,
-            client,
-            rng.size(260.0, 0.5, 90, 2000),
-            rng.size(520.0, 0.9, 120, 7000),
-        );
+        let talk =
+            secure(at, (host.ip, rng.port()), site, client, rng.size(260.0, 0.5, 90, 2000), rng.size(520.0, 0.9, 120, 7000));
         story.add(end(talk, rng));
     }
 }
@@ -113,19 +94,8 @@ fn files(story: &mut Story, rng: &mut Rng, host: &Host, t: i64) {
     let file = format!("team\\notes-{:03}.docx", rng.range(1, 400));
     let size = rng.size(1100.0, 0.8, 300, 9_000);
     let body = rng.bytes(size);
-    let work = if rng.chance(0.35) {
-        smb::Work::Write(&body)
-    } else {
-        smb::Work::Read(size)
-    };
-    smb::session(
-        &mut talk,
-        host.owner,
-        host.name,
-        "\\\\fs1\\common",
-        &file,
-        &work,
-    );
+    let work = if rng.chance(0.35) { smb::Work::Write(&body) } else { smb::Work::Read(size) };
+    smb::session(&mut talk, host.owner, host.name, "\\\\fs1\\common", &file, &work);
     talk.pause(rng.range(10_000, 3_000_000));
     story.add(talk.close(Dir::Orig));
 }
@@ -135,12 +105,7 @@ fn post(story: &mut Story, rng: &mut Rng, host: &Host, t: i64) {
     let mut talk = Talk::new(6, t, (host.ip, rng.port()), (MAIL, 993), 0);
     talk.open();
     let client = client_of(host.ip, rng);
-    tls::shake(
-        &mut talk,
-        client,
-        "mail1.corp.example",
-        site_cert("mail1.corp.example"),
-    );
+    tls::shake(&mut talk, client, "mail1.corp.example", site_cert("mail1.corp.example"));
     tls::data(&mut talk, Dir::Orig, rng.range(90, 400) as usize);
     tls::data(&mut talk, Dir::Resp, rng.size(600.0, 0.7, 200, 4000));
     story.add(end(talk, rng));
@@ -189,12 +154,7 @@ fn hour(story: &mut Story, rng: &mut Rng, host: &Host, from: i64, sites: &[Site]
         }
     }
     type Doing = fn(&mut Story, &mut Rng, &Host, i64);
-    let doings: [(f64, Doing); 4] = [
-        (0.9, files),
-        (1.0, post),
-        (0.5, oddments),
-        (0.9, visits::intranet),
-    ];
+    let doings: [(f64, Doing); 4] = [(0.9, files), (1.0, post), (0.5, oddments), (0.9, visits::intranet)];
     for (rate, act) in doings {
         for _ in 0..rng.poisson(busy * rate) {
             let t = from + rng.range(0, HOUR - 1);
@@ -214,10 +174,7 @@ fn hour(story: &mut Story, rng: &mut Rng, host: &Host, from: i64, sites: &[Site]
 }
 
 fn servers(story: &mut Story, rng: &mut Rng, day: i64) {
-    for host in world::hosts()
-        .iter()
-        .filter(|h| matches!(h.ip.octets()[2], 30 | 40 | 50) && h.ip != DC)
-    {
+    for host in world::hosts().iter().filter(|h| matches!(h.ip.octets()[2], 30 | 40 | 50) && h.ip != DC) {
         let mut t = day + rng.range(0, 64 * MIN);
         while t < day + DAY {
             let (ask, answer) = speech::ntp(t, rng);
@@ -234,28 +191,13 @@ fn servers(story: &mut Story, rng: &mut Rng, day: i64) {
         let mut c = talk::udp(t, (DC, rng.port()), (world::NTP, 123), 14_000, ask, answer);
         c.service = "ntp";
         story.add(c);
-        story.add(talk::ping(
-            t + 40 * SEC,
-            BACKUP,
-            *rng.pick(&[WWW, FS, DB, MAIL]),
-            0,
-        ));
+        story.add(talk::ping(t + 40 * SEC, BACKUP, *rng.pick(&[WWW, FS, DB, MAIL]), 0));
         for printer in [PRINTER, PRINTER2] {
             let ask = speech::mdns("_ipp._tcp.local");
-            let mut c = talk::udp(
-                t + rng.range(0, 9 * MIN),
-                (printer, 5353),
-                (Ipv4Addr::new(224, 0, 0, 251), 5353),
-                0,
-                ask,
-                vec![],
-            );
+            let mut c =
+                talk::udp(t + rng.range(0, 9 * MIN), (printer, 5353), (Ipv4Addr::new(224, 0, 0, 251), 5353), 0, ask, vec![]);
             c.service = "dns";
-            let tx = Dns {
-                name: "_ipp._tcp.local".into(),
-                qtype: 12,
-                ..Dns::default()
-            };
+            let tx = Dns { name: "_ipp._tcp.local".into(), qtype: 12, ..Dns::default() };
             c.app = talk::App::Dns(tx);
             story.add(c);
         }
@@ -287,10 +229,7 @@ fn servers(story: &mut Story, rng: &mut Rng, day: i64) {
 fn people(story: &mut Story, rng: &mut Rng, day: i64, sites: &[Site]) {
     let working = clock::activity(day + 9 * HOUR) > 0.5;
     let update = sites.iter().find(|s| s.name == "dl.updates.example");
-    for host in world::hosts()
-        .iter()
-        .filter(|h| matches!(h.ip.octets()[2], 21 | 22 | 60))
-    {
+    for host in world::hosts().iter().filter(|h| matches!(h.ip.octets()[2], 21 | 22 | 60)) {
         if host.role.starts_with("gateway") || host.ip == world::SILENT {
             continue;
         }
@@ -299,10 +238,7 @@ fn people(story: &mut Story, rng: &mut Rng, day: i64, sites: &[Site]) {
             hour(story, &mut own, host, day + h * HOUR, sites);
         }
         let mut t = day + i64::from(host.ip.octets()[3]) * 4 * MIN + own.range(0, 2 * MIN);
-        while working
-            && t < day + DAY
-            && (host.ip != world::JDOE || t < crate::intrusion::UNPLUGGED)
-        {
+        while working && t < day + DAY && (host.ip != world::JDOE || t < crate::intrusion::UNPLUGGED) {
             let (ask, answer) = speech::dhcp(own.next() as u32, host.ip, DC, host.name);
             let mut c = talk::udp(t, (host.ip, 68), (DC, 67), 0, ask, answer);
             c.service = "dhcp";

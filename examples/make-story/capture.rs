@@ -55,8 +55,7 @@ fn transport(proto: u8, p: &Pkt, src: End, dst: End, payload: &[u8]) -> Vec<u8> 
     l4.extend_from_slice(payload);
     let mut acc = 0;
     if proto != 1 {
-        acc =
-            sum16(sum16(0, &src.0.octets()), &dst.0.octets()) + u32::from(proto) + l4.len() as u32;
+        acc = sum16(sum16(0, &src.0.octets()), &dst.0.octets()) + u32::from(proto) + l4.len() as u32;
     }
     let sum = match fold(sum16(acc, &l4)) {
         0 if proto == 17 => 0xffff,
@@ -67,10 +66,7 @@ fn transport(proto: u8, p: &Pkt, src: End, dst: End, payload: &[u8]) -> Vec<u8> 
 }
 
 fn frame(proto: u8, p: &Pkt, src: End, dst: End, ttl: u8, macs: ([u8; 6], [u8; 6])) -> Vec<u8> {
-    let payload = p
-        .msg
-        .as_ref()
-        .map_or_else(Vec::new, |(m, at)| m.slice(*at, p.len));
+    let payload = p.msg.as_ref().map_or_else(Vec::new, |(m, at)| m.slice(*at, p.len));
     let l4 = transport(proto, p, src, dst, &payload);
     let mut out = Vec::with_capacity(34 + l4.len());
     out.extend_from_slice(&macs.1);
@@ -91,11 +87,7 @@ fn frame(proto: u8, p: &Pkt, src: End, dst: End, ttl: u8, macs: ([u8; 6], [u8; 6
 }
 
 fn ends(dir: Dir, orig: End, resp: End) -> (End, End) {
-    if dir == Dir::Orig {
-        (orig, resp)
-    } else {
-        (resp, orig)
-    }
+    if dir == Dir::Orig { (orig, resp) } else { (resp, orig) }
 }
 
 /// One frame of a capture.
@@ -126,13 +118,7 @@ fn dmz(c: &Conn) -> bool {
 
 fn block(kind: u32, body: &[u8]) -> Vec<u8> {
     let len = (12 + body.len()) as u32;
-    [
-        &kind.to_le_bytes(),
-        &len.to_le_bytes(),
-        body,
-        &len.to_le_bytes(),
-    ]
-    .concat()
+    [&kind.to_le_bytes(), &len.to_le_bytes(), body, &len.to_le_bytes()].concat()
 }
 
 fn option(code: u16, text: &[u8]) -> Vec<u8> {
@@ -159,53 +145,30 @@ pub struct Written {
 
 fn finish(frames: &mut [Frame], n: usize) -> Written {
     frames.sort_by_key(|f| (f.t, f.conn, f.pkt));
-    let mut out = Written {
-        packets: frames.len(),
-        numbers: vec![Vec::new(); n],
-        ..Written::default()
-    };
+    let mut out = Written { packets: frames.len(), numbers: vec![Vec::new(); n], ..Written::default() };
     for (i, f) in frames.iter().enumerate() {
         if let Some(list) = out.numbers.get_mut(f.conn) {
             list.push(i + 1);
         }
     }
     out.conns = out.numbers.iter().filter(|l| !l.is_empty()).count();
-    out.span = (
-        frames.first().map_or(0, |f| f.t),
-        frames.last().map_or(0, |f| f.t),
-    );
+    out.span = (frames.first().map_or(0, |f| f.t), frames.last().map_or(0, |f| f.t));
     out
 }
 
 /// The capture inside the gateway, two interfaces, nanoseconds.
 pub fn inside_capture(conns: &[Conn]) -> Written {
     let mut frames = Vec::new();
-    for (i, c) in conns
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| captured(c.start()))
-    {
+    for (i, c) in conns.iter().enumerate().filter(|(_, c)| captured(c.start())) {
         for (k, p) in c.pkts.iter().enumerate() {
             let (src, dst) = ends(p.dir, (c.src, c.sport), (c.dst, c.dport));
             let ttl = if dst.0.is_multicast() { 255 } else { p.ttl };
             let bytes = frame(c.proto, p, src, dst, ttl, inside_frame_mac(src.0, dst.0));
-            frames.push(Frame {
-                t: p.t,
-                interface: u32::from(dmz(c)),
-                conn: i,
-                pkt: k,
-                bytes,
-            });
+            frames.push(Frame { t: p.t, interface: u32::from(dmz(c)), conn: i, pkt: k, bytes });
         }
     }
     let mut out = finish(&mut frames, conns.len());
-    let mut section = [
-        0x1a2b_3c4du32.to_le_bytes(),
-        [1, 0, 0, 0],
-        [0xff; 4],
-        [0xff; 4],
-    ]
-    .concat();
+    let mut section = [0x1a2b_3c4du32.to_le_bytes(), [1, 0, 0, 0], [0xff; 4], [0xff; 4]].concat();
     section.extend(option(1, b"three windows of the sensor at gw1, merged"));
     section.extend(option(2, b"sensor1"));
     section.extend(option(3, b"Linux 6.1"));
@@ -213,10 +176,7 @@ pub fn inside_capture(conns: &[Conn]) -> Written {
     section.extend(option(0, b""));
     out.bytes.extend(block(0x0a0d_0d0a, &section));
     let interfaces: [(&[u8], &[u8]); 2] = [
-        (
-            b"eth1",
-            b"inside: office and server networks (mirror port of the core switch)",
-        ),
+        (b"eth1", b"inside: office and server networks (mirror port of the core switch)"),
         (b"eth2", b"DMZ: the web server's side of gw1"),
     ];
     for (name, what) in interfaces {
@@ -230,26 +190,15 @@ pub fn inside_capture(conns: &[Conn]) -> Written {
     for f in &frames {
         let nanos = f.t as u64 * 1000;
         let len = (f.bytes.len() as u32).to_le_bytes();
-        let mut body = [
-            f.interface.to_le_bytes(),
-            ((nanos >> 32) as u32).to_le_bytes(),
-            (nanos as u32).to_le_bytes(),
-            len,
-            len,
-        ]
-        .concat();
+        let mut body =
+            [f.interface.to_le_bytes(), ((nanos >> 32) as u32).to_le_bytes(), (nanos as u32).to_le_bytes(), len, len].concat();
         body.extend_from_slice(&f.bytes);
         body.resize(body.len().next_multiple_of(4), 0);
         out.bytes.extend(block(6, &body));
     }
     for interface in 0..2u32 {
         let nanos = (out.span.1 as u64 + 1_000_000) * 1000;
-        let mut body = [
-            interface.to_le_bytes(),
-            ((nanos >> 32) as u32).to_le_bytes(),
-            (nanos as u32).to_le_bytes(),
-        ]
-        .concat();
+        let mut body = [interface.to_le_bytes(), ((nanos >> 32) as u32).to_le_bytes(), (nanos as u32).to_le_bytes()].concat();
         let got = frames.iter().filter(|f| f.interface == interface).count() as u64;
         body.extend(option(4, &got.to_le_bytes()));
         body.extend(option(5, &0u64.to_le_bytes()));
@@ -260,11 +209,7 @@ pub fn inside_capture(conns: &[Conn]) -> Written {
 }
 
 /// The capture outside the gateway, microseconds: the same connections after translation, and what was dropped.
-pub fn outside_capture(
-    conns: &[Conn],
-    outside: &[Option<Outside>],
-    blocked: &[(Conn, &'static str)],
-) -> Written {
+pub fn outside_capture(conns: &[Conn], outside: &[Option<Outside>], blocked: &[(Conn, &'static str)]) -> Written {
     let mut frames = Vec::new();
     for (i, (c, o)) in conns.iter().zip(outside).enumerate() {
         let Some(o) = o else { continue };
@@ -275,43 +220,16 @@ pub fn outside_capture(
             let (src, dst) = ends(p.dir, o.src, o.dst);
             let leaves = src.0 == OUTSIDE;
             let lag = 90 + (mix(c.start() as u64) % 120 + mix(p.t as u64) % 10) as i64;
-            let (t, ttl) = if leaves {
-                (p.t + lag, p.ttl - 1)
-            } else {
-                (p.t - lag, p.ttl + 1)
-            };
-            let macs = if leaves {
-                (WAN_MAC, ISP_MAC)
-            } else {
-                (ISP_MAC, WAN_MAC)
-            };
-            frames.push(Frame {
-                t,
-                interface: 0,
-                conn: i,
-                pkt: k,
-                bytes: frame(c.proto, p, src, dst, ttl, macs),
-            });
+            let (t, ttl) = if leaves { (p.t + lag, p.ttl - 1) } else { (p.t - lag, p.ttl + 1) };
+            let macs = if leaves { (WAN_MAC, ISP_MAC) } else { (ISP_MAC, WAN_MAC) };
+            frames.push(Frame { t, interface: 0, conn: i, pkt: k, bytes: frame(c.proto, p, src, dst, ttl, macs) });
         }
     }
     for (i, (c, _)) in blocked.iter().enumerate() {
         for (k, p) in c.pkts.iter().enumerate().filter(|(_, p)| captured(p.t)) {
             let dst = (OUTSIDE, c.dnat.unwrap_or(c.dport));
-            let bytes = frame(
-                c.proto,
-                p,
-                (c.src, c.sport),
-                dst,
-                p.ttl + 1,
-                (ISP_MAC, WAN_MAC),
-            );
-            frames.push(Frame {
-                t: p.t - 100,
-                interface: 0,
-                conn: conns.len() + i,
-                pkt: k,
-                bytes,
-            });
+            let bytes = frame(c.proto, p, (c.src, c.sport), dst, p.ttl + 1, (ISP_MAC, WAN_MAC));
+            frames.push(Frame { t: p.t - 100, interface: 0, conn: conns.len() + i, pkt: k, bytes });
         }
     }
     let mut out = finish(&mut frames, conns.len() + blocked.len());

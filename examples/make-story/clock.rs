@@ -23,11 +23,8 @@ pub const LOCAL: i64 = HOUR;
 /// How far the proxy's clock is behind true time: 7 h 37 s.
 pub const PROXY_LAG: i64 = 7 * HOUR + 37 * SEC;
 /// The windows of the captures, UTC.
-pub const WINDOWS: [(i64, i64); 3] = [
-    (nov(17, 7, 59, 0), nov(17, 8, 12, 0)),
-    (nov(19, 8, 56, 0), nov(19, 9, 24, 0)),
-    (nov(19, 9, 41, 0), nov(19, 9, 55, 0)),
-];
+pub const WINDOWS: [(i64, i64); 3] =
+    [(nov(17, 7, 59, 0), nov(17, 8, 12, 0)), (nov(19, 8, 56, 0), nov(19, 9, 24, 0)), (nov(19, 9, 41, 0), nov(19, 9, 55, 0))];
 
 /// A moment of November 2026, UTC.
 pub const fn nov(day: i64, h: i64, m: i64, s: i64) -> i64 {
@@ -66,9 +63,7 @@ pub fn syslog_local(t: i64) -> String {
 
 /// Apache's stamp, local zone: `19/Nov/2026:10:00:00 +0100`.
 pub fn apache(t: i64) -> String {
-    date(t + LOCAL)
-        .format("%d/%b/%Y:%H:%M:%S +0100")
-        .to_string()
+    date(t + LOCAL).format("%d/%b/%Y:%H:%M:%S +0100").to_string()
 }
 
 /// How busy people are at `t` (0 to 1): ramp at 08:30 local, lunch, end of day, quiet nights and weekends.

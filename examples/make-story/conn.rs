@@ -28,11 +28,7 @@ pub enum Dir {
 impl Dir {
     /// The other side.
     pub fn other(self) -> Dir {
-        if self == Dir::Orig {
-            Dir::Resp
-        } else {
-            Dir::Orig
-        }
+        if self == Dir::Orig { Dir::Resp } else { Dir::Orig }
     }
     /// 0 or 1.
     pub fn ix(self) -> usize {
@@ -50,11 +46,7 @@ pub struct Msg {
 impl Msg {
     /// Real bytes.
     pub fn real(head: Vec<u8>) -> Msg {
-        Msg {
-            head,
-            fill: 0,
-            seed: 0,
-        }
+        Msg { head, fill: 0, seed: 0 }
     }
     /// Real bytes, then `fill` opaque ones.
     pub fn opaque(head: Vec<u8>, fill: usize, seed: u64) -> Msg {
@@ -152,9 +144,7 @@ pub struct Conn {
 impl Conn {
     /// Its first moment.
     pub fn start(&self) -> i64 {
-        self.rows
-            .first()
-            .map_or_else(|| self.pkts.first().map_or(0, |p| p.t), |r| r.start)
+        self.rows.first().map_or_else(|| self.pkts.first().map_or(0, |p| p.t), |r| r.start)
     }
     /// Its last moment by the log.
     pub fn end(&self) -> i64 {

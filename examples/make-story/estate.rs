@@ -6,26 +6,15 @@ use crate::world::{self, Host, Os};
 use serde_json::Value;
 
 fn mac_text(h: &Host) -> String {
-    world::mac(h.ip)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect::<Vec<_>>()
-        .join(":")
+    world::mac(h.ip).iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// The inventory as CSV.
 pub fn inventory() -> String {
     let mut out = String::from("address,hostname,mac,owner,role,os,mission,criticality,services\n");
     for h in world::hosts().iter().filter(|h| h.listed) {
-        let services: Vec<String> = services(h)
-            .iter()
-            .map(|s| format!("{}/{}", s.0, s.1))
-            .collect();
-        let role = if h.role.contains(',') {
-            format!("\"{}\"", h.role)
-        } else {
-            h.role.to_string()
-        };
+        let services: Vec<String> = services(h).iter().map(|s| format!("{}/{}", s.0, s.1)).collect();
+        let role = if h.role.contains(',') { format!("\"{}\"", h.role) } else { h.role.to_string() };
         out.push_str(&format!(
             "{},{},{},{},{role},{},{},{},{}\n",
             h.ip,
@@ -49,40 +38,13 @@ fn services(h: &Host) -> Vec<Service> {
             (53, "tcp", "domain", "Simple DNS", ""),
             (88, "tcp", "kerberos-sec", "Windows Kerberos", ""),
             (389, "tcp", "ldap", "Active Directory LDAP", ""),
-            (
-                445,
-                "tcp",
-                "microsoft-ds",
-                "Windows Server 2022 microsoft-ds",
-                "",
-            ),
+            (445, "tcp", "microsoft-ds", "Windows Server 2022 microsoft-ds", ""),
         ],
-        "proxy1" => vec![
-            (22, "tcp", "ssh", "OpenSSH", "9.2p1"),
-            (3128, "tcp", "http-proxy", "Squid http proxy", "5.7"),
-        ],
-        "fs1" => vec![
-            (
-                445,
-                "tcp",
-                "microsoft-ds",
-                "Windows Server 2019 microsoft-ds",
-                "",
-            ),
-            (873, "tcp", "rsync", "rsync", "31"),
-        ],
-        "build1" => vec![
-            (22, "tcp", "ssh", "OpenSSH", "9.2p1"),
-            (873, "tcp", "rsync", "rsync", "31"),
-        ],
-        "git1" => vec![
-            (22, "tcp", "ssh", "OpenSSH", "9.2p1"),
-            (443, "tcp", "https", "nginx", "1.22.1"),
-        ],
-        "mail1" => vec![
-            (25, "tcp", "smtp", "Postfix smtpd", ""),
-            (993, "tcp", "imaps", "Dovecot imapd", ""),
-        ],
+        "proxy1" => vec![(22, "tcp", "ssh", "OpenSSH", "9.2p1"), (3128, "tcp", "http-proxy", "Squid http proxy", "5.7")],
+        "fs1" => vec![(445, "tcp", "microsoft-ds", "Windows Server 2019 microsoft-ds", ""), (873, "tcp", "rsync", "rsync", "31")],
+        "build1" => vec![(22, "tcp", "ssh", "OpenSSH", "9.2p1"), (873, "tcp", "rsync", "rsync", "31")],
+        "git1" => vec![(22, "tcp", "ssh", "OpenSSH", "9.2p1"), (443, "tcp", "https", "nginx", "1.22.1")],
+        "mail1" => vec![(25, "tcp", "smtp", "Postfix smtpd", ""), (993, "tcp", "imaps", "Dovecot imapd", "")],
         "db1" => vec![
             (22, "tcp", "ssh", "OpenSSH", "9.2p1"),
             (5432, "tcp", "postgresql", "PostgreSQL DB", "15.8"),
@@ -90,10 +52,7 @@ fn services(h: &Host) -> Vec<Service> {
         ],
         "backup1" => vec![(22, "tcp", "ssh", "OpenSSH", "9.2p1")],
         "www1" => vec![(80, "tcp", "http", "Apache httpd", "2.4.62")],
-        "prn-2f" | "prn-1f" => vec![
-            (80, "tcp", "http", "PrinterWeb", "4.1"),
-            (9100, "tcp", "jetdirect", "", ""),
-        ],
+        "prn-2f" | "prn-1f" => vec![(80, "tcp", "http", "PrinterWeb", "4.1"), (9100, "tcp", "jetdirect", "", "")],
         _ => Vec::new(),
     }
 }
@@ -113,10 +72,7 @@ pub fn nmap() -> String {
     );
     let mut t = start;
     let mut up = 0;
-    for h in world::hosts()
-        .iter()
-        .filter(|h| matches!(h.ip.octets()[2], 30 | 40 | 50))
-    {
+    for h in world::hosts().iter().filter(|h| matches!(h.ip.octets()[2], 30 | 40 | 50)) {
         up += 1;
         let ports = services(h);
         out.push_str(&format!(
@@ -125,25 +81,13 @@ pub fn nmap() -> String {
         ));
         let ttl = if h.os == Os::Windows { 128 } else { 64 };
         for (port, proto, name, product, version) in &ports {
-            let version = if version.is_empty() {
-                String::new()
-            } else {
-                format!(" version=\"{version}\"")
-            };
-            let product = if product.is_empty() {
-                String::new()
-            } else {
-                format!(" product=\"{product}\"")
-            };
+            let version = if version.is_empty() { String::new() } else { format!(" version=\"{version}\"") };
+            let product = if product.is_empty() { String::new() } else { format!(" product=\"{product}\"") };
             out.push_str(&format!(
                 "<port protocol=\"{proto}\" portid=\"{port}\"><state state=\"open\" reason=\"syn-ack\" reason_ttl=\"{ttl}\"/><service name=\"{name}\"{product}{version} method=\"probed\" conf=\"10\"/></port>\n"
             ));
         }
-        let family = if h.os == Os::Windows {
-            "Windows"
-        } else {
-            "Linux"
-        };
+        let family = if h.os == Os::Windows { "Windows" } else { "Linux" };
         out.push_str(&format!(
             "</ports>\n<os><osmatch name=\"{}\" accuracy=\"96\" line=\"1\"><osclass type=\"general purpose\" vendor=\"{}\" osfamily=\"{family}\" accuracy=\"96\"/></osmatch></os>\n</host>\n",
             h.os_text, if h.os == Os::Windows { "Microsoft" } else { "Linux" }
@@ -184,10 +128,7 @@ const VULNS: [Vuln; 7] = [
 ];
 
 fn xml(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('\'', "&apos;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
 }
 
 /// A vulnerability scan in Nessus' format, version 2.
@@ -196,15 +137,8 @@ pub fn nessus() -> String {
         "<?xml version=\"1.0\" ?>\n<NessusClientData_v2>\n<Policy><policyName>Monthly internal</policyName></Policy>\n<Report name=\"November servers\" xmlns:cm=\"http://www.nessus.org/cm\">\n",
     );
     let mut t = NESSUS_START;
-    for h in world::hosts()
-        .iter()
-        .filter(|h| VULNS.iter().any(|v| v.host == h.name) || matches!(h.ip.octets()[2], 30 | 40))
-    {
-        let stamp = |t: i64| {
-            clock::date(t + clock::LOCAL)
-                .format("%a %b %e %H:%M:%S %Y")
-                .to_string()
-        };
+    for h in world::hosts().iter().filter(|h| VULNS.iter().any(|v| v.host == h.name) || matches!(h.ip.octets()[2], 30 | 40)) {
+        let stamp = |t: i64| clock::date(t + clock::LOCAL).format("%a %b %e %H:%M:%S %Y").to_string();
         out.push_str(&format!("<ReportHost name=\"{}\"><HostProperties>\n", h.ip));
         let end = t + 7 * MIN + 12 * SEC;
         let tags = [
@@ -223,8 +157,7 @@ pub fn nessus() -> String {
         out.push_str("</HostProperties>\n");
         out.push_str("<ReportItem port=\"0\" svc_name=\"general\" protocol=\"tcp\" severity=\"0\" pluginID=\"19506\" pluginName=\"Nessus Scan Information\" pluginFamily=\"Settings\">\n<risk_factor>None</risk_factor>\n<plugin_output>Scan policy used : Monthly internal</plugin_output>\n</ReportItem>\n");
         for v in VULNS.iter().filter(|v| v.host == h.name) {
-            let risk =
-                ["None", "Low", "Medium", "High", "Critical"][usize::from(v.severity.min(4))];
+            let risk = ["None", "Low", "Medium", "High", "Critical"][usize::from(v.severity.min(4))];
             out.push_str(&format!(
                 "<ReportItem port=\"{}\" svc_name=\"{}\" protocol=\"tcp\" severity=\"{}\" pluginID=\"{}\" pluginName=\"{}\" pluginFamily=\"{}\">\n",
                 v.port, v.service, v.severity, v.id, xml(v.name), v.family
@@ -233,14 +166,12 @@ pub fn nessus() -> String {
                 out.push_str(&format!("<cve>{}</cve>\n", v.cve));
             }
             if !v.cvss.is_empty() {
-                out.push_str(&format!(
-                    "<cvss3_base_score>{}</cvss3_base_score>\n",
-                    v.cvss
-                ));
+                out.push_str(&format!("<cvss3_base_score>{}</cvss3_base_score>\n", v.cvss));
             }
             out.push_str(&format!(
                 "<risk_factor>{risk}</risk_factor>\n<solution>{}</solution>\n<plugin_output>{}</plugin_output>\n</ReportItem>\n",
-                xml(v.solution), xml(v.output)
+                xml(v.solution),
+                xml(v.output)
             ));
         }
         out.push_str("</ReportHost>\n");
@@ -252,9 +183,8 @@ pub fn nessus() -> String {
 
 /// The plain list of addresses and names.
 pub fn blocklist() -> String {
-    let mut out = String::from(
-        "# community blocklist, made up; one address, network or name a line\n# updated 2026-11-18T00:00:00Z\n",
-    );
+    let mut out =
+        String::from("# community blocklist, made up; one address, network or name a line\n# updated 2026-11-18T00:00:00Z\n");
     for item in [
         "203.0.113.9",
         "203.0.113.44",
@@ -269,11 +199,7 @@ pub fn blocklist() -> String {
         out.push('\n');
     }
     for i in 1..40u32 {
-        out.push_str(&format!(
-            "{}.bad-{}.test\n",
-            hex(&i.to_be_bytes()[2..]),
-            i % 7
-        ));
+        out.push_str(&format!("{}.bad-{}.test\n", hex(&i.to_be_bytes()[2..]), i % 7));
     }
     out
 }
@@ -287,56 +213,18 @@ pub fn feed(facts: &Value) -> String {
     let rows = [
         ("203.0.113.9", "ip", "c2", 92, "2026-11-12T06:40:00Z"),
         ("evil.example", "domain", "c2", 90, "2026-11-12T06:40:00Z"),
-        (
-            "203.0.113.44",
-            "ip",
-            "malware-download",
-            80,
-            "2026-11-16T18:05:00Z",
-        ),
-        (
-            "parcel-notice.example",
-            "domain",
-            "phishing",
-            85,
-            "2026-11-16T18:05:00Z",
-        ),
+        ("203.0.113.44", "ip", "malware-download", 80, "2026-11-16T18:05:00Z"),
+        ("parcel-notice.example", "domain", "phishing", 85, "2026-11-16T18:05:00Z"),
         (sha, "sha256", "malware", 95, "2026-11-18T09:12:00Z"),
         (second, "sha256", "malware", 70, "2026-11-20T08:00:00Z"),
         (ja4, "ja4", "c2", 60, "2026-11-14T00:00:00Z"),
-        (
-            "203.0.113.66",
-            "ip",
-            "web-attack",
-            65,
-            "2026-10-29T11:00:00Z",
-        ),
-        (
-            "198.51.100.96/27",
-            "cidr",
-            "scanner",
-            55,
-            "2026-09-01T00:00:00Z",
-        ),
-        (
-            "192.0.2.77",
-            "ip",
-            "file-sharing",
-            30,
-            "2026-08-15T00:00:00Z",
-        ),
-        (
-            "prize-desk.example",
-            "domain",
-            "spam",
-            75,
-            "2026-11-10T00:00:00Z",
-        ),
+        ("203.0.113.66", "ip", "web-attack", 65, "2026-10-29T11:00:00Z"),
+        ("198.51.100.96/27", "cidr", "scanner", 55, "2026-09-01T00:00:00Z"),
+        ("192.0.2.77", "ip", "file-sharing", 30, "2026-08-15T00:00:00Z"),
+        ("prize-desk.example", "domain", "spam", 75, "2026-11-10T00:00:00Z"),
     ];
     for (indicator, kind, category, confidence, first) in rows {
-        out.push_str(&format!(
-            "{indicator},{kind},{category},{confidence},{first},example-intel\n"
-        ));
+        out.push_str(&format!("{indicator},{kind},{category},{confidence},{first},example-intel\n"));
     }
     out
 }

@@ -14,76 +14,16 @@ use std::collections::BTreeMap;
 type Signature = (u32, u32, &'static str, &'static str, u8);
 /// Signature identifier, revision, text, category, severity.
 pub const SIGNATURES: [Signature; 15] = [
-    (
-        2_000_328,
-        14,
-        "ET POLICY Outbound Multiple Non-SMTP Server Emails",
-        "Misc activity",
-        3,
-    ),
-    (
-        2_001_219,
-        20,
-        "ET SCAN Potential SSH Scan",
-        "Attempted Information Leak",
-        2,
-    ),
-    (
-        2_001_569,
-        16,
-        "ET SCAN Behavioral Unusual Port 445 traffic Potential Scan or Infection",
-        "Misc activity",
-        3,
-    ),
-    (
-        2_006_446,
-        14,
-        "ET WEB_SERVER Possible SQL Injection Attempt UNION SELECT",
-        "Web Application Attack",
-        1,
-    ),
-    (
-        2_008_538,
-        9,
-        "ET SCAN Sqlmap SQL Injection Scan",
-        "Attempted Information Leak",
-        2,
-    ),
-    (
-        2_018_959,
-        4,
-        "ET POLICY PE EXE or DLL Windows file download HTTP",
-        "Potential Corporate Privacy Violation",
-        1,
-    ),
-    (
-        2_025_719,
-        3,
-        "ET POLICY SMB2 NT Create AndX Request For an Executable File",
-        "Potentially Bad Traffic",
-        2,
-    ),
-    (
-        2_027_870,
-        2,
-        "ET INFO Observed DNS Query to .test TLD",
-        "Potentially Bad Traffic",
-        3,
-    ),
-    (
-        2_028_400,
-        2,
-        "ET MALWARE DNS Query to Known C2 Domain (evil.example)",
-        "A Network Trojan was detected",
-        1,
-    ),
-    (
-        2_028_401,
-        3,
-        "ET MALWARE Beacon (evil.example in TLS SNI)",
-        "A Network Trojan was detected",
-        1,
-    ),
+    (2_000_328, 14, "ET POLICY Outbound Multiple Non-SMTP Server Emails", "Misc activity", 3),
+    (2_001_219, 20, "ET SCAN Potential SSH Scan", "Attempted Information Leak", 2),
+    (2_001_569, 16, "ET SCAN Behavioral Unusual Port 445 traffic Potential Scan or Infection", "Misc activity", 3),
+    (2_006_446, 14, "ET WEB_SERVER Possible SQL Injection Attempt UNION SELECT", "Web Application Attack", 1),
+    (2_008_538, 9, "ET SCAN Sqlmap SQL Injection Scan", "Attempted Information Leak", 2),
+    (2_018_959, 4, "ET POLICY PE EXE or DLL Windows file download HTTP", "Potential Corporate Privacy Violation", 1),
+    (2_025_719, 3, "ET POLICY SMB2 NT Create AndX Request For an Executable File", "Potentially Bad Traffic", 2),
+    (2_027_870, 2, "ET INFO Observed DNS Query to .test TLD", "Potentially Bad Traffic", 3),
+    (2_028_400, 2, "ET MALWARE DNS Query to Known C2 Domain (evil.example)", "A Network Trojan was detected", 1),
+    (2_028_401, 3, "ET MALWARE Beacon (evil.example in TLS SNI)", "A Network Trojan was detected", 1),
     (
         2_034_217,
         1,
@@ -91,34 +31,10 @@ pub const SIGNATURES: [Signature; 15] = [
         "Possible Social Engineering Attempted",
         2,
     ),
-    (
-        2_102_474,
-        10,
-        "GPL NETBIOS SMB-DS ADMIN$ share access",
-        "Generic Protocol Command Decode",
-        3,
-    ),
-    (
-        9_000_001,
-        1,
-        "LOCAL POLICY Print job to office printer",
-        "Not Suspicious Traffic",
-        3,
-    ),
-    (
-        9_000_002,
-        1,
-        "LOCAL INFO Team chat in TLS SNI",
-        "Misc activity",
-        3,
-    ),
-    (
-        9_000_003,
-        1,
-        "LOCAL POLICY HTTP CONNECT through proxy1",
-        "Misc activity",
-        3,
-    ),
+    (2_102_474, 10, "GPL NETBIOS SMB-DS ADMIN$ share access", "Generic Protocol Command Decode", 3),
+    (9_000_001, 1, "LOCAL POLICY Print job to office printer", "Not Suspicious Traffic", 3),
+    (9_000_002, 1, "LOCAL INFO Team chat in TLS SNI", "Misc activity", 3),
+    (9_000_003, 1, "LOCAL POLICY HTTP CONNECT through proxy1", "Misc activity", 3),
 ];
 
 /// Community ID, version 1, seed 0.
@@ -131,10 +47,7 @@ pub fn community_id(c: &Conn) -> String {
     bytes.extend_from_slice(&[c.proto, 0]);
     bytes.extend_from_slice(&a.1.to_be_bytes());
     bytes.extend_from_slice(&b.1.to_be_bytes());
-    format!(
-        "1:{}",
-        base64::engine::general_purpose::STANDARD.encode(Sha1::digest(&bytes))
-    )
+    format!("1:{}", base64::engine::general_purpose::STANDARD.encode(Sha1::digest(&bytes)))
 }
 
 fn proto(c: &Conn) -> &'static str {
@@ -159,11 +72,7 @@ fn app_proto(c: &Conn) -> &'static str {
 fn head(c: &Conn, t: i64, kind: &str, packet: Option<usize>, dir: Dir) -> Map<String, Value> {
     let mut m = Map::new();
     let flow_id = mix(c.start() as u64 ^ mix(u64::from(c.sport) << 16 | u64::from(c.dport))) >> 12;
-    let (src, dst) = if dir == Dir::Orig {
-        ((c.src, c.sport), (c.dst, c.dport))
-    } else {
-        ((c.dst, c.dport), (c.src, c.sport))
-    };
+    let (src, dst) = if dir == Dir::Orig { ((c.src, c.sport), (c.dst, c.dport)) } else { ((c.dst, c.dport), (c.src, c.sport)) };
     m.insert("timestamp".into(), json!(eve(t)));
     m.insert("flow_id".into(), json!(flow_id));
     if let Some(n) = packet {
@@ -222,10 +131,7 @@ fn dns_answer(tx: &crate::dns::Tx) -> Value {
         .collect();
     let mut grouped: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for a in &tx.answers {
-        grouped
-            .entry(a.data.kind().1)
-            .or_default()
-            .push(a.data.text());
+        grouped.entry(a.data.kind().1).or_default().push(a.data.text());
     }
     let mut v = json!({
         "version": 2, "type": "answer", "id": tx.id, "flags": flags, "qr": true, "rd": true, "ra": true, "opcode": 0, "rrname": tx.name,
@@ -240,11 +146,7 @@ fn dns_answer(tx: &crate::dns::Tx) -> Value {
 
 fn http(tx: &crate::http::Tx, c: &Conn) -> Value {
     let mut v = json!({ "hostname": tx.host.split(':').next(), "url": tx.path, "http_user_agent": tx.agent });
-    if let Some(port) = tx
-        .host
-        .split_once(':')
-        .and_then(|(_, p)| p.parse::<u16>().ok())
-    {
+    if let Some(port) = tx.host.split_once(':').and_then(|(_, p)| p.parse::<u16>().ok()) {
         v["http_port"] = json!(port);
     } else if c.dport == 3128 && tx.method == "CONNECT" {
         v["http_port"] = json!(443);
@@ -269,20 +171,14 @@ fn tls_fields(s: &tls::Seen) -> Value {
     let mut v = json!({ "sni": s.sni, "version": s.version });
     if !s.cert.is_empty() {
         let c2 = s.sni == crate::world::C2_NAME;
-        v["subject"] = json!(if c2 {
-            format!("O=Example Hosting, CN={}", s.sni)
-        } else {
-            format!("O=Example Site, CN={}", s.sni)
-        });
+        v["subject"] =
+            json!(if c2 { format!("O=Example Hosting, CN={}", s.sni) } else { format!("O=Example Site, CN={}", s.sni) });
         v["issuerdn"] = json!(if c2 {
             format!("O=Example Hosting, CN={}", s.sni)
         } else {
             "O=Trust CA Example, CN=Trust CA Example G2".into()
         });
-        let print: Vec<String> = Sha1::digest(&s.cert)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let print: Vec<String> = Sha1::digest(&s.cert).iter().map(|b| format!("{b:02x}")).collect();
         v["fingerprint"] = json!(print.join(":"));
     }
     v["ja3"] = json!({ "hash": tls::ja3_hash(&s.ja3), "string": s.ja3 });
@@ -297,22 +193,14 @@ fn alerts_of(c: &Conn) -> Vec<(usize, u32)> {
     }
     match &c.app {
         App::Tls(s) if s.sni == "chat.team-talk.example" => all.push((3, 9_000_002)),
-        App::Http(list)
-            if list.iter().any(|t| t.method == "CONNECT") && c.sport.is_multiple_of(5) =>
-        {
-            all.push((3, 9_000_003))
-        }
+        App::Http(list) if list.iter().any(|t| t.method == "CONNECT") && c.sport.is_multiple_of(5) => all.push((3, 9_000_003)),
         _ => {}
     }
     all
 }
 
 /// The detector's log, and the number of alerts by signature.
-pub fn events(
-    conns: &[Conn],
-    numbers: &[Vec<usize>],
-    facts: &Value,
-) -> (String, BTreeMap<u32, usize>, BTreeMap<String, usize>) {
+pub fn events(conns: &[Conn], numbers: &[Vec<usize>], facts: &Value) -> (String, BTreeMap<u32, usize>, BTreeMap<String, usize>) {
     let mut out: Vec<(i64, usize, Map<String, Value>)> = Vec::new();
     let mut counts = BTreeMap::new();
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -332,14 +220,8 @@ pub fn events(
                 json!({ "action": "allowed", "gid": 1, "signature_id": s.0, "rev": s.1, "signature": s.2, "category": s.3, "severity": s.4 }),
             );
             match &c.app {
-                App::Tls(seen) => {
-                    drop(m.insert("tls".into(), json!({ "sni": seen.sni, "ja4": seen.ja4 })))
-                }
-                App::Http(list) => drop(
-                    list.iter()
-                        .rfind(|t| t.request <= *i)
-                        .map(|t| m.insert("http".into(), http(t, c))),
-                ),
+                App::Tls(seen) => drop(m.insert("tls".into(), json!({ "sni": seen.sni, "ja4": seen.ja4 }))),
+                App::Http(list) => drop(list.iter().rfind(|t| t.request <= *i).map(|t| m.insert("http".into(), http(t, c)))),
                 App::Dns(tx) => drop(m.insert("dns".into(), json!({ "query": [dns_query(tx)] }))),
                 _ => {}
             }
@@ -368,13 +250,7 @@ pub fn events(
                     m.insert("http".into(), http(tx, c));
                     out.push((at(tx.packet), number(tx.packet).unwrap_or(0), m));
                     if tx.path == intrusion::EXE_PATH {
-                        let mut m = head(
-                            c,
-                            at(tx.packet) + 40,
-                            "fileinfo",
-                            number(tx.packet),
-                            Dir::Resp,
-                        );
+                        let mut m = head(c, at(tx.packet) + 40, "fileinfo", number(tx.packet), Dir::Resp);
                         m.insert("http".into(), http(tx, c));
                         m.insert("app_proto".into(), json!("http"));
                         let entry = &facts["download"];
@@ -407,12 +283,7 @@ pub fn events(
         f["alerted"] = json!(!alerts.is_empty());
         m.insert("flow".into(), f);
         if c.proto == 6 {
-            let or = |d: Option<Dir>| {
-                c.pkts
-                    .iter()
-                    .filter(|p| d.is_none_or(|d| p.dir == d))
-                    .fold(0, |a, p| a | p.flags)
-            };
+            let or = |d: Option<Dir>| c.pkts.iter().filter(|p| d.is_none_or(|d| p.dir == d)).fold(0, |a, p| a | p.flags);
             let (ts, tc) = (or(Some(Dir::Orig)), or(Some(Dir::Resp)));
             m.insert(
                 "tcp".into(),

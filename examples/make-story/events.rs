@@ -24,9 +24,7 @@ pub const PRINTER_PORT: u16 = 8631;
 
 /// The domain of a mail server on the internet.
 pub fn mail_domain(i: u8) -> String {
-    let names = [
-        "alpha", "bravo", "cedar", "delta", "ember", "fjord", "grove", "haven", "iris", "juniper",
-    ];
+    let names = ["alpha", "bravo", "cedar", "delta", "ember", "fjord", "grove", "haven", "iris", "juniper"];
     let kind = if i < 10 { "example.org" } else { "example.net" };
     format!("{}-mail.{kind}", names[usize::from(i % 10)])
 }
@@ -52,11 +50,7 @@ pub fn injection(story: &mut Story, rng: &mut Rng) -> Value {
     let mut t = nov(19, 9, 14, 3) + 512_000;
     let (first, mut requests, mut last, mut union, mut biggest) = (t, 0, t, 0, 0);
     for round in 0..26usize {
-        let probe = if round < 20 {
-            probes[round % 7]
-        } else {
-            probes[7 + round % 2]
-        };
+        let probe = if round < 20 { probes[round % 7] } else { probes[7 + round % 2] };
         let (status, length) = match round {
             r if r >= 20 => (200, 4_200 + (round - 20) * 900),
             r if r % 3 == 0 => (500, 612),
@@ -122,24 +116,14 @@ pub fn outage(story: &mut Story, rng: &mut Rng) -> Value {
 /// The printer's page, looked at from the internet on several days.
 pub fn printer(story: &mut Story, rng: &mut Rng) -> Value {
     let mut visits = Vec::new();
-    let mut moments = vec![
-        (nov(19, 9, 41, 17), PEEPER),
-        (nov(19, 9, 41, 52), PEEPER),
-        (nov(19, 9, 43, 8), PEEPER),
-    ];
+    let mut moments = vec![(nov(19, 9, 41, 17), PEEPER), (nov(19, 9, 41, 52), PEEPER), (nov(19, 9, 43, 8), PEEPER)];
     moments.extend([
         (nov(12, 22, 15, 9), PEEPER),
         (nov(17, 3, 2, 44), Ipv4Addr::new(198, 51, 100, 201)),
         (nov(20, 4, 18, 33), PEEPER),
     ]);
     for (t, src) in moments {
-        let mut talk = Talk::new(
-            6,
-            t + rng.range(0, 900_000),
-            (src, rng.port()),
-            (PRINTER, 80),
-            55_000,
-        );
+        let mut talk = Talk::new(6, t + rng.range(0, 900_000), (src, rng.port()), (PRINTER, 80), 55_000);
         talk.conn.dnat = Some(PRINTER_PORT);
         talk.open();
         let host = format!("{OUTSIDE}:{PRINTER_PORT}");
@@ -174,13 +158,7 @@ pub fn spam(story: &mut Story, rng: &mut Rng) -> Value {
         let domain = mail_domain(i);
         story.ask(AKOCH, &domain, 15, t - 60_000);
         story.want(AKOCH, &format!("mx.{domain}"), t);
-        let mut talk = Talk::new(
-            6,
-            t,
-            (AKOCH, rng.port()),
-            (mail_server(i), 25),
-            18_000 + i64::from(i) * 2_100,
-        );
+        let mut talk = Talk::new(6, t, (AKOCH, rng.port()), (mail_server(i), 25), 18_000 + i64::from(i) * 2_100);
         talk.conn.tag = "spam";
         if i == 17 {
             silent += 1;
@@ -197,25 +175,14 @@ pub fn spam(story: &mut Story, rng: &mut Rng) -> Value {
             );
             let refuse = rng.chance(0.28);
             refused += usize::from(refuse);
-            let packet = speech::smtp(
-                &mut talk,
-                &format!("mx.{domain}"),
-                "akoch-pc",
-                "winner@prize-desk.example",
-                &to,
-                &mail,
-                refuse,
-            );
+            let packet =
+                speech::smtp(&mut talk, &format!("mx.{domain}"), "akoch-pc", "winner@prize-desk.example", &to, &mail, refuse);
             if count % 12 == 11 {
                 talk.conn.alerts.push((packet, 2_000_328));
             }
             story.add(talk.close(Dir::Orig));
         }
-        bytes += story
-            .conns
-            .last()
-            .and_then(|c| c.rows.first())
-            .map_or(0, |r| r.ip_bytes[0]);
+        bytes += story.conns.last().and_then(|c| c.rows.first()).map_or(0, |r| r.ip_bytes[0]);
         count += 1;
         last = t;
         t += rng.range(2_700_000, 4_600_000);
@@ -228,25 +195,13 @@ pub fn spam(story: &mut Story, rng: &mut Rng) -> Value {
 
 /// What the internet tries all the time; the gateway drops it.
 pub fn scans(story: &mut Story, rng: &mut Rng) -> Value {
-    let ports = [
-        22, 23, 445, 3389, 8080, 5900, 1433, 3306, 6379, 2323, 8443, 5060, 21, 81,
-    ];
+    let ports = [22, 23, 445, 3389, 8080, 5900, 1433, 3306, 6379, 2323, 8443, 5060, 21, 81];
     let mut t = BEGIN + rng.range(0, 10 * MIN);
     let mut count = 0;
     while t < END {
         let src = Ipv4Addr::new(198, 51, 100, rng.range(100, 127) as u8);
-        for k in 0..if rng.chance(0.05) {
-            rng.range(5, 14)
-        } else {
-            1
-        } {
-            let mut talk = Talk::new(
-                6,
-                t + k * 21_000,
-                (src, rng.port()),
-                (OUTSIDE, *rng.pick(&ports)),
-                60_000,
-            );
+        for k in 0..if rng.chance(0.05) { rng.range(5, 14) } else { 1 } {
+            let mut talk = Talk::new(6, t + k * 21_000, (src, rng.port()), (OUTSIDE, *rng.pick(&ports)), 60_000);
             talk.unanswered(1);
             let mut c = talk.take();
             if let Some(p) = c.pkts.first_mut() {

@@ -36,8 +36,7 @@ pub struct Tx {
 /// A browser's name for itself.
 pub const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; rv:132.0) Gecko/20100101 Firefox/132.0";
 /// Another browser's.
-pub const BROWSER_B: &str =
-    "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0";
+pub const BROWSER_B: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0";
 /// The injector's tool.
 pub const SQLMAP: &str = "sqlmap/1.8.9#stable (https://sqlmap.org)";
 
@@ -57,10 +56,8 @@ pub fn reason(status: u16) -> &'static str {
 
 /// Sends the request of `tx` and, after `think` microseconds, its answer; notes it on the connection.
 pub fn exchange(talk: &mut Talk, mut tx: Tx, server: &str, think: i64) {
-    let mut ask = format!(
-        "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nAccept: */*\r\n",
-        tx.method, tx.path, tx.host, tx.agent
-    );
+    let mut ask =
+        format!("{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nAccept: */*\r\n", tx.method, tx.path, tx.host, tx.agent);
     if !tx.referer.is_empty() {
         ask.push_str(&format!("Referer: {}\r\n", tx.referer));
     }
@@ -70,24 +67,15 @@ pub fn exchange(talk: &mut Talk, mut tx: Tx, server: &str, think: i64) {
     if think > 0 {
         talk.pause(think);
     }
-    let seconds = crate::clock::date(talk.t)
-        .format("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string();
-    let mut head = format!(
-        "HTTP/1.1 {} {}\r\nDate: {seconds}\r\nServer: {server}\r\n",
-        tx.status,
-        reason(tx.status)
-    );
+    let seconds = crate::clock::date(talk.t).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let mut head = format!("HTTP/1.1 {} {}\r\nDate: {seconds}\r\nServer: {server}\r\n", tx.status, reason(tx.status));
     if !tx.location.is_empty() {
         head.push_str(&format!("Location: {}\r\n", tx.location));
     }
     if !tx.mime.is_empty() {
         head.push_str(&format!("Content-Type: {}\r\n", tx.mime));
     }
-    head.push_str(&format!(
-        "Content-Length: {}\r\n\r\n",
-        tx.length.max(tx.body.len())
-    ));
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", tx.length.max(tx.body.len())));
     let mut bytes = head.into_bytes();
     let msg = if tx.body.is_empty() {
         Msg::real([bytes, filler(tx.length)].concat())
@@ -106,10 +94,5 @@ pub fn exchange(talk: &mut Talk, mut tx: Tx, server: &str, think: i64) {
 }
 
 fn filler(n: usize) -> Vec<u8> {
-    b"<p>The quick brown fox jumps over the lazy dog near the river bank.</p>\n"
-        .iter()
-        .copied()
-        .cycle()
-        .take(n)
-        .collect()
+    b"<p>The quick brown fox jumps over the lazy dog near the river bank.</p>\n".iter().copied().cycle().take(n).collect()
 }

@@ -7,10 +7,7 @@ use crate::rng::Rng;
 use crate::story::{Line, Story};
 use crate::talk::{Conn, Dir, Msg, Talk};
 use crate::tls::{self, hex};
-use crate::world::{
-    self, AKOCH, BUILD, C2, C2_NAME, DROP, DROP_NAME, FS, JDOE, MAIL, Os, PHISHER, PSINGH, STORE,
-    STORE_NAME,
-};
+use crate::world::{self, AKOCH, BUILD, C2, C2_NAME, DROP, DROP_NAME, FS, JDOE, MAIL, Os, PHISHER, PSINGH, STORE, STORE_NAME};
 use crate::{smb, speech};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -26,9 +23,7 @@ pub fn program(rng: &mut Rng, n: usize) -> Vec<u8> {
     let mut out = b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00\xb8".to_vec();
     out.resize(0x3c, 0);
     out.extend_from_slice(&[0x80, 0, 0, 0]);
-    out.extend_from_slice(
-        b"\x0e\x1f\xba\x0e\x00\xb4\x09\xcd\x21This program cannot be run in DOS mode.\r\r\n$",
-    );
+    out.extend_from_slice(b"\x0e\x1f\xba\x0e\x00\xb4\x09\xcd\x21This program cannot be run in DOS mode.\r\r\n$");
     out.resize(0x80, 0);
     out.extend_from_slice(b"PE\0\0");
     let rest = n.saturating_sub(out.len());
@@ -77,12 +72,7 @@ pub fn entry(story: &mut Story, rng: &mut Rng) -> Value {
     story.want(JDOE, DROP_NAME, t);
     let mut talk = Talk::new(6, t, (JDOE, rng.port()), (DROP, 80), 38_000);
     talk.open();
-    let base = Tx {
-        method: "GET",
-        host: DROP_NAME.into(),
-        agent: http::BROWSER,
-        ..Tx::default()
-    };
+    let base = Tx { method: "GET", host: DROP_NAME.into(), agent: http::BROWSER, ..Tx::default() };
     let location = format!("http://{DROP_NAME}{EXE_PATH}");
     let first = Tx {
         path: "/track?id=7731".into(),
@@ -129,13 +119,7 @@ pub fn sha1_of(b: &[u8]) -> Vec<u8> {
 
 /// The certificate of command and control.
 pub fn c2_cert() -> Vec<u8> {
-    certificate(
-        "Example Hosting",
-        C2_NAME,
-        ("Example Hosting", C2_NAME),
-        nov(12, 3, 20, 0),
-        nov(12, 3, 20, 0) + 365 * DAY,
-    )
+    certificate("Example Hosting", C2_NAME, ("Example Hosting", C2_NAME), nov(12, 3, 20, 0), nov(12, 3, 20, 0) + 365 * DAY)
 }
 
 /// The beacon: about every five minutes until the machine is unplugged.
@@ -199,11 +183,7 @@ pub fn uploads(story: &mut Story, rng: &mut Rng) -> Value {
                 nov(9, 0, 0, 0) + 275 * DAY,
             );
             tls::shake(&mut talk, &tls::IMPLANT, STORE_NAME, cert);
-            tls::data(
-                &mut talk,
-                Dir::Orig,
-                rng.size(3_300_000.0, 0.18, 1_800_000, 5_500_000),
-            );
+            tls::data(&mut talk, Dir::Orig, rng.size(3_300_000.0, 0.18, 1_800_000, 5_500_000));
             talk.pause(80_000);
             tls::data(&mut talk, Dir::Resp, 380);
             tls::bye(&mut talk, Dir::Orig);
@@ -269,34 +249,10 @@ fn shares(story: &mut Story, rng: &mut Rng) -> Value {
     let stage = program(rng, 9_728);
     let mut all = Vec::new();
     let visits: [(i64, Ipv4Addr, &str, &str, smb::Work); 4] = [
-        (
-            nov(19, 9, 0, 20),
-            FS,
-            "\\\\fs1\\finance",
-            "2026\\payroll-q4.xlsx",
-            smb::Work::Read(24_300),
-        ),
-        (
-            nov(19, 9, 1, 5),
-            FS,
-            "\\\\fs1\\finance",
-            "2026\\supplier-contracts.pdf",
-            smb::Work::Read(13_800),
-        ),
-        (
-            nov(19, 9, 3, 2),
-            AKOCH,
-            "\\\\10.8.21.23\\ADMIN$",
-            "Temp\\svchelper.exe",
-            smb::Work::Write(&stage),
-        ),
-        (
-            nov(19, 9, 4, 31),
-            PSINGH,
-            "\\\\10.8.21.31\\ADMIN$",
-            "Temp\\svchelper.exe",
-            smb::Work::Write(&stage),
-        ),
+        (nov(19, 9, 0, 20), FS, "\\\\fs1\\finance", "2026\\payroll-q4.xlsx", smb::Work::Read(24_300)),
+        (nov(19, 9, 1, 5), FS, "\\\\fs1\\finance", "2026\\supplier-contracts.pdf", smb::Work::Read(13_800)),
+        (nov(19, 9, 3, 2), AKOCH, "\\\\10.8.21.23\\ADMIN$", "Temp\\svchelper.exe", smb::Work::Write(&stage)),
+        (nov(19, 9, 4, 31), PSINGH, "\\\\10.8.21.31\\ADMIN$", "Temp\\svchelper.exe", smb::Work::Write(&stage)),
     ];
     for (t, dst, share, file, work) in visits {
         let mut talk = Talk::new(6, t, (JDOE, rng.port()), (dst, 445), 0);
@@ -323,25 +279,14 @@ fn guessing(story: &mut Story, rng: &mut Rng) -> Value {
     let mut won = Value::Null;
     for k in 0..n {
         let last = k == n - 1;
-        let user = if last {
-            "deploy"
-        } else {
-            users[k % users.len()]
-        };
+        let user = if last { "deploy" } else { users[k % users.len()] };
         let port = rng.port();
         let mut talk = Talk::new(6, t, (JDOE, port), (BUILD, 22), 0);
         talk.open();
         pid += 3;
-        let mut say = |t: i64, text: String| {
-            story.auth.push(Line {
-                t,
-                text: format!("sshd[{pid}]: {text}"),
-            })
-        };
+        let mut say = |t: i64, text: String| story.auth.push(Line { t, text: format!("sshd[{pid}]: {text}") });
         if last {
-            let talked: Vec<(Dir, usize)> = (0..24)
-                .flat_map(|i| [(Dir::Orig, 44), (Dir::Resp, 180 + i * 60)])
-                .collect();
+            let talked: Vec<(Dir, usize)> = (0..24).flat_map(|i| [(Dir::Orig, 44), (Dir::Resp, 180 + i * 60)]).collect();
             speech::ssh(&mut talk, "libssh_0.10.6", false, &talked);
         } else {
             speech::ssh(&mut talk, "libssh_0.10.6", true, &[]);
@@ -355,52 +300,22 @@ fn guessing(story: &mut Story, rng: &mut Rng) -> Value {
         let unknown = matches!(user, "admin" | "jenkins");
         if last {
             let done = c.pkts.first().map_or(t, |p| p.t) + 140_000;
-            say(
-                done,
-                format!("Accepted password for {user} from {JDOE} port {port} ssh2"),
-            );
-            say(
-                done + 40_000,
-                format!(
-                    "pam_unix(sshd:session): session opened for user {user}(uid=1004) by (uid=0)"
-                ),
-            );
-            say(
-                end,
-                format!("pam_unix(sshd:session): session closed for user {user}"),
-            );
+            say(done, format!("Accepted password for {user} from {JDOE} port {port} ssh2"));
+            say(done + 40_000, format!("pam_unix(sshd:session): session opened for user {user}(uid=1004) by (uid=0)"));
+            say(end, format!("pam_unix(sshd:session): session closed for user {user}"));
         } else {
             failures += 1;
             if unknown {
-                say(
-                    t + 60_000,
-                    format!("Invalid user {user} from {JDOE} port {port}"),
-                );
+                say(t + 60_000, format!("Invalid user {user} from {JDOE} port {port}"));
             }
             say(
                 t + 70_000,
-                format!(
-                    "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={JDOE}"
-                ),
+                format!("pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={JDOE}"),
             );
-            let who = if unknown {
-                format!("invalid user {user}")
-            } else {
-                user.to_string()
-            };
-            say(
-                seen_at,
-                format!("Failed password for {who} from {JDOE} port {port} ssh2"),
-            );
-            let who = if unknown {
-                format!("invalid user {user}")
-            } else {
-                format!("authenticating user {user}")
-            };
-            say(
-                end,
-                format!("Connection closed by {who} {JDOE} port {port} [preauth]"),
-            );
+            let who = if unknown { format!("invalid user {user}") } else { user.to_string() };
+            say(seen_at, format!("Failed password for {who} from {JDOE} port {port} ssh2"));
+            let who = if unknown { format!("invalid user {user}") } else { format!("authenticating user {user}") };
+            say(end, format!("Connection closed by {who} {JDOE} port {port} [preauth]"));
         }
         let seen = put(story, c, "ssh-guessing");
         if last {
@@ -416,12 +331,7 @@ pub fn lateral(story: &mut Story, rng: &mut Rng) -> Value {
     // The stolen minutes of a Thursday begin with a quiet look at the mail.
     let mut talk = Talk::new(6, nov(19, 8, 56, 4), (JDOE, rng.port()), (MAIL, 993), 0);
     talk.open();
-    tls::shake(
-        &mut talk,
-        &tls::BROWSER,
-        "mail1.corp.example",
-        crate::background::site_cert("mail1.corp.example"),
-    );
+    tls::shake(&mut talk, &tls::BROWSER, "mail1.corp.example", crate::background::site_cert("mail1.corp.example"));
     talk.send(Dir::Orig, Msg::opaque(vec![23, 3, 3, 0, 120], 120, 5));
     story.add(talk.close(Dir::Orig));
     json!({ "sweep": sweep(story, rng), "shares": shares(story, rng), "ssh": guessing(story, rng) })

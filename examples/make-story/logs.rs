@@ -19,23 +19,12 @@ const WEB_ROTATED: i64 = nov(18, 23, 0, 0);
 pub type Rotated = (String, String);
 
 fn rotate(lines: &[(i64, String)], at: i64) -> Rotated {
-    let text = |young: bool| {
-        lines
-            .iter()
-            .filter(|(t, _)| (*t >= at) == young)
-            .map(|(_, l)| l.as_str())
-            .collect()
-    };
+    let text = |young: bool| lines.iter().filter(|(t, _)| (*t >= at) == young).map(|(_, l)| l.as_str()).collect();
     (text(false), text(true))
 }
 
 fn mac_text(to: [u8; 6], from: [u8; 6]) -> String {
-    let all: Vec<String> = to
-        .iter()
-        .chain(&from)
-        .chain(&[8, 0])
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let all: Vec<String> = to.iter().chain(&from).chain(&[8, 0]).map(|b| format!("{b:02x}")).collect();
     all.join(":")
 }
 
@@ -50,10 +39,7 @@ fn kernel(t: i64, rule: &str, c: &Conn, p: &Pkt, dst: Ipv4Addr, dport: u16) -> S
     let mac = if wan {
         mac_text(WAN_MAC, ISP_MAC)
     } else {
-        mac_text(
-            inside_frame_mac(c.src, c.dst).1,
-            inside_frame_mac(c.src, c.dst).0,
-        )
+        mac_text(inside_frame_mac(c.src, c.dst).1, inside_frame_mac(c.src, c.dst).0)
     };
     // In the forward chain the TTL is already one less; the outside saw one more than the inside.
     let ttl = if wan && output.is_empty() {
@@ -87,29 +73,17 @@ pub fn firewall(story: &Story) -> (Rotated, BTreeMap<String, usize>) {
     };
     for (c, rule) in &story.blocked {
         for p in &c.pkts {
-            let (dst, port) = if c.dnat.is_some() {
-                (WWW, 80)
-            } else {
-                (c.dst, c.dport)
-            };
+            let (dst, port) = if c.dnat.is_some() { (WWW, 80) } else { (c.dst, c.dport) };
             add(p.t, rule, kernel(p.t, rule, c, p, dst, port));
         }
     }
     for c in &story.conns {
         if c.tag == "outage" {
             for p in c.pkts.iter().filter(|p| p.dir == Dir::Orig) {
-                add(
-                    p.t + 60,
-                    OUTAGE_RULE,
-                    kernel(p.t + 60, OUTAGE_RULE, c, p, c.dst, c.dport),
-                );
+                add(p.t + 60, OUTAGE_RULE, kernel(p.t + 60, OUTAGE_RULE, c, p, c.dst, c.dport));
             }
         } else if let (Some(_), Some(p), true) = (c.dnat, c.pkts.first(), c.dst != WWW) {
-            add(
-                p.t - 40,
-                DNAT_RULE,
-                kernel(p.t - 40, DNAT_RULE, c, p, c.dst, c.dport),
-            );
+            add(p.t - 40, DNAT_RULE, kernel(p.t - 40, DNAT_RULE, c, p, c.dst, c.dport));
         }
     }
     lines.sort();
@@ -144,16 +118,8 @@ pub fn apache(story: &Story) -> Rotated {
     for c in story.conns.iter().filter(|c| c.dst == WWW) {
         let App::Http(list) = &c.app else { continue };
         for tx in list {
-            let size = if tx.length == 0 {
-                "-".into()
-            } else {
-                tx.length.to_string()
-            };
-            let referer = if tx.referer.is_empty() {
-                "-"
-            } else {
-                &tx.referer
-            };
+            let size = if tx.length == 0 { "-".into() } else { tx.length.to_string() };
+            let referer = if tx.referer.is_empty() { "-" } else { &tx.referer };
             lines.push((
                 tx.asked,
                 format!(
@@ -174,9 +140,5 @@ pub fn apache(story: &Story) -> Rotated {
 
 /// The build server's `auth.log`, local time, no year.
 pub fn auth(story: &Story) -> String {
-    story
-        .auth
-        .iter()
-        .map(|l| format!("{} build1 {}\n", clock::syslog_local(l.t), l.text))
-        .collect()
+    story.auth.iter().map(|l| format!("{} build1 {}\n", clock::syslog_local(l.t), l.text)).collect()
 }

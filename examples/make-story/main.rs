@@ -46,10 +46,7 @@ impl Out {
             std::fs::create_dir_all(parent)?;
         }
         let bytes = if name.ends_with(".gz") {
-            let mut gz = flate2::GzBuilder::new()
-                .mtime(0)
-                .operating_system(255)
-                .write(Vec::new(), flate2::Compression::best());
+            let mut gz = flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::best());
             gz.write_all(bytes)?;
             gz.finish()?
         } else {
@@ -62,13 +59,8 @@ impl Out {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = std::env::args()
-        .nth(1)
-        .map_or_else(|| Path::new("sample-data").join("story"), PathBuf::from);
-    let mut out = Out {
-        root,
-        files: Vec::new(),
-    };
+    let root = std::env::args().nth(1).map_or_else(|| Path::new("sample-data").join("story"), PathBuf::from);
+    let mut out = Out { root, files: Vec::new() };
     let rng = rng::Rng::new(0x2026_1119);
     let mut story = story::Story::default();
     background::fill(&mut story, &rng);
@@ -136,18 +128,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             web_lines: (older.lines().count(), younger.lines().count()),
         },
     );
-    let files: serde_json::Map<_, _> = out
-        .files
-        .iter()
-        .map(|(n, s)| (n.clone(), json!(s)))
-        .collect();
+    let files: serde_json::Map<_, _> = out.files.iter().map(|(n, s)| (n.clone(), json!(s))).collect();
     facts["files"] = json!(files);
     out.put("TRUTH.md", truth::markdown(&facts).as_bytes())?;
     out.put("README.md", truth::README.as_bytes())?;
-    out.put(
-        "truth.json",
-        (serde_json::to_string_pretty(&facts)? + "\n").as_bytes(),
-    )?;
+    out.put("truth.json", (serde_json::to_string_pretty(&facts)? + "\n").as_bytes())?;
     let total: usize = out.files.iter().map(|f| f.1).sum();
     let mut say = std::io::stdout().lock();
     for (name, size) in &out.files {

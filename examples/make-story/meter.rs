@@ -48,11 +48,7 @@ pub fn rows(conn: &Conn) -> Vec<Row> {
     while let Some(first) = rest.first() {
         // An attempt that nobody answers is given up 5 s after its first SYN.
         let answered = conn.pkts.iter().any(|p| p.dir == Dir::Resp);
-        let n = if answered {
-            rest.len()
-        } else {
-            rest.iter().take_while(|p| p.t - first.t < 5 * SEC).count()
-        };
+        let n = if answered { rest.len() } else { rest.iter().take_while(|p| p.t - first.t < 5 * SEC).count() };
         out.push(tcp(conn.proto, &rest[..n]));
         rest = &rest[n..];
     }
@@ -60,10 +56,7 @@ pub fn rows(conn: &Conn) -> Vec<Row> {
 }
 
 fn datagrams(conn: &Conn) -> Row {
-    let mut row = Row {
-        start: conn.pkts.first().map_or(0, |p| p.t),
-        ..Row::default()
-    };
+    let mut row = Row { start: conn.pkts.first().map_or(0, |p| p.t), ..Row::default() };
     for p in &conn.pkts {
         count(&mut row, conn.proto, p);
         row.bytes[p.dir.ix()] += p.len as u64;
@@ -87,10 +80,7 @@ fn count(row: &mut Row, proto: u8, p: &Pkt) {
 }
 
 fn tcp(proto: u8, pkts: &[Pkt]) -> Row {
-    let mut row = Row {
-        start: pkts.first().map_or(0, |p| p.t),
-        ..Row::default()
-    };
+    let mut row = Row { start: pkts.first().map_or(0, |p| p.t), ..Row::default() };
     let mut state = [End::Inactive; 2];
     let mut isn = [None::<u32>; 2];
     let mut top = [0u64; 2];
@@ -99,8 +89,7 @@ fn tcp(proto: u8, pkts: &[Pkt]) -> Row {
         let me = p.dir.ix();
         let you = 1 - me;
         count(&mut row, proto, p);
-        let closed = state.iter().all(|s| matches!(s, End::Closed | End::Reset))
-            || state.contains(&End::Reset);
+        let closed = state.iter().all(|s| matches!(s, End::Closed | End::Reset)) || state.contains(&End::Reset);
         if !closed {
             row.duration = p.t - row.start;
         }
@@ -117,11 +106,7 @@ fn tcp(proto: u8, pkts: &[Pkt]) -> Row {
             _ => Some('a'),
         };
         let note = |c: char, row: &mut Row| {
-            let c = if p.dir == Dir::Orig {
-                c.to_ascii_uppercase()
-            } else {
-                c
-            };
+            let c = if p.dir == Dir::Orig { c.to_ascii_uppercase() } else { c };
             if !row.history.contains(c) {
                 row.history.push(c);
             }

@@ -17,10 +17,7 @@ pub struct Outside {
 }
 
 /// The days for which the connection tracker's events were kept.
-pub const TRACKED: [(i64, i64); 2] = [
-    (nov(17, 7, 55, 0), nov(17, 8, 25, 0)),
-    (nov(19, 0, 0, 0), nov(20, 0, 0, 0)),
-];
+pub const TRACKED: [(i64, i64); 2] = [(nov(17, 7, 55, 0), nov(17, 8, 25, 0)), (nov(19, 0, 0, 0), nov(20, 0, 0, 0))];
 
 /// The outside endpoints of every connection, `None` for those that stay inside.
 pub fn bindings(conns: &[Conn]) -> Vec<Option<Outside>> {
@@ -32,24 +29,15 @@ pub fn bindings(conns: &[Conn]) -> Vec<Option<Outside>> {
                 return None;
             }
             if let Some(port) = c.dnat {
-                return Some(Outside {
-                    src: (c.src, c.sport),
-                    dst: (OUTSIDE, port),
-                });
+                return Some(Outside { src: (c.src, c.sport), dst: (OUTSIDE, port) });
             }
-            let mut seed =
-                mix(c.start() as u64 ^ u64::from(c.sport) << 32 ^ u64::from(u32::from(c.src)));
+            let mut seed = mix(c.start() as u64 ^ u64::from(c.sport) << 32 ^ u64::from(u32::from(c.src)));
             loop {
                 let port = 1024 + (seed % 64_000) as u16;
-                let free = busy
-                    .get(&(c.proto, port))
-                    .is_none_or(|&until| until < c.start());
+                let free = busy.get(&(c.proto, port)).is_none_or(|&until| until < c.start());
                 if free {
                     busy.insert((c.proto, port), c.end() + 3 * MIN);
-                    return Some(Outside {
-                        src: (OUTSIDE, port),
-                        dst: (c.dst, c.dport),
-                    });
+                    return Some(Outside { src: (OUTSIDE, port), dst: (c.dst, c.dport) });
                 }
                 seed = mix(seed);
             }
@@ -65,10 +53,7 @@ pub fn conntrack(conns: &[Conn], outside: &[Option<Outside>]) -> (String, usize)
         let (Some(o), Some(row)) = (o, c.rows.first()) else {
             continue;
         };
-        if !TRACKED
-            .iter()
-            .any(|&(a, b)| c.start() >= a && c.start() < b)
-        {
+        if !TRACKED.iter().any(|&(a, b)| c.start() >= a && c.start() < b) {
             continue;
         }
         count += 1;
@@ -80,41 +65,20 @@ pub fn conntrack(conns: &[Conn], outside: &[Option<Outside>]) -> (String, usize)
         };
         let id = mix(c.start() as u64 ^ u64::from(c.sport)) as u32;
         // In: the tuple as first seen by the gateway; reply: what it expects back, after translation.
-        let (src, dst) = if c.dnat.is_some() {
-            (o.src, o.dst)
-        } else {
-            ((c.src, c.sport), (c.dst, c.dport))
-        };
-        let (from, to) = if c.dnat.is_some() {
-            ((c.dst, c.dport), (c.src, c.sport))
-        } else {
-            (o.dst, o.src)
-        };
-        let go = format!(
-            "src={} dst={} sport={} dport={}",
-            src.0, dst.0, src.1, dst.1
-        );
-        let back = format!(
-            "src={} dst={} sport={} dport={}",
-            from.0, to.0, from.1, to.1
-        );
+        let (src, dst) = if c.dnat.is_some() { (o.src, o.dst) } else { ((c.src, c.sport), (c.dst, c.dport)) };
+        let (from, to) = if c.dnat.is_some() { ((c.dst, c.dport), (c.src, c.sport)) } else { (o.dst, o.src) };
+        let go = format!("src={} dst={} sport={} dport={}", src.0, dst.0, src.1, dst.1);
+        let back = format!("src={} dst={} sport={} dport={}", from.0, to.0, from.1, to.1);
         let seen = c.start() + 90;
         lines.push((
             seen,
             format!("[{}]\t    [NEW] ipv4     2 {name:<8} {number} {first} {go} [UNREPLIED] {back} id={id}", clock::epoch(seen)),
         ));
         let sum = |side: usize| {
-            let (p, b) = c
-                .rows
-                .iter()
-                .fold((0, 0), |(p, b), r| (p + r.pkts[side], b + r.ip_bytes[side]));
+            let (p, b) = c.rows.iter().fold((0, 0), |(p, b), r| (p + r.pkts[side], b + r.ip_bytes[side]));
             format!("packets={p} bytes={b}")
         };
-        let answered = if row.pkts[1] > 0 {
-            " [ASSURED]"
-        } else {
-            " [UNREPLIED]"
-        };
+        let answered = if row.pkts[1] > 0 { " [ASSURED]" } else { " [UNREPLIED]" };
         let gone = c.end() + linger + 400_000;
         lines.push((
             gone,

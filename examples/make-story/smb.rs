@@ -75,10 +75,7 @@ impl Smb<'_> {
 }
 
 fn ntlm(kind: u64, flags: u64) -> Buf {
-    new()
-        .b(b"NTLMSSP\0")
-        .n(4, kind)
-        .n(if kind == 1 { 4 } else { 0 }, flags)
+    new().b(b"NTLMSSP\0").n(4, kind).n(if kind == 1 { 4 } else { 0 }, flags)
 }
 
 fn field(len: usize, offset: usize) -> Buf {
@@ -103,12 +100,7 @@ fn authenticate(user: &str, host: &str, proof: &[u8]) -> Vec<u8> {
         fields.extend_from_slice(&put(part));
     }
     fields.extend_from_slice(&put(&[]));
-    ntlm(3, 0)
-        .b(&fields)
-        .n(4, 0xe288_8215)
-        .b(&[10, 0, 0x61, 0x4a, 0, 0, 0, 15])
-        .b(&payload)
-        .0
+    ntlm(3, 0).b(&fields).n(4, 0xe288_8215).b(&[10, 0, 0x61, 0x4a, 0, 0, 0, 15]).b(&payload).0
 }
 
 /// A session of `user` on `share`, which does `work` on `file`. The connection must be open.
@@ -132,22 +124,8 @@ pub fn session(talk: &mut Talk, user: &str, host: &str, share: &str, file: &str,
         .n(4, 0)
         .n(4, 0)
         .0;
-    let mut smb = Smb {
-        talk,
-        id: 0,
-        session: 0,
-        tree: 0,
-    };
-    let ask = new()
-        .n(2, 36)
-        .n(2, 2)
-        .n(2, 1)
-        .zero(2)
-        .n(4, 0)
-        .b(&guid)
-        .zero(8)
-        .n(2, 0x0202)
-        .n(2, 0x0210);
+    let mut smb = Smb { talk, id: 0, session: 0, tree: 0 };
+    let ask = new().n(2, 36).n(2, 2).n(2, 1).zero(2).n(4, 0).b(&guid).zero(8).n(2, 0x0202).n(2, 0x0210);
     let answer = new()
         .n(2, 65)
         .n(2, 1)
@@ -164,30 +142,9 @@ pub fn session(talk: &mut Talk, user: &str, host: &str, share: &str, file: &str,
         .n(2, 0)
         .n(4, 0);
     smb.call(0, ask, 0, answer);
-    let setup = |token: &[u8]| {
-        new()
-            .n(2, 25)
-            .n(1, 0)
-            .n(1, 1)
-            .n(4, 1)
-            .n(4, 0)
-            .n(2, 88)
-            .n(2, token.len() as u64)
-            .n(8, 0)
-            .b(token)
-    };
-    let reply = |token: &[u8]| {
-        new()
-            .n(2, 9)
-            .n(2, 0)
-            .n(2, 72)
-            .n(2, token.len() as u64)
-            .b(token)
-    };
-    let one = ntlm(1, 0xe208_8297)
-        .zero(16)
-        .b(&[10, 0, 0x61, 0x4a, 0, 0, 0, 15])
-        .0;
+    let setup = |token: &[u8]| new().n(2, 25).n(1, 0).n(1, 1).n(4, 1).n(4, 0).n(2, 88).n(2, token.len() as u64).n(8, 0).b(token);
+    let reply = |token: &[u8]| new().n(2, 9).n(2, 0).n(2, 72).n(2, token.len() as u64).b(token);
+    let one = ntlm(1, 0xe208_8297).zero(16).b(&[10, 0, 0x61, 0x4a, 0, 0, 0, 15]).0;
     let target = utf16("CORP");
     let info = new().n(2, 2).n(2, target.len() as u64).b(&target).n(4, 0).0;
     let two = ntlm(2, 0)
@@ -209,28 +166,11 @@ pub fn session(talk: &mut Talk, user: &str, host: &str, share: &str, file: &str,
     smb.id += 1;
     smb.call(1, setup(&authenticate(user, host, &proof)), 0, reply(&[]));
     let path = utf16(share);
-    let ask = new()
-        .n(2, 9)
-        .n(2, 0)
-        .n(2, 72)
-        .n(2, path.len() as u64)
-        .b(&path);
+    let ask = new().n(2, 9).n(2, 0).n(2, 72).n(2, path.len() as u64).b(&path);
     let frame = smb.frame(3, 0, false, &ask.0);
     smb.talk.send(Dir::Orig, Msg::real(frame));
     smb.tree = 5;
-    let frame = smb.frame(
-        3,
-        0,
-        true,
-        &new()
-            .n(2, 16)
-            .n(1, 1)
-            .n(1, 0)
-            .n(4, 0x30)
-            .n(4, 0)
-            .n(4, 0x001f_01ff)
-            .0,
-    );
+    let frame = smb.frame(3, 0, true, &new().n(2, 16).n(1, 1).n(1, 0).n(4, 0x30).n(4, 0).n(4, 0x001f_01ff).0);
     smb.talk.send(Dir::Resp, Msg::real(frame));
     smb.id += 1;
     let name = utf16(file);
@@ -238,11 +178,7 @@ pub fn session(talk: &mut Talk, user: &str, host: &str, share: &str, file: &str,
         Work::Read(n) => *n,
         Work::Write(b) => b.len(),
     };
-    let (access, disposition) = if matches!(work, Work::Read(_)) {
-        (0x0012_0089, 1)
-    } else {
-        (0x0012_0196, 5)
-    };
+    let (access, disposition) = if matches!(work, Work::Read(_)) { (0x0012_0089, 1) } else { (0x0012_0196, 5) };
     let ask = new()
         .n(2, 57)
         .n(1, 0)
@@ -295,14 +231,7 @@ pub fn session(talk: &mut Talk, user: &str, host: &str, share: &str, file: &str,
                     .n(4, 0)
                     .n(1, 0);
                 let bytes = smb.talk.rng().bytes(n);
-                let answer = new()
-                    .n(2, 17)
-                    .n(1, 80)
-                    .n(1, 0)
-                    .n(4, n as u64)
-                    .n(4, 0)
-                    .n(4, 0)
-                    .b(&bytes);
+                let answer = new().n(2, 17).n(1, 80).n(1, 0).n(4, n as u64).n(4, 0).n(4, 0).b(&bytes);
                 smb.call(8, ask, 0, answer);
             }
             Work::Write(b) => {
@@ -317,24 +246,12 @@ pub fn session(talk: &mut Talk, user: &str, host: &str, share: &str, file: &str,
                     .n(4, 0)
                     .n(4, 0)
                     .b(&b[at..at + n]);
-                smb.call(
-                    9,
-                    ask,
-                    0,
-                    new().n(2, 17).n(2, 0).n(4, n as u64).n(4, 0).n(4, 0),
-                );
+                smb.call(9, ask, 0, new().n(2, 17).n(2, 0).n(4, n as u64).n(4, 0).n(4, 0));
             }
         }
         at += n;
     }
-    let done = new()
-        .n(2, 60)
-        .n(2, 0)
-        .n(4, 0)
-        .zero(32)
-        .n(8, 0)
-        .n(8, 0)
-        .n(4, 0);
+    let done = new().n(2, 60).n(2, 0).n(4, 0).zero(32).n(8, 0).n(8, 0).n(4, 0);
     smb.call(6, new().n(2, 24).n(2, 0).n(4, 0).b(&handle), 0, done);
     smb.call(4, new().n(2, 4).n(2, 0), 0, new().n(2, 4).n(2, 0));
     smb.call(2, new().n(2, 4).n(2, 0), 0, new().n(2, 4).n(2, 0));

@@ -82,13 +82,7 @@ pub fn ssh(talk: &mut Talk, client: &str, failed: bool, talked: &[(Dir, usize)])
         let seed = talk.rng().next();
         talk.send(dir, Msg::opaque(bytes, n.saturating_sub(64), seed));
     };
-    for (dir, n) in [
-        (Dir::Orig, 44),
-        (Dir::Resp, 44),
-        (Dir::Orig, 60),
-        (Dir::Resp, 52),
-        (Dir::Orig, 148),
-    ] {
+    for (dir, n) in [(Dir::Orig, 44), (Dir::Resp, 44), (Dir::Orig, 60), (Dir::Resp, 52), (Dir::Orig, 148)] {
         secret(talk, dir, n);
     }
     talk.pause(if failed { 1_900_000 } else { 60_000 });
@@ -103,36 +97,20 @@ pub fn ssh(talk: &mut Talk, client: &str, failed: bool, talked: &[(Dir, usize)])
 }
 
 /// One mail over SMTP on an open connection; `refuse` ends it with 550 after RCPT.
-pub fn smtp(
-    talk: &mut Talk,
-    banner: &str,
-    helo: &str,
-    from: &str,
-    to: &str,
-    mail: &str,
-    refuse: bool,
-) -> usize {
+pub fn smtp(talk: &mut Talk, banner: &str, helo: &str, from: &str, to: &str, mail: &str, refuse: bool) -> usize {
     talk.conn.service = "smtp";
     talk.conn.app = App::Smtp;
     let wait = talk.rng().range(9_000, 60_000);
     talk.pause(wait);
     text(talk, Dir::Resp, &format!("220 {banner} ESMTP"));
     text(talk, Dir::Orig, &format!("EHLO {helo}"));
-    text(
-        talk,
-        Dir::Resp,
-        &format!("250-{banner}\r\n250-SIZE 26214400\r\n250 8BITMIME"),
-    );
+    text(talk, Dir::Resp, &format!("250-{banner}\r\n250-SIZE 26214400\r\n250 8BITMIME"));
     text(talk, Dir::Orig, &format!("MAIL FROM:<{from}>"));
     text(talk, Dir::Resp, "250 2.1.0 Ok");
     text(talk, Dir::Orig, &format!("RCPT TO:<{to}>"));
     let mut last;
     if refuse {
-        last = text(
-            talk,
-            Dir::Resp,
-            "550 5.7.1 Service unavailable; client host blocked",
-        );
+        last = text(talk, Dir::Resp, "550 5.7.1 Service unavailable; client host blocked");
     } else {
         text(talk, Dir::Resp, "250 2.1.5 Ok");
         text(talk, Dir::Orig, "DATA");
@@ -154,26 +132,17 @@ pub fn postgres(talk: &mut Talk, queries: usize) {
     let mut start = ((hello.len() + 4) as u32).to_be_bytes().to_vec();
     start.extend_from_slice(&hello);
     talk.send(Dir::Orig, Msg::real(start));
-    talk.send(
-        Dir::Resp,
-        Msg::real(vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I']),
-    );
+    talk.send(Dir::Resp, Msg::real(vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0, b'Z', 0, 0, 0, 5, b'I']));
     for _ in 0..queries {
         let n = talk.rng().range(1, 900);
-        let sql = format!(
-            "SELECT id, title, price FROM item WHERE category = {n} ORDER BY id LIMIT 20\0"
-        );
+        let sql = format!("SELECT id, title, price FROM item WHERE category = {n} ORDER BY id LIMIT 20\0");
         let mut q = vec![b'Q'];
         q.extend_from_slice(&((sql.len() + 4) as u32).to_be_bytes());
         q.extend_from_slice(sql.as_bytes());
         talk.send(Dir::Orig, Msg::real(q));
         let mut answer = Vec::new();
         for _ in 0..talk.rng().range(1, 12) {
-            let row = format!(
-                "item {:06} {:04}.99",
-                talk.rng().range(1, 999_999),
-                talk.rng().range(1, 2000)
-            );
+            let row = format!("item {:06} {:04}.99", talk.rng().range(1, 999_999), talk.rng().range(1, 2000));
             answer.push(b'D');
             answer.extend_from_slice(&((row.len() + 10) as u32).to_be_bytes());
             answer.extend_from_slice(&[0, 1]);
@@ -193,10 +162,7 @@ pub fn print(talk: &mut Talk, n: usize) {
     let seed = talk.rng().next();
     let head = b"\x1b%-12345X@PJL JOB NAME=\"document\"\r\n@PJL ENTER LANGUAGE=PCL\r\n".to_vec();
     talk.send(Dir::Orig, Msg::opaque(head, n, seed));
-    talk.send(
-        Dir::Resp,
-        Msg::real(b"@PJL USTATUS JOB\r\nEND\r\n\x0c".to_vec()),
-    );
+    talk.send(Dir::Resp, Msg::real(b"@PJL USTATUS JOB\r\nEND\r\n\x0c".to_vec()));
 }
 
 /// Question and answer of NTP.
@@ -248,12 +214,7 @@ pub fn dhcp(id: u32, client: Ipv4Addr, server: Ipv4Addr, name: &str) -> (Vec<u8>
 
 /// A multicast DNS question.
 pub fn mdns(service: &str) -> Vec<u8> {
-    let tx = crate::dns::Tx {
-        id: 0,
-        name: service.to_string(),
-        qtype: 12,
-        ..Default::default()
-    };
+    let tx = crate::dns::Tx { id: 0, name: service.to_string(), qtype: 12, ..Default::default() };
     let mut out = crate::dns::question(&tx);
     out[2] = 0;
     out

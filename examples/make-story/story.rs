@@ -86,16 +86,8 @@ impl Story {
             if caches.get(&key).is_some_and(|&until| until > t) {
                 continue;
             }
-            let tx = Tx {
-                id: rng.next() as u16,
-                ..answer(&places, &name, qtype)
-            };
-            let ttl = tx
-                .answers
-                .iter()
-                .map(|a| i64::from(a.ttl))
-                .min()
-                .unwrap_or(30);
+            let tx = Tx { id: rng.next() as u16, ..answer(&places, &name, qtype) };
+            let ttl = tx.answers.iter().map(|a| i64::from(a.ttl)).min().unwrap_or(30);
             let ours = name.ends_with(world::DOMAIN) || qtype == 12;
             let upstream = (DC, name.clone(), qtype);
             let known = ours || caches.get(&upstream).is_some_and(|&until| until > t);
@@ -103,19 +95,9 @@ impl Story {
             let asked = t - wait - rng.range(4_000, 30_000);
             caches.insert(key, t + ttl * SEC);
             if !known {
-                let up = Tx {
-                    id: rng.next() as u16,
-                    ..tx.clone()
-                };
+                let up = Tx { id: rng.next() as u16, ..tx.clone() };
                 let at = asked + rng.range(250, 900);
-                let mut c = talk::udp(
-                    at,
-                    (DC, rng.port()),
-                    (RESOLVER, 53),
-                    wait * 3 / 4,
-                    dns::question(&up),
-                    dns::reply(&up),
-                );
+                let mut c = talk::udp(at, (DC, rng.port()), (RESOLVER, 53), wait * 3 / 4, dns::question(&up), dns::reply(&up));
                 c.service = "dns";
                 c.app = App::Dns(up);
                 self.add(c);
@@ -131,14 +113,7 @@ impl Story {
                 if name == world::DROP_NAME || name == world::C2_NAME || name == world::STORE_NAME {
                     c.tag = "dns-of-the-attack";
                     if name != world::STORE_NAME {
-                        c.alerts.push((
-                            0,
-                            if name == world::C2_NAME {
-                                2_028_400
-                            } else {
-                                2_034_217
-                            },
-                        ));
+                        c.alerts.push((0, if name == world::C2_NAME { 2_028_400 } else { 2_034_217 }));
                     }
                 }
                 if name.ends_with(".test") {
@@ -152,8 +127,7 @@ impl Story {
 
     /// Sorts everything and gives identifiers.
     pub fn settle(&mut self) {
-        self.conns
-            .sort_by_key(|c| (c.start(), c.src, c.sport, c.dst, c.dport));
+        self.conns.sort_by_key(|c| (c.start(), c.src, c.sport, c.dst, c.dport));
         for c in &mut self.conns {
             let key = u64::from(u32::from(c.src)) << 32 | u64::from(u32::from(c.dst));
             let tuple = mix(key) ^ mix(u64::from(c.sport) << 16 | u64::from(c.dport));
@@ -161,8 +135,7 @@ impl Story {
                 row.uid = uid(mix(tuple ^ row.start as u64 ^ i as u64));
             }
         }
-        self.blocked
-            .sort_by_key(|(c, _)| (c.pkts.first().map_or(0, |p| p.t), c.src, c.sport));
+        self.blocked.sort_by_key(|(c, _)| (c.pkts.first().map_or(0, |p| p.t), c.src, c.sport));
         self.proxied.sort_by_key(|p| (p.end, p.client));
         self.auth.sort_by_key(|l| l.t);
     }
@@ -180,10 +153,7 @@ type Places = BTreeMap<String, (Ipv4Addr, u32, Option<String>)>;
 fn places() -> Places {
     let mut all: Places = BTreeMap::new();
     for s in world::sites() {
-        all.insert(
-            s.name.to_string(),
-            (s.ip, s.ttl, s.cname.map(str::to_string)),
-        );
+        all.insert(s.name.to_string(), (s.ip, s.ttl, s.cname.map(str::to_string)));
     }
     for h in world::hosts() {
         if h.listed {
@@ -193,33 +163,19 @@ fn places() -> Places {
     all.insert(world::INTRANET.into(), (world::WWW, 1200, None));
     all.insert("wpad.corp.example".into(), (Ipv4Addr::UNSPECIFIED, 0, None));
     all.insert(world::C2_NAME.into(), (world::C2, 3600, None));
-    all.insert(
-        world::DROP_NAME.into(),
-        (world::DROP, 120, Some(world::DROP_CNAME.into())),
-    );
+    all.insert(world::DROP_NAME.into(), (world::DROP, 120, Some(world::DROP_CNAME.into())));
     all.insert(world::STORE_NAME.into(), (world::STORE, 600, None));
     all.insert("time.example".into(), (world::NTP, 3600, None));
     for i in 0..20u8 {
-        all.insert(
-            format!("mx.{}", crate::events::mail_domain(i)),
-            (crate::events::mail_server(i), 1800, None),
-        );
+        all.insert(format!("mx.{}", crate::events::mail_domain(i)), (crate::events::mail_server(i), 1800, None));
     }
     all
 }
 
 fn answer(places: &Places, name: &str, qtype: u16) -> Tx {
-    let mut tx = Tx {
-        name: name.to_string(),
-        qtype,
-        ..Tx::default()
-    };
+    let mut tx = Tx { name: name.to_string(), qtype, ..Tx::default() };
     if qtype == 15 {
-        tx.answers.push(Answer {
-            owner: name.to_string(),
-            ttl: 1800,
-            data: Data::Mx(format!("mx.{name}")),
-        });
+        tx.answers.push(Answer { owner: name.to_string(), ttl: 1800, data: Data::Mx(format!("mx.{name}")) });
         return tx;
     }
     let Some((ip, ttl, cname)) = places.get(name) else {
@@ -232,27 +188,15 @@ fn answer(places: &Places, name: &str, qtype: u16) -> Tx {
     }
     let mut owner = name.to_string();
     if let Some(alias) = cname {
-        tx.answers.push(Answer {
-            owner: owner.clone(),
-            ttl: *ttl,
-            data: Data::Cname(alias.clone()),
-        });
+        tx.answers.push(Answer { owner: owner.clone(), ttl: *ttl, data: Data::Cname(alias.clone()) });
         owner = alias.clone();
     }
     match qtype {
         28 if ip.octets()[0] == 192 && ip.octets()[3] % 3 == 0 => {
             let six = Ipv6Addr::new(0x2001, 0xdb8, 0x40, 0, 0, 0, 0, u16::from(ip.octets()[3]));
-            tx.answers.push(Answer {
-                owner,
-                ttl: *ttl,
-                data: Data::Aaaa(six),
-            });
+            tx.answers.push(Answer { owner, ttl: *ttl, data: Data::Aaaa(six) });
         }
-        1 => tx.answers.push(Answer {
-            owner,
-            ttl: *ttl,
-            data: Data::A(*ip),
-        }),
+        1 => tx.answers.push(Answer { owner, ttl: *ttl, data: Data::A(*ip) }),
         _ => {}
     }
     tx

@@ -33,20 +33,10 @@ impl Talk {
         let os = [os_of(src.0), os_of(dst.0)];
         let ttl = [(os[0], src.0), (os[1], dst.0)].map(|(os, a)| {
             let first = if os == Os::Windows { 128 } else { 64 };
-            if inside(a) {
-                first
-            } else {
-                first - 8 - (mix(u64::from(u32::from(a))) % 7) as u8
-            }
+            if inside(a) { first } else { first - 8 - (mix(u64::from(u32::from(a))) % 7) as u8 }
         });
         let lan = |rng: &mut Rng| rng.range(180, 700);
-        let away = [src.0, dst.0].map(|a| {
-            if inside(a) {
-                lan(&mut rng)
-            } else {
-                rtt.max(1500)
-            }
-        });
+        let away = [src.0, dst.0].map(|a| if inside(a) { lan(&mut rng) } else { rtt.max(1500) });
         let seq = [rng.next() as u32, rng.next() as u32];
         let id = [rng.next() as u16, rng.next() as u16];
         let base = [rng.next() as u32 >> 2, rng.next() as u32 >> 2];
@@ -65,20 +55,7 @@ impl Talk {
             rows: Vec::new(),
         };
         let stamps = os[0] == Os::Linux && os[1] == Os::Linux;
-        Talk {
-            conn,
-            t,
-            rng,
-            away,
-            seq,
-            pending: None,
-            id,
-            ttl,
-            os,
-            stamps,
-            base,
-            echo: [0; 2],
-        }
+        Talk { conn, t, rng, away, seq, pending: None, id, ttl, os, stamps, base, echo: [0; 2] }
     }
 
     /// A stream of numbers of this connection's own.
@@ -106,11 +83,7 @@ impl Talk {
         }
         if offers {
             let now = self.stamp(dir);
-            let echo = if flags & ACK != 0 {
-                self.echo[dir.other().ix()]
-            } else {
-                0
-            };
+            let echo = if flags & ACK != 0 { self.echo[dir.other().ix()] } else { 0 };
             self.echo[dir.ix()] = now;
             o.extend_from_slice(&[8, 10]);
             o.extend_from_slice(&now.to_be_bytes());
@@ -124,11 +97,7 @@ impl Talk {
 
     fn push(&mut self, dir: Dir, flags: u8, msg: Option<(Rc<Msg>, usize)>, len: usize) {
         let (me, you) = (dir.ix(), dir.other().ix());
-        let opts = if self.conn.proto == 6 {
-            self.options(dir, flags)
-        } else {
-            Vec::new()
-        };
+        let opts = if self.conn.proto == 6 { self.options(dir, flags) } else { Vec::new() };
         let ack = if flags & ACK != 0 { self.seq[you] } else { 0 };
         let win = match (flags & SYN != 0, self.os[me]) {
             (_, Os::Windows) if flags & SYN != 0 => 64_240,
@@ -214,12 +183,7 @@ impl Talk {
         while at < msg.len() {
             let n = mss.min(msg.len() - at);
             let last = at + n == msg.len();
-            self.push(
-                dir,
-                if last { ACK | PSH } else { ACK },
-                Some((msg.clone(), at)),
-                n,
-            );
+            self.push(dir, if last { ACK | PSH } else { ACK }, Some((msg.clone(), at)), n);
             at += n;
             burst += 1;
             if last && lossy {
@@ -308,21 +272,12 @@ impl Talk {
 
     /// Puts the alert `sid` on the newest packet.
     pub fn alert(&mut self, sid: u32) {
-        self.conn
-            .alerts
-            .push((self.conn.pkts.len().saturating_sub(1), sid));
+        self.conn.alerts.push((self.conn.pkts.len().saturating_sub(1), sid));
     }
 }
 
 /// A small UDP exchange: question and, unless it is empty, answer.
-pub fn udp(
-    t: i64,
-    src: (Ipv4Addr, u16),
-    dst: (Ipv4Addr, u16),
-    rtt: i64,
-    ask: Vec<u8>,
-    answer: Vec<u8>,
-) -> Conn {
+pub fn udp(t: i64, src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16), rtt: i64, ask: Vec<u8>, answer: Vec<u8>) -> Conn {
     let mut talk = Talk::new(17, t, src, dst, rtt);
     talk.datagram(Dir::Orig, Msg::real(ask));
     if !answer.is_empty() {
@@ -340,12 +295,7 @@ pub fn ping(t: i64, src: Ipv4Addr, dst: Ipv4Addr, rtt: i64) -> Conn {
         talk.datagram(Dir::Orig, Msg::real((0..56).collect()));
         talk.turn(Dir::Resp);
         talk.seq = [k as u32 + 1; 2];
-        talk.push(
-            Dir::Resp,
-            0,
-            Some((Rc::new(Msg::real((0..56).collect())), 0)),
-            56,
-        );
+        talk.push(Dir::Resp, 0, Some((Rc::new(Msg::real((0..56).collect())), 0)), 56);
     }
     talk.take()
 }

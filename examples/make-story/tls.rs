@@ -32,16 +32,11 @@ pub struct Client {
     alpn: &'static [&'static str],
 }
 
-const SIGS: &[u16] = &[
-    0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601,
-];
+const SIGS: &[u16] = &[0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601];
 /// A browser.
 pub const BROWSER: Client = Client {
     tls13: true,
-    ciphers: &[
-        0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014,
-        0x9c, 0x9d, 0x2f, 0x35,
-    ],
+    ciphers: &[0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x9c, 0x9d, 0x2f, 0x35],
     extensions: &[0, 23, 0xff01, 10, 11, 35, 16, 5, 13, 18, 51, 45, 43, 27],
     groups: &[0x1d, 0x17, 0x18],
     signatures: SIGS,
@@ -51,43 +46,33 @@ pub const BROWSER: Client = Client {
 pub const BROWSER_B: Client = Client {
     tls13: true,
     ciphers: &[
-        0x1301, 0x1303, 0x1302, 0xc02b, 0xc02f, 0xcca9, 0xcca8, 0xc02c, 0xc030, 0xc00a, 0xc009,
-        0xc013, 0xc014, 0x9c, 0x9d, 0x2f, 0x35,
+        0x1301, 0x1303, 0x1302, 0xc02b, 0xc02f, 0xcca9, 0xcca8, 0xc02c, 0xc030, 0xc00a, 0xc009, 0xc013, 0xc014, 0x9c, 0x9d, 0x2f,
+        0x35,
     ],
     extensions: &[0, 23, 0xff01, 10, 11, 16, 5, 34, 51, 43, 13, 45, 28],
     groups: &[0x1d, 0x17, 0x18, 0x19, 0x100, 0x101],
-    signatures: &[
-        0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201,
-    ],
+    signatures: &[0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201],
     alpn: &["h2", "http/1.1"],
 };
 /// Services of the operating system.
 pub const SYSTEM: Client = Client {
     tls13: false,
     ciphers: &[
-        0xc02c, 0xc02b, 0xc030, 0xc02f, 0xc024, 0xc023, 0xc028, 0xc027, 0xc00a, 0xc009, 0xc014,
-        0xc013, 0x9d, 0x9c, 0x3d, 0x3c, 0x35, 0x2f,
+        0xc02c, 0xc02b, 0xc030, 0xc02f, 0xc024, 0xc023, 0xc028, 0xc027, 0xc00a, 0xc009, 0xc014, 0xc013, 0x9d, 0x9c, 0x3d, 0x3c,
+        0x35, 0x2f,
     ],
     extensions: &[0, 5, 10, 11, 13, 35, 16, 23, 0xff01],
     groups: &[0x1d, 0x17, 0x18],
-    signatures: &[
-        0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0201, 0x0403, 0x0503, 0x0203, 0x0202, 0x0601,
-        0x0603,
-    ],
+    signatures: &[0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0201, 0x0403, 0x0503, 0x0203, 0x0202, 0x0601, 0x0603],
     alpn: &["http/1.1"],
 };
 /// The implant: TLS 1.2 only, no ALPN, a set that nobody else offers.
 pub const IMPLANT: Client = Client {
     tls13: false,
-    ciphers: &[
-        0xc02c, 0xc030, 0x9f, 0xcca9, 0xcca8, 0xccaa, 0xc02b, 0xc02f, 0x9e, 0xc024, 0xc028, 0x6b,
-        0xff,
-    ],
+    ciphers: &[0xc02c, 0xc030, 0x9f, 0xcca9, 0xcca8, 0xccaa, 0xc02b, 0xc02f, 0x9e, 0xc024, 0xc028, 0x6b, 0xff],
     extensions: &[0, 11, 10, 35, 22, 23, 13],
     groups: &[0x1d, 0x17, 0x1e, 0x19],
-    signatures: &[
-        0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0401, 0x0501, 0x0601,
-    ],
+    signatures: &[0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0401, 0x0501, 0x0601],
     alpn: &[],
 };
 
@@ -108,12 +93,7 @@ fn record(kind: u8, version: u16, body: &[u8]) -> Vec<u8> {
 }
 
 fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![
-        kind,
-        (body.len() >> 16) as u8,
-        (body.len() >> 8) as u8,
-        body.len() as u8,
-    ];
+    let mut out = vec![kind, (body.len() >> 16) as u8, (body.len() >> 8) as u8, body.len() as u8];
     out.extend_from_slice(body);
     out
 }
@@ -132,11 +112,7 @@ impl Client {
             11 => b.extend_from_slice(&[1, 0]),
             13 => with16(&mut b, &list16(self.signatures)),
             16 => {
-                let names: Vec<u8> = self
-                    .alpn
-                    .iter()
-                    .flat_map(|a| std::iter::once(a.len() as u8).chain(a.bytes()))
-                    .collect();
+                let names: Vec<u8> = self.alpn.iter().flat_map(|a| std::iter::once(a.len() as u8).chain(a.bytes())).collect();
                 with16(&mut b, &names);
             }
             27 => b.extend_from_slice(&[2, 0, 2]),
@@ -180,23 +156,13 @@ impl Client {
     /// JA3 as text.
     pub fn ja3(&self) -> String {
         let join = |v: &[u16]| v.iter().map(u16::to_string).collect::<Vec<_>>().join("-");
-        format!(
-            "771,{},{},{},0",
-            join(self.ciphers),
-            join(self.extensions),
-            join(self.groups)
-        )
+        format!("771,{},{},{},0", join(self.ciphers), join(self.extensions), join(self.groups))
     }
 
     /// JA4.
     pub fn ja4(&self) -> String {
         let hash = |text: String| hex(&Sha256::digest(text.as_bytes()))[..12].to_string();
-        let join = |v: &[u16]| {
-            v.iter()
-                .map(|n| format!("{n:04x}"))
-                .collect::<Vec<_>>()
-                .join(",")
-        };
+        let join = |v: &[u16]| v.iter().map(|n| format!("{n:04x}")).collect::<Vec<_>>().join(",");
         let sorted = |v: Vec<u16>| {
             let mut v = v;
             v.sort_unstable();
@@ -206,24 +172,10 @@ impl Client {
             let c: Vec<char> = a.chars().collect();
             [c.first(), c.last()].into_iter().flatten().collect()
         });
-        let a = format!(
-            "t{}d{:02}{:02}{ends}",
-            if self.tls13 { 13 } else { 12 },
-            self.ciphers.len(),
-            self.extensions.len()
-        );
+        let a = format!("t{}d{:02}{:02}{ends}", if self.tls13 { 13 } else { 12 }, self.ciphers.len(), self.extensions.len());
         let b = hash(join(&sorted(self.ciphers.to_vec())));
-        let rest = sorted(
-            self.extensions
-                .iter()
-                .copied()
-                .filter(|&e| e != 0 && e != 16)
-                .collect(),
-        );
-        format!(
-            "{a}_{b}_{}",
-            hash(format!("{}_{}", join(&rest), join(self.signatures)))
-        )
+        let rest = sorted(self.extensions.iter().copied().filter(|&e| e != 0 && e != 16).collect());
+        format!("{a}_{b}_{}", hash(format!("{}_{}", join(&rest), join(self.signatures))))
     }
 }
 
@@ -246,9 +198,7 @@ pub fn shake(talk: &mut Talk, client: &Client, sni: &str, cert: Vec<u8>) {
     if client.tls13 {
         body.push(32);
         body.extend_from_slice(&talk.rng().bytes(32));
-        body.extend_from_slice(&[
-            0x13, 0x01, 0, 0, 46, 0, 43, 0, 2, 3, 4, 0, 51, 0, 36, 0, 0x1d, 0, 32,
-        ]);
+        body.extend_from_slice(&[0x13, 0x01, 0, 0, 46, 0, 43, 0, 2, 3, 4, 0, 51, 0, 36, 0, 0x1d, 0, 32]);
         body.extend_from_slice(&talk.rng().bytes(32));
         let mut flight = record(22, 0x0303, &handshake(2, &body));
         flight.extend_from_slice(&[20, 3, 3, 0, 1, 1]);
@@ -260,12 +210,7 @@ pub fn shake(talk: &mut Talk, client: &Client, sni: &str, cert: Vec<u8>) {
         talk.send(Dir::Orig, Msg::real(done));
         note(talk, client, sni, Vec::new(), packet);
     } else {
-        body.extend_from_slice(&[
-            0,
-            client.ciphers[0].to_be_bytes()[0],
-            client.ciphers[0].to_be_bytes()[1],
-            0,
-        ]);
+        body.extend_from_slice(&[0, client.ciphers[0].to_be_bytes()[0], client.ciphers[0].to_be_bytes()[1], 0]);
         body.extend_from_slice(&[0, 5, 0xff, 1, 0, 1, 0]);
         let mut certs = vec![0];
         with16(&mut certs, &cert);
@@ -277,11 +222,7 @@ pub fn shake(talk: &mut Talk, client: &Client, sni: &str, cert: Vec<u8>) {
         let sig = crate::cert::signature(talk.rng());
         with16(&mut key, &sig);
         let mut flight = record(22, 0x0303, &handshake(2, &body));
-        for part in [
-            handshake(11, &list),
-            handshake(12, &key),
-            handshake(14, &[]),
-        ] {
+        for part in [handshake(11, &list), handshake(12, &key), handshake(14, &[])] {
             flight.extend_from_slice(&record(22, 0x0303, &part));
         }
         let packet = talk.send(Dir::Resp, Msg::real(flight));
@@ -301,14 +242,8 @@ pub fn shake(talk: &mut Talk, client: &Client, sni: &str, cert: Vec<u8>) {
 fn note(talk: &mut Talk, client: &Client, sni: &str, cert: Vec<u8>, packet: usize) {
     let version = if client.tls13 { "TLS 1.3" } else { "TLS 1.2" };
     talk.conn.service = "ssl";
-    talk.conn.app = crate::talk::App::Tls(Seen {
-        sni: sni.to_string(),
-        version,
-        cert,
-        packet,
-        ja3: client.ja3(),
-        ja4: client.ja4(),
-    });
+    talk.conn.app =
+        crate::talk::App::Tls(Seen { sni: sni.to_string(), version, cert, packet, ja3: client.ja3(), ja4: client.ja4() });
 }
 
 /// Application data of `n` bytes, in records.

@@ -33,37 +33,17 @@ pub struct Counts<'a> {
 }
 
 fn spans(list: &[(i64, i64)]) -> Value {
-    list.iter()
-        .map(|&(a, b)| json!([rfc3339(a), rfc3339(b)]))
-        .collect()
+    list.iter().map(|&(a, b)| json!([rfc3339(a), rfc3339(b)])).collect()
 }
 
 /// Adds everything that is known only after writing.
 pub fn add(facts: &mut Value, story: &Story, n: &Counts) {
-    let heroes = [
-        "phishing-mail",
-        "download",
-        "beacon",
-        "upload",
-        "sql-injection",
-        "printer-exposed",
-        "spam",
-    ];
+    let heroes = ["phishing-mail", "download", "beacon", "upload", "sql-injection", "printer-exposed", "spam"];
     let mut nat = Vec::new();
     for (c, o) in story.conns.iter().zip(n.outside) {
-        let in_log = TRACKED
-            .iter()
-            .any(|&(a, b)| c.start() >= a && c.start() < b);
-        if let (Some(o), true, true) = (
-            o,
-            in_log,
-            heroes.contains(&c.tag) && (c.tag != "beacon" || clock::captured(c.start())),
-        ) {
-            let inside = if c.dnat.is_some() {
-                (c.dst, c.dport)
-            } else {
-                (c.src, c.sport)
-            };
+        let in_log = TRACKED.iter().any(|&(a, b)| c.start() >= a && c.start() < b);
+        if let (Some(o), true, true) = (o, in_log, heroes.contains(&c.tag) && (c.tag != "beacon" || clock::captured(c.start()))) {
+            let inside = if c.dnat.is_some() { (c.dst, c.dport) } else { (c.src, c.sport) };
             let out = if c.dnat.is_some() { o.dst } else { o.src };
             let peer = if c.dnat.is_some() { o.src } else { o.dst };
             nat.push(json!({
@@ -78,10 +58,7 @@ pub fn add(facts: &mut Value, story: &Story, n: &Counts) {
         .alerts
         .iter()
         .map(|(sid, count)| {
-            let text = crate::eve::SIGNATURES
-                .iter()
-                .find(|s| s.0 == *sid)
-                .map_or("", |s| s.2);
+            let text = crate::eve::SIGNATURES.iter().find(|s| s.0 == *sid).map_or("", |s| s.2);
             json!({ "signature_id": sid, "signature": text, "count": count })
         })
         .collect();
@@ -91,7 +68,10 @@ pub fn add(facts: &mut Value, story: &Story, n: &Counts) {
         .zip(&story.conns)
         .filter(|(o, c)| o.is_some() && clock::captured(c.start()) && c.tag != "outage")
         .count();
-    let ask = story.conns.iter().find(|c| matches!(&c.app, crate::talk::App::Dns(tx) if tx.name == world::DROP_NAME && c.src == world::JDOE));
+    let ask = story
+        .conns
+        .iter()
+        .find(|c| matches!(&c.app, crate::talk::App::Dns(tx) if tx.name == world::DROP_NAME && c.src == world::JDOE));
     facts["download"]["dns"] = json!({ "client": world::JDOE, "server": world::DC, "start": ask.map(|c| rfc3339(c.start())),
         "answered": ask.map(|c| rfc3339(c.end())), "uid": ask.and_then(|c| c.rows.first()).map(|r| r.uid.clone()) });
     facts["download"]["reputation"] = json!({
@@ -115,14 +95,7 @@ pub fn add(facts: &mut Value, story: &Story, n: &Counts) {
     facts["rows"] = json!({ "conn": n.conn_rows, "dns": n.dns_rows, "web_older": n.web_lines.0, "web_younger": n.web_lines.1 });
     facts["inventory"] = json!({ "listed": world::hosts().iter().filter(|h| h.listed).count(), "unlisted_talker": world::ROGUE, "silent": world::SILENT });
     facts["nat"] = json!(nat);
-    let told = [
-        "phishing-mail",
-        "download",
-        "colleague-refused",
-        "share",
-        "sql-injection",
-        "printer-exposed",
-    ];
+    let told = ["phishing-mail", "download", "colleague-refused", "share", "sql-injection", "printer-exposed"];
     facts["connections"] = story
         .conns
         .iter()
@@ -140,10 +113,7 @@ pub fn add(facts: &mut Value, story: &Story, n: &Counts) {
 fn s(v: &Value) -> String {
     match v {
         Value::String(t) => {
-            let short = t
-                .strip_suffix("000Z")
-                .filter(|p| p.contains('T'))
-                .map(|p| format!("{p}Z"));
+            let short = t.strip_suffix("000Z").filter(|p| p.contains('T')).map(|p| format!("{p}Z"));
             short.unwrap_or_else(|| t.clone())
         }
         Value::Null => "-".into(),
@@ -166,12 +136,7 @@ pub fn markdown(f: &Value) -> String {
     add(
         "The short answer",
         vec![
-            format!(
-                "Patient zero is {} ({}, user {}).",
-                s(&d["patient_zero"]),
-                s(&d["host"]),
-                s(&d["user"])
-            ),
+            format!("Patient zero is {} ({}, user {}).", s(&d["patient_zero"]), s(&d["host"]), s(&d["user"])),
             format!(
                 "It asked for `{}` at {} (answer: alias `{}`, address {}).",
                 s(&d["asked_name"]),
@@ -179,12 +144,7 @@ pub fn markdown(f: &Value) -> String {
                 s(&d["cname"]),
                 s(&d["address"])
             ),
-            format!(
-                "It fetched `{}` ({} bytes) at {}.",
-                s(&d["url"]),
-                s(&d["size"]),
-                s(&d["download"]["start"])
-            ),
+            format!("It fetched `{}` ({} bytes) at {}.", s(&d["url"]), s(&d["size"]), s(&d["download"]["start"])),
             format!("The file's SHA-256 is `{}`.", s(&d["sha256"])),
             format!(
                 "Reputation: file: {}; address: {}; name: {}.",
@@ -272,17 +232,35 @@ pub fn markdown(f: &Value) -> String {
         ));
     }
     steps.extend([
-        format!("`svchelper.exe`: {} bytes, SHA-256 `{}`, written to two workstations.", s(&l["shares"]["size"]), s(&l["shares"]["sha256"])),
-        format!("{}: {} guesses passwords of {}:22: {} connections, {} failures, then success for `{}` at {} from port {}.", s(&ssh["first"]), s(&ssh["src"]), s(&ssh["dst"]), s(&ssh["connections"]), s(&ssh["failures"]), s(&ssh["user"]), s(&ssh["success"]["start"]), s(&ssh["success"]["src_port"])),
-        format!("{} uploads {} -> {}:443 (SNI `{}`) in three nights, {} bytes out, {} in ({} payload out).", s(&x["count"]), s(&x["src"]), s(&x["dst"]), s(&x["sni"]), s(&x["bytes_out"]), s(&x["bytes_in"]), s(&x["payload_out"])),
+        format!(
+            "`svchelper.exe`: {} bytes, SHA-256 `{}`, written to two workstations.",
+            s(&l["shares"]["size"]),
+            s(&l["shares"]["sha256"])
+        ),
+        format!(
+            "{}: {} guesses passwords of {}:22: {} connections, {} failures, then success for `{}` at {} from port {}.",
+            s(&ssh["first"]),
+            s(&ssh["src"]),
+            s(&ssh["dst"]),
+            s(&ssh["connections"]),
+            s(&ssh["failures"]),
+            s(&ssh["user"]),
+            s(&ssh["success"]["start"]),
+            s(&ssh["success"]["src_port"])
+        ),
+        format!(
+            "{} uploads {} -> {}:443 (SNI `{}`) in three nights, {} bytes out, {} in ({} payload out).",
+            s(&x["count"]),
+            s(&x["src"]),
+            s(&x["dst"]),
+            s(&x["sni"]),
+            s(&x["bytes_out"]),
+            s(&x["bytes_in"]),
+            s(&x["payload_out"])
+        ),
     ]);
     for v in x["nights"].as_array().into_iter().flatten() {
-        steps.push(format!(
-            "Night of {}: {} uploads, {} bytes out.",
-            s(&v["first"]),
-            s(&v["uploads"]),
-            s(&v["bytes_out"])
-        ));
+        steps.push(format!("Night of {}: {} uploads, {} bytes out.", s(&v["first"]), s(&v["uploads"]), s(&v["bytes_out"])));
     }
     steps.push("2026-11-20T16:41:00Z: patient zero is unplugged from command and control: no beacon after it.".into());
     add("The intrusion", steps);
@@ -315,12 +293,7 @@ pub fn markdown(f: &Value) -> String {
                 s(&w["outside_attempts"]),
                 s(&w["drop_lines"])
             ),
-            format!(
-                "Printer {} answers {} with 200; visits: {}.",
-                s(&p["printer"]),
-                s(&p["public"]),
-                s(&p["visits"])
-            ),
+            format!("Printer {} answers {} with 200; visits: {}.", s(&p["printer"]), s(&p["public"]), s(&p["visits"])),
             format!(
                 "Spam, {} to {}: {} -> port 25 of {} mail servers, {} connections, {} refused with 550, {} unanswered, {} bytes out.",
                 s(&m["first"]),
@@ -339,24 +312,8 @@ pub fn markdown(f: &Value) -> String {
             ),
         ],
     );
-    let rows = |v: &Value, line: &dyn Fn(&Value) -> String| {
-        v.as_array()
-            .into_iter()
-            .flatten()
-            .map(line)
-            .collect::<Vec<_>>()
-    };
-    add(
-        "Alerts",
-        rows(&f["alerts"], &|a| {
-            format!(
-                "{} x {} `{}`",
-                s(&a["count"]),
-                s(&a["signature_id"]),
-                s(&a["signature"])
-            )
-        }),
-    );
+    let rows = |v: &Value, line: &dyn Fn(&Value) -> String| v.as_array().into_iter().flatten().map(line).collect::<Vec<_>>();
+    add("Alerts", rows(&f["alerts"], &|a| format!("{} x {} `{}`", s(&a["count"]), s(&a["signature_id"]), s(&a["signature"]))));
     add(
         "Translations of the story's connections (in the captures; those of the spam and the injection are in `truth.json`)",
         rows(&f["nat"], &|n| {

@@ -15,11 +15,7 @@ use std::net::Ipv4Addr;
 pub const APACHE: &str = "Apache/2.4.62 (Debian)";
 
 fn agent(host: &Host) -> &'static str {
-    if host.os == Os::Windows {
-        http::BROWSER
-    } else {
-        http::BROWSER_B
-    }
+    if host.os == Os::Windows { http::BROWSER } else { http::BROWSER_B }
 }
 
 /// Is the web server cut off at `t`?
@@ -46,44 +42,15 @@ fn page(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, pages: &[Tx]) {
 
 /// Somebody reads the intranet.
 pub fn intranet(story: &mut Story, rng: &mut Rng, host: &Host, t: i64) {
-    let paths = [
-        "/",
-        "/news/",
-        "/phonebook?dept=4",
-        "/menu",
-        "/orders/open",
-        "/travel/form",
-        "/wiki/Onboarding",
-    ];
-    let base = Tx {
-        method: "GET",
-        host: world::INTRANET.into(),
-        agent: agent(host),
-        status: 200,
-        mime: "text/html",
-        ..Tx::default()
-    };
-    let first = Tx {
-        path: rng.pick(&paths).to_string(),
-        length: rng.size(1100.0, 0.5, 300, 5000),
-        ..base.clone()
-    };
+    let paths = ["/", "/news/", "/phonebook?dept=4", "/menu", "/orders/open", "/travel/form", "/wiki/Onboarding"];
+    let base =
+        Tx { method: "GET", host: world::INTRANET.into(), agent: agent(host), status: 200, mime: "text/html", ..Tx::default() };
+    let first = Tx { path: rng.pick(&paths).to_string(), length: rng.size(1100.0, 0.5, 300, 5000), ..base.clone() };
     let mut pages = vec![first];
     if rng.chance(0.5) {
-        let (status, length) = if rng.chance(0.7) {
-            (304, 0)
-        } else {
-            (200, rng.size(900.0, 0.3, 200, 2500))
-        };
+        let (status, length) = if rng.chance(0.7) { (304, 0) } else { (200, rng.size(900.0, 0.3, 200, 2500)) };
         let referer = format!("http://{}/", world::INTRANET);
-        pages.push(Tx {
-            path: "/static/site.css".into(),
-            mime: "text/css",
-            status,
-            length,
-            referer,
-            ..base
-        });
+        pages.push(Tx { path: "/static/site.css".into(), mime: "text/css", status, length, referer, ..base });
     }
     page(story, rng, host, t, &pages);
 }
@@ -113,13 +80,7 @@ pub fn strangers(story: &mut Story, rng: &mut Rng, day: i64) {
             Ipv4Addr::new(198, 51, 100, rng.range(128, 250) as u8)
         };
         if !cut_off(t) {
-            let mut talk = Talk::new(
-                6,
-                t,
-                (src, rng.port()),
-                (WWW, 80),
-                20_000 + i64::from(src.octets()[3]) * 211,
-            );
+            let mut talk = Talk::new(6, t, (src, rng.port()), (WWW, 80), 20_000 + i64::from(src.octets()[3]) * 211);
             talk.conn.dnat = Some(80);
             talk.open();
             let item = rng.range(1, 400);
@@ -151,16 +112,11 @@ pub fn through_proxy(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, site
 }
 
 fn tunnel(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, site: &Site) {
-    let plain = site.name.starts_with("crl")
-        || site.name.starts_with("ocsp")
-        || site.name.starts_with("www.recipes");
+    let plain = site.name.starts_with("crl") || site.name.starts_with("ocsp") || site.name.starts_with("www.recipes");
     let mut near = Talk::new(6, t, (host.ip, rng.port()), (PROXY, 3128), 0);
     near.open();
     let port = if plain { 80 } else { 443 };
-    let (up, down) = (
-        rng.size(260.0, 0.5, 90, 2000),
-        rng.size(520.0, 0.8, 120, 5000),
-    );
+    let (up, down) = (rng.size(260.0, 0.5, 90, 2000), rng.size(520.0, 0.8, 120, 5000));
     let asked = near.t;
     if plain {
         let path = "/g2/status";
@@ -174,59 +130,23 @@ fn tunnel(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, site: &Site) {
             length: down,
             ..Tx::default()
         };
-        let mut far = Talk::new(
-            6,
-            near.t + 2_500,
-            (PROXY, rng.port()),
-            (site.ip, port),
-            site.rtt,
-        );
+        let mut far = Talk::new(6, near.t + 2_500, (PROXY, rng.port()), (site.ip, port), site.rtt);
         story.want(PROXY, site.name, far.t);
         far.open();
-        http::exchange(
-            &mut far,
-            Tx {
-                path: path.into(),
-                ..tx.clone()
-            },
-            "nginx",
-            4_000,
-        );
+        http::exchange(&mut far, Tx { path: path.into(), ..tx.clone() }, "nginx", 4_000);
         let last = far.t;
         http::exchange(&mut near, tx.clone(), "nginx", last - asked + 300);
         story.add(far.close(Dir::Orig));
-        log(
-            story,
-            near,
-            t,
-            host,
-            ("TCP_MISS/200", "GET"),
-            tx.path.clone(),
-            site,
-            "text/html",
-        );
+        log(story, near, t, host, ("TCP_MISS/200", "GET"), tx.path.clone(), site, "text/html");
         return;
     }
-    let ask = format!(
-        "CONNECT {0}:443 HTTP/1.1\r\nHost: {0}:443\r\nUser-Agent: {1}\r\n\r\n",
-        site.name,
-        agent(host)
-    );
+    let ask = format!("CONNECT {0}:443 HTTP/1.1\r\nHost: {0}:443\r\nUser-Agent: {1}\r\n\r\n", site.name, agent(host));
     near.send(Dir::Orig, Msg::real(ask.into_bytes()));
-    let mut far = Talk::new(
-        6,
-        near.t + 2_500,
-        (PROXY, rng.port()),
-        (site.ip, port),
-        site.rtt,
-    );
+    let mut far = Talk::new(6, near.t + 2_500, (PROXY, rng.port()), (site.ip, port), site.rtt);
     story.want(PROXY, site.name, far.t);
     far.open();
     near.until(far.t + 200);
-    near.send(
-        Dir::Resp,
-        Msg::real(b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec()),
-    );
+    near.send(Dir::Resp, Msg::real(b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec()));
     // The client's handshake is relayed: both connections carry the same messages.
     let client = client_of(host.ip, rng);
     tls::shake(&mut far, client, site.name, site_cert(site.name));
@@ -248,16 +168,7 @@ fn tunnel(story: &mut Story, rng: &mut Rng, host: &Host, t: i64, site: &Site) {
     near.conn.service = "http,ssl";
     relay(&mut near, &far.conn);
     story.add(far.close(Dir::Orig));
-    log(
-        story,
-        near,
-        t,
-        host,
-        ("TCP_TUNNEL/200", "CONNECT"),
-        format!("{}:443", site.name),
-        site,
-        "-",
-    );
+    log(story, near, t, host, ("TCP_TUNNEL/200", "CONNECT"), format!("{}:443", site.name), site, "-");
 }
 
 /// Sends on `near` what `far` carried, message by message, when it was there.
@@ -275,10 +186,7 @@ fn relay(near: &mut Talk, far: &Conn) {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one line of a log has that many columns"
-)]
+#[expect(clippy::too_many_arguments, reason = "one line of a log has that many columns")]
 fn log(
     story: &mut Story,
     mut near: Talk,
@@ -292,23 +200,9 @@ fn log(
     let c = near.close(Dir::Orig);
     let end = c.pkts.last().map_or(t, |p| p.t);
     story.add(c);
-    let bytes = story
-        .conns
-        .last()
-        .and_then(|c| c.rows.first())
-        .map_or(0, |r| r.bytes[1]);
+    let bytes = story.conns.last().and_then(|c| c.rows.first()).map_or(0, |r| r.bytes[1]);
     let via = format!("HIER_DIRECT/{}", site.ip);
-    story.proxied.push(Proxied {
-        end,
-        elapsed: end - t,
-        client: host.ip,
-        result: how.0,
-        bytes,
-        method: how.1,
-        url,
-        via,
-        mime,
-    });
+    story.proxied.push(Proxied { end, elapsed: end - t, client: host.ip, result: how.0, bytes, method: how.1, url, via, mime });
 }
 
 /// The colleague's click on the same link, refused by the proxy.
@@ -332,11 +226,7 @@ pub fn refused(story: &mut Story, rng: &mut Rng, t: i64) -> String {
     let c = talk.close(Dir::Resp);
     let end = c.pkts.last().map_or(t, |p| p.t);
     story.add(c);
-    let bytes = story
-        .conns
-        .last()
-        .and_then(|c| c.rows.first())
-        .map_or(0, |r| r.bytes[1]);
+    let bytes = story.conns.last().and_then(|c| c.rows.first()).map_or(0, |r| r.bytes[1]);
     story.proxied.push(Proxied {
         end,
         elapsed: end - t,

@@ -102,16 +102,7 @@ pub const INTRANET: &str = "intranet.corp.example";
 /// The company's domain.
 pub const DOMAIN: &str = "corp.example";
 
-type Row = (
-    Ipv4Addr,
-    &'static str,
-    Os,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-);
+type Row = (Ipv4Addr, &'static str, Os, &'static str, &'static str, &'static str, &'static str, &'static str);
 use Os::{Linux, Windows};
 const W10: &str = "Windows 10 22H2";
 const W11: &str = "Windows 11 23H2";
@@ -165,19 +156,17 @@ const TABLE: [Row; 41] = [
 pub fn hosts() -> Vec<Host> {
     TABLE
         .iter()
-        .map(
-            |&(ip, name, os, os_text, role, owner, mission, criticality)| Host {
-                ip,
-                name,
-                os,
-                os_text,
-                role,
-                owner,
-                mission,
-                criticality,
-                listed: ip != ROGUE,
-            },
-        )
+        .map(|&(ip, name, os, os_text, role, owner, mission, criticality)| Host {
+            ip,
+            name,
+            os,
+            os_text,
+            role,
+            owner,
+            mission,
+            criticality,
+            listed: ip != ROGUE,
+        })
         .collect()
 }
 
@@ -194,11 +183,7 @@ pub fn os_of(a: Ipv4Addr) -> Os {
 /// A locally administered MAC address for a machine, the gateway's for everybody who is not in its network.
 pub fn mac(a: Ipv4Addr) -> [u8; 6] {
     let o = a.octets();
-    if o[0] == 10 {
-        [0x02, 0x08, 0x15, 0x00, o[2], o[3]]
-    } else {
-        GATEWAY_MAC
-    }
+    if o[0] == 10 { [0x02, 0x08, 0x15, 0x00, o[2], o[3]] } else { GATEWAY_MAC }
 }
 
 /// The gateway's MAC inside.

@@ -18,22 +18,14 @@ pub fn conn(conns: &[Conn]) -> Log {
     let mut rows = Vec::new();
     for c in conns {
         for r in &c.rows {
-            let service = if c.service.is_empty() || r.bytes == [0, 0] {
-                "-"
-            } else {
-                c.service
-            };
+            let service = if c.service.is_empty() || r.bytes == [0, 0] { "-" } else { c.service };
             let (duration, bytes) = if r.duration == 0 {
                 ("-".to_string(), ["-".to_string(), "-".to_string()])
             } else {
                 (epoch(r.duration), r.bytes.map(|b| b.to_string()))
             };
             let flag = |b: bool| if b { "T" } else { "F" };
-            let history = if r.history.is_empty() {
-                "-"
-            } else {
-                &r.history
-            };
+            let history = if r.history.is_empty() { "-" } else { &r.history };
             let proto = match c.proto {
                 6 => "tcp",
                 17 => "udp",
@@ -64,11 +56,7 @@ pub fn conn(conns: &[Conn]) -> Log {
                 (6, _) => 5 * SEC,
                 _ => MIN,
             };
-            let service_done = if c.service == "dns" && r.pkts[1] > 0 {
-                10 * SEC
-            } else {
-                wait
-            };
+            let service_done = if c.service == "dns" && r.pkts[1] > 0 { 10 * SEC } else { wait };
             rows.push((r.start + r.duration + service_done, text));
         }
     }
@@ -101,11 +89,7 @@ pub fn dns(conns: &[Conn]) -> Log {
 
 fn line(c: &Conn, tx: &Tx, start: i64, uid: &str, rtt: i64) -> String {
     let list = |v: Vec<String>| {
-        if v.is_empty() {
-            "-".to_string()
-        } else {
-            v.join(",")
-        }
+        if v.is_empty() { "-".to_string() } else { v.join(",") }
     };
     let answered = rtt > 0;
     let (rcode, name) = match (answered, tx.rcode) {
@@ -114,11 +98,7 @@ fn line(c: &Conn, tx: &Tx, start: i64, uid: &str, rtt: i64) -> String {
         _ => ("3", "NXDOMAIN"),
     };
     let rtt = if answered { epoch(rtt) } else { "-".into() };
-    let (rd, ra) = if c.dport == 5353 {
-        ("F", "F")
-    } else {
-        ("T", "T")
-    };
+    let (rd, ra) = if c.dport == 5353 { ("F", "F") } else { ("T", "T") };
     format!(
         "{}\t{uid}\t{}\t{}\t{}\t{}\tudp\t{}\t{rtt}\t{}\t1\tC_INTERNET\t{}\t{}\t{rcode}\t{name}\tF\tF\t{rd}\t{ra}\t0\t{}\t{}\tF",
         epoch(start),
@@ -131,12 +111,7 @@ fn line(c: &Conn, tx: &Tx, start: i64, uid: &str, rtt: i64) -> String {
         tx.qtype,
         type_name(tx.qtype),
         list(tx.answers.iter().map(|a| a.data.text()).collect()),
-        list(
-            tx.answers
-                .iter()
-                .map(|a| format!("{}.000000", a.ttl))
-                .collect()
-        )
+        list(tx.answers.iter().map(|a| format!("{}.000000", a.ttl)).collect())
     )
 }
 

@@ -5,6 +5,8 @@ pub mod bookmarks;
 
 pub mod keeper;
 
+pub mod local;
+
 pub mod notes;
 
 pub mod report;
@@ -14,3 +16,4 @@ pub mod standing;
 pub mod trail;
 
 pub use keeper::Keeper;
+pub use local::LocalKeeper;

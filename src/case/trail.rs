@@ -108,12 +108,7 @@ mod tests {
 
     #[test]
     fn going_back_and_elsewhere_grows_a_branch() {
-        let all = decided(vec![
-            node(None, "case"),
-            node(Some(1), "alert"),
-            node(Some(2), "host"),
-            node(Some(1), "other alert"),
-        ]);
+        let all = decided(vec![node(None, "case"), node(Some(1), "alert"), node(Some(2), "host"), node(Some(1), "other alert")]);
         let tree = tree(&all);
         let shape: Vec<_> = tree.iter().map(|n| (n.label.as_str(), n.depth)).collect();
         assert_eq!(shape, [("case", 0), ("alert", 1), ("host", 2), ("other alert", 1)]);

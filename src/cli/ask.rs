@@ -145,27 +145,13 @@ pub fn run(args: &AskArgs, about: About, cx: &Cx) -> Result<Done> {
     Ok(done)
 }
 
-fn answer(
-    engine: &dyn Engine,
-    question: &Question,
-    form: Form,
-    columns: &[FieldId],
-    about: About,
-    args: &AskArgs,
-) -> Result<()> {
+fn answer(engine: &dyn Engine, question: &Question, form: Form, columns: &[FieldId], about: About, args: &AskArgs) -> Result<()> {
     let page = Page { ascending: !args.newest, limit: args.limit.unwrap_or(usize::MAX), after: None };
     print(engine, question, form, columns, about, &page)
 }
 
 /// Prints the answer of a question.
-pub fn print(
-    engine: &dyn Engine,
-    question: &Question,
-    form: Form,
-    columns: &[FieldId],
-    about: About,
-    page: &Page,
-) -> Result<()> {
+pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[FieldId], about: About, page: &Page) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let cancel = Cancel::default();
     if !question.stages.is_empty() {

@@ -66,6 +66,12 @@ fn default_case() -> Result<PathBuf> {
     Ok(base.data_dir().join("backtrail").join("default"))
 }
 
+/// Where the user's own keymaps, themes and settings are: `$XDG_CONFIG_HOME/backtrail`.
+pub fn config_dir() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("backtrail"))
+}
+
 fn run() -> Result<Done> {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,

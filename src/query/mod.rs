@@ -32,9 +32,14 @@ pub mod complete;
 
 pub mod engine;
 
+pub mod known;
+
+pub mod local;
+
 pub use check::{Scope, compile, compile_and, compile_kind, condition, narrow, quote};
 pub use complete::{Completion, complete};
-pub use engine::Engine;
+pub use engine::{Cancel, Engine};
 pub use error::QueryError;
+pub use local::LocalEngine;
 pub use question::{Question, Stage};
 pub use stages::Tally;

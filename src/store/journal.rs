@@ -57,6 +57,12 @@ impl Journal {
         super::segment::sync_dir(dir)?;
         Ok(Journal { path, state: Mutex::new(state) })
     }
+    /// Reads the file again: how many entries it has, and the lines that are damaged or break the chain.
+    pub fn check(&self) -> Result<(usize, Vec<usize>)> {
+        let fail = |e: std::io::Error| Error::store(format!("cannot read the journal: {e}")).at_path(&self.path);
+        let read = read_lines(&std::fs::read(&self.path).map_err(fail)?);
+        Ok((read.decisions.len(), read.damaged))
+    }
     /// Appends a decision; on disk when it returns.
     pub fn append(&self, what: What, who: Who) -> Result<Decision> {
         self.append_at(what, who, now())

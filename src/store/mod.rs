@@ -30,6 +30,8 @@ pub mod select;
 pub mod sightings;
 pub mod sled_catalog;
 pub mod snapshot;
+pub mod values;
+pub mod verify;
 
 pub use case_dir::Reserve;
 pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
@@ -223,6 +225,12 @@ impl Store {
     pub fn sources(&self) -> Vec<SourceInfo> {
         self.snapshot().sources()
     }
+    /// Per import: its number, how many frames it has, its path.
+    pub(crate) fn parts_wanted(&self) -> Vec<(u32, u32, String)> {
+        let state = hold(&self.0.state);
+        let of = |i: &Arc<ImportData>| (i.id, i.done.blocks + i.done.groups + i.done.chunks, i.done.path.clone());
+        state.contents.imports.values().map(of).collect()
+    }
     pub(crate) fn segments(&self) -> &segment::Segments {
         &self.0.segments
     }
@@ -333,3 +341,6 @@ fn set_aside(path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod crash_tests;

@@ -228,15 +228,15 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
 
 /// How reading a segment went.
 #[derive(Debug, Default)]
-struct Scan {
+pub(super) struct Scan {
     /// (offset, length) of what cannot be read, with good frames after it or whole by its own length.
-    damaged: Vec<(u64, u64)>,
+    pub(super) damaged: Vec<(u64, u64)>,
     /// Where a frame that was not written to its end begins.
-    torn: Option<u64>,
+    pub(super) torn: Option<u64>,
 }
 
 /// Reads the frames of a segment in order.
-fn scan(
+pub(super) fn scan(
     segments: &Segments,
     day: i32,
     segment: u32,

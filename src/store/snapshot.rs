@@ -190,6 +190,17 @@ impl Snapshot {
         }
         out
     }
+    /// Corrected start of the newest record.
+    pub fn newest(&self) -> Option<crate::model::Time> {
+        let imports = self.imports.iter().enumerate();
+        let starts = imports.flat_map(|(import, data)| {
+            data.blocks.iter().map(move |b| {
+                let zone = &b.zone;
+                zone.start.1.plus(self.setting(import, zone.source).shift.bounds(zone.start.0, zone.start.1).1)
+            })
+        });
+        starts.max()
+    }
     /// One record, with its correction and sightings.
     pub fn record(&self, id: RecordId) -> Result<Option<Record>> {
         for (import, data) in self.imports.iter().enumerate().filter(|(_, d)| d.done.key == id.evidence.0) {

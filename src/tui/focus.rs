@@ -199,5 +199,4 @@ mod tests {
         }
         assert_eq!(Focus::parse(""), Focus::Case);
     }
-
 }

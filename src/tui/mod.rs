@@ -52,6 +52,8 @@ pub mod view;
 
 pub mod widgets;
 
+pub mod bytes;
+
 pub mod conversation;
 
 pub mod panes;

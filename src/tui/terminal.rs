@@ -82,6 +82,41 @@ fn charset_of(env: &dyn Fn(&str) -> Option<String>) -> Charset {
     }
 }
 
+/// What was found out about this terminal, for `doctor`: what, found, what to do about it (empty: nothing).
+pub fn report() -> Vec<(String, String, String)> {
+    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let row = |what: &str, found: &str, advice: &str| (what.to_owned(), found.to_owned(), advice.to_owned());
+    let (colours, advice) = match Depth::detect() {
+        Depth::True => ("24 bits", ""),
+        Depth::Ansi256 => ("256", ""),
+        Depth::Ansi16 => ("16", "where the terminal has more: TERM=xterm-256color, COLORTERM=truecolor"),
+        Depth::None => ("none", "NO_COLOR or TERM say so; the workbench then uses bold, underline and reverse"),
+    };
+    let mut out =
+        vec![row("terminal", &set("TERM").unwrap_or_else(|| "TERM is not set".into()), ""), row("colours", colours, advice)];
+    out.push(match charset() {
+        Charset::Unicode => row("characters", "UTF-8", ""),
+        Charset::Console => row("characters", "UTF-8, signs of the Linux console", ""),
+        Charset::Ascii => row("characters", "ASCII", "set LC_ALL=C.UTF-8 for plots and borders"),
+    });
+    out.push(match super::event::size() {
+        Some((columns, rows)) if columns < 80 || rows < 24 => {
+            row("size", &format!("{columns}x{rows}"), "the workbench needs 80x24, and is made for 120x40")
+        }
+        Some((columns, rows)) => row("size", &format!("{columns}x{rows}"), ""),
+        None => row("size", "not a terminal", "run the workbench in a terminal; every screen has a command that needs none"),
+    });
+    let clipboard = match (set("TMUX"), set("STY"), set("TERM").as_deref() == Some("linux")) {
+        (Some(_), ..) => row("clipboard", "through tmux", "needs tmux 3.2 and `set -g set-clipboard on`"),
+        (_, Some(_), _) => row("clipboard", "through screen, by OSC 52", "the terminal outside must allow OSC 52"),
+        (_, _, true) => row("clipboard", "none", "export to a file instead"),
+        _ => row("clipboard", "by OSC 52", "the terminal must allow OSC 52; it does not confirm"),
+    };
+    out.push(clipboard);
+    out.push(row("escape", &format!("{} ms", super::event::escape_ms()), ""));
+    out
+}
+
 /// Bytes of the frame that is being drawn; written at once when it is whole.
 #[derive(Clone, Default)]
 struct Pending(Arc<Mutex<Vec<u8>>>);

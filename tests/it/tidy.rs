@@ -94,7 +94,10 @@ fn vendor_crates_stay_within_their_walls() {
             assert!(!used || homes.iter().any(|h| file.starts_with(h)), "{file} may not name `{vendor}`; only {homes:?} may");
         }
         let keycode = code.contains("KeyCode");
-        assert!(!keycode || ["src/tui/keymap.rs", "src/tui/event.rs", "src/tui/key.rs"].contains(&file.as_str()), "{file}: KeyCode");
+        assert!(
+            !keycode || ["src/tui/keymap.rs", "src/tui/event.rs", "src/tui/key.rs"].contains(&file.as_str()),
+            "{file}: KeyCode"
+        );
     }
 }
 

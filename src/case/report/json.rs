@@ -30,13 +30,9 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
             })
         })
         .collect();
-    let note = |n: &notes::Note| {
-        json!({"schema": "backtrail.note/1", "id": n.id, "about": notes::subject(&n.about), "text": n.text, "at": n.at.rfc3339(), "who": n.who})
-    };
+    let note = |n: &notes::Note| json!({"schema": "backtrail.note/1", "id": n.id, "about": notes::subject(&n.about), "text": n.text, "at": n.at.rfc3339(), "who": n.who});
     let tag = |t: &notes::Tag| json!({"tag": t.tag, "about": notes::subject(&t.about), "at": t.at.rfc3339(), "who": t.who});
-    let verdict = |v: &notes::Verdict| {
-        json!({"verdict": notes::word(v.judgement), "about": notes::subject(&v.about), "reason": v.reason, "at": v.at.rfc3339(), "who": v.who})
-    };
+    let verdict = |v: &notes::Verdict| json!({"verdict": notes::word(v.judgement), "about": notes::subject(&v.about), "reason": v.reason, "at": v.at.rfc3339(), "who": v.who});
     let node = |n: &crate::case::trail::Node| {
         json!({
             "schema": "backtrail.trail/1", "id": n.id, "parent": n.parent, "label": n.label, "query": n.query, "lens": n.lens,

@@ -84,7 +84,14 @@ fn verdicts(report: &Report, out: &mut String) {
 fn bookmarks(report: &Report, engine: &dyn Engine, out: &mut String) {
     for Kept { bookmark, rows, count, new, failed } in &report.bookmarks {
         let _ = write!(out, "## {}. {}\n\n", bookmark.id, escape(&bookmark.title));
-        let _ = write!(out, "Asked: {}. Kept by {} at {} with {} rows", code(&bookmark.query), escape(&bookmark.who), bookmark.at, bookmark.rows);
+        let _ = write!(
+            out,
+            "Asked: {}. Kept by {} at {} with {} rows",
+            code(&bookmark.query),
+            escape(&bookmark.who),
+            bookmark.at,
+            bookmark.rows
+        );
         match failed {
             Some(why) => {
                 let _ = write!(out, "; it can no longer be asked: {}.\n\n", escape(why));
@@ -120,14 +127,24 @@ fn notes_and_tags(report: &Report, out: &mut String) {
     if !report.notes.is_empty() {
         out.push_str("## Notes\n\n");
         for note in &report.notes {
-            let _ = write!(out, "- {} ({}, {}): {}\n", code(&notes::subject(&note.about)), escape(&note.who), note.at, note.text.replace('\n', "\n  "));
+            let _ = write!(
+                out,
+                "- {} ({}, {}): {}\n",
+                code(&notes::subject(&note.about)),
+                escape(&note.who),
+                note.at,
+                note.text.replace('\n', "\n  ")
+            );
         }
         out.push('\n');
     }
     if !report.tags.is_empty() {
         out.push_str("## Tags\n\n");
-        let rows: Vec<_> =
-            report.tags.iter().map(|t| vec![escape(&t.tag), code(&notes::subject(&t.about)), escape(&t.who), t.at.rfc3339()]).collect();
+        let rows: Vec<_> = report
+            .tags
+            .iter()
+            .map(|t| vec![escape(&t.tag), code(&notes::subject(&t.about)), escape(&t.who), t.at.rfc3339()])
+            .collect();
         table(out, &["tag", "on", "who", "when"], &rows);
     }
 }

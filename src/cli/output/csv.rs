@@ -42,9 +42,8 @@ fn harmless(text: String) -> String {
 impl Rows for CsvRows<'_> {
     fn record(&mut self, record: &Record, engine: &dyn Engine) -> Result<()> {
         self.header()?;
-        let cells = self.columns.iter().map(|id| {
-            harmless(value(record, *id, engine).map(|v| shown(&v, Some(*id))).unwrap_or_default())
-        });
+        let cells =
+            self.columns.iter().map(|id| harmless(value(record, *id, engine).map(|v| shown(&v, Some(*id))).unwrap_or_default()));
         self.writer.write_record(cells).map_err(failed)
     }
     fn end(&mut self) -> Result<()> {

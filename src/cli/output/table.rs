@@ -88,7 +88,7 @@ impl<'w> Grid<'w> {
     }
     /// Adds a row.
     pub fn row(&mut self, cells: Vec<String>) -> Result<()> {
-        let cells = cells.iter().map(|c| harmless(c)).collect();
+        let cells: Vec<String> = cells.iter().map(|c| harmless(c)).collect();
         if self.begun {
             return self.print(&cells);
         }

@@ -1,13 +1,12 @@
 //! `bookmark`: kept questions that re-run and show what has changed since.
 
+use crate::case::bookmarks;
 use crate::cli::opened::Opened;
 use crate::cli::output::io;
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
-use crate::case::bookmarks;
 use crate::model::decision::What;
-use crate::query::Engine;
 use crate::query::engine::Cancel;
 use clap::{ArgMatches, FromArgMatches, Subcommand as _};
 use serde_json::json;

@@ -42,12 +42,7 @@ const fn step(title: &'static str, query: &'static str, about: About, rows: usiz
 const TOUR: &[Step] = &[
     step("What fired, and how often?", "kind = alert | count by severity, signature | sort -count", About::All, 20),
     step("A program was downloaded. By whom, from where?", "signature contains \"PE EXE\"", About::Only(Kind::Alert), 5),
-    step(
-        "Which name did that host ask just before?",
-        "src.ip = 10.8.21.5 and name contains parcel",
-        About::Only(Kind::Dns),
-        5,
-    ),
+    step("Which name did that host ask just before?", "src.ip = 10.8.21.5 and name contains parcel", About::Only(Kind::Dns), 5),
     step(
         "Which requests did it make there?",
         "kind = http and src.ip = 10.8.21.5 and http.host = files.parcel-notice.example",
@@ -80,7 +75,12 @@ const TOUR: &[Step] = &[
         About::All,
         10,
     ),
-    step("Did the guessing of passwords succeed?", "kind = auth and src.ip = 10.8.21.5 | count by action, user | sort -count", About::All, 10),
+    step(
+        "Did the guessing of passwords succeed?",
+        "kind = auth and src.ip = 10.8.21.5 | count by action, user | sort -count",
+        About::All,
+        10,
+    ),
     step(
         "Why was the web server down?",
         "kind = fw and dst.ip = 10.8.40.20 and action = deny | count by rule | sort -count",
@@ -91,7 +91,9 @@ const TOUR: &[Step] = &[
 
 impl Subcommand for Demo {
     fn command(&self) -> clap::Command {
-        DemoArgs::augment_args(clap::Command::new("demo").about("Open the workbench on a sample incident; --headless prints a tour of it"))
+        DemoArgs::augment_args(
+            clap::Command::new("demo").about("Open the workbench on a sample incident; --headless prints a tour of it"),
+        )
     }
     fn run(&self, matches: &ArgMatches, _: &Cx) -> Result<Done> {
         let args = DemoArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
@@ -103,7 +105,11 @@ impl Subcommand for Demo {
             writeln!(std::io::stderr(), "Reading {} into a temporary case ...", story.display()).map_err(io)?;
         }
         let (opened, _) = Opened::temporary(std::slice::from_ref(&story))?;
-        if args.headless { tour(&*opened.engine)? } else { workbench(&opened, &args.open)? }
+        if args.headless {
+            tour(&*opened.engine)?
+        } else {
+            workbench(&opened, &args.open)?
+        }
         Ok(Done::All)
     }
 }
@@ -134,7 +140,8 @@ fn tour(engine: &dyn Engine) -> Result<()> {
         ask::print(engine, &question, Form::Table, &[], step.about, &page)?;
     }
     let host = "10.8.21.5";
-    writeln!(std::io::stdout(), "\n{}. Everything else about that host\n   backtrail pivot {host}\n", TOUR.len() + 1).map_err(io)?;
+    writeln!(std::io::stdout(), "\n{}. Everything else about that host\n   backtrail pivot {host}\n", TOUR.len() + 1)
+        .map_err(io)?;
     let selection = Selection { entity: Entity::recognise(host), ..Selection::default() };
     let mut leads = Vec::new();
     for pivot in pivots::ALL {

@@ -5,8 +5,8 @@ use crate::cli::output::io;
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
-use crate::query::Engine;
-use crate::tui;
+use crate::tui::glyphs::Charset;
+use crate::tui::terminal::{Depth, charset};
 use clap::ArgMatches;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -20,17 +20,32 @@ impl Subcommand for Doctor {
         clap::Command::new("doctor").about("Check terminal, machine and case, and say what to do")
     }
     fn run(&self, _: &ArgMatches, cx: &Cx) -> Result<Done> {
+        let set = |name: &str| std::env::var(name).unwrap_or_else(|_| "not set".into());
         let mut rows: Vec<[String; 3]> = Vec::new();
         let mut add = |what: &str, found: String, advice: &str| rows.push([what.into(), found, advice.into()]);
-        for (what, found, advice) in tui::terminal::report() {
-            add(&what, found, &advice);
-        }
-        let set = |name: &str| std::env::var(name).unwrap_or_else(|_| "not set".into());
-        add("user", set("BACKTRAIL_USER"), if std::env::var_os("BACKTRAIL_USER").is_none() {
-            "set BACKTRAIL_USER where several share one account: the journal says who acted"
-        } else {
-            ""
-        });
+        let (term, depth, charset) = (set("TERM"), Depth::detect(), charset());
+        add("terminal", term, "");
+        let monochrome = depth == Depth::None;
+        add(
+            "colours",
+            format!("{depth:?}"),
+            if monochrome { "everything is told without colour; COLORTERM=truecolor forces it" } else { "" },
+        );
+        let plain = charset == Charset::Ascii;
+        add(
+            "characters",
+            format!("{charset:?}"),
+            if plain { "set LANG or LC_ALL to a UTF-8 locale for borders and curves" } else { "" },
+        );
+        add(
+            "user",
+            set("BACKTRAIL_USER"),
+            if std::env::var_os("BACKTRAIL_USER").is_none() {
+                "set BACKTRAIL_USER where several share one account: the journal says who acted"
+            } else {
+                ""
+            },
+        );
         add("network", "nothing is looked up, nothing is sent".into(), "");
         add("case", cx.case.display().to_string(), if cx.named { "" } else { "name one with --case DIR or BACKTRAIL_CASE" });
         if let Some(parent) = existing(&cx.case)

@@ -32,13 +32,7 @@ impl Subcommand for Fields {
         let mut grid = Grid::new(names, vec![], false, &mut out);
         for f in field::ALL {
             let entity = f.entity.map(|e| e.name()).unwrap_or_default();
-            grid.row(vec![
-                f.name.into(),
-                type_name(f.ty).into(),
-                entity.into(),
-                f.doc.into(),
-                f.aliases.join(" "),
-            ])?;
+            grid.row(vec![f.name.into(), type_name(f.ty).into(), entity.into(), f.doc.into(), f.aliases.join(" ")])?;
         }
         grid.end()?;
         Ok(Done::All)

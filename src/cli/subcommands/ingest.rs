@@ -49,7 +49,9 @@ struct IngestArgs {
 
 impl Subcommand for Ingest {
     fn command(&self) -> clap::Command {
-        IngestArgs::augment_args(clap::Command::new("ingest").about("Import captures, logs, feeds, scans; ends with a row per file"))
+        IngestArgs::augment_args(
+            clap::Command::new("ingest").about("Import captures, logs, feeds, scans; ends with a row per file"),
+        )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = IngestArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;

@@ -1,5 +1,6 @@
 //! `note`: notes on anything.
 
+use crate::case::notes;
 use crate::cli::opened::Opened;
 use crate::cli::output::io;
 use crate::cli::output::table::Grid;
@@ -8,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::model::Time;
 use crate::model::decision::{About, What};
 use crate::model::{Entity, RecordId, field};
-use crate::case::notes;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
 use std::io::Write;
@@ -43,7 +43,9 @@ pub(super) fn subject(text: Option<&str>) -> About {
 
 impl Subcommand for Note {
     fn command(&self) -> clap::Command {
-        NoteArgs::augment_args(clap::Command::new("note").about("Write a note on a record, a value, a query or the case; list notes"))
+        NoteArgs::augment_args(
+            clap::Command::new("note").about("Write a note on a record, a value, a query or the case; list notes"),
+        )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = NoteArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;

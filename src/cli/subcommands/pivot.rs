@@ -42,7 +42,9 @@ struct PivotArgs {
 
 impl Subcommand for Pivot {
     fn command(&self) -> clap::Command {
-        PivotArgs::augment_args(clap::Command::new("pivot").about("What a value relates to, with counts; --to prints one relation"))
+        PivotArgs::augment_args(
+            clap::Command::new("pivot").about("What a value relates to, with counts; --to prints one relation"),
+        )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = PivotArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;

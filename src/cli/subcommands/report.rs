@@ -36,7 +36,9 @@ struct ReportArgs {
 
 impl Subcommand for Report {
     fn command(&self) -> clap::Command {
-        ReportArgs::augment_args(clap::Command::new("report").about("Report of the case: evidence, sources, bookmarks, notes, verdicts, trail"))
+        ReportArgs::augment_args(
+            clap::Command::new("report").about("Report of the case: evidence, sources, bookmarks, notes, verdicts, trail"),
+        )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = ReportArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;

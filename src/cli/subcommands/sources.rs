@@ -47,7 +47,8 @@ enum Action {
 
 impl Subcommand for Sources {
     fn command(&self) -> clap::Command {
-        let command = clap::Command::new("sources").about("What was imported, its spans, counts and clocks; `set` corrects a clock");
+        let command =
+            clap::Command::new("sources").about("What was imported, its spans, counts and clocks; `set` corrects a clock");
         Action::augment_subcommands(SourcesArgs::augment_args(command)).subcommand_required(false)
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {

@@ -5,7 +5,6 @@ use crate::cli::output::io;
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
-use crate::query::Engine;
 use crate::sources::input::hash_prefix;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::io::Write;

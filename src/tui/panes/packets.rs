@@ -9,6 +9,7 @@ use crate::model::{Entity, Record, Time, field};
 use crate::pivots::Selection;
 use crate::protocols::layers::{Layer, dissect};
 use crate::query::engine::PacketBytes;
+use crate::tui::bytes;
 use crate::tui::effect::Cx;
 use crate::tui::jobs::{Answer, Body};
 use crate::tui::paint::{Line as PaintLine, fill, put};
@@ -209,11 +210,11 @@ impl Packets {
         self.needle = cx.args.to_owned();
         let refs = self.refs.clone();
         let evidence = self.flow.id.evidence;
-        let needle = bytes_of(&self.needle);
+        let needle = bytes::wanted(&self.needle);
         cx.ask("find", move |work| {
             for (n, part) in refs.chunks(PIECE).enumerate() {
                 let read = work.engine.packet_bytes(evidence, part, &work.cancel)?;
-                let holds = |p: &PacketBytes| position(&p.data, &needle, 0).is_some();
+                let holds = |p: &PacketBytes| bytes::position(&p.data, &needle, 0).is_some();
                 let offsets: Vec<u64> = read.iter().filter(|p| holds(p)).map(|p| p.at.offset).collect();
                 let at = |(i, r): (usize, &PacketRef)| offsets.contains(&r.offset).then_some(n * PIECE + i);
                 work.give(Found(part.iter().enumerate().filter_map(at).collect()));
@@ -283,24 +284,6 @@ fn summary(layers: &[Layer]) -> String {
     inner.map_or_else(String::new, |l| {
         text::clean(&format!("{} {}{}{odd}", l.name, l.summary, carried.unwrap_or_default())).into_owned()
     })
-}
-
-/// What is searched: the text, or of `0x4d5a` the bytes.
-pub(super) fn bytes_of(needle: &str) -> Vec<u8> {
-    let hex = needle.strip_prefix("0x").filter(|h| !h.is_empty() && h.len() % 2 == 0 && h.bytes().all(|b| b.is_ascii_hexdigit()));
-    match hex {
-        Some(digits) => (0..digits.len()).step_by(2).filter_map(|n| u8::from_str_radix(&digits[n..n + 2], 16).ok()).collect(),
-        None => needle.as_bytes().to_vec(),
-    }
-}
-
-/// Where bytes stand in others from a place on, letters compared without case.
-pub(super) fn position(bytes: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    if needle.is_empty() {
-        return None;
-    }
-    rest.windows(needle.len()).position(|w| w.eq_ignore_ascii_case(needle)).map(|n| n + from)
 }
 
 impl Pane for Packets {
@@ -424,7 +407,7 @@ impl Pane for Packets {
             }
             return;
         }
-        let (list, layers, bytes) = self.places(body);
+        let (list, layers, below) = self.places(body);
         if list.height > 0 {
             let zone = view.zone;
             let (len, mut scroll) = (self.refs.len(), self.scroll);
@@ -448,14 +431,14 @@ impl Pane for Packets {
             self.scroll = scroll;
         }
         self.tree.draw(buf, layers, view.theme, view.glyphs, view.focused && self.part == Part::Layers);
-        (self.hex_height, self.hex_width) = (usize::from(bytes.height), bytes.width);
+        (self.hex_height, self.hex_width) = (usize::from(below.height), below.width);
         if let Some(packet) = self.bytes.get(&self.scroll.selected) {
             let lit = self.lit();
             if self.part != Part::Hex {
-                self.top = hex::follow(self.top, self.hex_height, &lit, bytes.width);
+                self.top = hex::follow(self.top, self.hex_height, &lit, below.width);
             }
-            self.top = self.top.min(hex::rows(packet.data.len(), bytes.width).saturating_sub(1));
-            hex::draw(buf, bytes, &packet.data, &lit, self.top, view.theme);
+            self.top = self.top.min(hex::rows(packet.data.len(), below.width).saturating_sub(1));
+            hex::draw(buf, below, &packet.data, &lit, self.top, view.theme);
         }
     }
 }
@@ -517,16 +500,6 @@ impl Packets {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_searched_is_text_in_any_case_or_bytes() {
-        assert_eq!(bytes_of("0x4d5a"), b"MZ");
-        assert_eq!(bytes_of("0x4d5"), b"0x4d5");
-        assert_eq!(position(b"xxGET /", &bytes_of("get"), 0), Some(2));
-        assert_eq!(position(b"aXa", b"a", 1), Some(2));
-        assert_eq!(position(b"a", b"", 0), None);
-        assert_eq!(position(b"a", b"a", 9), None);
-    }
 
     #[test]
     fn a_packet_is_summed_up_by_its_innermost_layer() {

@@ -1,22 +1,352 @@
-//! stub
-use super::*;
-/// s
-pub struct Sources;
+//! The sources of the case: what each holds, how its clock is read, what went wrong; and the evidence files behind them. Zone, year, offset
+//! and site can be set by hand: journalled, in effect with the next question.
+
+use super::{Change, Handled, Pane};
+use crate::error::{Error, Result};
+use crate::formats;
+use crate::model::decision::What;
+use crate::model::source::{Basis, SourceInfo};
+use crate::model::time::{parse_span, show_span};
+use crate::model::{SourceId, Time, Window};
+use crate::query::engine::EvidenceInfo;
+use crate::tui::effect::{Cx, Effect};
+use crate::tui::jobs::{Answer, Body};
+use crate::tui::paint::{fill, put};
+use crate::tui::text;
+use crate::tui::times::thousands;
+use crate::tui::view::View;
+use crate::tui::widgets::scroll::Scroll;
+use crate::tui::widgets::table::{self, Column};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+const COLUMNS: [Column; 9] = [
+    Column { title: "source", least: 10, wanted: 18, right: false, drop: 0 },
+    Column { title: "format", least: 8, wanted: 14, right: false, drop: 3 },
+    Column { title: "from", least: 12, wanted: 17, right: false, drop: 0 },
+    Column { title: "to", least: 12, wanted: 17, right: false, drop: 0 },
+    Column { title: "records", least: 8, wanted: 10, right: true, drop: 0 },
+    Column { title: "partial", least: 7, wanted: 8, right: true, drop: 5 },
+    Column { title: "failed", least: 6, wanted: 7, right: true, drop: 0 },
+    Column { title: "!", least: 2, wanted: 3, right: true, drop: 0 },
+    Column { title: "clock", least: 10, wanted: 30, right: false, drop: 0 },
+];
+
+/// What can be set: command, word, what a value looks like.
+const SETTINGS: [(&str, &str, &str); 4] = [
+    ("source_zone", "zone", "UTC, +02:00, Europe/Berlin"),
+    ("source_year", "year", "2026"),
+    ("source_offset", "offset", "what to add to its times: -7h37s, 250ms, 0"),
+    ("source_site", "site", "any name"),
+];
+
+/// The sources screen.
+#[derive(Default)]
+pub struct Sources {
+    sources: Vec<SourceInfo>,
+    evidence: Vec<EvidenceInfo>,
+    loaded: bool,
+    failed: Option<Error>,
+    scroll: Scroll,
+    /// First line of the part below that is shown, when one is in it.
+    below: Option<Scroll>,
+    lines: usize,
+}
+
+struct Loaded(Vec<SourceInfo>, Vec<EvidenceInfo>);
+
 impl Sources {
-    /// s
+    /// The sources of the case.
     pub fn new() -> Sources {
-        Sources
+        Sources::default()
+    }
+    fn load(&self, cx: &mut Cx) {
+        cx.ask("load", |work| {
+            work.give(Loaded(work.engine.sources(), work.engine.evidence()));
+            Ok(())
+        });
+    }
+    fn source(&self) -> Option<&SourceInfo> {
+        self.sources.get(self.scroll.selected)
+    }
+    /// `source_zone NAME VALUE`: the name may hold blanks, so the longest source's name that fits is taken.
+    fn set(&self, command: &str, cx: &mut Cx) -> Result<()> {
+        let Some((_, word, example)) = SETTINGS.iter().find(|s| s.0 == command) else { return Ok(()) };
+        let named =
+            |s: &&SourceInfo| cx.args.strip_prefix(s.name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+        let source = self.sources.iter().filter(named).max_by_key(|s| s.name.len()).or(self.source());
+        let Some(source) = source else { return Err(Error::user("there is no source to set that for")) };
+        let value = cx.args.strip_prefix(source.name.as_str()).unwrap_or(cx.args).trim();
+        if value.is_empty() {
+            let label = format!("{word} of {} ({example})", source.name);
+            cx.push(Effect::Prompt { label, command: format!("{command} {}", source.name), text: current(source, command) });
+            return Ok(());
+        }
+        let mut what = Set::default();
+        match *word {
+            "zone" => {
+                let zone = formats::Zone::parse(value);
+                let zone = zone.ok_or_else(|| Error::user(format!("`{value}` is not a time zone")).hint(*example))?;
+                what.zone = Some(zone.to_string());
+            }
+            "year" => {
+                let year = value.parse().ok().filter(|y| (1970..=2200).contains(y));
+                what.year = Some(year.ok_or_else(|| Error::user(format!("`{value}` is not a year")).hint(*example))?);
+            }
+            "offset" => {
+                what.offset = Some(offset(value).ok_or_else(|| Error::user(format!("`{value}` is not a span")).hint(*example))?)
+            }
+            _ => what.site = Some(value.to_owned()),
+        }
+        let Set { offset, zone, year, site } = what;
+        cx.say(format!("{word} of {} set; the journal keeps who and when", source.name));
+        cx.push(Effect::Append(What::SourceSet { source: source.name.clone(), offset, zone, year, site }));
+        Ok(())
     }
 }
+
+#[derive(Default)]
+struct Set {
+    offset: Option<i64>,
+    zone: Option<String>,
+    year: Option<i32>,
+    site: Option<String>,
+}
+
+fn offset(text: &str) -> Option<i64> {
+    let (sign, span) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if span == "0" {
+        return Some(0);
+    }
+    parse_span(span).and_then(|n| n.checked_mul(sign))
+}
+
+fn current(source: &SourceInfo, command: &str) -> String {
+    let clock = &source.clock;
+    match command {
+        "source_zone" => clock.zone.clone().unwrap_or_default(),
+        "source_year" => clock.year.map(|y| y.to_string()).unwrap_or_default(),
+        "source_offset" if clock.shift != 0 => show_span(clock.shift),
+        "source_site" => source.site.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// How a source's clock is read, in words.
+fn clock(source: &SourceInfo) -> String {
+    let clock = &source.clock;
+    let mut parts = Vec::new();
+    match (&clock.zone, clock.zone_basis) {
+        (Some(zone), Basis::Stated) => parts.push(format!("{zone} (stated)")),
+        (Some(zone), Basis::Assumed) => parts.push(format!("{zone} (assumed)")),
+        (Some(zone), Basis::Manual) => parts.push(format!("{zone} (by hand)")),
+        (None, Basis::Stated) => parts.push("stated".to_owned()),
+        (None, _) => {}
+    }
+    if let Some(year) = clock.year {
+        parts.push(format!("year {year}{}", if clock.manual { "" } else { " (assumed)" }));
+    }
+    if clock.shift != 0 {
+        parts.push(format!("{}{}", if clock.shift > 0 { "+" } else { "" }, show_span(clock.shift)));
+    }
+    parts.join(", ")
+}
+
+fn span(source: &SourceInfo) -> Option<Window> {
+    source.span.map(|w| w.shifted(source.clock.shift))
+}
+
 impl Pane for Sources {
     fn name(&self) -> &'static str {
         "sources"
     }
     fn title(&self) -> String {
-        "sources".into()
+        format!("sources {}", thousands(self.sources.len() as u64))
     }
-    fn run(&mut self, _: &str, _: &mut Cx) -> Result<Handled> {
-        Ok(Handled::No)
+    fn commands(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("source_zone", "set the zone of this source's times"),
+            ("source_year", "set the year of times without one"),
+            ("source_offset", "set what is added to its times"),
+            ("source_site", "set the site it belongs to"),
+        ]
     }
-    fn draw(&mut self, _: &mut Frame, _: Rect, _: &View) {}
+    fn opened(&mut self, cx: &mut Cx) -> Result<()> {
+        self.load(cx);
+        Ok(())
+    }
+    fn run(&mut self, command: &str, cx: &mut Cx) -> Result<Handled> {
+        if SETTINGS.iter().any(|s| s.0 == command) {
+            self.set(command, cx)?;
+            return Ok(Handled::Yes);
+        }
+        match command {
+            "next_pane" | "previous_pane" => self.below = if self.below.is_some() { None } else { Some(Scroll::default()) },
+            "drill" => {
+                let Some(source) = self.source() else { return Ok(Handled::Yes) };
+                cx.push(Effect::Close);
+                cx.push(Effect::Run(format!("query source = {}", crate::query::quote(&source.name))));
+            }
+            _ => {
+                let ours = match &mut self.below {
+                    Some(below) => below.page(command, self.lines),
+                    None => self.scroll.run(command, self.sources.len()),
+                };
+                return Ok(if ours { Handled::Yes } else { Handled::No });
+            }
+        }
+        Ok(Handled::Yes)
+    }
+    fn answer(&mut self, answer: Answer, _: &mut Cx) -> Result<()> {
+        if let Body::Failed(error) = &answer.body {
+            self.failed = Some(error.clone());
+        }
+        if let Some(Loaded(sources, evidence)) = answer.take() {
+            let name = self.source().map(|s| s.name.clone());
+            (self.sources, self.evidence, self.loaded, self.failed) = (sources, evidence, true, None);
+            let at = self.sources.iter().position(|s| Some(&s.name) == name.as_ref()).unwrap_or(0);
+            self.scroll.select(at, self.sources.len());
+        }
+        Ok(())
+    }
+    fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
+        if change == Change::Decisions {
+            self.load(cx);
+        }
+        Ok(())
+    }
+    fn copied(&self) -> Option<(String, String)> {
+        self.source().map(|s| ("source".into(), s.name.clone()))
+    }
+    fn status(&self) -> String {
+        let records: u64 = self.sources.iter().map(|s| s.counts.records).sum();
+        format!("{} records of {} files", thousands(records), thousands(self.evidence.len() as u64))
+    }
+    fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
+        let buf = frame.buffer_mut();
+        fill(buf, area, view.theme.style("ui.background"));
+        if self.sources.is_empty() {
+            let why = match &self.failed {
+                Some(error) => text::clean(&error.what).into_owned(),
+                None if self.loaded => "no source yet: backtrail ingest PATH... brings evidence in".into(),
+                None => format!("reading{}", view.glyphs.ellipsis),
+            };
+            put(buf, area.x + 1, area.y, area.width.saturating_sub(1), &why, view.theme.style("ui.dim"));
+            return;
+        }
+        let list_height = (self.sources.len() as u16 + 1).min(area.height * 3 / 5).max(3).min(area.height);
+        let list = Rect { height: list_height, ..area };
+        let below = Rect { y: area.y + list_height, height: area.height - list_height, ..area };
+        let mut scroll = self.scroll;
+        let at = |t: Time| view.zone.format(t, "%Y-%m-%d %H:%M");
+        let mut row = |n: usize| {
+            let s = &self.sources[n];
+            let window = span(s);
+            let (from, to) = window.map_or_else(Default::default, |w| (at(w.start), at(w.end)));
+            let assumed = s.clock.zone_basis == Basis::Assumed;
+            let warned = s.warnings.len();
+            let some = |n: u64| if n == 0 { String::new() } else { thousands(n) };
+            vec![
+                (text::clean(&s.name).into_owned(), "entity.name"),
+                (s.key.format.clone(), "ui.dim"),
+                (from, "ui.time"),
+                (to, "ui.time"),
+                (thousands(s.counts.records), "ui.text"),
+                (some(s.counts.partial), "ui.text"),
+                (some(s.counts.failed), "ui.warning"),
+                (some(warned as u64), "ui.warning"),
+                (clock(s), if assumed { "ui.warning" } else { "ui.text" }),
+            ]
+        };
+        table::draw(buf, list, &COLUMNS, &mut scroll, self.sources.len(), view, view.focused && self.below.is_none(), &mut row);
+        self.scroll = scroll;
+        self.draw_below(buf, below, view);
+    }
+}
+
+impl Sources {
+    fn draw_below(&mut self, buf: &mut ratatui::buffer::Buffer, area: Rect, view: &View) {
+        let Some(source) = self.source().filter(|_| area.height > 1) else { return };
+        let rule = view.glyphs.horizontal.repeat(usize::from(area.width));
+        let border = if self.below.is_some() { "ui.border.focused" } else { "ui.border" };
+        put(buf, area.x, area.y, area.width, &rule, view.theme.style(border));
+        put(
+            buf,
+            area.x + 2,
+            area.y,
+            area.width.saturating_sub(4),
+            &format!(" {} ", text::clean(&source.name)),
+            view.theme.style("ui.title"),
+        );
+        let lines = self.describe(source, view);
+        self.lines = lines.len();
+        let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        let mut scroll = self.below.unwrap_or_default();
+        let sight = scroll.sight_text(usize::from(body.height), lines.len());
+        for (n, (line, role)) in lines[sight].iter().enumerate() {
+            put(buf, body.x + 1, body.y + n as u16, body.width.saturating_sub(1), line, view.theme.style(role));
+        }
+        self.below = self.below.map(|_| scroll);
+    }
+    fn describe(&self, source: &SourceInfo, view: &View) -> Vec<(String, &'static str)> {
+        let c = &source.counts;
+        let dot = view.glyphs.dot;
+        let mut out = vec![(
+            format!(
+                "{} units: {} ok, {} partial, {} skipped, {} failed {dot} {} oddities {dot} site {}",
+                thousands(c.units()),
+                thousands(c.ok),
+                thousands(c.partial),
+                thousands(c.skipped),
+                thousands(c.failed),
+                thousands(c.oddities),
+                source.site.as_deref().map_or_else(|| "not set".into(), text::clean),
+            ),
+            "ui.text",
+        )];
+        let kinds: Vec<String> =
+            source.kinds.iter().filter(|(_, n)| *n > 0).map(|(k, n)| format!("{} {k}", thousands(*n))).collect();
+        out.push((kinds.join(&format!(" {dot} ")), "ui.dim"));
+        for warning in &source.warnings {
+            out.push((text::clean(warning).into_owned(), "ui.warning"));
+        }
+        for file in self.evidence.iter().filter(|e| e.sources.contains(&source.id)) {
+            let sha: String = file.sha256.chars().take(16).collect();
+            let imported = view.zone.format(file.imported, "%Y-%m-%d %H:%M");
+            let path = text::fit_end(&text::clean(&file.path), 70);
+            out.push((format!("{path}  {} bytes, sha256 {sha}, imported {imported}", thousands(file.size)), "ui.text"));
+            let custody: Vec<&str> = file.custody.iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
+            if !custody.is_empty() {
+                out.push((format!("  custody: {}", text::clean(&custody.join(", "))), "ui.dim"));
+            }
+            for warning in file.warnings.iter().filter(|w| !source.warnings.contains(w)) {
+                out.push((format!("  {}", text::clean(warning)), "ui.warning"));
+            }
+        }
+        let orphans = self.evidence.iter().filter(|e| e.sources.is_empty()).count();
+        let first = self.sources.iter().map(|s| s.id).min().unwrap_or(SourceId(0));
+        if orphans > 0 && source.id == first {
+            let name = |e: &EvidenceInfo| e.path.rsplit('/').next().map(|n| text::clean(n).into_owned()).unwrap_or_default();
+            let names: Vec<String> = self.evidence.iter().filter(|e| e.sources.is_empty()).take(20).map(name).collect();
+            out.push((format!("{orphans} files gave no record: {}", names.join(", ")), "ui.warning"));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_have_a_sign() {
+        assert_eq!(offset("-7h37s"), Some(-(7 * 3600 + 37) * 1_000_000_000));
+        assert_eq!(offset("+250ms"), Some(250_000_000));
+        assert_eq!(offset("0"), Some(0));
+        assert_eq!(offset("-"), None);
+        assert_eq!(offset("soon"), None);
+    }
 }

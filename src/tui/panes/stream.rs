@@ -1,12 +1,12 @@
 //! Follows a flow: what both sides said, in order, as text or hexadecimal. TCP is put in order by its sequence numbers; what was not
 //! captured is shown as a gap of so many bytes, never closed up.
 
-use super::packets::{bytes_of, position};
 use super::{Handled, Pane};
 use crate::error::{Error, Result};
 use crate::model::packet::PacketRef;
 use crate::model::{Record, Time};
 use crate::pivots::Selection;
+use crate::tui::bytes;
 use crate::tui::conversation::{Conversation, Turn};
 use crate::tui::effect::Cx;
 use crate::tui::jobs::{Answer, Body};
@@ -116,7 +116,7 @@ impl Stream {
         }
     }
     fn find(&mut self, forward: bool, cx: &mut Cx) {
-        let needle = bytes_of(&self.needle);
+        let needle = bytes::wanted(&self.needle);
         let here = match &self.hit {
             Some((turn, range)) => (*turn, range.start),
             None => self.rows.get(self.scroll.top).map_or((0, 0), |r| (r.turn, 0)),
@@ -125,7 +125,7 @@ impl Stream {
         let mut all = Vec::new();
         for (n, turn) in self.turns.iter().enumerate().filter(|(_, t)| self.shows(t)) {
             let mut from = 0;
-            while let Some(at) = position(&turn.bytes, &needle, from) {
+            while let Some(at) = bytes::position(&turn.bytes, &needle, from) {
                 all.push((n, at));
                 from = at + needle.len().max(1);
                 if all.len() > 100_000 {
@@ -316,15 +316,10 @@ impl Pane for Stream {
             }
             return;
         }
-        // The text has no cursor: its top is the place.
-        let height = usize::from(area.height);
-        let top = self.scroll.top.min(self.rows.len().saturating_sub(height));
-        self.scroll.selected = top;
-        self.scroll.sight(height, self.rows.len());
-        self.scroll.top = top;
-        self.scroll.selected = top;
+        let sight = self.scroll.sight_text(usize::from(area.height), self.rows.len());
+        let top = sight.start;
         let per = if area.width < 70 { 8 } else { 16 };
-        for (n, row) in self.rows.iter().enumerate().skip(top).take(height) {
+        for (n, row) in self.rows.iter().enumerate().take(sight.end).skip(top) {
             let turn = &self.turns[row.turn];
             let y = area.y + (n - top) as u16;
             let (arrow, role) = if turn.inbound { (view.glyphs.left, "stream.in") } else { (view.glyphs.right, "stream.out") };

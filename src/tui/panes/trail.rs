@@ -1,13 +1,83 @@
-//! stub
-use super::*;
-/// s
-pub struct Trail;
+//! The trail: every question that was asked by moving there, as a tree whose branches are where one went back and elsewhere. Enter goes.
+
+use super::{Change, Handled, Pane};
+use crate::case::{bookmarks, trail};
+use crate::error::Result;
+use crate::model::decision::{Decision, What};
+use crate::tui::effect::{Cx, Effect};
+use crate::tui::paint::{fill, put};
+use crate::tui::times::thousands;
+use crate::tui::view::View;
+use crate::tui::widgets::tree::{Line, Tree};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The trail of the case.
+#[derive(Default)]
+pub struct Trail {
+    decisions: Arc<Vec<Decision>>,
+    /// Node one stands on, as last drawn.
+    here: Option<u64>,
+    tree: Tree<trail::Node>,
+    stale: bool,
+    chosen: bool,
+}
+
 impl Trail {
-    /// s
+    /// The trail of the case.
     pub fn new() -> Trail {
-        Trail
+        Trail { stale: true, ..Trail::default() }
+    }
+    fn build(&mut self, view: &View) {
+        if !self.stale && self.here == view.node {
+            return;
+        }
+        let kept: HashSet<u64> = bookmarks::list(&self.decisions).into_iter().filter_map(|b| b.node).collect();
+        let nodes = trail::tree(&self.decisions);
+        let depths = depths(&nodes);
+        let selected = self.tree.selected().map(|l| l.value.id).filter(|_| self.chosen).or(view.node);
+        let line = |(node, depth): (trail::Node, usize)| {
+            let mark = if kept.contains(&node.id) { format!("{} ", view.glyphs.bookmark) } else { String::new() };
+            let here = view.node == Some(node.id);
+            let window = if node.window.is_empty() { "whole case".to_owned() } else { node.window.clone() };
+            let rows = if node.rows == 1 { "1 row".to_owned() } else { format!("{} rows", thousands(node.rows)) };
+            let doc = format!(
+                "{} {dot} {rows} {dot} {window} {dot} {} {}",
+                node.lens,
+                view.zone.day_clock(node.at),
+                node.who,
+                dot = view.glyphs.dot
+            );
+            let role = if here { "entity.focus" } else { "ui.text" };
+            Line { depth, text: format!("{mark}{}{}", node.label, if here { " (here)" } else { "" }), doc, role, value: node }
+        };
+        self.tree = Tree::new(nodes.into_iter().zip(depths).map(line).collect(), |_| false);
+        self.tree.select(|l| Some(l.value.id) == selected);
+        (self.stale, self.here) = (false, view.node);
     }
 }
+
+/// How far in each node stands: only branches go further in, so that a long walk stays a straight line.
+fn depths(nodes: &[trail::Node]) -> Vec<usize> {
+    let mut children: HashMap<Option<u64>, usize> = HashMap::new();
+    for node in nodes {
+        *children.entry(node.parent).or_default() += 1;
+    }
+    let mut depth: HashMap<u64, usize> = HashMap::new();
+    let mut out = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let above = node.parent.and_then(|p| depth.get(&p).copied());
+        let branches = node.parent.is_some() && children.get(&node.parent).copied().unwrap_or(0) > 1;
+        let own = above.map_or(0, |d| d + usize::from(branches));
+        depth.insert(node.id, own);
+        out.push(own);
+    }
+    out
+}
+
 impl Pane for Trail {
     fn name(&self) -> &'static str {
         "trail"
@@ -15,8 +85,101 @@ impl Pane for Trail {
     fn title(&self) -> String {
         "trail".into()
     }
-    fn run(&mut self, _: &str, _: &mut Cx) -> Result<Handled> {
-        Ok(Handled::No)
+    fn commands(&self) -> &'static [(&'static str, &'static str)] {
+        &[("trail_rename", "rename this step")]
     }
-    fn draw(&mut self, _: &mut Frame, _: Rect, _: &View) {}
+    fn opened(&mut self, cx: &mut Cx) -> Result<()> {
+        self.decisions = cx.keeper.decisions();
+        self.stale = true;
+        Ok(())
+    }
+    fn run(&mut self, command: &str, cx: &mut Cx) -> Result<Handled> {
+        match command {
+            "drill" => {
+                if let Some(line) = self.tree.selected() {
+                    cx.push(Effect::Close);
+                    cx.push(Effect::GoNode(line.value.id));
+                }
+            }
+            "trail_rename" => match cx.args.split_once(' ').and_then(|(id, text)| Some((id.parse().ok()?, text.trim()))) {
+                Some((id, text)) if !text.is_empty() => cx.push(Effect::Append(What::Edit { id, text: text.to_owned() })),
+                _ => {
+                    if let Some(line) = self.tree.selected() {
+                        let (id, text) = (line.value.id, line.value.label.clone());
+                        cx.push(Effect::Prompt { label: "rename step".into(), command: format!("trail_rename {id}"), text });
+                    }
+                }
+            },
+            _ if self.tree.run(command) => self.chosen = true,
+            _ => return Ok(Handled::No),
+        }
+        Ok(Handled::Yes)
+    }
+    fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
+        if change == Change::Decisions {
+            self.decisions = cx.keeper.decisions();
+        }
+        self.stale = true;
+        Ok(())
+    }
+    fn copied(&self) -> Option<(String, String)> {
+        self.tree.selected().map(|l| ("query".into(), l.value.query.clone()))
+    }
+    fn status(&self) -> String {
+        self.tree.status()
+    }
+    fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
+        self.build(view);
+        let buf = frame.buffer_mut();
+        fill(buf, area, view.theme.style("ui.background"));
+        if self.tree.lines().is_empty() {
+            put(
+                buf,
+                area.x + 1,
+                area.y,
+                area.width.saturating_sub(1),
+                "nothing walked yet: Enter or p on a row begins the trail",
+                view.theme.style("ui.dim"),
+            );
+            return;
+        }
+        let list = Rect { height: area.height.saturating_sub(1), ..area };
+        self.tree.draw(buf, list, view.theme, view.glyphs, view.focused);
+        if let Some(line) = self.tree.selected().filter(|_| area.height > 1) {
+            let query = crate::tui::text::shown(&line.value.query, usize::from(area.width));
+            put(buf, area.x, area.bottom() - 1, area.width, &query, view.theme.style("ui.dim"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Time;
+
+    #[test]
+    fn a_straight_walk_is_a_straight_line_and_branches_go_in() {
+        let node = |id, parent, depth| trail::Node {
+            id,
+            parent,
+            label: String::new(),
+            query: String::new(),
+            lens: String::new(),
+            focus: String::new(),
+            window: String::new(),
+            rows: 0,
+            at: Time(0),
+            who: String::new(),
+            depth,
+        };
+        let nodes = [
+            node(1, None, 0),
+            node(2, Some(1), 1),
+            node(3, Some(2), 2),
+            node(4, Some(3), 3),
+            node(5, Some(2), 2),
+            node(6, Some(5), 3),
+        ];
+        assert_eq!(depths(&nodes), [0, 0, 1, 1, 1, 1]);
+    }
 }

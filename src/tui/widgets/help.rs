@@ -69,10 +69,7 @@ impl Help {
     }
     /// Runs a command that scrolls. False: it is another command.
     pub fn run(&mut self, command: &str) -> bool {
-        self.scroll.page(command, self.rows())
-    }
-    fn rows(&self) -> usize {
-        self.lines.len()
+        self.scroll.page(command, self.lines.len())
     }
     /// Draws it; in columns where there is room for all of it.
     pub fn draw(&mut self, buf: &mut Buffer, area: Rect, theme: &Theme, glyphs: &Glyphs) {
@@ -83,7 +80,7 @@ impl Help {
         let inner = popup(buf, area, wide, per as u16 + 2, &self.title, theme, glyphs);
         let base = theme.style("ui.menu");
         let column = inner.width / columns as u16;
-        let sight = self.scroll.sight(usize::from(inner.height), per);
+        let sight = self.scroll.sight_text(usize::from(inner.height), per);
         for c in 0..columns {
             let part = self.lines.iter().skip(c * per).take(per);
             let keys = part.clone().map(|l| text::width(&l.keys)).max().unwrap_or(0).min(18) as u16;

@@ -40,6 +40,13 @@ impl Scroll {
         self.keep(len);
         self.top..len.min(self.top + height)
     }
+    /// The same for a text that has no cursor: only its top counts.
+    pub fn sight_text(&mut self, height: usize, len: usize) -> std::ops::Range<usize> {
+        self.height = height;
+        self.top = self.top.min(len.saturating_sub(height));
+        self.selected = self.top;
+        self.top..len.min(self.top + height)
+    }
     /// Scrolls a text that has no cursor. False: it is another command.
     pub fn page(&mut self, command: &str, len: usize) -> bool {
         let most = len.saturating_sub(self.height.max(1));

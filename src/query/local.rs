@@ -1,0 +1,401 @@
+//! The engine over a store on this machine. Texts of queries and stages are given to `query`; rows come from `store`; bytes are read again
+//! through `sources`. What belongs together and what is known besides traffic is asked of [`Knowledge`].
+
+use super::check::Scope;
+use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Timeline};
+use super::question::{Question, Stage};
+use super::stages::Tally;
+use super::{Cancel, check, sets};
+use crate::error::{Error, Result};
+use crate::model::answer::{Coverage, Fact, Link, NameUsed};
+use crate::model::evidence::EvidenceInfo;
+use crate::model::filter::Members;
+use crate::model::packet::PacketRef;
+use crate::model::source::{Basis, SourceInfo};
+use crate::model::time::SECOND;
+use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
+use crate::sources::compression::Compression;
+use crate::sources::reread;
+use crate::store::{Ask, Sightings, Snapshot, Store};
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Largest file that is read as a set.
+const MAX_SET: u64 = 64 << 20;
+
+/// What belongs together and what is known of an entity: `links` and `context`, seen from here. Every method may be left as it is: then
+/// nothing is known.
+pub trait Knowledge: Send + Sync {
+    /// Which flows are sightings of one connection.
+    fn sightings(&self, snapshot: &Snapshot) -> Result<Sightings> {
+        let _ = snapshot;
+        Ok(Sightings::default())
+    }
+    /// The other records of a record's connection.
+    fn links(&self, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
+        let _ = (snapshot, record, cancel);
+        Ok(Vec::new())
+    }
+    /// The name that the client used for a flow.
+    fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
+        let _ = (snapshot, flow);
+        Ok(None)
+    }
+    /// What is known of an entity at a time besides its traffic.
+    fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
+        let _ = (snapshot, entity, at, cancel);
+        Ok(Vec::new())
+    }
+}
+
+/// Knows nothing.
+pub struct Nothing;
+
+impl Knowledge for Nothing {}
+
+/// The engine over a [`Store`].
+pub struct LocalEngine {
+    store: Store,
+    knowledge: Box<dyn Knowledge>,
+    /// The newest view without and with sightings.
+    view: Mutex<Option<(Arc<Snapshot>, Arc<Snapshot>)>>,
+}
+
+impl LocalEngine {
+    /// An engine over a store.
+    pub fn new(store: Store, knowledge: Box<dyn Knowledge>) -> LocalEngine {
+        LocalEngine { store, knowledge, view: Mutex::new(None) }
+    }
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+    /// The newest view, with its sightings.
+    pub fn view(&self) -> Result<Arc<Snapshot>> {
+        let plain = self.store.snapshot();
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, with)) = &*view
+            && Arc::ptr_eq(of, &plain)
+        {
+            return Ok(Arc::clone(with));
+        }
+        let sightings = self.knowledge.sightings(&plain)?;
+        let with = Arc::new(plain.with_sightings(Arc::new(sightings)));
+        *view = Some((plain, Arc::clone(&with)));
+        Ok(with)
+    }
+    fn evidence_file(&self, key: EvidenceKey) -> std::result::Result<EvidenceInfo, String> {
+        let Some(info) = self.store.snapshot().evidence_of(key) else {
+            return Err("the evidence is not in this case".to_owned());
+        };
+        match std::fs::metadata(&info.path) {
+            _ if info.path == "-" => Err("it came through standard input and was not kept".to_owned()),
+            Err(e) => Err(format!("the evidence was at {}: {e}; put it back there to see its bytes", info.path)),
+            Ok(m) if m.len() < info.size => Err(format!("{} is shorter now than when it was imported", info.path)),
+            Ok(_) => Ok(info),
+        }
+    }
+}
+
+fn ask<'a>(question: &'a Question) -> Ask<'a> {
+    Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(&question.filter) }
+}
+
+/// Names that only the case knows.
+fn head(snapshot: &Snapshot, record: &Record, id: FieldId) -> Option<Value> {
+    match id {
+        field::SOURCE => snapshot.source_name(record.source).map(Value::text),
+        field::EVIDENCE => snapshot.evidence_path(record.id.evidence).map(Value::from),
+        _ => None,
+    }
+}
+
+/// A set that is a file; none: there is no such file.
+fn set_file(name: &str) -> Option<Members> {
+    let mut text = Vec::new();
+    std::fs::File::open(name).ok()?.take(MAX_SET).read_to_end(&mut text).ok()?;
+    Some(sets::read(name, &String::from_utf8_lossy(&text)))
+}
+
+/// Stored fields that stages read; none: all of them.
+fn fields_of(stages: &[Stage]) -> Option<Vec<FieldId>> {
+    let mut out = Vec::new();
+    let first = stages.iter().find(|s| !matches!(s, Stage::Sort { .. } | Stage::Head { .. }))?;
+    match first {
+        Stage::Count { by } => out.extend(by),
+        Stage::Sum { field, by } => out.extend(by.iter().chain([field])),
+        Stage::Top { field, by, .. } => out.extend(by.iter().chain([field])),
+        Stage::Timeline { weight, by, .. } => out.extend(weight.iter().chain(by)),
+        Stage::Sort { .. } | Stage::Head { .. } => return None,
+    }
+    Some(out)
+}
+
+impl Engine for LocalEngine {
+    fn compile(&self, text: &str) -> Result<Question> {
+        let snapshot = self.store.snapshot();
+        let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
+        let scope = Scope { now: None, newest: snapshot.newest(), sets: &set_file, sources: &sources };
+        Ok(check::compile(text, &scope)?)
+    }
+    fn select(
+        &self,
+        question: &Question,
+        page: &Page,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<Answered> {
+        let begun = Instant::now();
+        let view = self.view()?;
+        let ask =
+            Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
+        let selected = view.select(&ask, &|| cancel.is_cancelled(), each)?;
+        let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
+    }
+    fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>> {
+        let view = self.view()?;
+        let count =
+            |q: &Question| view.count(&ask(q), limit, &|| cancel.is_cancelled()).map(|(n, at_least)| Count { n, at_least });
+        questions.iter().map(count).collect()
+    }
+    fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
+        let view = self.view()?;
+        let mut tally = Tally::new(&question.stages);
+        let fields = fields_of(&question.stages);
+        let stop = || cancel.is_cancelled();
+        if question.stages.is_empty() {
+            let names = |_: FieldId| None;
+            let ask = Ask { fields: Some(&[]), ..ask(question) };
+            view.visit(&ask, &stop, &mut |row| tally.add(&row.record(), &names))?;
+            return Ok(tally.finish());
+        }
+        // Groups do not depend on the order of records, rows do.
+        let ordered = fields.is_none() || matches!(question.stages.first(), Some(Stage::Head { .. } | Stage::Sort { .. }));
+        let ask = Ask { fields: fields.as_deref(), ..ask(question) };
+        if ordered {
+            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| head(&view, &record, f)))?;
+        } else {
+            view.visit(&ask, &stop, &mut |row| {
+                let record = row.record();
+                tally.add(&record, &|f| head(&view, &record, f))
+            })?;
+        }
+        Ok(tally.finish())
+    }
+    fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline> {
+        let view = self.view()?;
+        let Some(span) = view.span() else { return Ok(Timeline::default()) };
+        let window = question.window.intersect(&span);
+        if window.start >= window.end || bins == 0 {
+            return Ok(Timeline::default());
+        }
+        let bin = round_bin(window.length(), bins);
+        let start = Time(window.start.0.div_euclid(bin).saturating_mul(bin));
+        let n =
+            usize::try_from(window.end.plus(-1).since(start) / bin).unwrap_or(0).saturating_add(1).min(bins.saturating_add(1));
+        let place = |t: Time| usize::try_from(t.max(start).since(start) / bin).unwrap_or(usize::MAX).min(n - 1);
+        let mut out = Timeline { start, bin, bins: vec![0.0; n], alerts: vec![0; n] };
+        let stop = || cancel.is_cancelled();
+        let fields: Vec<FieldId> = weight.into_iter().collect();
+        view.visit(&Ask { fields: Some(&fields), ..ask(question) }, &stop, &mut |row| {
+            out.bins[place(row.time())] += match weight {
+                Some(field::DURATION) => row.until().since(row.time()).max(0) as f64,
+                Some(field) => match row.uint(field) {
+                    Some(n) => n as f64,
+                    None => row.values(field).next().and_then(|v| v.as_number()).unwrap_or(0.0),
+                },
+                None => 1.0,
+            };
+            true
+        })?;
+        let alerts = of_any_kind(&question.filter).and(Filter::is(field::KIND, Kind::Alert.name()));
+        let ask = Ask { filter: &alerts, fields: Some(&[]), ..ask(question) };
+        view.visit(&ask, &stop, &mut |row| {
+            let count = &mut out.alerts[place(row.time())];
+            *count = count.saturating_add(1);
+            true
+        })?;
+        Ok(out)
+    }
+    fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
+        self.store.snapshot().values(field, prefix, limit, &|| cancel.is_cancelled())
+    }
+    fn record(&self, id: RecordId) -> Result<Option<Record>> {
+        self.view()?.record(id)
+    }
+    fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
+        self.store.snapshot().packets(flow)
+    }
+    fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
+        let info = self.evidence_file(evidence).map_err(Error::input)?;
+        let found = reread::packets(Path::new(&info.path), compression(&info), refs, &|| cancel.is_cancelled())?;
+        cancel.check()?;
+        Ok(found.into_iter().map(|p| PacketBytes { at: p.at, link: p.link, wire_len: p.wire_len, data: p.data }).collect())
+    }
+    fn raw(&self, origin: Origin) -> Result<Raw> {
+        if origin.len == 0 {
+            return Ok(Raw::Gone("it has no bytes of its own: see its packets".to_owned()));
+        }
+        match self.evidence_file(origin.evidence) {
+            Err(why) => Ok(Raw::Gone(why)),
+            Ok(info) => {
+                let bytes = reread::bytes(Path::new(&info.path), compression(&info), origin.offset, origin.len)?;
+                Ok(Raw::Bytes(bytes))
+            }
+        }
+    }
+    fn sources(&self) -> Vec<SourceInfo> {
+        self.store.sources()
+    }
+    fn evidence(&self) -> Vec<EvidenceInfo> {
+        self.store.evidence()
+    }
+    fn source_name(&self, id: SourceId) -> String {
+        self.store.snapshot().source_name(id).map_or_else(|| format!("source {}", id.0), str::to_owned)
+    }
+    fn evidence_path(&self, key: EvidenceKey) -> String {
+        self.store.snapshot().evidence_path(key).unwrap_or_else(|| key.to_string())
+    }
+    fn span(&self) -> Option<Window> {
+        self.store.snapshot().span()
+    }
+    fn coverage(&self, window: &Window) -> Vec<Coverage> {
+        let snapshot = self.store.snapshot();
+        let cover = |s: SourceInfo| {
+            let covers = snapshot.span_of(Some(s.id)).map(|span| span.intersect(window)).filter(|w| w.start < w.end);
+            let clock_checked = s.clock.manual || s.clock.zone_basis == Basis::Stated;
+            Coverage { source: s.id, name: s.name, kinds: s.kinds.into_iter().map(|(k, _)| k).collect(), covers, clock_checked }
+        };
+        snapshot.sources().into_iter().map(cover).collect()
+    }
+    fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
+        self.knowledge.links(&*self.view()?, record, cancel)
+    }
+    fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
+        self.knowledge.name_used(&*self.view()?, flow)
+    }
+    fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
+        self.knowledge.facts(&*self.view()?, entity, at, cancel)
+    }
+    fn sequence(&self) -> u64 {
+        self.store.snapshot().sequence()
+    }
+    fn changes_since(&self, question: &Question, sequence: u64, cancel: &Cancel) -> Result<u64> {
+        let ask = Ask { newer_than: sequence, ..ask(question) };
+        if sequence >= self.sequence() {
+            return Ok(0);
+        }
+        self.view()?.count(&ask, u64::MAX, &|| cancel.is_cancelled()).map(|(n, _)| n)
+    }
+}
+
+fn compression(info: &EvidenceInfo) -> Compression {
+    Compression::parse(&info.compression).unwrap_or(Compression::None)
+}
+
+/// The smallest round width that makes at most `bins` bins of a length.
+fn round_bin(length: i64, bins: usize) -> i64 {
+    let least = length / i64::try_from(bins).unwrap_or(i64::MAX).max(1);
+    let millis = [1, 2, 5, 10, 20, 50, 100, 200, 500].map(|n| n * 1_000_000);
+    let seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200].map(|n| n * SECOND);
+    let days = [1, 2, 7, 14, 28, 91, 182, 365, 1825, 3650, 36_500].map(|n| n * 86_400 * SECOND);
+    millis.into_iter().chain(seconds).chain(days).find(|w| *w > least).unwrap_or(least.saturating_add(1))
+}
+
+/// A filter without its conditions on the kind.
+fn of_any_kind(filter: &Filter) -> Filter {
+    match filter {
+        Filter::Test(field::KIND, _) => Filter::All,
+        Filter::And(all) => all.iter().map(of_any_kind).fold(Filter::All, Filter::and),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::source::SourceKey;
+    use crate::store::{Begin, Done, NewEvidence, OpenOptions, Reserve};
+
+    fn engine(dir: &Path) -> LocalEngine {
+        let options = OpenOptions {
+            create: true,
+            forget: true,
+            ballast: 0,
+            reserve: Reserve { percent: 0, bytes: 0 },
+            ..OpenOptions::default()
+        };
+        let store = Store::open(&dir.join("case"), &options).unwrap();
+        let file = dir.join("log");
+        std::fs::write(&file, "first line\nsecond line\n").unwrap();
+        let new = NewEvidence {
+            key: EvidenceKey(1),
+            path: file.display().to_string(),
+            size: 23,
+            modified: Time(0),
+            head_hash: [0; 32],
+        };
+        let Begin::Fresh(mut import) = store.begin(&new).unwrap() else { panic!("known") };
+        let source = import.source(&SourceKey { format: "test".into(), sensor: "s".into() }, None).unwrap();
+        for n in 0..600u64 {
+            let id = RecordId { evidence: EvidenceKey(1), offset: n, ordinal: 0 };
+            let mut r = Record::new(if n % 10 == 0 { Kind::Alert } else { Kind::Flow }, id, source, Time(n as i64 * 60 * SECOND));
+            r.set(field::SRC_IP, Value::Addr([10, 0, 0, (n % 3) as u8].into()));
+            r.set(field::BYTES_OUT, n);
+            r.set_text(field::APP, ["dns", "tls"][(n % 2) as usize]);
+            import.push(r).unwrap();
+        }
+        import.finish(Done::default()).unwrap();
+        LocalEngine::new(store, Box::new(Nothing))
+    }
+
+    #[test]
+    fn texts_are_answered_by_rows_counts_tables_and_timelines() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = engine(dir.path());
+        let cancel = Cancel::default();
+        let question = engine.compile("kind = flow and host 10.0.0.1 and source = s").unwrap();
+        let mut rows = Vec::new();
+        let page = Page { limit: 5, ascending: false, after: None };
+        let answered = engine
+            .select(&question, &page, &cancel, &mut |r| {
+                rows.push(r.id.offset);
+                true
+            })
+            .unwrap();
+        assert_eq!((rows, answered.more), (vec![598, 595, 592, 589, 586], true));
+        assert_eq!(engine.counts(&[question], u64::MAX, &cancel).unwrap(), [Count { n: 180, at_least: false }]);
+        let table = engine.table(&engine.compile("kind = flow | count by app").unwrap(), &cancel).unwrap();
+        assert_eq!(table.records, 540);
+        assert_eq!(table.rows[0], [Some(Value::from("tls")), Some(Value::Uint(300))]);
+        let timeline = engine.timeline(&engine.compile("kind = flow").unwrap(), 12, None, &cancel).unwrap();
+        assert_eq!((timeline.bin, timeline.bins.len()), (3600 * SECOND, 10));
+        assert_eq!((timeline.bins[3], timeline.alerts[3]), (54.0, 6));
+        assert_eq!(engine.values(field::APP, "T", 5, &cancel).unwrap(), [(Value::from("tls"), 300)]);
+    }
+
+    #[test]
+    fn a_cancelled_question_is_given_up_and_bytes_are_read_again_or_said_to_be_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = engine(dir.path());
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let all = Question::all(Window::ALL);
+        assert_eq!(engine.select(&all, &Page::default(), &cancel, &mut |_| true).unwrap_err(), Error::cancelled());
+        let origin = Origin { evidence: EvidenceKey(1), offset: 11, len: 11 };
+        assert_eq!(engine.raw(origin).unwrap(), Raw::Bytes(b"second line".to_vec()));
+        std::fs::remove_file(dir.path().join("log")).unwrap();
+        assert!(matches!(engine.raw(origin).unwrap(), Raw::Gone(why) if why.contains("log")));
+    }
+
+    #[test]
+    fn bins_are_round_and_never_more_than_asked_for() {
+        for (length, bins) in [(1, 10), (3600 * SECOND, 60), (10 * 86_400 * SECOND, 120), (i64::MAX, 7)] {
+            let bin = round_bin(length, bins);
+            assert!(length / bin <= bins as i64, "{length} {bins} {bin}");
+        }
+    }
+}
