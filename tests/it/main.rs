@@ -8,4 +8,6 @@ mod pivots;
 mod protocols;
 mod query;
 mod themes;
+mod screens;
+mod support;
 mod tidy;
