@@ -7,5 +7,7 @@ mod keymaps;
 mod pivots;
 mod protocols;
 mod query;
+mod screens;
+mod support;
 mod themes;
 mod tidy;
