@@ -56,8 +56,11 @@ impl Meter {
         }
         let entry = self.table.at(slot)?;
         let id = entry.id;
-        if let Some(q) = quoted.filter(|_| entry.related.is_none()) {
-            entry.related = Some(q.community_id().into());
+        if let Some(q) = quoted {
+            let related = &mut entry.rare().related;
+            if related.is_none() {
+                *related = Some(q.community_id().into());
+            }
         }
         let mut out = src_is_low == entry.out_is_low;
         // --- references
@@ -93,7 +96,7 @@ impl Meter {
         if c.payload_len > 0 {
             entry.has_data = true;
             if entry.app.is_none() && asked.iter().any(|p| p.over().contains(&key.proto)) {
-                entry.app = Some(Box::new(App::new()));
+                entry.app = Some(Box::new(App::default()));
             }
         }
         let held_before = held(entry);
@@ -105,7 +108,8 @@ impl Meter {
             _ => {
                 entry.end = entry.end.max(now.place.time);
                 let side = &mut entry.sides[usize::from(!out)];
-                if key.proto != proto::TCP {
+                // Of protocols that are not decoded, what their header leaves over is not known.
+                if key.proto != proto::TCP && c.transport != Transport::None {
                     side.payload = side.payload.saturating_add(u64::from(c.payload_len));
                     side.captured = side.captured.saturating_add(c.payload.len() as u64);
                 }
@@ -123,10 +127,11 @@ impl Meter {
         side.packets = side.packets.saturating_add(packets);
         side.bytes = side.bytes.saturating_add(u64::from(c.ip_len));
         if datagram.is_some() {
-            entry.fragments = entry.fragments.saturating_add(packets as u32);
+            let rare = entry.rare();
+            rare.fragments = rare.fragments.saturating_add(packets as u32);
         }
-        if let Some(name) = c.carries {
-            entry.carries = Some(name);
+        if c.carries.is_some() {
+            entry.rare().carries = c.carries;
         }
         self.waiting_bytes = (self.waiting_bytes + held(entry)).saturating_sub(held_before);
         if after.conflict {
@@ -166,12 +171,14 @@ impl Meter {
             std::mem::swap(&mut link.src_mac, &mut link.dst_mac);
         }
         let mut entry = Entry::new(key, src_is_low != flipped, id, now.interface, now.place.time, link);
-        entry.tunnel = now.parent;
+        if now.parent.is_some() {
+            entry.rare().tunnel = now.parent;
+        }
         if flipped {
             entry.history.add(true, '^');
         }
         if key.is_tcp() {
-            entry.tcp = Some(Box::new((Tcp::new(), [Stream::default(), Stream::default()])));
+            entry.tcp = Some(Box::new((Tcp::default(), [Stream::default(), Stream::default()])));
         }
         self.stats.flows += 1;
         self.stats.tunnelled += u64::from(now.parent.is_some());
@@ -186,9 +193,8 @@ impl Meter {
         key.vlan = vlan;
         if let Some(slot) = self.table.find(&key)
             && let Some(entry) = self.table.at(slot)
-            && entry.icmp_error.is_none()
         {
-            entry.icmp_error = Some(q.error);
+            entry.rare().icmp_error.get_or_insert(q.error);
         }
     }
 

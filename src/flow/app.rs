@@ -114,9 +114,8 @@ fn guarded(out: &mut Out, at: At, call: impl FnOnce(&mut Out)) -> bool {
     }
 }
 
-impl App {
-    /// A flow of which nothing is known.
-    pub fn new() -> App {
+impl Default for App {
+    fn default() -> App {
         App {
             stage: Stage::Probing { held: Vec::new(), bytes: 0 },
             prefix: [Vec::new(), Vec::new()],
@@ -129,7 +128,9 @@ impl App {
             unread: false,
         }
     }
+}
 
+impl App {
     /// Whether content is still wanted.
     pub fn wants(&self) -> bool {
         !matches!(self.stage, Stage::Over)
@@ -266,7 +267,16 @@ impl App {
 
     fn choose(&mut self, protocol: &'static dyn Protocol, ends: &Ends, side: Side, at: At, out: &mut Out) {
         let Stage::Probing { held, .. } = &mut self.stage else { return };
-        let held = std::mem::take(held);
+        let mut held = std::mem::take(held);
+        if ends.proto != proto::TCP {
+            // Datagrams of this side that nobody recognised are not of the protocol that recognised the newest.
+            let newest = held.len().saturating_sub(1);
+            let mut n = 0;
+            held.retain(|(from, ..)| {
+                n += 1;
+                *from != side || n > newest
+            });
+        }
         let mut parser = None;
         if !guarded(out, at, |_| parser = Some(protocol.parser(ends))) {
             self.over();

@@ -30,8 +30,8 @@ pub(super) fn deadline(entry: &Entry, timeouts: &Timeouts) -> (Time, &'static st
         return (entry.end.plus(timeouts.idle(entry.key.proto, both)), "timeout");
     };
     let state = &tcp.0;
-    if let Some(at) = state.delete_at {
-        return (at, concluded(entry).unwrap_or("close"));
+    if state.delete_at != Time::MAX {
+        return (state.delete_at, concluded(entry).unwrap_or("close"));
     }
     let idle = if !state.established {
         timeouts.tcp_new
@@ -48,8 +48,8 @@ pub(super) fn deadline(entry: &Entry, timeouts: &Timeouts) -> (Time, &'static st
             due = (at, reason);
         }
     };
-    if let Some(first) = state.attempt.filter(|_| timeouts.tcp_attempt > 0 && state.active && state.unanswered()) {
-        sooner(first.plus(timeouts.tcp_attempt), "attempt");
+    if timeouts.tcp_attempt > 0 && state.active && state.unanswered() {
+        sooner(state.attempt.plus(timeouts.tcp_attempt), "attempt");
     }
     // One side closed, and the other is silent or was reset: over at the first look after the linger.
     if state.active
@@ -62,8 +62,8 @@ pub(super) fn deadline(entry: &Entry, timeouts: &Timeouts) -> (Time, &'static st
             from.plus((passed / SESSION_TICK + i64::from(passed >= 0)).saturating_mul(SESSION_TICK))
         };
         sooner(tick(entry.start.plus(FIRST_TICK)), "timeout");
-        if let Some(at) = state.half_closed_at {
-            sooner(tick(at.plus(SESSION_TICK)), "timeout");
+        if state.half_closed_at != Time::MAX {
+            sooner(tick(state.half_closed_at.plus(SESSION_TICK)), "timeout");
         }
     }
     due
@@ -173,7 +173,7 @@ impl Meter {
 /// The name and confidence of a flow's application.
 fn application(entry: &Entry) -> (CompactString, AppConfidence) {
     let (name, confidence) = entry.app.as_ref().map_or_else(Default::default, |a| a.name());
-    if let Some(tunnel) = entry.carries {
+    if let Some(tunnel) = entry.rare.as_ref().and_then(|r| r.carries) {
         let name = if name.is_empty() { CompactString::from(tunnel) } else { name };
         return (name, AppConfidence::Parsed);
     }
@@ -192,6 +192,7 @@ fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
     let (src, src_port) = entry.key.end(entry.out_is_low);
     let (dst, dst_port) = entry.key.end(!entry.out_is_low);
     let (app, app_confidence) = application(&entry);
+    let rare = entry.rare.take().map(|r| *r).unwrap_or_default();
     let state = state(&entry);
     if let Some(tcp) = &entry.tcp {
         let [o, r] = &tcp.0.ends;
@@ -214,16 +215,16 @@ fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
             add(f, Value::from(show_mac(&mac)));
         }
     }
-    if let Some(tunnel) = entry.tunnel {
+    if let Some(tunnel) = rare.tunnel {
         add(field::TUNNEL, Value::from(tunnel.to_string()));
     }
-    if entry.fragments > 0 {
-        add(field::FRAGMENTS, Value::Uint(u64::from(entry.fragments)));
+    if rare.fragments > 0 {
+        add(field::FRAGMENTS, Value::Uint(u64::from(rare.fragments)));
     }
-    if let Some((kind, code)) = entry.icmp_error {
+    if let Some((kind, code)) = rare.icmp_error {
         add(field::ICMP_ERROR, Value::from(format!("{kind}/{code}")));
     }
-    if let Some(related) = entry.related {
+    if let Some(related) = rare.related {
         add(field::RELATED, Value::text(related));
     }
     more.sort_by_key(|(f, _)| *f);

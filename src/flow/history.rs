@@ -71,7 +71,7 @@ impl History {
         let count = &mut self.counts[usize::from(!out)][what as usize];
         *count = count.saturating_add(1);
         let mut n = *count;
-        while n % 10 == 0 {
+        while n.is_multiple_of(10) && n > 0 {
             n /= 10;
         }
         if n == 1 {

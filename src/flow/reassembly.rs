@@ -39,18 +39,24 @@ pub struct Seen {
     pub conflict: bool,
 }
 
-/// One direction of a stream.
-#[derive(Debug, Clone)]
-pub struct Stream {
-    next: i64,
+/// What a direction keeps beyond the next number; most have nothing.
+#[derive(Debug, Clone, Default)]
+struct Kept {
     spans: Vec<Span>,
     tail: Vec<u8>,
     waiting: usize,
 }
 
+/// One direction of a stream.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    next: i64,
+    kept: Option<Box<Kept>>,
+}
+
 impl Default for Stream {
     fn default() -> Stream {
-        Stream { next: 1, spans: Vec::new(), tail: Vec::new(), waiting: 0 }
+        Stream { next: 1, kept: None }
     }
 }
 
@@ -63,11 +69,15 @@ impl Stream {
     }
     /// Whether bytes beyond a gap wait.
     pub fn has_waiting(&self) -> bool {
-        !self.spans.is_empty()
+        self.kept.as_ref().is_some_and(|k| !k.spans.is_empty())
     }
     /// Bytes of memory that wait.
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.kept.as_ref().map_or(0, |k| k.waiting)
+    }
+    /// Where the first span begins.
+    fn first_span(&self) -> Option<i64> {
+        self.kept.as_ref().and_then(|k| k.spans.first()).map(|s| s.start)
     }
 
     /// Takes a segment. `keep`: somebody wants the bytes.
@@ -78,46 +88,18 @@ impl Stream {
         if end <= self.next {
             return seen;
         }
-        let part = |from: i64, to: i64| &bytes[(from - start) as usize..(to - start) as usize];
         if start > self.next {
-            // Only what no span holds: the first bytes win.
-            let mut from = start;
-            let mut added = Vec::new();
-            for span in &self.spans {
-                if span.end <= from {
-                    continue;
-                }
-                if span.start >= end {
-                    break;
-                }
-                if span.start > from {
-                    added.push((from, span.start));
-                }
-                from = span.end;
-            }
-            if from < end {
-                added.push((from, end));
-            }
-            for (from, to) in added {
-                let data = if keep { part(from, to).to_vec() } else { Vec::new() };
-                self.waiting += data.len();
-                let place = self.spans.partition_point(|s| s.start < from);
-                match place.checked_sub(1).and_then(|i| self.spans.get_mut(i)) {
-                    // Without bytes, neighbours are one.
-                    Some(before) if !keep && before.end == from && before.data.is_empty() => before.end = to,
-                    _ => self.spans.insert(place, Span { start: from, end: to, data, at }),
-                }
-            }
-            while self.spans.len() > MAX_SPANS || self.waiting > MAX_WAITING {
-                let Some(first) = self.spans.first().map(|s| s.start) else { break };
+            self.kept.get_or_insert_default().keep(start, end, bytes, at, keep);
+            while self.kept.as_ref().is_some_and(|k| k.spans.len() > MAX_SPANS || k.waiting > MAX_WAITING) {
+                let Some(first) = self.first_span() else { break };
                 self.give_up(first, at, deliver);
             }
             return seen;
         }
         while self.next < end {
-            let to = self.spans.first().map_or(end, |s| s.start.min(end));
+            let to = self.first_span().map_or(end, |s| s.min(end));
             if to > self.next {
-                self.hand(part(self.next, to), keep, at, deliver);
+                self.hand(&bytes[(self.next - start) as usize..(to - start) as usize], keep, at, deliver);
                 self.next = to;
             }
             self.drain(deliver);
@@ -130,12 +112,15 @@ impl Stream {
     pub fn give_up(&mut self, up_to: i64, at: At, deliver: Deliver<'_>) -> (u64, u32) {
         let (mut missing, mut gaps) = (0u64, 0);
         while self.next < up_to {
-            let (to, when) = self.spans.first().map_or((up_to, at), |s| (s.start.min(up_to), s.at));
+            let span = self.kept.as_ref().and_then(|k| k.spans.first());
+            let (to, when) = span.map_or((up_to, at), |s| (s.start.min(up_to), s.at));
             if to > self.next {
                 let gap = (to - self.next) as u64;
                 missing += gap;
                 gaps += 1;
-                self.tail.clear();
+                if let Some(kept) = &mut self.kept {
+                    kept.tail.clear();
+                }
                 deliver(Piece::Gap(gap), when);
                 self.next = to;
             }
@@ -147,24 +132,30 @@ impl Stream {
 
     /// The flow is over, or memory is needed: delivers what waits, with the gaps between.
     pub fn flush(&mut self, at: At, deliver: Deliver<'_>) {
-        if let Some(last) = self.spans.last().map(|s| s.start) {
+        if let Some(last) = self.kept.as_ref().and_then(|k| k.spans.last()).map(|s| s.start) {
             self.give_up(last, at, deliver);
         }
     }
 
     /// Nobody wants bytes any more.
     pub fn forget_bytes(&mut self) {
-        for span in &mut self.spans {
+        let Some(kept) = &mut self.kept else { return };
+        if kept.spans.is_empty() {
+            self.kept = None;
+            return;
+        }
+        for span in &mut kept.spans {
             span.data = Vec::new();
         }
-        self.tail = Vec::new();
-        self.waiting = 0;
+        kept.tail = Vec::new();
+        kept.waiting = 0;
     }
 
     fn drain(&mut self, deliver: Deliver<'_>) {
-        while self.spans.first().is_some_and(|s| s.start <= self.next) {
-            let span = self.spans.remove(0);
-            self.waiting = self.waiting.saturating_sub(span.data.len());
+        while self.first_span().is_some_and(|start| start <= self.next) {
+            let Some(kept) = &mut self.kept else { return };
+            let span = kept.spans.remove(0);
+            kept.waiting = kept.waiting.saturating_sub(span.data.len());
             if span.end > self.next {
                 let skip = (self.next - span.start) as usize;
                 match span.data.get(skip..) {
@@ -180,16 +171,19 @@ impl Stream {
     fn hand(&mut self, data: &[u8], keep: bool, at: At, deliver: Deliver<'_>) {
         deliver(Piece::Data(data), at);
         if !keep {
-            self.tail = Vec::new();
+            if let Some(kept) = &mut self.kept {
+                kept.tail = Vec::new();
+            }
             return;
         }
+        let tail = &mut self.kept.get_or_insert_default().tail;
         if data.len() >= TAIL {
-            self.tail.clear();
-            self.tail.extend_from_slice(&data[data.len() - TAIL..]);
+            tail.clear();
+            tail.extend_from_slice(&data[data.len() - TAIL..]);
         } else {
-            let over = (self.tail.len() + data.len()).saturating_sub(TAIL);
-            self.tail.drain(..over);
-            self.tail.extend_from_slice(data);
+            let over = (tail.len() + data.len()).saturating_sub(TAIL);
+            tail.drain(..over);
+            tail.extend_from_slice(data);
         }
     }
 
@@ -198,10 +192,13 @@ impl Stream {
         let mut seen = Seen::default();
         if start < self.next {
             seen.again += (end.min(self.next) - start).max(0) as u64;
-            let tail_start = self.next - self.tail.len() as i64;
-            seen.conflict |= differ(start, bytes, tail_start, &self.tail);
         }
-        for span in &self.spans {
+        let Some(kept) = &self.kept else { return seen };
+        if start < self.next {
+            let tail_start = self.next - kept.tail.len() as i64;
+            seen.conflict |= differ(start, bytes, tail_start, &kept.tail);
+        }
+        for span in &kept.spans {
             let (from, to) = (span.start.max(start), span.end.min(end));
             if from < to {
                 seen.again += (to - from) as u64;
@@ -209,6 +206,39 @@ impl Stream {
             }
         }
         seen
+    }
+}
+
+impl Kept {
+    /// Keeps what no span holds of a segment: the first bytes win.
+    fn keep(&mut self, start: i64, end: i64, bytes: &[u8], at: At, keep: bool) {
+        let mut from = start;
+        let mut added = Vec::new();
+        for span in &self.spans {
+            if span.end <= from {
+                continue;
+            }
+            if span.start >= end {
+                break;
+            }
+            if span.start > from {
+                added.push((from, span.start));
+            }
+            from = span.end;
+        }
+        if from < end {
+            added.push((from, end));
+        }
+        for (from, to) in added {
+            let data = if keep { bytes[(from - start) as usize..(to - start) as usize].to_vec() } else { Vec::new() };
+            self.waiting += data.len();
+            let place = self.spans.partition_point(|s| s.start < from);
+            match place.checked_sub(1).and_then(|i| self.spans.get_mut(i)) {
+                // Without bytes, neighbours are one.
+                Some(before) if !keep && before.end == from && before.data.is_empty() => before.end = to,
+                _ => self.spans.insert(place, Span { start: from, end: to, data, at }),
+            }
+        }
     }
 }
 
@@ -283,7 +313,7 @@ mod tests {
         let mut stream = Stream::default();
         for i in 0..2_000i64 {
             stream.segment(10 + 2_000 * i, &[0; 1_000], AT, true, &mut |_, _| {});
-            assert!(stream.waiting() <= MAX_WAITING && stream.spans.len() <= MAX_SPANS);
+            assert!(stream.waiting() <= MAX_WAITING && stream.kept.as_ref().unwrap().spans.len() <= MAX_SPANS);
         }
     }
 

@@ -16,23 +16,29 @@ pub struct Place {
 }
 
 /// Packet references of one flow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Refs {
     bytes: Vec<u8>,
-    last: Option<Place>,
+    last: Place,
 }
 
 const START: Place = Place { time: Time(0), offset: 0, number: 0 };
 
+impl Default for Refs {
+    fn default() -> Refs {
+        Refs { bytes: Vec::new(), last: START }
+    }
+}
+
 impl Refs {
     /// Adds a packet.
     pub fn push(&mut self, place: Place, inbound: bool) {
-        let last = self.last.unwrap_or(START);
+        let last = self.last;
         put(&mut self.bytes, zigzag(place.offset.wrapping_sub(last.offset) as i64));
         let number = place.number.wrapping_sub(last.number) as i64;
         put(&mut self.bytes, zigzag(number) << 1 | u64::from(inbound));
         put(&mut self.bytes, zigzag(place.time.0.wrapping_sub(last.time.0)));
-        self.last = Some(place);
+        self.last = place;
     }
     /// Bytes of memory used.
     pub fn len(&self) -> usize {
@@ -57,7 +63,7 @@ impl Refs {
             out.push(PacketRef { offset: last.offset, number: last.number, time: last.time, inbound: number & 1 == 1 });
         }
         self.bytes = Vec::new();
-        self.last = None;
+        self.last = START;
         out
     }
 }

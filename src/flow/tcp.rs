@@ -52,14 +52,14 @@ pub struct Endpoint {
     pub last: i64,
     /// Highest number of it that the peer acknowledged.
     pub acked: i64,
-    fins: u32,
     /// One after its FIN, relative to `start`.
     fin_end: i64,
+    finished: bool,
     /// Its end was taken notice of.
     pub did_close: bool,
-    last_syn: i64,
-    last_fin: i64,
-    last_rst: i64,
+    last_syn: u32,
+    last_fin: u32,
+    last_rst: u32,
 }
 
 /// A 32-bit number as the 64-bit number nearest to a reference.
@@ -89,18 +89,14 @@ impl Endpoint {
         if size > 0 {
             size -= 1;
         }
-        if self.fins > 0 && size > 0 {
+        if self.finished && size > 0 {
             size -= 1;
         }
         size.max(0) as u64
     }
-    /// Whether it sent a FIN.
-    pub fn finished(&self) -> bool {
-        self.fins > 0
-    }
     /// Relative number one after its last data byte, if it sent a FIN.
     pub fn data_end(&self) -> Option<i64> {
-        (self.fins > 0).then_some(self.fin_end - 1)
+        (self.finished).then_some(self.fin_end - 1)
     }
     fn clean(&self) -> bool {
         self.state == State::Established || (self.state == State::Closed && self.prev == State::Established)
@@ -121,7 +117,7 @@ pub struct Step {
 }
 
 /// The TCP state of a flow; index 0 is the originator.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Tcp {
     /// Originator and responder.
     pub ends: [Endpoint; 2],
@@ -129,12 +125,12 @@ pub struct Tcp {
     pub established: bool,
     /// No event has concluded the connection yet.
     pub active: bool,
-    /// When the first SYN of the originator was sent, for the attempt timer.
-    pub attempt: Option<Time>,
+    /// When the first SYN of the originator was sent, for the attempt timer; `Time::MAX` for never, as below.
+    pub attempt: Time,
     /// When it is removed after its close.
-    pub delete_at: Option<Time>,
+    pub delete_at: Time,
     /// One side closed at this time, the other not yet.
-    pub half_closed_at: Option<Time>,
+    pub half_closed_at: Time,
     /// A close waits until missing data has come.
     pub close_pending: [bool; 2],
     /// It did not begin with a SYN.
@@ -143,12 +139,24 @@ pub struct Tcp {
     conclude_on_close: bool,
 }
 
-impl Tcp {
-    /// A connection of which nothing was seen.
-    pub fn new() -> Tcp {
-        Tcp { active: true, ..Tcp::default() }
+impl Default for Tcp {
+    fn default() -> Tcp {
+        Tcp {
+            active: true,
+            attempt: Time::MAX,
+            delete_at: Time::MAX,
+            half_closed_at: Time::MAX,
+            ends: Default::default(),
+            established: false,
+            close_pending: [false; 2],
+            partial: false,
+            seen: [false; 2],
+            conclude_on_close: false,
+        }
     }
+}
 
+impl Tcp {
     /// Whether a packet on the same addresses and ports begins a new connection.
     pub fn is_reuse(&self, h: &TcpHeader) -> bool {
         if h.flags & flags::SYN == 0 {
@@ -209,21 +217,21 @@ impl Tcp {
             }
         } else if syn {
             let letter = if ack { 'H' } else { 'S' };
-            if history.once(out, once::SYN, letter) && rel != end.last_syn {
+            if history.once(out, once::SYN, letter) && rel as u32 != end.last_syn {
                 history.add(out, letter);
             }
-            end.last_syn = rel;
+            end.last_syn = rel as u32;
         } else if fin {
-            let at = rel + i64::from(len);
+            let at = rel.wrapping_add(i64::from(len)) as u32;
             if history.once(out, once::FIN, 'F') && at != end.last_fin {
                 history.add(out, 'F');
             }
             end.last_fin = at;
         } else if rst {
-            if history.once(out, once::RST, 'R') && rel != end.last_rst {
+            if history.once(out, once::RST, 'R') && rel as u32 != end.last_rst {
                 history.add(out, 'R');
             }
-            end.last_rst = rel;
+            end.last_rst = rel as u32;
         } else if len > 0 {
             history.once(out, once::DATA, 'D');
         } else if ack {
@@ -235,7 +243,7 @@ impl Tcp {
         }
         if fin {
             let end = &mut self.ends[e];
-            end.fins = end.fins.saturating_add(1);
+            end.finished = true;
             end.fin_end = rel + i64::from(len_seq);
         }
         // --- acknowledgement
@@ -279,7 +287,7 @@ impl Tcp {
             State::Inactive => {
                 if syn && out {
                     self.ends[e].set(if ack { State::SynAckSent } else { State::SynSent });
-                    self.attempt = Some(at);
+                    self.attempt = at;
                 } else if syn {
                     if !ack && self.ends[p].state == State::SynAckSent && h.seq == self.ends[e].start as u32 {
                         // The answer was captured before the SYN: the sides change places.
@@ -379,8 +387,8 @@ impl Tcp {
 
     /// Takes notice of closes that have waited; `pending` says of a side whether data of its stream is still missing.
     pub fn settle(&mut self, last: Time, pending: [bool; 2], close_delay: i64) {
-        for e in 0..2 {
-            if !self.close_pending[e] || pending[e] {
+        for (e, missing) in pending.into_iter().enumerate() {
+            if !self.close_pending[e] || missing {
                 continue;
             }
             self.close_pending[e] = false;
@@ -394,9 +402,9 @@ impl Tcp {
                 if something && self.conclude_on_close {
                     self.active = false;
                 }
-                self.delete_at = Some(last.plus(close_delay));
+                self.delete_at = last.plus(close_delay);
             } else if self.ends[e].prev != State::Inactive {
-                self.half_closed_at = Some(last);
+                self.half_closed_at = last;
             }
         }
     }

@@ -27,11 +27,7 @@ impl Format for AccessLog {
         Framing::Lines { max: 1 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        if head::most(head, 50, |l| parse(l).is_some() || parse(envelope::open(l).message).is_some()) {
-            Sniff::Yes
-        } else {
-            Sniff::No
-        }
+        if head::most(head, 50, |l| enveloped(l).is_some()) { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Lines { context: context.clone() })
@@ -49,6 +45,15 @@ struct Parts<'a> {
     status: &'a str,
     bytes: &'a str,
     rest: &'a str,
+}
+
+/// The parts of a line, and the host of its syslog envelope if it has one.
+fn enveloped(line: &str) -> Option<(&str, Parts<'_>)> {
+    let envelope = envelope::open(line);
+    match parse(envelope.message).filter(|_| envelope.found) {
+        Some(parts) => Some((envelope.host, parts)),
+        None => parse(line).map(|parts| ("", parts)),
+    }
 }
 
 fn parse(line: &str) -> Option<Parts<'_>> {
@@ -99,13 +104,7 @@ impl Reader for Lines {
             return Status::Skipped;
         }
         let text = String::from_utf8_lossy(line);
-        let mut host = "";
-        let parts = parse(&text).or_else(|| {
-            let envelope = envelope::open(&text);
-            host = envelope.host;
-            parse(envelope.message)
-        });
-        let Some(parts) = parts else {
+        let Some((host, parts)) = enveloped(&text) else {
             out.oddities.push(Oddity::at("access_line_malformed", format!("line {}", unit.line)));
             return Status::Failed;
         };

@@ -85,7 +85,8 @@ impl Draft {
     /// [`Draft::put`]; a text that is not of the field's type, or a second value, is kept in `extra` under `key`. Only the former
     /// makes the record partial.
     pub fn put_or_keep(&mut self, id: FieldId, key: &str, text: &str) {
-        if !text.is_empty() && !self.put(id, text) {
+        let said = self.record.get(id).is_some_and(|v| v.to_string() == text);
+        if !text.is_empty() && !said && !self.put(id, text) {
             self.partial |= !self.has(id);
             self.keep(key, text);
         }

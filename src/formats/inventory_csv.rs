@@ -85,7 +85,14 @@ fn parse_header(line: &str) -> Option<(u8, Vec<(String, Column)>)> {
         field::DST_MAC,
     ];
     // What vulnerability scans and reputation lists have, and inventories do not.
-    const FOREIGN: [&str; 16] = [
+    const FOREIGN: [&str; 23] = [
+        "ts",
+        "uid",
+        "id_orig_h",
+        "uri",
+        "method",
+        "status_code",
+        "success",
         "cve",
         "cvss",
         "severity",

@@ -72,6 +72,7 @@ const KEYS: &[(&str, FieldId)] = &[
     ("log.level", field::SEVERITY),
     ("loglevel", field::SEVERITY),
     ("severity", field::SEVERITY),
+    ("name", field::PROCESS),
     ("hostname", field::HOSTNAME),
     ("host.name", field::HOSTNAME),
     ("_HOSTNAME", field::HOSTNAME),
@@ -112,8 +113,11 @@ impl Reader for Lines {
             return Status::Failed;
         };
         let time = TIMES.iter().find_map(|key| {
-            let time = clock::any(&json::scalar(json::member(&members, key)?), &self.context, out)?;
-            Some((*key, time))
+            let value = json::member(&members, key)?;
+            // MongoDB writes {"$date": ...}.
+            let inner = json::object(value.get());
+            let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
+            Some((*key, clock::any(&json::scalar(value), &self.context, out)?))
         });
         let mut d = Draft::timed(Kind::Log, &self.context, unit, line.len(), time.map(|(_, t)| t), out);
         let mut left = KEYS_MAX;

@@ -28,7 +28,7 @@ pub fn read(
     };
     let mut at = Unit { line: start.line.max(1), ..start };
     if at.offset > 0 {
-        prepare(reader.as_mut(), head);
+        prepare(reader.as_mut(), head, at.offset);
     }
     let mut pending: Option<(Status, Out)> = None;
     let mut kept = Vec::new();
@@ -60,11 +60,15 @@ fn one(reader: &mut dyn Reader, line: &[u8], at: Unit) -> (Status, Out) {
     (status, out)
 }
 
-/// Shows a reader the header lines of its file, up to the first line that is a record.
-fn prepare(reader: &mut dyn Reader, head: &[u8]) {
-    for (n, line) in head::plain(head).split(|b| *b == b'\n').enumerate().take(10_000) {
+/// Shows a reader what it has read of its file before: all of it if the head holds it, else the header lines up to the first record.
+fn prepare(reader: &mut dyn Reader, head: &[u8], read: u64) {
+    let whole = usize::try_from(read).ok().and_then(|end| head.get(..end));
+    for (n, line) in whole.unwrap_or(head).split_inclusive(|b| *b == b'\n').enumerate() {
         let unit = Unit { offset: 0, line: n as u64 + 1 };
-        if reader.line(line.strip_suffix(b"\r").unwrap_or(line), unit, &mut Out::default()) != Status::Skipped {
+        let line = if n == 0 { head::plain(line) } else { line };
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let status = reader.line(line.strip_suffix(b"\r").unwrap_or(line), unit, &mut Out::default());
+        if whole.is_none() && status != Status::Skipped {
             return;
         }
     }

@@ -52,8 +52,8 @@ fn start(text: &str) -> Option<usize> {
 
 const FLAGS: [&str; 8] = ["CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN"];
 
-/// Reads the packet of a line for which [`is`] holds.
-pub(super) fn read(envelope: &Envelope<'_>, d: &mut Draft) {
+/// Reads the packet of a line for which [`is`] holds; gives its envelope, without the program if that was the prefix.
+pub(super) fn read<'a>(mut envelope: Envelope<'a>, d: &mut Draft) -> Envelope<'a> {
     let text = envelope.message;
     let at = start(text).unwrap_or(0);
     let mut prefix = text[..at].trim();
@@ -65,7 +65,7 @@ pub(super) fn read(envelope: &Envelope<'_>, d: &mut Draft) {
     }
     // Without a host the prefix looks like a program.
     if prefix.is_empty() && envelope.process != "kernel" {
-        prefix = envelope.process;
+        prefix = std::mem::take(&mut envelope.process);
     }
     d.text(field::RULE, prefix.trim_end_matches(':'));
     d.text(field::ACTION, action(prefix));
@@ -77,6 +77,7 @@ pub(super) fn read(envelope: &Envelope<'_>, d: &mut Draft) {
     if !inner.is_empty() {
         quoted(inner, d);
     }
+    envelope
 }
 
 fn packet(text: &str, d: &mut Draft) {

@@ -54,7 +54,23 @@ fn header(line: &str) -> Option<(u8, Vec<(String, Column)>)> {
     let data = columns.iter().any(|(name, _)| name.len() > 40)
         || table::cells(line, separator)?.iter().any(|c| indicator::recognise(c).is_some());
     let judged = has(&[Column::Category, Column::Confidence, Column::First]);
-    let dull = super::inventory_csv::is_header(line);
+    // What vulnerability scans have, and reputation lists do not.
+    const FOREIGN: [&str; 12] = [
+        "cve",
+        "cves",
+        "cvss",
+        "cvss_base",
+        "plugin",
+        "plugin_id",
+        "vulnerability",
+        "solution",
+        "qid",
+        "cwe",
+        "synopsis",
+        "patchable",
+    ];
+    let foreign = columns.iter().any(|(name, _)| FOREIGN.contains(&name.as_str()));
+    let dull = foreign || super::inventory_csv::is_header(line);
     (has(&[Column::Indicator]) && judged && !data && !dull).then_some((separator, columns))
 }
 

@@ -50,13 +50,17 @@ fn parse(line: &str) -> Option<(&str, &str)> {
     let end =
         line.find([' ', '\t', ',']).into_iter().chain((!line.contains("://")).then(|| line.find(['#', ';'])).flatten()).min();
     let (text, rest) = line.split_at(end.unwrap_or(line.len()));
-    let rest = rest.trim_matches([' ', '\t', '#', ';', ',']);
+    let rest = rest.trim_start();
     // Hosts files name after the address what they block.
     if matches!(text, "0.0.0.0" | "127.0.0.1" | "::") && !rest.is_empty() {
-        let (name, comment) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
-        return Some((name, comment.trim_start_matches([' ', '\t', '#'])));
+        let (name, comment) = rest.split_once([' ', '\t', '#']).unwrap_or((rest, ""));
+        return Some((name, comment.trim_matches([' ', '\t', '#'])));
     }
-    Some((text, rest))
+    // What follows is a comment, or the line is none of a list.
+    match rest.is_empty() || rest.starts_with(['#', ';']) || rest.starts_with("//") {
+        true => Some((text, rest.trim_matches([' ', '\t', '#', ';', '/']))),
+        false => Some((line, "")),
+    }
 }
 
 struct Lines {

@@ -110,9 +110,8 @@ impl Parts<'_> {
         let denied = result.contains("DENIED") || matches!(status, "403" | "407");
         d.text(field::ACTION, if denied { "deny" } else { "allow" });
         d.put_or_keep(field::BYTES_IN, "bytes", bytes);
-        d.text(field::HTTP_METHOD, method);
         d.text(field::URL, url);
-        for (id, text) in [(field::USER, user), (field::HTTP_TYPE, mime)] {
+        for (id, text) in [(field::HTTP_METHOD, method), (field::USER, user), (field::HTTP_TYPE, mime)] {
             if text != "-" {
                 d.text(id, text);
             }
@@ -125,7 +124,8 @@ impl Parts<'_> {
         if peer != "-" && !(direct && d.addr(field::DST_IP, peer)) {
             d.keep("peer", peer);
         }
-        if let Some((host, port)) = web::authority(url) {
+        let named = url.contains("://") || method == "CONNECT";
+        if let Some((host, port)) = web::authority(url).filter(|_| named) {
             if super::draft::address(host).is_none() {
                 d.text(field::NAME, host);
                 d.text(field::HTTP_HOST, host);

@@ -85,7 +85,7 @@ impl Eve {
                 "src_port" => d.put_or_keep(field::SRC_PORT, key, &value()),
                 "dest_ip" => d.put_or_keep(field::DST_IP, key, &value()),
                 "dest_port" => d.put_or_keep(field::DST_PORT, key, &value()),
-                "proto" => d.put_or_keep(field::PROTO, key, &value()),
+                "proto" => d.put_or_keep(field::PROTO, key, protocol(&value())),
                 "icmp_type" => icmp.0 = value().parse().ok(),
                 "icmp_code" => icmp.1 = value().parse().ok(),
                 "app_proto" => app(&mut d, &value()),
@@ -189,6 +189,18 @@ fn kind(ty: &str) -> Kind {
         "krb5" => Kind::Auth,
         "anomaly" => Kind::Notice,
         _ => Kind::Log,
+    }
+}
+
+/// Suricata's names of protocols, where they differ from ours, as numbers.
+fn protocol(name: &str) -> &str {
+    match name {
+        "IP-in-IP" => "4",
+        "IPv6-Route" => "43",
+        "IPv6-Frag" => "44",
+        "IPv6-NoNxt" => "59",
+        "IPv6-Opts" => "60",
+        other => other,
     }
 }
 

@@ -31,7 +31,16 @@ impl Format for Syslog {
     fn sniff(&self, head: &[u8]) -> Sniff {
         let others: [&dyn Format; 5] =
             [&netfilter::FORMAT, &auth_log::FORMAT, &super::conntrack::FORMAT, &super::access_log::FORMAT, &super::squid::FORMAT];
-        if !head::most(head, 50, |l| envelope::open(l).found) || others.iter().any(|f| f.sniff(head) == Sniff::Yes) {
+        // Lines without a time continue others and do not count against it.
+        let (mut stamped, mut found) = (0, 0);
+        head::most(head, 0, |l| {
+            let envelope = envelope::open(l);
+            stamped += usize::from(envelope.found || envelope.stamp.is_some());
+            found += usize::from(envelope.found);
+            true
+        });
+        let enough = found > 0 && found * 2 >= stamped && stamped * 5 >= head::lines(head).len();
+        if !enough || others.iter().any(|f| f.sniff(head) == Sniff::Yes) {
             return Sniff::No;
         }
         Sniff::Yes
@@ -66,7 +75,7 @@ impl Reader for Lines {
             envelope = envelope::host_of(&envelope);
             let time = envelope.time(&self.context, out);
             let mut d = Draft::timed(Kind::Fw, &self.context, unit, line.len(), time, out);
-            netfilter::read(&envelope, &mut d);
+            envelope = netfilter::read(envelope, &mut d);
             return self.finish(d, &envelope, time, out);
         }
         if !envelope.found && envelope.stamp.is_none() {

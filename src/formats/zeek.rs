@@ -323,6 +323,7 @@ impl<'a> Row<'a> {
             To::Field(field::PROTO) => match crate::model::proto::parse(text) {
                 Some(n) => _ = d.uint(field::PROTO, u64::from(n)),
                 // Zeek's own word where it knows no transport; `ip_proto` has the number.
+                None if text == "unknown_transport" => {}
                 None => d.keep(name, text),
             },
             To::Field(id) => d.put_or_keep(id, name, text),
@@ -390,8 +391,12 @@ impl<'a> Row<'a> {
         }
         let d = &mut self.draft;
         d.text(field::APP, self.log.app);
-        if let Some(app) = d.record.text(field::APP).filter(|a| a.bytes().any(|b| b.is_ascii_uppercase())) {
+        // Zeek says ssl for what everybody calls tls.
+        let foreign = |a: &str| a.contains("ssl") || a.bytes().any(|b| b.is_ascii_uppercase());
+        if let Some(app) = d.record.text(field::APP).filter(|a| foreign(a)) {
             let app = app.to_ascii_lowercase();
+            let words: Vec<_> = app.split(',').map(|w| if w == "ssl" { "tls" } else { w }).collect();
+            let app = words.join(",");
             replace(d, field::APP, &app);
         }
         let name = [field::SNI, field::HTTP_HOST].into_iter().find_map(|id| d.record.text(id).map(str::to_owned));

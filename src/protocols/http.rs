@@ -2,17 +2,15 @@
 //! until close, CONNECT and upgrades. Keeps no body; hashes what passes.
 
 use super::common::buffer::Buffer;
-use super::common::bytes::text;
 use super::common::fields::Fields;
 use super::common::file::Passing;
 use super::common::http_body::{Body, Chunk, Framing};
-use super::common::http_head::{self, Head, Start, is_method};
+use super::common::http_head::{self, Head, Start, disposition, host_of, is_method, user_of};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
-use base64::Engine as _;
 use std::collections::VecDeque;
 
 /// The protocol.
@@ -21,7 +19,7 @@ pub static PROTOCOL: Http = Http;
 /// Longest head of a message.
 const MAX_HEAD: usize = 64 * 1024;
 /// Requests that wait for their response.
-const MAX_PENDING: usize = 1000;
+const MAX_PENDING: usize = 256;
 
 /// See [`PROTOCOL`].
 #[derive(Debug)]
@@ -55,6 +53,9 @@ impl Protocol for Http {
             return Sniff::No;
         }
         if memchr::memmem::find(line, b" HTTP/1.").is_some() {
+            return Sniff::Yes;
+        }
+        if ended && http_head::is_simple(line) {
             return Sniff::Yes;
         }
         if ended { Sniff::No } else { self.unfinished(line, method) }
@@ -184,10 +185,7 @@ impl Conversation {
                         let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
                         bytes = bytes.get(blank..).unwrap_or_default();
                     }
-                    // The blank line may be split over segments: look from three bytes before.
-                    let known = half.head.unread();
-                    let tail = known.get(known.len().saturating_sub(3)..).unwrap_or_default().to_vec();
-                    let end = http_head::end(&[&tail, bytes].concat()).map(|e| e.saturating_sub(tail.len()));
+                    let end = http_head::end_after(half.head.unread(), bytes);
                     let (now, rest) = bytes.split_at(end.unwrap_or(bytes.len()).min(bytes.len()));
                     bytes = rest;
                     if !half.head.push(now, at, MAX_HEAD) {
@@ -442,39 +440,6 @@ fn framing(head: &Head, request: bool, at: At, out: &mut Out) -> Option<Framing>
     }
 }
 
-/// The host of `host:port`, lower case, without brackets and trailing dot.
-fn host_of(authority: &str) -> String {
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, a)| a).trim();
-    let host = match authority.strip_prefix('[').and_then(|a| a.split_once(']')) {
-        Some((address, _)) => address,
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host.strip_suffix('.').unwrap_or(host).to_lowercase()
-}
-
-/// The user of a Basic login; the password is not kept.
-fn user_of(login: &str) -> Option<String> {
-    let (scheme, rest) = login.split_once(' ')?;
-    let bytes =
-        scheme.eq_ignore_ascii_case("basic").then(|| base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok())??;
-    bytes.split(|b| *b == b':').next().map(|user| text(user, 255))
-}
-
-/// The file name of a Content-Disposition (RFC 6266).
-fn disposition(value: &str) -> Option<String> {
-    let mut plain = None;
-    for part in value.split(';').skip(1) {
-        let (name, value) = part.split_once('=')?;
-        let value = value.trim().trim_matches('"');
-        match name.trim().to_ascii_lowercase().as_str() {
-            "filename*" => return Some(value.rsplit('\'').next().unwrap_or_default().to_owned()),
-            "filename" => plain = Some(value.to_owned()),
-            _ => {}
-        }
-    }
-    plain.filter(|p| !p.is_empty())
-}
-
 impl Parser for Conversation {
     fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
         let index = usize::from(side == Side::In);
@@ -528,5 +493,90 @@ impl Parser for Conversation {
             (e.requested, e.answered) = (true, true);
         }
         self.emit(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Time;
+
+    /// What is understood of parts sent one after the other, however they are cut.
+    fn talk(parts: &[(Side, &[u8])], size: usize) -> (Vec<String>, Out) {
+        let ip = std::net::IpAddr::from([10, 0, 0, 1]);
+        let ends = Ends { src: ip, src_port: 1, dst: ip, dst_port: 80, proto: TCP };
+        let (mut parser, mut out) = (PROTOCOL.parser(&ends), Out::default());
+        for (side, bytes) in parts {
+            bytes.chunks(size).for_each(|b| parser.data(*side, b, At { time: Time(1), offset: 1 }, &mut out));
+        }
+        parser.end(&mut out);
+        let wanted = [
+            field::HTTP_METHOD,
+            field::URL,
+            field::HTTP_STATUS,
+            field::HTTP_RESPONSE_BYTES,
+            field::USER,
+            field::MD5,
+            field::FILE_NAME,
+        ];
+        let show = |e: &super::super::Understood| {
+            let fields = e.fields.iter().filter(|(f, _)| wanted.contains(f)).map(|(_, v)| format!(" {v}"));
+            format!("{}{}", e.kind, fields.collect::<String>())
+        };
+        (out.events.iter().map(show).collect(), out)
+    }
+    use Side::{In, Out as Cl};
+
+    #[test]
+    fn pipelined_requests_meet_their_responses_whatever_the_segments() {
+        let requests =
+            b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h:80\r\nAuthorization: Basic Ym9iOnB3\r\n\r\n";
+        let responses: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n";
+        for size in 1..responses.len() {
+            let (events, out) = talk(&[(Cl, requests), (In, responses)], size);
+            assert_eq!(events.len(), 3, "{size}: {events:?}");
+            assert!(events[0].starts_with("file http://h/a a 900150983cd24fb0d6963f7d28e17f72"), "{events:?}");
+            assert_eq!(events[1..], ["http http://h/a GET 200 3", "http http://h/b HEAD 404 bob"], "{size}");
+            assert!(out.oddities.is_empty() && out.confirmed);
+        }
+    }
+
+    #[test]
+    fn connect_hands_the_stream_over() {
+        let (events, out) = talk(&[(Cl, b"CONNECT h:443 HTTP/1.1\r\n\r\n"), (In, b"HTTP/1.1 200 ok\r\n\r\n")], 999);
+        assert!(out.restart && out.done);
+        assert_eq!(events, ["http CONNECT 200"]);
+    }
+
+    #[test]
+    fn a_body_until_close_is_whole_and_one_that_is_cut_has_no_hash() {
+        let get: (Side, &[u8]) = (Cl, b"GET /x.exe HTTP/1.0\r\nHost: h\r\n\r\n");
+        let (events, _) = talk(&[get, (In, b"HTTP/1.0 200 ok\r\n\r\nabc")], 7);
+        assert!(events[0].contains("900150983cd24fb0d6963f7d28e17f72") && events[0].contains("x.exe"), "{events:?}");
+        let (events, out) = talk(&[get, (In, b"HTTP/1.0 200 ok\r\nContent-Length: 4\r\n\r\nabc")], 7);
+        assert!(!events[0].contains("900150983cd24fb0d6963f7d28e17f72"));
+        assert_eq!(out.oddities[0].0.what, "http_body_cut");
+    }
+
+    #[test]
+    fn a_hole_in_a_body_does_not_lose_the_next_message() {
+        let ip = std::net::IpAddr::from([10, 0, 0, 1]);
+        let ends = Ends { src: ip, src_port: 1, dst: ip, dst_port: 80, proto: TCP };
+        let at = At { time: Time(1), offset: 1 };
+        let (mut parser, mut out) = (PROTOCOL.parser(&ends), Out::default());
+        parser.data(Cl, b"GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n", at, &mut out);
+        parser.data(In, b"HTTP/1.1 200 ok\r\nContent-Length: 9\r\n\r\nab", at, &mut out);
+        parser.gap(In, 5, at, &mut out);
+        parser.data(In, b"cdHTTP/1.1 204 ok\r\n\r\n", at, &mut out);
+        parser.end(&mut out);
+        let kinds: Vec<Kind> = out.events.iter().map(|e| e.kind).collect();
+        assert_eq!(kinds, [Kind::File, Kind::Http, Kind::Http]);
+    }
+
+    #[test]
+    fn a_head_beyond_the_bound_is_odd() {
+        let long = vec![b'a'; MAX_HEAD + 10];
+        let (_, out) = talk(&[(Cl, b"GET / HTTP/1.1\r\nX: "), (Cl, &long)], 1400);
+        assert_eq!(out.oddities[0].0.what, "http_header_too_long");
     }
 }

@@ -126,11 +126,18 @@ pub mod common;
 
 pub mod dhcp;
 pub mod dns;
+pub mod ftp;
 pub mod http;
+pub mod kerberos;
+pub mod ldap;
 pub mod llmnr;
 pub mod mdns;
+pub mod mysql;
 pub mod ntp;
+pub mod pop3;
+pub mod postgres;
 pub mod quic;
+pub mod rdp;
 pub mod smb;
 pub mod smtp;
 pub mod ssh;
@@ -143,6 +150,13 @@ pub const ALL: &[&dyn Protocol] = &[
     &ssh::PROTOCOL,
     &smb::PROTOCOL,
     &smtp::PROTOCOL,
+    &ftp::PROTOCOL,
+    &pop3::PROTOCOL,
+    &rdp::PROTOCOL,
+    &kerberos::PROTOCOL,
+    &ldap::PROTOCOL,
+    &mysql::PROTOCOL,
+    &postgres::PROTOCOL,
     &quic::PROTOCOL,
     &dhcp::PROTOCOL,
     &mdns::PROTOCOL,

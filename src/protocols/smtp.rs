@@ -20,6 +20,8 @@ pub static PROTOCOL: Smtp = Smtp;
 const MAX_LINE: usize = 8192;
 /// Commands that wait for their reply.
 const MAX_PENDING: usize = 1000;
+/// Longest address in characters: 64 and 255 around the sign (RFC 5321, 4.5.3.1).
+const MAX_ADDRESS: usize = 320;
 /// Recipients kept of one mail.
 const MAX_RECIPIENTS: usize = 1000;
 
@@ -349,7 +351,8 @@ impl Conversation {
 fn path(argument: &str) -> String {
     let argument = argument.split_once(':').map_or(argument, |(_, path)| path).trim();
     let inner = argument.strip_prefix('<').and_then(|a| a.split_once('>')).map(|(a, _)| a);
-    inner.unwrap_or_else(|| argument.split_whitespace().next().unwrap_or_default()).to_owned()
+    let address = inner.unwrap_or_else(|| argument.split_whitespace().next().unwrap_or_default());
+    address.chars().take(MAX_ADDRESS).collect()
 }
 
 impl Parser for Conversation {

@@ -341,3 +341,6 @@ fn set_aside(path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod crash_tests;

@@ -16,14 +16,14 @@ fn evidence(key: u64) -> NewEvidence {
     NewEvidence { key: EvidenceKey(key), path: format!("/e/{key}"), size: key, modified: Time(0), head_hash: [key as u8; 32] }
 }
 
-fn fresh(store: &Store, key: u64) -> Import {
+pub(super) fn fresh(store: &Store, key: u64) -> Import {
     match store.begin(&evidence(key)).unwrap() {
         Begin::Fresh(import) => import,
         Begin::Known(info) => panic!("known: {info:?}"),
     }
 }
 
-fn source(import: &mut Import, sensor: &str) -> SourceId {
+pub(super) fn source(import: &mut Import, sensor: &str) -> SourceId {
     import.source(&SourceKey { format: "test".into(), sensor: sensor.into() }, None).unwrap()
 }
 
@@ -209,7 +209,7 @@ proptest! {
     }
 }
 
-fn flow(key: u64, n: u64) -> Record {
+pub(super) fn flow(key: u64, n: u64) -> Record {
     let id = RecordId { evidence: EvidenceKey(key), offset: n * 100, ordinal: 0 };
     let mut r = Record::new(Kind::Flow, id, SourceId(1), Time(1_700_000_000_000_000_000 + n as i64 * 37_000_000_000));
     r.end = r.start.plus(1_000_000);

@@ -25,7 +25,6 @@ use super::writer::{self, Writer, Written};
 use super::{commands, place};
 use crate::case::Keeper;
 use crate::error::{Error, Result};
-use crate::model::RecordId;
 use crate::pivots::Selection;
 use crate::query::Engine;
 use crate::query::engine::Count;
@@ -137,7 +136,6 @@ pub struct App {
     pub(super) size: (u16, u16),
     pub(super) asks: Vec<Ask>,
     pub(super) beginning: bool,
-    pub(super) noted: Option<RecordId>,
     /// A node was entered and not drawn since.
     pub(super) turning: bool,
     quitting: bool,
@@ -184,7 +182,6 @@ impl App {
             size: (80, 24),
             asks: Vec::new(),
             beginning: true,
-            noted: None,
             turning: true,
             quitting: false,
             dirty: true,

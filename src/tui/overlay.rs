@@ -14,6 +14,7 @@ use super::widgets::prompt::{self, Choice, Prompt};
 use super::{commands, focus, lenses};
 use crate::error::{Error, Result};
 use crate::pivots::{self, Lead, Pivot, Selection};
+use crate::query;
 use crate::query::engine::Count;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -53,6 +54,9 @@ pub enum Overlay {
 
 /// Counts for the pivot menu.
 struct PivotCounts(Vec<Option<Count>>);
+
+/// Completions of a line.
+struct Completed(String, query::Completion);
 
 impl Overlay {
     /// A line for a command; `label` says what is asked.
@@ -187,10 +191,23 @@ impl App {
     /// Offers completions for the line being typed.
     fn complete(&mut self) {
         let Some(Overlay::Prompt { command, line, .. }) = &mut self.overlay else { return };
+        let text = line.text().to_owned();
+        let cursor = line.cursor();
+        if matches!(command.as_str(), "filter" | "find" | "query") {
+            return self.ask("complete", move |work| {
+                let values = |id, prefix: &str| {
+                    let found = work.engine.values(id, prefix, 12, &work.cancel).unwrap_or_default();
+                    let ty = crate::model::field::get(id).map_or(crate::model::field::Type::Text, |f| f.ty);
+                    found.into_iter().map(|(v, _)| v.show(ty)).collect()
+                };
+                let completion = query::complete(&text, cursor, &values);
+                work.give(Completed(text, completion));
+                Ok(())
+            });
+        }
         if !command.is_empty() {
             return;
         }
-        let text = line.text().to_owned();
         if text.contains(' ') || text.is_empty() {
             return;
         }
@@ -298,6 +315,15 @@ impl App {
                         menu.count(n, format!("{}{more}", thousands(count.n)), count.n == 0);
                     }
                 }
+            }
+            return Ok(());
+        }
+        if answer.is::<Completed>() {
+            if let (Some(Completed(text, completion)), Some(Overlay::Prompt { line, .. })) = (answer.take(), &mut self.overlay)
+                && line.text() == text
+            {
+                let choices = completion.items.into_iter().map(|i| Choice { text: i.text, doc: i.doc }).collect();
+                line.offer(completion.span, choices);
             }
             return Ok(());
         }

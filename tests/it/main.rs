@@ -1,9 +1,13 @@
 //! All integration tests, one binary: one module, one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod crash;
+mod formats;
 mod keymaps;
 mod pivots;
 mod protocols;
 mod query;
 mod themes;
+mod screens;
+mod support;
 mod tidy;

@@ -3,6 +3,7 @@
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
+use crate::tui::commands;
 use crate::tui::keymap::Keymap;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::io::Write;
@@ -33,7 +34,8 @@ impl Subcommand for Keys {
         let scopes: Vec<String> = keymap.scopes().map(str::to_owned).collect();
         for scope in scopes {
             for (keys, command) in keymap.bindings(&scope) {
-                grid.row(vec![scope.clone(), keys, command, String::new()])?;
+                let doc = commands::find(&command).map(|c| c.doc).unwrap_or_default();
+                grid.row(vec![scope.clone(), keys, command, doc.to_owned()])?;
             }
         }
         grid.end()?;

@@ -4,6 +4,7 @@ use crate::cli::opened::Opened;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::tui;
+use crate::tui::terminal::{Depth, charset};
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -48,11 +49,19 @@ pub(super) fn needs_terminal() -> Result<()> {
 /// Opens the workbench.
 pub(super) fn workbench(opened: &Opened, args: &OpenArgs) -> Result<()> {
     let options = tui::Options {
-        theme: args.theme.clone(),
-        keymap: args.keymap.clone(),
-        fresh: args.fresh,
-        notices: opened.notices.clone(),
-        ..tui::Options::default()
+        theme: args.theme.clone().unwrap_or_else(|| theme_for(Depth::detect())),
+        keymap: args.keymap.clone().unwrap_or_else(|| "default".into()),
+        config: crate::cli::config_dir(),
+        depth: Depth::detect(),
+        charset: charset(),
     };
+    if args.fresh {
+        opened.keeper.save_place("")?;
+    }
     tui::run(Arc::clone(&opened.engine), Arc::clone(&opened.keeper), options)
+}
+
+/// The theme that suits a terminal, unless one was named.
+fn theme_for(depth: Depth) -> String {
+    if depth == Depth::None { "mono" } else { "dusk" }.to_owned()
 }

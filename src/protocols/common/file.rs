@@ -9,8 +9,10 @@ use std::io::{self, Write};
 
 /// First bytes kept to tell the type.
 const HEAD: usize = 64;
-/// Bytes that a compressed body may grow to: beyond it the rest is not decoded.
-const MAX_DECODED: u64 = 1 << 30;
+/// A compressed body may grow to this, or to [`MAX_RATIO`] times what came, whichever is more: beyond it the rest is not decoded.
+const FREE_DECODED: u64 = 8 << 20;
+/// See [`FREE_DECODED`].
+const MAX_RATIO: u64 = 100;
 
 /// Sums over the bytes of a file.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +22,8 @@ struct Sums {
     sha256: sha2::Sha256,
     head: Vec<u8>,
     size: u64,
+    /// Bytes that came, where they are decoded: bounds the size.
+    came: Option<u64>,
 }
 
 impl Write for Sums {
@@ -31,7 +35,8 @@ impl Write for Sums {
         self.sha1.update(bytes);
         self.sha256.update(bytes);
         self.size = self.size.saturating_add(bytes.len() as u64);
-        if self.size > MAX_DECODED { Err(io::Error::other("too long")) } else { Ok(bytes.len()) }
+        let bound = self.came.map_or(u64::MAX, |came| came.saturating_mul(MAX_RATIO).max(FREE_DECODED));
+        if self.size > bound { Err(io::Error::other("too long")) } else { Ok(bytes.len()) }
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
@@ -67,7 +72,11 @@ impl Passing {
         match &mut self.coding {
             // Only a decoder can make more of it than was captured: plain bytes have no bound.
             Coding::Plain(sums) => drop(sums.write(bytes)),
-            Coding::Gzip(decoder) => self.broken = decoder.write_all(bytes).is_err(),
+            Coding::Gzip(decoder) => {
+                let came = &mut decoder.get_mut().came;
+                *came = Some(came.unwrap_or(0).saturating_add(bytes.len() as u64));
+                self.broken = decoder.write_all(bytes).is_err();
+            }
         }
     }
     /// Bytes are missing: there will be no hashes.
@@ -201,6 +210,16 @@ mod tests {
         let mut p = Passing::gzip();
         p.push(b"not gzip");
         assert!(!p.finish(true, &mut Fields::default()));
+    }
+
+    #[test]
+    fn a_bomb_is_not_decoded_to_its_end() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        (0..64).for_each(|_| encoder.write_all(&[0; 1 << 20]).unwrap());
+        let bytes = encoder.finish().unwrap();
+        let mut p = Passing::gzip();
+        p.push(&bytes);
+        assert!(p.is_broken());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The head of an HTTP/1 message (RFC 9112): start line and header fields. What the strict reader refuses is read line by line and odd.
 
 use super::bytes::text;
+use base64::Engine as _;
 
 /// Most header fields read by the strict reader; a message with more is read line by line.
 const MAX_FIELDS: usize = 128;
 /// Longest value that is kept of a field.
-const MAX_VALUE: usize = 8192;
+const MAX_VALUE: usize = 4096;
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,7 @@ fn tolerant(bytes: &[u8]) -> Option<Head> {
     let mut lines = bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     let first = text(lines.next()?, MAX_VALUE);
     let first = first.trim();
+    let mut odd = "http_header_malformed";
     let mut words = first.split_whitespace();
     let is_http = |text: &str| text.get(..5).is_some_and(|t| t.eq_ignore_ascii_case("http/"));
     let minor = |version: &str| is_http(version).then(|| u8::from(!version.ends_with(".0") && !version.ends_with(".9")));
@@ -81,10 +83,15 @@ fn tolerant(bytes: &[u8]) -> Option<Head> {
         let (target, version) = rest.rsplit_once(char::is_whitespace).unwrap_or(("", rest));
         match minor(version) {
             Some(minor) => (Start::Request(method.to_owned(), target.trim().to_owned()), minor),
+            // HTTP/0.9, or a scanner that does not care.
+            None if is_simple(bytes) => {
+                odd = "http_version_missing";
+                (Start::Request(method.to_owned(), rest.to_owned()), 0)
+            }
             None => return None,
         }
     };
-    let mut head = Head { start, minor, fields: Vec::new(), odd: Some("http_header_malformed") };
+    let mut head = Head { start, minor, fields: Vec::new(), odd: Some(odd) };
     for line in lines.take(1000) {
         if let (Some(b' ' | b'\t'), Some((_, value))) = (line.first(), head.fields.last_mut()) {
             if value.len() < MAX_VALUE {
@@ -104,6 +111,11 @@ pub fn is_method(word: &[u8]) -> bool {
     (1..=24).contains(&word.len()) && word.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
 }
 
+/// Whether a line is a request without a version: a common method and an absolute path.
+pub fn is_simple(line: &[u8]) -> bool {
+    ["GET /", "POST /", "HEAD /"].iter().any(|known| line.starts_with(known.as_bytes()))
+}
+
 /// Where a head ends: after its blank line, if `bytes` have it.
 pub fn end(bytes: &[u8]) -> Option<usize> {
     let mut from = 0usize;
@@ -116,6 +128,47 @@ pub fn end(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// Where a head that `known` begins ends in `bytes`. The blank line may be split over both.
+pub fn end_after(known: &[u8], bytes: &[u8]) -> Option<usize> {
+    let tail = known.get(known.len().saturating_sub(3)..).unwrap_or_default();
+    let seam: Vec<u8> = tail.iter().chain(bytes.iter().take(2)).copied().collect();
+    let split = end(&seam).and_then(|e| e.checked_sub(tail.len())).filter(|e| *e > 0);
+    split.or_else(|| end(bytes))
+}
+
+/// The host of `host:port`, lower case, without brackets and trailing dot.
+pub fn host_of(authority: &str) -> String {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, a)| a).trim();
+    let host = match authority.strip_prefix('[').and_then(|a| a.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.strip_suffix('.').unwrap_or(host).to_lowercase()
+}
+
+/// The user of a Basic login; the password is not kept.
+pub fn user_of(login: &str) -> Option<String> {
+    let (scheme, rest) = login.split_once(' ')?;
+    let bytes =
+        scheme.eq_ignore_ascii_case("basic").then(|| base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok())??;
+    bytes.split(|b| *b == b':').next().map(|user| text(user, 255))
+}
+
+/// The file name of a Content-Disposition (RFC 6266).
+pub fn disposition(value: &str) -> Option<String> {
+    let mut plain = None;
+    for part in value.split(';').skip(1) {
+        let (name, value) = part.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "filename*" => return Some(value.rsplit('\'').next().unwrap_or_default().to_owned()),
+            "filename" => plain = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    plain.filter(|p| !p.is_empty())
 }
 
 #[cfg(test)]

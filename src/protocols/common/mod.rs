@@ -1,5 +1,6 @@
 //! What several protocols share: reading bytes, buffering streams, names, fingerprints, hellos, files. Not members of the open set.
 
+pub mod ber;
 pub mod buffer;
 pub mod bytes;
 pub mod certificate;

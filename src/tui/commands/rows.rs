@@ -4,7 +4,6 @@ use super::{Command, command};
 use crate::error::{Error, Result};
 use crate::model::{FieldId, Value};
 use crate::tui::app::{App, Part};
-use crate::tui::focus;
 use crate::tui::overlay::Overlay;
 use crate::tui::panes::{Handled, Pane};
 use crate::tui::walk::Chip;

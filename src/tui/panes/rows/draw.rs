@@ -151,7 +151,7 @@ impl Rows {
         let mut lines = Vec::new();
         if let Some(hidden) = why.unfiltered.filter(|n| *n > 0) {
             lines.push(format!("filtered out: the filters hide {} {what}", thousands(hidden)));
-            lines.push(format!("{} shows them; Esc or :clear_filters removes the filters", key("toggle_filters")));
+            lines.push(format!("{} shows them; :clear_filters removes the filters", key("toggle_filters")));
             return lines;
         }
         if let Some(outside) = why.outside.filter(|n| *n > 0) {

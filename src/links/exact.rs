@@ -1,0 +1,284 @@
+//! The other records of a record's connection: by its own reference to a flow, by its source's connection id, by protocol and both ends
+//! (what a Community ID says) within the flow's span.
+//!
+//! Log times of whole seconds are off by up to a second, so spans are widened by one; a flow that contains the record without that is preferred.
+
+use crate::error::{Error, Result};
+use crate::model::answer::{Link, Match};
+use crate::model::filter::Test;
+use crate::model::source::{Basis, SourceInfo};
+use crate::model::time::SECOND;
+use crate::model::{Cancel, FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Window, field, proto};
+use crate::store::{Ask, Snapshot};
+use std::collections::{BTreeMap, HashSet};
+
+/// Most records that one record is linked to.
+pub const MAX_LINKS: usize = 1_000;
+/// Why a link holds when it is by protocol and ends.
+const COMMUNITY_ID: &str = "community_id";
+
+/// The records that belong to a record: flows first, then in order of time. At most [`MAX_LINKS`].
+pub fn links(snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
+    let mut found =
+        Found { snapshot, cancel, record, sources: snapshot.sources(), seen: HashSet::from([record.id]), links: Vec::new() };
+    found.by_reference()?;
+    found.by_uid()?;
+    found.by_ends()?;
+    let mut links = found.links;
+    links.sort_by_key(|l| (l.record.kind != Kind::Flow, l.record.time(), l.record.id));
+    Ok(links)
+}
+
+struct Found<'a> {
+    snapshot: &'a Snapshot,
+    cancel: &'a Cancel,
+    record: &'a Record,
+    sources: Vec<SourceInfo>,
+    seen: HashSet<RecordId>,
+    links: Vec<Link>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, record: Record, method: &'static str, quality: Match) {
+        if self.links.len() < MAX_LINKS && self.seen.insert(record.id) {
+            self.links.push(Link { record, method, quality });
+        }
+    }
+
+    fn ask(&self, filter: &Filter, window: Window, sources: Option<&[SourceId]>) -> Result<Vec<Record>> {
+        let mut out = Vec::new();
+        let ask = Ask { window, sources, limit: MAX_LINKS + 1, every_sighting: true, ..Ask::new(filter) };
+        self.snapshot.select(&ask, &|| self.cancel.is_cancelled(), &mut |r| {
+            out.push(r);
+            true
+        })?;
+        if self.cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(out) }
+    }
+
+    /// The field `flow` of an event, or the events that name this flow.
+    fn by_reference(&mut self) -> Result<()> {
+        if self.record.kind == Kind::Flow {
+            let window = around(self.record, SECOND);
+            for event in self.ask(&Filter::is(field::FLOW, self.record.id.to_string()), window, None)? {
+                self.add(event, "flow", Match::Exact);
+            }
+        } else if let Some(id) = self.record.text(field::FLOW).and_then(|t| t.parse().ok())
+            && let Some(flow) = self.snapshot.record(id)?
+        {
+            self.add(flow, "flow", Match::Exact);
+        }
+        Ok(())
+    }
+
+    /// The same connection id, within one family of sources: Zeek's uid means nothing to Suricata.
+    fn by_uid(&mut self) -> Result<()> {
+        let Some(uid) = self.record.text(field::UID).map(str::to_owned) else { return Ok(()) };
+        let family = self.family(self.record.source);
+        let ids: Vec<SourceId> = self.sources.iter().filter(|s| family_of(&s.key.format) == family).map(|s| s.id).collect();
+        for other in self.ask(&Filter::is(field::UID, uid), Window::ALL, Some(&ids))? {
+            self.add(other, "uid", Match::Exact);
+        }
+        Ok(())
+    }
+
+    fn family(&self, id: SourceId) -> String {
+        self.sources.iter().find(|s| s.id == id).map_or(String::new(), |s| family_of(&s.key.format).to_owned())
+    }
+
+    /// Protocol and both ends in either direction.
+    fn by_ends(&mut self) -> Result<()> {
+        let Some(same) = same_ends(self.record) else { return Ok(()) };
+        let method = if with_ports(self.record.uint(field::PROTO)) { COMMUNITY_ID } else { "tuple" };
+        let only_flows = Filter::is(field::KIND, Kind::Flow.name()).and(same.clone());
+        let mut flows = self.ask(&only_flows, around(self.record, SECOND), None)?;
+        let mut window = around(self.record, SECOND);
+        let mut candidates = 1;
+        if self.record.kind != Kind::Flow {
+            flows = nearest(self.record, flows);
+            candidates = most_of_a_source(&flows);
+            for flow in &flows {
+                let span = around(flow, SECOND);
+                window = Window::new(window.start.min(span.start), window.end.max(span.end));
+            }
+        }
+        // The record's own flow has its own reference; flows of other sources are its sightings.
+        let others = self.ask(&Filter::Not(Box::new(Filter::is(field::KIND, Kind::Flow.name()))).and(same), window, None)?;
+        let counted: Vec<Record> = if self.record.kind == Kind::Flow { flows.clone() } else { Vec::new() };
+        for flow in flows {
+            if self.record.kind == Kind::Flow && flow.source == self.record.source {
+                continue;
+            }
+            let quality = self.quality(&flow, if self.record.kind == Kind::Flow { 1 } else { candidates });
+            self.add(flow, method, quality);
+        }
+        for other in others {
+            // Of several flows of this source that the event fits alike, this is one.
+            let n = if self.record.kind == Kind::Flow {
+                let fitting = nearest(&other, counted.iter().filter(|f| f.source == self.record.source).cloned().collect());
+                let mine = fitting.iter().any(|f| f.id == self.record.id);
+                if !mine && !fitting.is_empty() {
+                    continue;
+                }
+                fitting.len().max(1) as u32
+            } else {
+                candidates
+            };
+            let quality = self.quality(&other, n);
+            self.add(other, method, quality);
+        }
+        Ok(())
+    }
+
+    fn quality(&self, other: &Record, candidates: u32) -> Match {
+        let unchecked = |id: SourceId| {
+            self.sources.iter().find(|s| s.id == id).is_some_and(|s| s.clock.zone_basis == Basis::Assumed && !s.clock.manual)
+        };
+        if candidates > 1 {
+            Match::Ambiguous(candidates)
+        } else if other.source != self.record.source && (unchecked(other.source) || unchecked(self.record.source)) {
+            Match::ClockUnchecked
+        } else {
+            Match::Exact
+        }
+    }
+}
+
+/// `zeek-conn` and `zeek-dns` are of one family.
+fn family_of(format: &str) -> &str {
+    format.split('-').next().unwrap_or(format)
+}
+
+fn around(record: &Record, slack: i64) -> Window {
+    Window::new(record.time().plus(-slack), record.until().plus(slack).plus(1))
+}
+
+/// The flows that contain a record; if none does, those that do within a second.
+fn nearest(record: &Record, flows: Vec<Record>) -> Vec<Record> {
+    let touches = |f: &Record, slack: i64| around(f, slack).overlaps(record.time(), record.until());
+    let (inside, near): (Vec<Record>, Vec<Record>) = flows.into_iter().partition(|f| touches(f, 0));
+    if inside.is_empty() { near.into_iter().filter(|f| touches(f, SECOND)).collect() } else { inside }
+}
+
+/// Several sources may see one connection; several flows of one source are several connections.
+fn most_of_a_source(flows: &[Record]) -> u32 {
+    let mut per: BTreeMap<SourceId, u32> = BTreeMap::new();
+    for flow in flows {
+        *per.entry(flow.source).or_default() += 1;
+    }
+    per.values().copied().max().unwrap_or(1)
+}
+
+fn with_ports(protocol: Option<u64>) -> bool {
+    protocol.is_some_and(|p| [proto::TCP, proto::UDP, proto::SCTP, proto::ICMP, proto::ICMP6].map(u64::from).contains(&p))
+}
+
+/// The condition that protocol and both ends are those of a record, in either direction; none if the record does not name them in full.
+fn same_ends(record: &Record) -> Option<Filter> {
+    let protocol = record.uint(field::PROTO)?;
+    let (src, dst) = (record.addr(field::SRC_IP)?, record.addr(field::DST_IP)?);
+    let ports = match (record.uint(field::SRC_PORT), record.uint(field::DST_PORT)) {
+        (Some(s), Some(d)) => Some((s, d)),
+        _ if with_ports(Some(protocol)) => return None,
+        _ => None,
+    };
+    let addr = |id: FieldId, a: std::net::IpAddr| Filter::Test(id, Test::Is(crate::model::Value::Addr(a)));
+    let way = |s, d, ports: Option<(u64, u64)>| {
+        let mut all = vec![addr(field::SRC_IP, s), addr(field::DST_IP, d)];
+        if let Some((sp, dp)) = ports {
+            all.extend([Filter::is(field::SRC_PORT, sp), Filter::is(field::DST_PORT, dp)]);
+        }
+        Filter::And(all)
+    };
+    let either = Filter::Or(vec![way(src, dst, ports), way(dst, src, ports.map(|(s, d)| (d, s)))]);
+    Some(Filter::And(vec![Filter::is(field::PROTO, protocol), either]))
+}
+
+/// The flow of an alert, log line or event, if exactly one fits; with the time at which the flow began.
+pub fn flow_of(snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Option<(Record, Time)>> {
+    let mut flows = links(snapshot, record, cancel)?.into_iter().filter(|l| l.record.kind == Kind::Flow);
+    let Some(first) = flows.next() else { return Ok(None) };
+    if matches!(first.quality, Match::Ambiguous(_)) {
+        return Ok(None);
+    }
+    let start = first.record.time();
+    Ok(Some((first.record, start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::links::world::World;
+    use crate::model::Value;
+
+    const SRC: &str = "10.0.0.5:4000";
+    const DST: &str = "192.0.2.1:443";
+
+    fn shown(snapshot: &Snapshot, id: RecordId) -> Vec<(RecordId, &'static str, String)> {
+        let record = snapshot.record(id).unwrap().unwrap();
+        let links = links(snapshot, &record, &Cancel::default()).unwrap();
+        links.into_iter().map(|l| (l.record.id, l.method, l.quality.to_string())).collect()
+    }
+
+    #[test]
+    fn an_alert_and_its_flow_find_each_other_in_either_direction() {
+        let mut world = World::new();
+        let (pcap, eve) = (world.source("pcap", "a"), world.source("suricata-eve", "a"));
+        let flow = world.flow(pcap, 1_000, 9_000, SRC, DST);
+        let alert = world.record(eve, Kind::Alert, 9_800, 9_800, &World::ends(DST, SRC));
+        let late = world.record(eve, Kind::Alert, 12_000, 12_000, &World::ends(SRC, DST));
+        let other = world.flow(pcap, 1_000, 9_000, "10.0.0.6:4000", DST);
+        let snapshot = world.snapshot();
+        assert_eq!(shown(&snapshot, alert), [(flow, "community_id", "=".into())]);
+        assert_eq!(shown(&snapshot, flow), [(alert, "community_id", "=".into())]);
+        assert_eq!(shown(&snapshot, late), []);
+        assert_eq!(shown(&snapshot, other), []);
+    }
+
+    #[test]
+    fn several_flows_that_fit_alike_are_said_and_the_one_that_contains_is_preferred() {
+        let mut world = World::new();
+        let (pcap, eve) = (world.source("pcap", "a"), world.source("suricata-eve", "a"));
+        let first = world.flow(pcap, 1_000, 2_000, SRC, DST);
+        let second = world.flow(pcap, 2_600, 4_000, SRC, DST);
+        let between = world.record(eve, Kind::Alert, 2_300, 2_300, &World::ends(SRC, DST));
+        let inside = world.record(eve, Kind::Alert, 2_700, 2_700, &World::ends(SRC, DST));
+        let snapshot = world.snapshot();
+        let of = |id| shown(&snapshot, id);
+        assert!(of(between).contains(&(first, "community_id", "×2".into())), "{:?}", of(between));
+        assert!(of(between).contains(&(second, "community_id", "×2".into())));
+        assert!(of(inside).contains(&(second, "community_id", "=".into())));
+        assert!(!of(inside).iter().any(|l| l.0 == first));
+        assert!(of(second).contains(&(between, "community_id", "×2".into())));
+        assert!(!of(first).iter().any(|l| l.0 == inside));
+    }
+
+    #[test]
+    fn a_clock_that_was_only_assumed_is_said() {
+        let mut world = World::new();
+        let pcap = world.source("pcap", "a");
+        let fw = world.source_with("netfilter", "a", Basis::Assumed);
+        let flow = world.flow(pcap, 1_000, 9_000, SRC, DST);
+        let line = world.record(fw, Kind::Fw, 1_000, 1_000, &World::ends(SRC, DST));
+        let snapshot = world.snapshot();
+        assert_eq!(shown(&snapshot, line), [(flow, "community_id", "clock unchecked".into())]);
+    }
+
+    #[test]
+    fn references_and_connection_ids_link_within_their_own_family() {
+        let mut world = World::new();
+        let (conn, ssl) = (world.source("zeek-conn", "a"), world.source("zeek-ssl", "a"));
+        let (eve, pcap) = (world.source("suricata-eve", "a"), world.source("pcap", "a"));
+        let uid = |u: &str| vec![(field::UID, Value::from(u))];
+        let flow = world.record(conn, Kind::Flow, 1_000, 2_000, &uid("C1"));
+        let tls = world.record(ssl, Kind::Tls, 1_100, 1_100, &uid("C1"));
+        world.record(eve, Kind::Tls, 1_100, 1_100, &uid("C1"));
+        let own = world.flow(pcap, 1_000, 9_000, SRC, DST);
+        let dns = world.record(pcap, Kind::Dns, 1_000, 1_000, &[(field::FLOW, Value::from(own.to_string()))]);
+        let snapshot = world.snapshot();
+        assert_eq!(shown(&snapshot, tls), [(flow, "uid", "=".into())]);
+        assert_eq!(shown(&snapshot, dns), [(own, "flow", "=".into())]);
+        assert_eq!(shown(&snapshot, own), [(dns, "flow", "=".into())]);
+        let record = snapshot.record(dns).unwrap().unwrap();
+        assert_eq!(flow_of(&snapshot, &record, &Cancel::default()).unwrap().map(|(f, _)| f.id), Some(own));
+    }
+}

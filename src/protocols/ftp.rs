@@ -1,0 +1,215 @@
+//! FTP's control connection (RFC 959, RFC 4217): logins with their outcome and the files named. The data connections are flows of their own,
+//! not followed here. Keeps no password.
+
+use super::common::bytes::text;
+use super::common::fields::Fields;
+use super::common::lines::{Line, Lines};
+use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
+use crate::model::field;
+use crate::model::oddity::Oddity;
+use crate::model::proto::TCP;
+use crate::model::record::Kind;
+use std::collections::VecDeque;
+
+/// The protocol.
+pub static PROTOCOL: Ftp = Ftp;
+
+/// Longest line.
+const MAX_LINE: usize = 4096;
+/// Commands that wait for their reply.
+const MAX_PENDING: usize = 256;
+
+/// See [`PROTOCOL`].
+#[derive(Debug)]
+pub struct Ftp;
+
+impl Protocol for Ftp {
+    fn name(&self) -> &'static str {
+        "ftp"
+    }
+    fn doc(&self) -> &'static str {
+        "File Transfer Protocol, control connection (RFC 959)."
+    }
+    fn over(&self) -> &'static [u8] {
+        &[TCP]
+    }
+    fn probe(&self, side: Side, first: &[u8], ends: &Ends) -> Sniff {
+        let usual = ends.dst_port == 21 || ends.src_port == 21;
+        let line = first.split(|b| *b == b'\n').next().unwrap_or_default();
+        let ended = line.len() < first.len();
+        let upper = text(line, 512).to_ascii_uppercase();
+        let open = |words: &[&str]| !ended && words.iter().any(|w| w.starts_with(upper.as_str()));
+        match side {
+            // POP3 begins with USER too: its server's greeting tells, or the port.
+            Side::Out if usual && (upper.starts_with("USER ") || upper.starts_with("AUTH ")) => Sniff::Yes,
+            Side::Out if usual && open(&["USER ", "AUTH "]) => Sniff::More,
+            Side::In if upper.starts_with("220 ") || upper.starts_with("220-") => {
+                let mail = upper.contains("SMTP") || upper.contains("MAIL");
+                match (upper.contains("FTP") || (usual && ended), mail) {
+                    (_, true) => Sniff::No,
+                    (true, _) => Sniff::Yes,
+                    _ if ended || first.len() >= 512 => Sniff::No,
+                    _ => Sniff::More,
+                }
+            }
+            Side::In if open(&["220 ", "220-"]) => Sniff::More,
+            _ => Sniff::No,
+        }
+    }
+    fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
+        Box::new(Conversation {
+            lines: [Lines::new(MAX_LINE), Lines::new(MAX_LINE)],
+            waiting: VecDeque::new(),
+            user: None,
+            greeted: false,
+            over: false,
+        })
+    }
+}
+
+/// A command that waits for its reply.
+struct Waiting {
+    word: String,
+    argument: String,
+    at: At,
+}
+
+struct Conversation {
+    lines: [Lines; 2],
+    waiting: VecDeque<Waiting>,
+    user: Option<(String, At)>,
+    greeted: bool,
+    over: bool,
+}
+
+impl Conversation {
+    fn command(&mut self, line: &str, at: At, out: &mut Out) {
+        let (word, argument) = line.split_once(' ').unwrap_or((line, ""));
+        if self.waiting.len() >= MAX_PENDING {
+            out.oddities.push((Oddity::new("ftp_many_outstanding"), at.time, at.offset));
+            self.waiting.clear();
+        }
+        let word = word.to_ascii_uppercase();
+        let argument = if word == "PASS" { String::new() } else { argument.trim().to_owned() };
+        self.waiting.push_back(Waiting { word, argument, at });
+    }
+
+    fn reply(&mut self, line: &str, at: At, out: &mut Out) {
+        let Some(code) = line.get(..3).and_then(|c| c.parse::<u16>().ok()).filter(|_| line.get(3..4) != Some("-")) else {
+            return;
+        };
+        if !self.greeted && code == 220 {
+            self.greeted = true;
+            out.flow.push((field::BANNER, line.get(4..).unwrap_or_default().trim().into()));
+            return;
+        }
+        // A transfer has a second reply, after its data.
+        if matches!(code, 226 | 250 | 426 | 451) && self.waiting.is_empty() {
+            return;
+        }
+        let Some(asked) = self.waiting.pop_front() else { return };
+        out.confirmed = true;
+        let mut fields = Fields::default();
+        fields.text(field::APP, "ftp");
+        let action = match asked.word.as_str() {
+            "USER" | "PASS" if matches!(code, 230 | 232 | 530 | 430 | 421) => {
+                let first = if asked.word == "USER" { asked.at } else { self.user.as_ref().map_or(asked.at, |u| u.1) };
+                let known = self.user.as_ref().map(|u| u.0.clone()).unwrap_or_default();
+                let user = if asked.word == "USER" { asked.argument } else { known };
+                // A password that was not asked for: the login is known already.
+                if asked.word == "PASS" && user.is_empty() {
+                    return;
+                }
+                let fine = matches!(code, 230 | 232);
+                fields.text(field::USER, &user);
+                fields.text(field::METHOD_AUTH, "password");
+                fields.text(field::ACTION, if fine { "login_ok" } else { "login_fail" });
+                fields.text(field::REASON, line);
+                if fine {
+                    out.flow.push((field::USER, user.into()));
+                }
+                out.events.push(fields.event(Kind::Auth, first, at));
+                return;
+            }
+            "USER" => {
+                self.user = Some((asked.argument, asked.at));
+                return;
+            }
+            "AUTH" if code == 234 => {
+                (out.restart, out.done, self.over) = (true, true, true);
+                return;
+            }
+            "RETR" => "download",
+            "STOR" | "STOU" | "APPE" => "upload",
+            "DELE" => "delete",
+            "RNFR" | "RNTO" => "rename",
+            _ => return,
+        };
+        fields.text(field::FILE_NAME, &asked.argument);
+        fields.text(field::USER, self.user.as_ref().map(|u| u.0.as_str()).unwrap_or_default());
+        fields.text(field::ACTION, if code < 400 { action } else { "deny" });
+        fields.text(field::REASON, line);
+        out.events.push(fields.event(Kind::File, asked.at, at));
+    }
+}
+
+impl Parser for Conversation {
+    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
+        let index = usize::from(side == Side::In);
+        let Some(mut lines) = self.lines.get_mut(index).map(|l| std::mem::replace(l, Lines::new(0))) else { return };
+        lines.push(bytes, at, &mut |line| {
+            match line {
+                Line::Whole(line, first) if side == Side::Out => self.command(&text(&line, MAX_LINE), first, out),
+                Line::Whole(line, first) => self.reply(&text(&line, MAX_LINE), first, out),
+                Line::TooLong(first) => out.oddities.push((Oddity::new("ftp_line_too_long"), first.time, first.offset)),
+            }
+            !self.over
+        });
+        if let Some(slot) = self.lines.get_mut(index) {
+            *slot = lines;
+        }
+    }
+    fn gap(&mut self, side: Side, _missing: u64, _at: At, _out: &mut Out) {
+        if let Some(lines) = self.lines.get_mut(usize::from(side == Side::In)) {
+            lines.gap();
+        }
+        self.waiting.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Time;
+
+    #[test]
+    fn a_login_and_a_transfer_are_events_without_the_password() {
+        let ip = std::net::IpAddr::from([10, 0, 0, 1]);
+        let ends = Ends { src: ip, src_port: 1, dst: ip, dst_port: 21, proto: TCP };
+        let mut parser = PROTOCOL.parser(&ends);
+        let mut out = Out::default();
+        for (side, bytes) in [
+            (Side::In, "220 ftp\r\n"),
+            (Side::Out, "USER bob\r\n"),
+            (Side::In, "331 pw\r\n"),
+            (Side::Out, "PASS secret\r\n"),
+            (Side::In, "230 hi\r\n"),
+            (Side::Out, "RETR a.zip\r\n"),
+            (Side::In, "150 go\r\n226 done\r\n"),
+            (Side::Out, "STOR x\r\n"),
+            (Side::In, "550 no\r\n"),
+        ] {
+            parser.data(side, bytes.as_bytes(), At { time: Time(1), offset: 1 }, &mut out);
+        }
+        let shown: Vec<String> =
+            out.events.iter().map(|e| e.fields.iter().map(|(f, v)| format!("{}={v} ", field::name(*f))).collect()).collect();
+        assert_eq!(
+            shown,
+            [
+                "app=ftp action=login_ok reason=230 hi user=bob auth.method=password ",
+                "app=ftp action=download reason=150 go user=bob file.name=a.zip ",
+                "app=ftp action=deny reason=550 no user=bob file.name=x ",
+            ]
+        );
+    }
+}

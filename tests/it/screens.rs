@@ -1,0 +1,200 @@
+//! The workbench as it is used: keys in, screen out.
+
+use crate::support::{Memory, Notebook, story};
+use backtrail::case::Keeper;
+use backtrail::model::decision::What;
+use backtrail::tui::event::InputEvent;
+use backtrail::tui::key::Key;
+use backtrail::tui::{App, Event, Options};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use std::sync::Arc;
+
+/// A workbench without a terminal.
+struct Bench {
+    app: App,
+    terminal: Terminal<TestBackend>,
+    keeper: Arc<Notebook>,
+}
+
+impl Bench {
+    fn on(memory: Memory, keeper: Arc<Notebook>, size: (u16, u16)) -> Bench {
+        let mut app = App::new(Arc::new(memory), keeper.clone(), Options::default()).unwrap();
+        assert!(app.settle());
+        let terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
+        let mut bench = Bench { app, terminal, keeper };
+        bench.draw();
+        bench
+    }
+    fn new(size: (u16, u16)) -> Bench {
+        Bench::on(story(), Arc::new(Notebook::default()), size)
+    }
+    /// Keys: words apart by blanks; `<enter>` is a key by its name, anything else is typed.
+    fn keys(&mut self, script: &str) -> String {
+        for word in script.split_whitespace() {
+            match word.strip_prefix('<').and_then(|w| w.strip_suffix('>')).filter(|w| !w.is_empty()) {
+                Some(name) => self.key(Key::parse(name).unwrap_or_else(|| panic!("no key {name}"))),
+                None => word.chars().for_each(|c| self.key(Key::char(c))),
+            }
+        }
+        self.screen()
+    }
+    fn key(&mut self, key: Key) {
+        self.app.handle(Event::Input(InputEvent::Key(key)));
+        assert!(self.app.settle());
+        self.draw();
+    }
+    fn draw(&mut self) {
+        self.terminal.draw(|frame| self.app.draw(frame)).unwrap();
+    }
+    fn screen(&self) -> String {
+        let buffer = self.terminal.backend().buffer();
+        let mut out = String::new();
+        for y in 0..buffer.area.height {
+            let mut line = String::new();
+            for x in 0..buffer.area.width {
+                line.push_str(buffer[(x, y)].symbol());
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        // The time that a question took is another on every run.
+        out.replace("<1ms", "N ms")
+    }
+}
+
+const SMALL: (u16, u16) = (80, 24);
+const LARGE: (u16, u16) = (120, 40);
+
+#[test]
+fn a_case_opens_with_its_alerts() {
+    insta::assert_snapshot!("start_80x24", Bench::new(SMALL).screen());
+    insta::assert_snapshot!("start_120x40", Bench::new(LARGE).screen());
+}
+
+#[test]
+fn enter_on_an_alert_goes_to_the_inside_host() {
+    insta::assert_snapshot!("drill_80x24", Bench::new(SMALL).keys("<enter>"));
+    insta::assert_snapshot!("drill_120x40", Bench::new(LARGE).keys("<enter>"));
+}
+
+#[test]
+fn the_pivot_menu_shows_counts_and_queries_and_enter_goes() {
+    let mut bench = Bench::new(LARGE);
+    insta::assert_snapshot!("pivot_menu", bench.keys("p"));
+    insta::assert_snapshot!("pivot_went", bench.keys("<down> <down> <enter>"));
+}
+
+#[test]
+fn back_and_forward_keep_the_state() {
+    let mut bench = Bench::new(LARGE);
+    bench.keys("2 <down> <down> <down> l l");
+    let before = bench.screen();
+    let there = bench.keys("<enter> 3");
+    assert_ne!(before, there);
+    assert_eq!(bench.keys("<backspace>"), before);
+    assert_eq!(bench.keys("]"), there);
+}
+
+#[test]
+fn filters_hide_rows_are_switched_off_and_say_when_they_hide_all() {
+    let mut bench = Bench::new(SMALL);
+    insta::assert_snapshot!("filtered", bench.keys("2 / dst.port <space> = <space> 445 <enter>"));
+    insta::assert_snapshot!("filtered_all", bench.keys("1"));
+    let off = bench.keys("2 \\");
+    assert!(off.contains("2Flows 60"), "{off}");
+}
+
+#[test]
+fn a_query_that_is_wrong_stays_as_typed_with_what_is_wrong() {
+    let mut bench = Bench::new(SMALL);
+    let screen = bench.keys("/ dst.prt <space> = <space> 4 <enter>");
+    assert!(screen.contains("dst.prt = 4") && screen.contains("dst.port"), "{screen}");
+}
+
+#[test]
+fn only_and_without_take_the_value_under_the_cursor() {
+    let mut bench = Bench::new(SMALL);
+    let screen = bench.keys("2 l l l =");
+    assert!(screen.contains("flt: dst.port = "), "{screen}");
+    let screen = bench.keys("<esc> 2 l !");
+    assert!(screen.contains("not "), "{screen}");
+}
+
+#[test]
+fn the_window_is_zoomed_shifted_and_left() {
+    let mut bench = Bench::new(LARGE);
+    insta::assert_snapshot!("window", bench.keys("2 <down> + + +"));
+    let whole = bench.keys("W");
+    assert!(whole.contains("whole case"), "{whole}");
+    let typed = bench.keys("w 08:10 <space> .. <space> 08:30 <enter>");
+    assert!(typed.contains("20 Nov 08:10 → 08:30 (20m)"), "{typed}");
+}
+
+#[test]
+fn an_empty_pane_says_why() {
+    let mut bench = Bench::new(LARGE);
+    insta::assert_snapshot!("empty_host", bench.keys("6"));
+    let outside = bench.keys("w 14:00 <space> .. <space> 14:30 <enter> 1");
+    assert!(outside.contains("no alerts in this window; 3 outside it"), "{outside}");
+}
+
+#[test]
+fn help_lists_the_keys_that_work_here() {
+    insta::assert_snapshot!("help", Bench::new(LARGE).keys("?"));
+}
+
+#[test]
+fn the_finder_finds_a_value_by_a_few_letters() {
+    let mut bench = Bench::new(LARGE);
+    insta::assert_snapshot!("finder", bench.keys(", evil"));
+    let screen = bench.keys("<enter>");
+    assert!(screen.contains("evil.example"), "{screen}");
+}
+
+#[test]
+fn the_place_is_restored_exactly_after_a_kill() {
+    let keeper = Arc::new(Notebook::default());
+    let mut bench = Bench::on(story(), keeper.clone(), LARGE);
+    let left = bench.keys("<enter> 2 <down> <down> <down> <down> l l / app <space> = <space> tls <enter> Z <tab>");
+    // No close: the process is gone. What was saved at the last step is all there is.
+    let mut again = Bench::on(story(), keeper, LARGE);
+    again.app.handle(Event::Input(InputEvent::Resize(120, 40)));
+    again.draw();
+    let strip = |screen: &str| screen.lines().filter(|l| !l.contains("times:")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(strip(&again.screen()), strip(&left));
+}
+
+#[test]
+fn bookmarks_notes_and_verdicts_reach_the_journal_and_the_gutter() {
+    let mut bench = Bench::new(LARGE);
+    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> b <enter>");
+    let kept = bench.keeper.decisions();
+    let has = |wanted: fn(&What) -> bool| kept.iter().any(|d| wanted(&d.what));
+    assert!(has(|w| matches!(w, What::Note { text, .. } if text == "looks bad")));
+    assert!(has(|w| matches!(w, What::Verdict { .. })));
+    assert!(has(|w| matches!(w, What::Bookmark { rows: 3, .. })));
+    assert!(has(|w| matches!(w, What::Trail { .. })));
+}
+
+#[test]
+fn hostile_text_never_reaches_the_terminal() {
+    let screen = Bench::new(LARGE).keys("<down> <down>");
+    assert!(!screen.contains('\u{1b}') && !screen.contains('\u{202e}'), "{screen}");
+}
+
+#[test]
+fn any_key_anywhere_breaks_nothing_and_eighty_columns_have_fourteen_rows() {
+    for size in [SMALL, LARGE, (250, 70), (60, 12), (20, 5)] {
+        let mut bench = Bench::new(size);
+        for key in "2jjlp<enter>?".split_inclusive(|_: char| true).chain(["a", "A", "L", "[", "z", "z", "i", "Z", "t", "q", "c", "q", "s", "q", "3", "5", "G", "g", ","]) {
+            match key {
+                "<" | ">" => {}
+                one => bench.key(Key::char(one.chars().next().unwrap())),
+            }
+        }
+        bench.key(Key::parse("esc").unwrap());
+    }
+    let rows = Bench::new(SMALL).keys("2").lines().filter(|l| l.contains("443") || l.contains(" 53 ") || l.contains("445")).count();
+    assert!(rows >= 14, "{rows}");
+}
