@@ -7,7 +7,7 @@ mod keymaps;
 mod pivots;
 mod protocols;
 mod query;
-mod themes;
 mod screens;
 mod support;
+mod themes;
 mod tidy;

@@ -187,7 +187,10 @@ fn hostile_text_never_reaches_the_terminal() {
 fn any_key_anywhere_breaks_nothing_and_eighty_columns_have_fourteen_rows() {
     for size in [SMALL, LARGE, (250, 70), (60, 12), (20, 5)] {
         let mut bench = Bench::new(size);
-        for key in "2jjlp<enter>?".split_inclusive(|_: char| true).chain(["a", "A", "L", "[", "z", "z", "i", "Z", "t", "q", "c", "q", "s", "q", "3", "5", "G", "g", ","]) {
+        for key in "2jjlp<enter>?"
+            .split_inclusive(|_: char| true)
+            .chain(["a", "A", "L", "[", "z", "z", "i", "Z", "t", "q", "c", "q", "s", "q", "3", "5", "G", "g", ","])
+        {
             match key {
                 "<" | ">" => {}
                 one => bench.key(Key::char(one.chars().next().unwrap())),
@@ -195,6 +198,7 @@ fn any_key_anywhere_breaks_nothing_and_eighty_columns_have_fourteen_rows() {
         }
         bench.key(Key::parse("esc").unwrap());
     }
-    let rows = Bench::new(SMALL).keys("2").lines().filter(|l| l.contains("443") || l.contains(" 53 ") || l.contains("445")).count();
+    let rows =
+        Bench::new(SMALL).keys("2").lines().filter(|l| l.contains("443") || l.contains(" 53 ") || l.contains("445")).count();
     assert!(rows >= 14, "{rows}");
 }

@@ -94,9 +94,11 @@ pub fn story() -> Memory {
     dns.set(f::DNS_RCODE, "NOERROR");
     dns.set(f::ANSWER_IP, addr("203.0.113.9"));
     records.push(dns);
-    for (seconds, signature, severity) in
-        [(12 * 60 + 3, "ET MALWARE Beacon", 3u64), (17 * 60 + 3, "ET MALWARE Beacon", 3), (70 * 60, "ET POLICY curl\u{202e}\u{1b}[2J", 1)]
-    {
+    for (seconds, signature, severity) in [
+        (12 * 60 + 3, "ET MALWARE Beacon", 3u64),
+        (17 * 60 + 3, "ET MALWARE Beacon", 3),
+        (70 * 60, "ET POLICY curl\u{202e}\u{1b}[2J", 1),
+    ] {
         let mut r = new(Kind::Alert, 2, seconds);
         r.set(f::SRC_IP, addr("10.8.21.5"));
         r.set(f::SRC_PORT, 49_000u64);
@@ -141,9 +143,9 @@ impl Memory {
         }
     }
     fn matching<'a>(&'a self, question: &'a Question) -> impl DoubleEndedIterator<Item = &'a Record> {
-        self.records.iter().filter(move |r| {
-            question.window.overlaps(r.time(), r.until()) && question.filter.matches(r, &|id| self.head(r, id))
-        })
+        self.records
+            .iter()
+            .filter(move |r| question.window.overlaps(r.time(), r.until()) && question.filter.matches(r, &|id| self.head(r, id)))
     }
 }
 
@@ -153,7 +155,13 @@ impl Engine for Memory {
         let newest = self.records.last().map(Record::time);
         Ok(query::compile(text, &Scope { now: None, newest, sets: &|_| None, sources: &sources })?)
     }
-    fn select(&self, question: &Question, page: &Page, cancel: &Cancel, each: &mut dyn FnMut(Record) -> bool) -> Result<Answered> {
+    fn select(
+        &self,
+        question: &Question,
+        page: &Page,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<Answered> {
         let mut answered = Answered { elapsed: 1, ..Answered::default() };
         let key = |r: &Record| Cursor { time: r.time(), id: r.id };
         let rows: Box<dyn Iterator<Item = &Record>> = if page.ascending {
@@ -220,13 +228,16 @@ impl Engine for Memory {
         Ok(self.records.iter().find(|r| r.id == id).cloned())
     }
     fn packets(&self, _: RecordId) -> Result<Vec<PacketRef>> {
-        Ok((0..3)
-            .map(|n| PacketRef { offset: 24 + n * 90, number: n + 1, time: at(723 + n as i64), inbound: n == 1 })
-            .collect())
+        Ok((0..3).map(|n| PacketRef { offset: 24 + n * 90, number: n + 1, time: at(723 + n as i64), inbound: n == 1 }).collect())
     }
     fn packet_bytes(&self, _: EvidenceKey, at: &[PacketRef], _: &Cancel) -> Result<Vec<PacketBytes>> {
         // An Ethernet frame with an IPv4 header and 4 bytes of UDP, enough to be shown.
-        let data: Vec<u8> = [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0][..], &[0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 8, 21, 5, 203, 0, 113, 9], &[0xc0, 0, 1, 0xbb, 0, 8, 0, 0]].concat();
+        let data: Vec<u8> = [
+            &[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0][..],
+            &[0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 8, 21, 5, 203, 0, 113, 9],
+            &[0xc0, 0, 1, 0xbb, 0, 8, 0, 0],
+        ]
+        .concat();
         Ok(at
             .iter()
             .map(|p| PacketBytes { at: *p, link: LinkType::ETHERNET, wire_len: data.len() as u32, data: data.clone() })
