@@ -251,7 +251,7 @@ impl App {
         self.save();
         self.writer.flush(Duration::from_secs(5));
     }
-    /// Handles answers until no job is running, at most for ten seconds; for tests and scripts. False: it did not settle.
+    /// Handles answers until no job is running and everything is written, at most for ten seconds; for tests and scripts. False: it did not settle.
     pub fn settle(&mut self) -> bool {
         let limit = Instant::now() + Duration::from_secs(10);
         while self.jobs.busy() || self.writer.busy() || !self.answers.is_empty() {
@@ -261,7 +261,7 @@ impl App {
                 Err(_) => return false,
             }
         }
-        true
+        self.writer.flush(Duration::from_secs(10))
     }
     pub(super) fn quit(&mut self) {
         self.quitting = true;

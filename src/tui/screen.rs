@@ -75,7 +75,6 @@ impl App {
         if at.timeline.height > 0 {
             self.draw_timeline(frame.buffer_mut(), at.timeline, selected_at, node, view);
         }
-        self.draw_frames(frame.buffer_mut(), at, node, view);
         let here = |part: Part, app: &App| app.part == part && app.overlay.is_none();
         if at.card.height > 0 {
             view.focused = here(Part::Card, self);
@@ -85,6 +84,8 @@ impl App {
             view.focused = here(Part::Rows, self);
             self.rows.draw(frame, at.rows, view);
         }
+        // After the table: the rule names the cell under the cursor, and which cells there are follows from the width.
+        self.draw_frames(frame.buffer_mut(), at, node, view);
         if at.detail.height > 0 {
             view.focused = here(Part::Detail, self);
             if at.narrow && at.detail.height <= 3 {
@@ -178,7 +179,8 @@ impl App {
         let window = view.zone.window(&view.window, " → ");
         let whole = if node.step.window.is_none() { "whole case " } else { "" };
         let unit = self.timeline.unit(area.width);
-        let legend = view.glyphs.put(&format!("{unit} · ▲ alerts · {whole}{window}"));
+        let marks = if area.width > 150 { "▲ alerts · " } else { "" };
+        let legend = view.glyphs.put(&format!("{unit} · {marks}{whole}{window}"));
         let wide = (text::width(&legend) as u16 + 2).min(area.width / 2);
         let bars = Rect { width: area.width - wide, ..area };
         self.timeline.draw(buf, bars, at, view);
@@ -240,6 +242,8 @@ impl App {
 
     fn draw_tabs(&self, buf: &mut Buffer, area: Rect, node: &Node, view: &View) {
         let (tab, active, dim) = (view.theme.style("ui.tab"), view.theme.style("ui.tab.active"), view.theme.style("ui.dim"));
+        let filtered = !node.step.filters.is_empty();
+        let short = area.width < 110;
         let pieces: Vec<(String, bool, Style)> = lenses::ALL
             .iter()
             .enumerate()
@@ -262,10 +266,11 @@ impl App {
                     (_, _, true) => view.theme.style("severity.high"),
                     _ => tab,
                 };
-                let title = if view.narrow {
-                    format!("{}{}{number}", lens.key, lens.short)
-                } else {
-                    format!("{} {}{number}", lens.key, lens.title)
+                // Where filters need the room an empty lens is its key alone.
+                let title = match (view.narrow, empty && filtered && !is_open) {
+                    (true, true) => lens.key.to_string(),
+                    (true, false) => format!("{}{}{number}", lens.key, lens.short),
+                    (false, _) => format!("{} {}{number}", lens.key, if short { lens.short } else { lens.title }),
                 };
                 (title, is_open, style)
             })

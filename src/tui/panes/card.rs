@@ -64,7 +64,8 @@ impl Card {
     }
     /// One line of it, for small screens: the most telling facts first.
     pub fn line(&self) -> Vec<(String, Option<u8>)> {
-        self.facts.iter().map(|f| (text::clean(&f.text).into_owned(), f.severity)).collect()
+        let word = |f: &Fact| if self.focus == Focus::Case { format!("{} {}", f.text, f.label) } else { f.text.clone() };
+        self.facts.iter().map(|f| (text::clean(&word(f)).into_owned(), f.severity)).collect()
     }
     fn entity(&self) -> Option<Entity> {
         let fact = self.facts.get(self.selected)?;
