@@ -3,6 +3,7 @@
 
 mod crash;
 mod formats;
+mod hostile;
 mod keymaps;
 mod pivots;
 mod protocols;
