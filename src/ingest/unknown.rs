@@ -115,13 +115,17 @@ fn text(text: &str) -> String {
     if is_cr_alone(text.as_bytes()) {
         return "text whose lines end in CR alone: tr '\\r' '\\n' < FILE > FILE.txt".into();
     }
-    let first = text.lines().next().unwrap_or_default();
-    for separator in [',', ';', '\t'] {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let names = |c: char| c.is_alphanumeric() || " _./-?\"'()#%&".contains(c);
+    let table = [',', ';', '\t', '|'].into_iter().any(|separator| {
         let columns = first.split(separator).count();
-        let second = text.lines().nth(1);
-        if columns > 2 && second.is_none_or(|l| l.split(separator).count() + 2 > columns) {
-            return format!("a table of {columns} columns of no known form ({}...); {force}", shown(first));
-        }
+        columns > 2
+            && first.split(separator).all(|cell| cell.len() <= 60 && cell.chars().all(names))
+            && lines.clone().take(3).filter(|l| !l.trim().is_empty()).all(|l| l.split(separator).count() >= columns)
+    });
+    if table {
+        return format!("a table of no known form ({}...); {force}", shown(first));
     }
     format!("text of no known form, without times at the start of its lines; {force}")
 }
@@ -141,8 +145,9 @@ mod tests {
             (b"{\"a\":1}\n{\"a\":2}\n", "JSON lines without a time"),
             (b"{\n  \"a\": 1\n}\n", "a JSON document"),
             (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- x -->\n<Report a='1'>", "an XML document <Report>"),
-            (b"a,b,c,d\n1,2,3,4\n", "a table of 4 columns of no known form (a,b,c,d"),
+            (b"a,b,c,d\n1,2,3,4\n", "a table of no known form (a,b,c,d"),
             (b"one\rtwo\rthree\r", "text whose lines end in CR"),
+            (b"alert tcp any any -> any 80 (msg:x; sid:1; rev:1;)\n", "text of no known form"),
             (b"Dear reader,\nthis is prose.\n", "text of no known form"),
         ] {
             let Outcome::NotRecognised(why) = outcome(head, &[]) else { panic!("{want}") };

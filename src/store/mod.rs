@@ -180,7 +180,8 @@ impl Store {
         self.room()?;
         let id = {
             let mut state = hold(&self.0.state);
-            if let Some(data) = state.contents.visible().iter().find(|i| i.done.key == new.key.0) {
+            // Evidence that a longer file replaced is known too: all of it is in that file.
+            if let Some(data) = state.contents.imports.values().find(|i| i.done.key == new.key.0) {
                 return Ok(Begin::Known(data.done.info(data)));
             }
             if !state.active.insert(new.key) {

@@ -538,6 +538,19 @@ fn a_bomb_of_zeros_is_known_by_its_beginning() {
 // ---- folders and files that refuse ----
 
 #[test]
+fn a_capture_that_a_longer_one_replaced_is_known_ever_after() {
+    let case = Case::new();
+    let whole = pcap(&(0..10).map(|n| pcap_record(n, 46, 46, &frame(n))).collect::<Vec<_>>());
+    fs::write(case.path("a.pcap"), &whole[..24 + 5 * 62]).unwrap();
+    fs::write(case.path("b.pcap"), &whole).unwrap();
+    let words = |report: &Report| report.files.iter().map(|f| f.word()).collect::<Vec<_>>();
+    let both = || case.ingest(vec![case.path("a.pcap"), case.path("b.pcap")]);
+    assert_eq!(words(&both()), ["read", "grown"]);
+    assert_eq!(words(&both()), ["known", "known"]);
+    assert_eq!(case.records().len(), 10);
+}
+
+#[test]
 fn loops_pipes_and_what_vanished_are_said_and_do_not_hang() {
     let case = Case::new();
     fs::create_dir_all(case.path("a/b")).unwrap();
@@ -712,6 +725,72 @@ fn a_file_that_is_stopped_leaves_nothing_and_is_read_again() {
     assert!(report.stopped && report.files[0].note().contains("nothing of it was kept"), "{report:?}");
     assert!(case.store.evidence().is_empty() && case.records().is_empty());
     assert_eq!(case.ingest(vec![case.path("a.log")]).counts().ok, 20_000);
+}
+
+fn program(folder: &Path, args: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_backtrail"));
+    command.current_dir(folder).args(args).env_remove("BACKTRAIL_CASE");
+    command
+}
+
+#[test]
+fn the_program_told_to_end_keeps_the_stream_so_far_and_says_partly() {
+    use std::process::Stdio;
+    let dir = tempfile::tempdir().unwrap();
+    // A case named without a folder lies in the current one.
+    let mut child = program(dir.path(), &["--case", "c", "ingest", "-", "-o", "jsonl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&pcap(&[pcap_record(1, 46, 46, &frame(1)), pcap_record(2, 46, 46, &frame(2))])).unwrap();
+    stdin.flush().unwrap();
+    // It is ready when the stream's copy in the case has its first bytes.
+    let begun = Instant::now();
+    let copied = || {
+        let entries = fs::read_dir(dir.path().join("c/evidence")).into_iter().flatten().flatten();
+        entries.map(|e| e.metadata().map_or(0, |m| m.len())).sum::<u64>() > 0
+    };
+    while !copied() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it waits for more than there is");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(std::process::Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    drop(stdin);
+    let (rows, said) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(out.status.code(), Some(2), "{rows}{said}");
+    assert!(
+        rows.contains("\"ok\":2") && rows.contains("stopped before its end") && said.contains("note: stopped"),
+        "{rows}{said}"
+    );
+    let flows = program(dir.path(), &["--case", "c", "flows", "-o", "jsonl"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&flows.stdout).lines().count(), 2);
+}
+
+#[test]
+fn the_program_says_in_its_status_what_it_could_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("good.log"), "Nov 20 08:00:00 fw kernel: a\n").unwrap();
+    fs::write(dir.path().join("prose.txt"), "dear reader\n").unwrap();
+    fs::write(dir.path().join("empty"), "").unwrap();
+    fs::write(dir.path().join("file"), "x").unwrap();
+    for (args, status) in [
+        (&["--case", "c", "ingest", "good.log", "empty"][..], 0),
+        (&["--case", "c", "ingest", "good.log"], 0),
+        (&["--case", "c", "ingest", "prose.txt"], 2),
+        (&["--case", "c", "ingest", "gone.log"], 2),
+        (&["--case", "file", "ingest", "good.log"], 1),
+        (&["--case", "file/c", "ingest", "good.log"], 1),
+    ] {
+        let out = program(dir.path(), args).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(status), "{args:?}: {said}");
+        assert_eq!(said.contains("try: "), status == 1, "{args:?}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
 }
 
 #[test]
