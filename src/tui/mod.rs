@@ -10,6 +10,8 @@ pub mod event;
 
 pub mod glyphs;
 
+pub mod thrift;
+
 pub mod terminal;
 
 pub mod assets;
@@ -64,6 +66,8 @@ pub mod layout;
 
 pub mod app;
 
+mod answers;
+
 mod apply;
 
 mod finding;
@@ -77,6 +81,8 @@ mod place;
 mod run;
 
 mod screen;
+
+mod tabs;
 
 pub use app::{App, Event, Options};
 pub use run::run;

@@ -200,6 +200,7 @@ impl Screen {
         if self.depth == Depth::Ansi16 {
             bytes = plain_sgr(&bytes);
         }
+        bytes = super::thrift::spare(&bytes);
         let mut frame = Vec::with_capacity(bytes.len() + 16);
         frame.extend_from_slice(b"\x1b[?2026h");
         frame.extend_from_slice(&bytes);
