@@ -66,6 +66,8 @@ pub mod layout;
 
 pub mod app;
 
+mod answers;
+
 mod apply;
 
 mod finding;
@@ -79,6 +81,8 @@ mod place;
 mod run;
 
 mod screen;
+
+mod tabs;
 
 pub use app::{App, Event, Options};
 pub use run::run;

@@ -204,10 +204,11 @@ impl Rows {
             if let Some(end) = self.records.last().map(cursor) {
                 self.load(Part::After(end), cx);
             }
-        } else if self.before && self.selected < near {
-            if let Some(begin) = self.records.first().map(cursor) {
-                self.load(Part::Before(begin), cx);
-            }
+        } else if self.before
+            && self.selected < near
+            && let Some(begin) = self.records.first().map(cursor)
+        {
+            self.load(Part::Before(begin), cx);
         }
     }
     fn keep_in_sight(&mut self) {
