@@ -5,10 +5,12 @@
 
 use crate::error::Result;
 use crate::model::answer::NameUsed;
+use crate::model::filter::Test;
 use crate::model::time::SECOND;
 use crate::model::{Cancel, Filter, Kind, Record, RecordId, Time, Value, Window, field};
 use crate::store::{Ask, Snapshot};
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// Most answers that are kept; further ones are counted in [`Names::dropped`].
@@ -208,6 +210,74 @@ impl Names {
     }
 }
 
+/// Most triples of client, address and time that a condition on a name becomes; beyond it the time is left out.
+const MAX_USES: usize = 512;
+
+/// Whether a filter asks for a name as a whole or for names below one: then [`widen`] has something to add.
+pub fn asks_for_name(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(list) | Filter::Or(list) => list.iter().any(asks_for_name),
+        Filter::Not(inner) => asks_for_name(inner),
+        Filter::Test(field::NAME, Test::Is(_) | Test::Under(_)) => true,
+        Filter::Test(field::NAME, Test::In(tests)) => tests.iter().any(|t| matches!(t, Test::Is(_) | Test::Under(_))),
+        _ => false,
+    }
+}
+
+/// The same filter, in which `name = X` also holds for flows without a name of their own whose client was told their address for X.
+pub fn widen(names: &Names, filter: Filter) -> Filter {
+    match filter {
+        Filter::And(list) => Filter::And(list.into_iter().map(|f| widen(names, f)).collect()),
+        Filter::Or(list) => Filter::Or(list.into_iter().map(|f| widen(names, f)).collect()),
+        Filter::Not(inner) => Filter::Not(Box::new(widen(names, *inner))),
+        Filter::Test(field::NAME, test) => {
+            let uses = match &test {
+                Test::In(tests) => tests.iter().flat_map(|t| uses_of(names, t)).collect(),
+                one => uses_of(names, one),
+            };
+            let own = Filter::Test(field::NAME, test);
+            if uses.is_empty() { own } else { Filter::Or(vec![own, flows_of(uses)]) }
+        }
+        other => other,
+    }
+}
+
+fn uses_of(names: &Names, test: &Test) -> Vec<Use> {
+    match test {
+        Test::Is(Value::Text(name)) => names.uses(name, false),
+        Test::Under(name) => names.uses(name, true),
+        _ => Vec::new(),
+    }
+}
+
+fn flows_of(uses: Vec<Use>) -> Filter {
+    let is = |id, addr| Filter::Test(id, Test::Is(Value::Addr(addr)));
+    let timed = uses.len() <= MAX_USES;
+    let mut servers: BTreeMap<IpAddr, BTreeSet<IpAddr>> = BTreeMap::new();
+    let mut any: Vec<Filter> = Vec::new();
+    for u in uses {
+        if timed {
+            let bound = |order, or_equal, t| Filter::Test(field::START, Test::Compare { order, or_equal, bound: Value::Time(t) });
+            any.push(Filter::And(vec![
+                is(field::SRC_IP, u.client),
+                is(field::DST_IP, u.server),
+                bound(Ordering::Greater, true, u.window.start),
+                bound(Ordering::Less, false, u.window.end),
+            ]));
+        } else {
+            servers.entry(u.client).or_default().insert(u.server);
+        }
+    }
+    for (client, servers) in servers {
+        let tests = servers.into_iter().map(|s| Test::Is(Value::Addr(s))).collect();
+        any.push(Filter::And(vec![is(field::SRC_IP, client), Filter::Test(field::DST_IP, Test::In(tests))]));
+    }
+    let mut all = vec![Filter::is(field::KIND, Kind::Flow.name()), Filter::Or(any)];
+    let own = [field::SNI, field::HTTP_HOST, field::NAME];
+    all.extend(own.map(|f| Filter::Not(Box::new(Filter::Test(f, Test::Exists)))));
+    Filter::And(all)
+}
+
 /// The address that a name of in-addr.arpa or ip6.arpa stands for (RFC 1035 3.5, RFC 3596 2.5).
 fn pointed(name: &str) -> Option<IpAddr> {
     if let Some(octets) = name.strip_suffix(".in-addr.arpa") {
@@ -289,6 +359,37 @@ mod tests {
         flow.set(field::SNI, "evil.example");
         let found = Names::default().name_used(&flow).unwrap();
         assert_eq!((found.name.as_str(), found.how, found.confidence), ("evil.example", "self", 1.0));
+    }
+
+    #[test]
+    fn a_condition_on_a_name_finds_the_flows_that_used_it() {
+        let mut world = World::new();
+        let pcap = world.source("pcap", "a");
+        let answer = world.answer(pcap, 1_000, A, "www.evil.example", CDN, 30);
+        let used = world.flow(pcap, 2_000, 3_000, "10.0.0.5:4000", "192.0.2.1:443");
+        world.flow(pcap, 2_000, 3_000, "10.0.0.6:4000", "192.0.2.1:443");
+        world.flow(pcap, 3_600_000, 3_600_000, "10.0.0.5:4001", "192.0.2.1:443");
+        let mut own = World::ends("10.0.0.5:4002", "192.0.2.1:443");
+        own.push((field::NAME, Value::from("other.example")));
+        world.record(pcap, Kind::Flow, 2_000, 3_000, &own);
+        let snapshot = world.snapshot();
+        let names = Names::read(&snapshot, &Cancel::default()).unwrap();
+        let found = |test: Test| {
+            let filter = Filter::Test(field::NAME, test);
+            assert!(asks_for_name(&filter));
+            let mut ids = Vec::new();
+            let filter = widen(&names, filter);
+            snapshot
+                .select(&Ask::new(&filter), &|| false, &mut |r| {
+                    ids.push(r.id);
+                    true
+                })
+                .unwrap();
+            ids
+        };
+        assert_eq!(found(Test::Under("evil.example".into())), [answer, used]);
+        assert_eq!(found(Test::Is(Value::from("WWW.evil.example"))), [answer, used]);
+        assert_eq!(found(Test::Is(Value::from("evil.example"))), []);
     }
 
     #[test]

@@ -33,6 +33,11 @@ pub trait Knowledge: Send + Sync {
         let _ = snapshot;
         Ok(Sightings::default())
     }
+    /// A filter with what is known of names added: flows found by the name that their client used.
+    fn widen(&self, snapshot: &Snapshot, filter: Filter) -> Result<Filter> {
+        let _ = snapshot;
+        Ok(filter)
+    }
     /// The other records of a record's connection.
     fn links(&self, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
         let _ = (snapshot, record, cancel);
@@ -135,10 +140,12 @@ fn fields_of(stages: &[Stage]) -> Option<Vec<FieldId>> {
 
 impl Engine for LocalEngine {
     fn compile(&self, text: &str) -> Result<Question> {
-        let snapshot = self.store.snapshot();
+        let snapshot = self.view()?;
         let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
         let scope = Scope { now: None, newest: snapshot.newest(), sets: &set_file, sources: &sources };
-        Ok(check::compile(text, &scope)?)
+        let mut question = check::compile(text, &scope)?;
+        question.filter = self.knowledge.widen(&snapshot, question.filter)?;
+        Ok(question)
     }
     fn select(
         &self,

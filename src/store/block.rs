@@ -295,7 +295,7 @@ impl BlockBuilder {
         let variant = Variant::of(value);
         let slot = self.slot(field, variant);
         let column = &mut self.columns[slot].2;
-        if column.len() >= column::MAX_VALUES {
+        if column.values() >= column::MAX_VALUES {
             return;
         }
         match value {
@@ -353,7 +353,7 @@ impl BlockBuilder {
         let mut entries = Vec::new();
         let mut body = Vec::new();
         let mut raw = Vec::new();
-        column::encode_addrs(&addrs, &mut raw);
+        super::numbers::encode_addrs(&addrs, &mut raw);
         let heads = [OFFSET, ORDINAL, KIND, START, SPAN, LEN].into_iter().zip(&self.heads);
         let heads = heads.map(|(id, b)| (id, if matches!(id, OFFSET | START) { Variant::Time } else { Variant::Uint }, b));
         put_column(ADDRS, Variant::Addr, &raw, packer, &mut entries, &mut body);
@@ -402,7 +402,7 @@ fn put_column(id: u16, variant: Variant, raw: &[u8], packer: &mut Packer, entrie
 }
 
 fn index_column(id: u16, builder: &Builder, addrs: &[IpAddr], index: &mut dyn FnMut(u16, &[u8], &[u32])) {
-    let mut uses = Vec::with_capacity(builder.len());
+    let mut uses = Vec::with_capacity(builder.values());
     builder.uses(&mut |value, row| uses.push((value, row)));
     uses.sort_unstable();
     uses.dedup();

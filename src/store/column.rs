@@ -5,13 +5,14 @@
 //! divides every value; texts as a dictionary in order of first use, each use as 0 (the next new text) or the distance back; addresses
 //! as indexes into the block's sorted dictionary.
 
-use super::encode::{Take, damaged, put_bytes, put_signed, put_varint};
+use super::encode::{Take, damaged, put_varint};
+use super::numbers::{decode_deltas, decode_uints, encode_deltas, encode_uints};
 use crate::error::Result;
 use crate::model::{Time, Value};
 use compact_str::CompactString;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -201,7 +202,7 @@ impl Builder {
         Builder { rows: Vec::new(), pending, hasher: foldhash::fast::FixedState::with_seed(7) }
     }
     /// Number of values.
-    pub fn len(&self) -> usize {
+    pub fn values(&self) -> usize {
         self.rows.len()
     }
     /// Adds a text; gives back how many bytes the column grew by.
@@ -394,129 +395,6 @@ fn decode_presence(take: &mut Take<'_>, rows: usize) -> Result<(Option<Vec<u32>>
         _ => return Err(damaged("column")),
     }
     Ok((Some(starts), at as usize))
-}
-
-/// Forms of a list of unsigned numbers.
-const CONSTANT: u8 = 0;
-const BYTES: u8 = 1;
-const SHORTS: u8 = 2;
-const VARINTS: u8 = 3;
-
-fn encode_uints(v: &[u64], out: &mut Vec<u8>) {
-    let max = v.iter().copied().max().unwrap_or(0);
-    if v.iter().all(|n| *n == max) {
-        out.push(CONSTANT);
-        put_varint(out, max);
-    } else if max < 1 << 8 {
-        out.push(BYTES);
-        out.extend(v.iter().map(|n| *n as u8));
-    } else if max < 1 << 16 {
-        out.push(SHORTS);
-        v.iter().for_each(|n| out.extend_from_slice(&(*n as u16).to_le_bytes()));
-    } else {
-        out.push(VARINTS);
-        let (power, scale) = scale(|unit| v.iter().all(|n| n.is_multiple_of(unit)));
-        out.push(power);
-        v.iter().for_each(|n| put_varint(out, n / scale));
-    }
-}
-
-fn decode_uints(take: &mut Take<'_>, n: usize) -> Result<Vec<u64>> {
-    match take.u8()? {
-        CONSTANT => {
-            let value = take.varint()?;
-            Ok(vec![value; n])
-        }
-        BYTES => Ok(take.bytes(n)?.iter().map(|b| u64::from(*b)).collect()),
-        SHORTS => Ok(take.bytes(n * 2)?.chunks_exact(2).map(|b| u64::from(u16::from_le_bytes([b[0], b[1]]))).collect()),
-        VARINTS => {
-            let scale = unit(take.u8()?)?;
-            let mut v = Vec::with_capacity(n);
-            for _ in 0..n {
-                v.push(take.varint()?.wrapping_mul(scale));
-            }
-            Ok(v)
-        }
-        _ => Err(damaged("column")),
-    }
-}
-
-fn encode_deltas(v: &[i64], out: &mut Vec<u8>) {
-    let (power, scale) = scale(|unit| v.iter().all(|n| n.rem_euclid(unit as i64) == 0));
-    out.push(power);
-    let mut before = 0i64;
-    for n in v {
-        let n = n.div_euclid(scale as i64);
-        put_signed(out, n.wrapping_sub(before));
-        before = n;
-    }
-}
-
-fn decode_deltas(take: &mut Take<'_>, n: usize) -> Result<Vec<i64>> {
-    let scale = unit(take.u8()?)? as i64;
-    let mut v = Vec::with_capacity(n);
-    let mut before = 0i64;
-    for _ in 0..n {
-        before = before.wrapping_add(take.signed()?);
-        v.push(before.wrapping_mul(scale));
-    }
-    Ok(v)
-}
-
-/// The largest power of 1000 (up to seconds in nanoseconds) that divides all.
-fn scale(divides: impl Fn(u64) -> bool) -> (u8, u64) {
-    [(9, 1_000_000_000), (6, 1_000_000), (3, 1_000)].into_iter().find(|(_, unit)| divides(*unit)).unwrap_or((0, 1))
-}
-
-fn unit(power: u8) -> Result<u64> {
-    match power {
-        0 => Ok(1),
-        3 => Ok(1_000),
-        6 => Ok(1_000_000),
-        9 => Ok(1_000_000_000),
-        _ => Err(damaged("column")),
-    }
-}
-
-/// Writes a sorted dictionary of addresses: IPv4 as deltas, IPv6 whole.
-pub fn encode_addrs(addrs: &[IpAddr], out: &mut Vec<u8>) {
-    let v4 = addrs.iter().take_while(|a| a.is_ipv4()).count();
-    put_varint(out, v4 as u64);
-    put_varint(out, (addrs.len() - v4) as u64);
-    let mut before = 0u32;
-    for addr in addrs {
-        match addr {
-            IpAddr::V4(a) => {
-                put_varint(out, u64::from(a.to_bits().wrapping_sub(before)));
-                before = a.to_bits();
-            }
-            IpAddr::V6(a) => out.extend_from_slice(&a.octets()),
-        }
-    }
-}
-
-/// Reads what [`encode_addrs`] wrote.
-pub fn decode_addrs(bytes: &[u8]) -> Result<Vec<IpAddr>> {
-    let mut take = Take::new(bytes);
-    let v4 = take.size(MAX_VALUES + 1)?;
-    let v6 = take.size(MAX_VALUES + 1)?;
-    let mut out = Vec::with_capacity(v4 + v6);
-    let mut before = 0u32;
-    for _ in 0..v4 {
-        before = before.wrapping_add(take.varint()? as u32);
-        out.push(IpAddr::V4(Ipv4Addr::from_bits(before)));
-    }
-    for _ in 0..v6 {
-        let mut octets = [0; 16];
-        octets.copy_from_slice(take.bytes(16)?);
-        out.push(IpAddr::V6(Ipv6Addr::from(octets)));
-    }
-    Ok(out)
-}
-
-/// Appends a text with its length (for small descriptors).
-pub fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_bytes(out, text.as_bytes());
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! columns are appended to segments; an import of one evidence file is a transaction that its `done` frame ends.
 //! Knows nothing of the text of queries, of links, or of screens.
 
+#![allow(clippy::type_complexity, reason = "callbacks read best where they are taken")]
+
 pub mod bits;
 pub mod block;
 pub mod cache;
@@ -20,6 +22,7 @@ pub mod journal;
 pub mod keys;
 pub mod lock;
 pub mod memory_catalog;
+pub mod numbers;
 pub mod packets;
 pub mod plan;
 pub mod postings;

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn packets_of_a_flow_come_back_in_the_order_of_their_pieces() {
         let flow = |offset| RecordId { offset, ..RecordId::default() };
-        let packet = |n: u64, time| PacketRef { offset: n * 100, number: n, time: Time(time), inbound: n % 3 == 0 };
+        let packet = |n: u64, time| PacketRef { offset: n * 100, number: n, time: Time(time), inbound: n.is_multiple_of(3) };
         let mut group = Group::default();
         let a: Vec<_> = (1..40).map(|n| packet(n, n as i64 * 1_000_000)).collect();
         let b: Vec<_> = (40..45).map(|n| packet(n, i64::MAX - n as i64)).collect();

@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
         }
         let Some(entry) = self.directory.iter().find(|e| e.field == ADDRS) else { return Ok(Arc::default()) };
         let stored = self.read(entry.offset, entry.stored)?;
-        let raw = block::unpack(entry, &stored).and_then(|raw| column::decode_addrs(&raw));
+        let raw = block::unpack(entry, &stored).and_then(|raw| super::numbers::decode_addrs(&raw));
         let addrs = Arc::new(raw.map_err(|e| at(e, self.segments, self.info))?);
         self.cache.keep(self.id, u32::MAX, Kept::Addrs(Arc::clone(&addrs)));
         Ok(addrs)

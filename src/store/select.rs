@@ -148,7 +148,7 @@ impl Snapshot {
         } else {
             waiting.sort_by_key(|c| (c.start.1, c.import, c.block));
         }
-        let mut open: Vec<Cursor<'_>> = Vec::new();
+        let mut open: Vec<Option<Cursor<'_>>> = Vec::new();
         let mut heap: BinaryHeap<Next> = BinaryHeap::new();
         let mut warm: VecDeque<usize> = VecDeque::new();
         let mut selected = Selected::default();
@@ -166,7 +166,7 @@ impl Snapshot {
                 let Some(candidate) = waiting.pop() else { break };
                 if let Some(cursor) = self.open_cursor(candidate, ask, selected.rows)? {
                     heap.push(cursor.next(open.len(), ask.ascending));
-                    open.push(cursor);
+                    open.push(Some(cursor));
                 }
             }
             let Some(next) = heap.pop() else { break };
@@ -174,28 +174,28 @@ impl Snapshot {
                 selected.more = true;
                 break;
             }
-            let cursor = &mut open[next.cursor];
-            if cursor.columns.is_none() {
-                cursor.columns = Some(cursor.reader.columns(fields.as_deref())?);
-                warm.push_back(next.cursor);
-            }
-            let mut record = match &cursor.columns {
-                Some(columns) => cursor.heads.record(cursor.reader.info(), next.row as usize, columns),
-                None => continue,
+            let Some(cursor) = &mut open[next.cursor] else { continue };
+            let (heads, columns) = match &mut cursor.loaded {
+                Some(loaded) => loaded,
+                cold => {
+                    warm.push_back(next.cursor);
+                    cold.insert((cursor.reader.heads()?, cursor.reader.columns(fields.as_deref())?))
+                }
             };
+            let mut record = heads.record(cursor.reader.info(), next.row as usize, columns);
             self.complete(&mut record, cursor.import);
             cursor.at += 1;
             if cursor.at < cursor.rows.len() {
                 heap.push(cursor.next(next.cursor, ask.ascending));
             } else {
-                cursor.columns = None;
-                cursor.rows = Vec::new();
+                open[next.cursor] = None;
                 warm.retain(|c| *c != next.cursor);
             }
             if warm.len() > WARM
                 && let Some(cold) = warm.pop_front()
+                && let Some(cursor) = &mut open[cold]
             {
-                open[cold].columns = None;
+                cursor.loaded = None;
             }
             selected.rows += 1;
             if !each(record) {
@@ -423,7 +423,7 @@ impl Snapshot {
             rows.truncate(most);
         }
         rows.sort_unstable_by(order);
-        Ok((!rows.is_empty()).then_some(Cursor { import: candidate.import, reader, heads, columns: None, rows, at: 0 }))
+        Ok((!rows.is_empty()).then_some(Cursor { import: candidate.import, reader, loaded: None, rows, at: 0 }))
     }
 }
 
@@ -438,8 +438,8 @@ fn expand(fields: Option<&[FieldId]>) -> Option<Vec<FieldId>> {
 struct Cursor<'a> {
     import: usize,
     reader: Reader<'a>,
-    heads: Heads,
-    columns: Option<Columns>,
+    /// Its columns, while its rows are being given.
+    loaded: Option<(Heads, Columns)>,
     rows: Vec<Place>,
     at: usize,
 }

@@ -10,7 +10,9 @@ pub mod event;
 
 pub mod glyphs;
 
-pub mod thrift;
+pub mod moves;
+
+pub mod frame;
 
 pub mod terminal;
 

@@ -3,6 +3,7 @@
 //! Colours: `NO_COLOR` (no-color.org), `CLICOLOR_FORCE` (bixense.com/clicolors), `COLORTERM`, `TERM`. Frames are one write each, wrapped in
 //! DEC private mode 2026 (synchronized update), so that a slow line never shows half a frame.
 
+use super::frame::shorten;
 use super::glyphs;
 pub use super::glyphs::{Charset, Glyphs};
 use crate::error::{Error, Result};
@@ -149,6 +150,8 @@ pub struct Screen {
     depth: Depth,
     charset: Charset,
     entered: bool,
+    /// The last frame left the cursor hidden.
+    hidden: bool,
 }
 
 impl Screen {
@@ -159,7 +162,7 @@ impl Screen {
         style::force_color_output(depth != Depth::None);
         let pending = Pending::default();
         let terminal = Terminal::new(CrosstermBackend::new(pending.clone())).map_err(refused)?;
-        let mut screen = Screen { terminal, pending, depth, charset, entered: false };
+        let mut screen = Screen { terminal, pending, depth, charset, entered: false, hidden: false };
         screen.take()?;
         Ok(screen)
     }
@@ -167,6 +170,7 @@ impl Screen {
         terminal::enable_raw_mode().map_err(refused)?;
         TAKEN.store(true, Ordering::SeqCst);
         self.entered = true;
+        self.hidden = false;
         execute!(io::stdout(), terminal::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide).map_err(refused)
     }
     /// Gives the terminal back. Doing it twice does nothing.
@@ -194,13 +198,13 @@ impl Screen {
         };
         self.terminal.draw(whole).map_err(refused)?;
         let mut bytes = std::mem::take(&mut *self.pending.bytes());
-        if bytes.is_empty() {
+        // Whatever is drawn is placed first (CUP); a frame without that only hides the cursor once more.
+        let hides = memchr::memmem::rfind(&bytes, b"\x1b[?25l") > memchr::memmem::rfind(&bytes, b"\x1b[?25h");
+        if bytes.is_empty() || self.hidden && hides && !places(&bytes) {
             return Ok(());
         }
-        if self.depth == Depth::Ansi16 {
-            bytes = plain_sgr(&bytes);
-        }
-        bytes = super::thrift::spare(&bytes);
+        self.hidden = hides;
+        bytes = super::moves::shorten(&shorten(&bytes, self.depth));
         let mut frame = Vec::with_capacity(bytes.len() + 16);
         frame.extend_from_slice(b"\x1b[?2026h");
         frame.extend_from_slice(&bytes);
@@ -281,46 +285,12 @@ fn install_hook() {
     }));
 }
 
-/// Writes `38;5;N` below 16 as `3N` and `9N` (and backgrounds alike), and leaves out underline colours: what terminals with 16 colours
-/// understand, and shorter.
-fn plain_sgr(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(at) = memchr::memmem::find(rest, b"\x1b[") {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at..];
-        let len = rest[2..].iter().position(|b| !b.is_ascii_digit() && *b != b';').map_or(rest.len(), |n| n + 3);
-        let sequence = &rest[..len];
-        rest = &rest[len..];
-        if sequence.last() != Some(&b'm') {
-            out.extend_from_slice(sequence);
-            continue;
-        }
-        let body = String::from_utf8_lossy(&sequence[2..len - 1]);
-        let mut numbers = body.split(';').map(|n| n.parse::<u16>().unwrap_or(0)).peekable();
-        let mut kept: Vec<String> = Vec::new();
-        while let Some(n) = numbers.next() {
-            match n {
-                38 | 48 | 58 if numbers.peek() == Some(&5) => {
-                    numbers.next();
-                    let colour = numbers.next().unwrap_or(0);
-                    match (n, colour) {
-                        (58, _) => {}
-                        (_, 0..8) => kept.push((n - 8 + colour).to_string()),
-                        (_, 8..16) => kept.push((n + 52 - 8 + colour).to_string()),
-                        _ => kept.push(format!("{n};5;{colour}")),
-                    }
-                }
-                59 => {}
-                _ => kept.push(n.to_string()),
-            }
-        }
-        if !kept.is_empty() {
-            out.extend_from_slice(format!("\x1b[{}m", kept.join(";")).as_bytes());
-        }
-    }
-    out.extend_from_slice(rest);
-    out
+/// Whether a cursor position is among the sequences.
+fn places(bytes: &[u8]) -> bool {
+    memchr::memmem::find_iter(bytes, b"\x1b[").any(|at| {
+        let rest = &bytes[at + 2..];
+        rest.iter().find(|b| !b.is_ascii_digit() && **b != b';') == Some(&b'H')
+    })
 }
 
 #[cfg(test)]
@@ -355,11 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_colours_are_written_in_their_own_numbers() {
-        let plain = |text: &str| String::from_utf8_lossy(&plain_sgr(text.as_bytes())).into_owned();
-        assert_eq!(plain("a\x1b[38;5;1mb"), "a\x1b[31mb");
-        assert_eq!(plain("\x1b[38;5;9;48;5;12mx"), "\x1b[91;104mx");
-        assert_eq!(plain("\x1b[48;5;7m\x1b[1m\x1b[59m"), "\x1b[47m\x1b[1m");
-        assert_eq!(plain("\x1b[5;7Hx\x1b[39m\x1b["), "\x1b[5;7Hx\x1b[39m\x1b[");
+    fn a_frame_that_draws_nothing_is_known() {
+        assert!(!places(b"\x1b[39m\x1b[49m\x1b[0m\x1b[?25l"));
+        assert!(places(b"\x1b[3;14Hx\x1b[0m\x1b[?25l"));
     }
 }

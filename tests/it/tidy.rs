@@ -122,7 +122,11 @@ fn every_file_opens_with_what_it_is() {
 
 #[test]
 fn no_hand_written_file_is_longer_than_500_lines() {
+    let tests = |file: &str| file.ends_with("/tests.rs") || file.ends_with("_tests.rs");
     for (file, text) in rust_files("src").into_iter().chain(rust_files("examples")) {
+        if tests(&file) {
+            continue;
+        }
         let lines = text.split("\n#[cfg(test)]").next().unwrap_or_default().lines().count();
         assert!(lines <= 500 || TABLES.contains(&file.as_str()), "{file} has {lines} lines before its tests");
     }
@@ -143,7 +147,7 @@ fn every_member_of_an_open_set_is_in_its_list() {
                 continue;
             }
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
-            assert!(list.contains(&format!("mod {stem};")), "{set}/{stem}.rs has no `pub mod` line in mod.rs");
+            assert!(list.contains(&format!("mod {stem};")), "{set}/{stem}.rs has no `mod` line in mod.rs");
             let listed = all.contains(&format!("{stem}::"));
             let shared = list.contains(&format!("/// Shared: not a member.\npub mod {stem};"));
             assert!(listed || shared, "{set}/{stem}.rs is not in `ALL` of mod.rs (or marked `/// Shared: not a member.`)");

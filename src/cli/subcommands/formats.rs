@@ -3,7 +3,8 @@
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
-use crate::{formats, protocols};
+use crate::formats;
+use crate::protocols;
 use clap::ArgMatches;
 
 /// `backtrail formats`.

@@ -1,6 +1,6 @@
 //! GRE (RFC 2784, 2890), its PPTP variant (RFC 2637) and ERSPAN types I to III.
 
-use super::{Next, Walk};
+use super::{ETHERTYPES, Next, Walk};
 
 const CHECKSUM: u16 = 0x8000;
 const ROUTING: u16 = 0x4000;
@@ -59,7 +59,7 @@ pub fn gre(w: &mut Walk<'_>, at: usize) -> Next {
     if w.rest(next).is_empty() {
         return Next::Stop;
     }
-    let known = matches!(kind, 0x0800 | 0x86dd | 0x6558 | 0x88be | 0x22eb | 0x8847 | 0x8848 | 0x880b | 0x8100 | 0x88a8);
+    let known = ETHERTYPES.iter().any(|e| e.0 == kind);
     let wireless = matches!(kind, 0x8200..=0x82ff | 0x9000..=0x90ff);
     if !known && !wireless {
         w.other = Some(kind);

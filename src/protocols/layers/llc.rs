@@ -22,7 +22,10 @@ pub fn llc(w: &mut Walk<'_>, at: usize) -> Next {
         // Of the organisations only Ethernet (000000) and bridged Ethernet (0000f8) number by EtherType.
         return match (s[3], s[4], s[5]) {
             (0, 0, 0 | 0xf8) => Next::EtherType(kind, at + 8),
-            _ => Next::Stop,
+            _ => {
+                w.other = Some(kind);
+                Next::Stop
+            }
         };
     }
     w.note("LLC", at..at + 3, |f| {
@@ -40,5 +43,6 @@ pub fn llc(w: &mut Walk<'_>, at: usize) -> Next {
     if h[0] == 0x06 && h[1] == 0x06 {
         return Next::Ip(at + 3);
     }
+    w.other = Some(u16::from(h[0]));
     Next::Stop
 }

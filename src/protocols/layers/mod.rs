@@ -128,6 +128,7 @@ pub const OVER_IP: &[(u8, &str, Decode)] = &[
 /// answers [`Next::Stop`] otherwise.
 pub const OVER_UDP: &[(u16, &str, Decode)] = &[
     (4789, "vxlan", vxlan::vxlan),
+    (4790, "vxlan", vxlan::gpe),
     (8472, "vxlan", vxlan::vxlan),
     (6081, "geneve", geneve::geneve),
     (2152, "gtpv1", gtp::gtp),

@@ -1,4 +1,4 @@
-//! VXLAN (RFC 7348).
+//! VXLAN (RFC 7348) and its generic protocol extension (draft-ietf-nvo3-vxlan-gpe).
 
 use super::{Next, Walk};
 
@@ -18,4 +18,19 @@ pub fn vxlan(w: &mut Walk<'_>, at: usize) -> Next {
         format!("network {network}")
     });
     Next::Ethernet(at + 8)
+}
+
+/// The generic extension: the flags say that the last byte names the next protocol.
+pub fn gpe(w: &mut Walk<'_>, at: usize) -> Next {
+    let Some(h) = w.bytes(at, 8) else { return Next::Stop };
+    if h[0] & 0xfc != 0x0c || !matches!(h[3], 1..=3) || w.bytes(at + 8, 14).is_none() || !w.enter("vxlan") {
+        return Next::Stop;
+    }
+    let (network, next) = (u32::from_be_bytes([0, h[4], h[5], h[6]]), h[3]);
+    w.note("VXLAN GPE", at..at + 8, |f| {
+        f.add("next protocol", next, at + 3, 1);
+        f.add("network", network, at + 4, 3);
+        format!("network {network}")
+    });
+    if next == 3 { Next::Ethernet(at + 8) } else { Next::Ip(at + 8) }
 }

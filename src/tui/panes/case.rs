@@ -187,7 +187,7 @@ impl Case {
         cx.push(Effect::Run(format!("query {query}")));
     }
     /// The id and the rest of the arguments of a command that was asked for with a prompt.
-    fn answered<'a>(args: &'a str) -> Option<(u64, &'a str)> {
+    fn answered(args: &str) -> Option<(u64, &str)> {
         let (id, rest) = args.split_once(' ').unwrap_or((args, ""));
         Some((id.parse().ok()?, rest.trim()))
     }

@@ -241,7 +241,8 @@ impl Pane for Sources {
         let list = Rect { height: list_height, ..area };
         let below = Rect { y: area.y + list_height, height: area.height - list_height, ..area };
         let mut scroll = self.scroll;
-        let at = |t: Time| view.zone.format(t, "%Y-%m-%d %H:%M");
+        let form = if view.narrow { "%d %b %H:%M" } else { "%Y-%m-%d %H:%M" };
+        let at = |t: Time| view.zone.format(t, form);
         let mut row = |n: usize| {
             let s = &self.sources[n];
             let window = span(s);
