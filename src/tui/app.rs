@@ -26,11 +26,11 @@ use super::{commands, place};
 use crate::case::Keeper;
 use crate::error::{Error, Result};
 use crate::pivots::Selection;
-use crate::query::Engine;
-use crate::query::engine::Count;
+use crate::query::engine::{Cancel, Count};
+use crate::query::{Engine, Question};
 use crossbeam_channel::Receiver;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,11 +47,23 @@ pub struct Options {
     pub depth: Depth,
     /// Characters of the terminal.
     pub charset: Charset,
+    /// Writes the answer of a question to a file in the form that its name ends in; gives the rows and the SHA-256 of what was written.
+    pub export: Option<Export>,
 }
+
+/// How answers are written to files: given by the layer that knows the forms.
+pub type Export = fn(&dyn Engine, &Question, &Path, &Cancel) -> Result<(u64, String)>;
 
 impl Default for Options {
     fn default() -> Options {
-        Options { keymap: "default".into(), theme: "dusk".into(), config: None, depth: Depth::True, charset: Charset::Unicode }
+        Options {
+            keymap: "default".into(),
+            theme: "dusk".into(),
+            config: None,
+            depth: Depth::True,
+            charset: Charset::Unicode,
+            export: None,
+        }
     }
 }
 

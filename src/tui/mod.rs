@@ -10,6 +10,8 @@ pub mod event;
 
 pub mod glyphs;
 
+pub mod moves;
+
 pub mod frame;
 
 pub mod terminal;

@@ -3,7 +3,7 @@
 use super::text;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::Style;
 
 /// Writes a text into at most `width` columns; what does not fit ends in an ellipsis. Gives the columns used.
 pub fn put(buf: &mut Buffer, x: u16, y: u16, width: u16, what: &str, style: Style) -> u16 {
@@ -32,24 +32,6 @@ pub fn fill(buf: &mut Buffer, area: Rect, style: Style) {
                 cell.reset();
                 cell.set_bg(under);
                 cell.set_style(style);
-            }
-        }
-    }
-}
-
-/// Gives every blank the colour of what stands before it: it shows nothing of it, and the colour need not be sent anew.
-pub fn settle_blanks(buf: &mut Buffer) {
-    let seen = Modifier::UNDERLINED | Modifier::REVERSED | Modifier::CROSSED_OUT;
-    let width = usize::from(buf.area.width.max(1));
-    for row in buf.content.chunks_mut(width) {
-        let mut before: Option<(Color, Modifier)> = None;
-        for cell in row {
-            match before {
-                Some((fg, modifier)) if cell.symbol() == " " && !cell.modifier.intersects(seen) => {
-                    cell.fg = fg;
-                    cell.modifier = modifier;
-                }
-                _ => before = (!cell.modifier.intersects(seen)).then_some((cell.fg, cell.modifier)),
             }
         }
     }

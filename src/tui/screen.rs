@@ -2,7 +2,7 @@
 
 use super::app::{App, Message, Part};
 use super::layout::{self, Layout, layout};
-use super::paint::{Line, fill, put, put_right, settle_blanks};
+use super::paint::{Line, fill, put, put_right};
 use super::panes::Pane;
 use super::text;
 use super::view::View;
@@ -64,7 +64,6 @@ impl App {
         {
             frame.set_cursor_position(Position { x, y });
         }
-        settle_blanks(frame.buffer_mut());
         self.marks = marks;
         self.drawn();
     }
