@@ -39,8 +39,8 @@ pub struct AskArgs {
     /// Every sighting as a row of its own, not one row per connection
     #[arg(long)]
     every_sighting: bool,
-    /// Read these files into a temporary case, ask, forget
-    #[arg(short = 'r', long = "read", value_name = "FILE", num_args = 1..)]
+    /// Read this file or folder into a temporary case, ask, forget; may stand several times
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
 }
 
