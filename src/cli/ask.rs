@@ -191,7 +191,8 @@ pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[Fi
     }
 }
 
-fn every_column() -> Vec<FieldId> {
+/// Columns enough for records of every kind.
+pub fn every_column() -> Vec<FieldId> {
     use field::Place::{Derived, Head, Many, One};
     let stored = |f: &&field::Field| matches!(f.place, Head | One | Many) || (f.place == Derived && f.id == field::COMMUNITY_ID);
     field::ALL.iter().filter(stored).map(|f| f.id).collect()

@@ -1,5 +1,6 @@
 //! `open`: the workbench on the case; what the program does without a command.
 
+use crate::cli::ask::every_column;
 use crate::cli::opened::Opened;
 use crate::cli::output::{self, Form};
 use crate::cli::{Cx, Done, Subcommand};
@@ -78,7 +79,7 @@ fn export(engine: &dyn Engine, question: &Question, path: &Path, cancel: &Cancel
     let mut bytes = Vec::new();
     let mut count = 0u64;
     if question.stages.is_empty() {
-        let mut rows = output::rows(form, output::columns(&[])?, &mut bytes);
+        let mut rows = output::rows(form, every_column(), &mut bytes);
         let mut failed = None;
         engine.select(question, &Page::default(), cancel, &mut |record| {
             count += 1;
