@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::field::{self, FieldId};
 use crate::model::time::parse_span;
 use crate::model::{Filter, Kind};
-use crate::query::engine::{Cancel, Page};
+use crate::query::engine::{Cancel, Page, Table};
 use crate::query::{Engine, Question, Stage};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -157,7 +157,10 @@ pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[Fi
     if !question.stages.is_empty() {
         let timeline = question.stages.iter().any(|s| matches!(s, Stage::Timeline { .. }));
         let schema = if timeline { "backtrail.timeline/1" } else { "backtrail.group/1" };
-        return output::table(form, &engine.table(question, &cancel)?, schema, &mut out);
+        let table = engine.table(question, &cancel)?;
+        output::table(form, &table, schema, &mut out)?;
+        explain(engine, &table);
+        return Ok(());
     }
     if form == Form::Zeek && about != About::Only(Kind::Flow) {
         return Err(Error::user("`-o zeek` writes conn.log: it needs flows").hint("backtrail flows ... -o zeek"));
@@ -188,6 +191,18 @@ pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[Fi
     match failed {
         Some(e) => Err(e),
         None => out.flush().map_err(output::io),
+    }
+}
+
+/// Says beside a table what it leaves out, and whose counters were taken where several sources saw a connection.
+fn explain(engine: &dyn Engine, table: &Table) {
+    let mut notes = table.notices.clone();
+    if !table.counted.is_empty() {
+        let names: Vec<String> = table.counted.iter().map(|s| engine.source_name(*s)).collect();
+        notes.push(format!("connections that several sources saw are counted once, as seen by {}", names.join(", ")));
+    }
+    for note in notes {
+        let _ = writeln!(std::io::stderr(), "note: {note}");
     }
 }
 

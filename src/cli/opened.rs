@@ -45,8 +45,7 @@ impl Opened {
     }
 
     fn open(cx: &Cx, create: bool) -> Result<Opened> {
-        let wait = std::env::var("BACKTRAIL_WAIT").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
-        let options = OpenOptions { create, wait: std::time::Duration::from_secs(wait), ..OpenOptions::default() };
+        let options = OpenOptions { create, wait: cx.wait, ..OpenOptions::default() };
         let opened = Opened::over(Store::open(&cx.case, &options)?, None);
         for notice in &opened.notices {
             let _ = writeln!(std::io::stderr(), "note: {notice}");

@@ -106,7 +106,11 @@ pub fn ingest_file(
         let known = &old.info;
         if known.format == what.name() && hash_prefix(path, known.size).is_ok_and(|hash| hash == known.sha256) {
             if matches!(what, What::Text(f) if matches!(f.framing(), formats::Framing::Lines { .. })) {
-                from = old.text_end;
+                // A line that was half written has a row of its own half: what was read then is read again.
+                from = if old.is_unfinished() { old.from } else { old.text_end };
+                if old.is_unfinished() {
+                    import.replaces(known.key);
+                }
                 import.continues(known.key, from);
             } else {
                 import.replaces(known.key);

@@ -112,6 +112,10 @@ impl Window {
     pub fn overlaps(&self, start: Time, end: Time) -> bool {
         start < self.end && end >= self.start
     }
+    /// The last instant inside it.
+    pub fn last(&self) -> Time {
+        self.end.plus(-1)
+    }
     /// Length in nanoseconds.
     pub fn length(&self) -> i64 {
         self.end.since(self.start)

@@ -190,7 +190,11 @@ impl Engine for LocalEngine {
                 tally.add(&record, &|f| head(&view, &record, f))
             })?;
         }
-        Ok(tally.finish())
+        let mut table = tally.finish();
+        if question.every_sighting {
+            table.counted.clear();
+        }
+        Ok(table)
     }
     fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline> {
         let view = self.view()?;

@@ -7,10 +7,11 @@ use super::engine::Table;
 use super::question::Stage;
 use crate::model::field::{self, FieldId, Place};
 use crate::model::filter::compare;
-use crate::model::{Record, Time, Value};
+use crate::model::{Record, SourceId, Time, Value};
 use hashbrown::HashMap;
 use smallvec::{SmallVec, smallvec};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Most groups that are kept; records of further ones are counted in a notice.
 pub const MAX_GROUPS: usize = 1_000_000;
@@ -63,6 +64,7 @@ pub struct Tally {
     top: Option<usize>,
     take: u64,
     records: u64,
+    counted: BTreeSet<SourceId>,
     beyond: u64,
     limit: usize,
 }
@@ -94,6 +96,7 @@ impl Tally {
             top,
             take: taken.map_or(u64::MAX, |n| n as u64),
             records: 0,
+            counted: BTreeSet::new(),
             beyond: 0,
             limit: MAX_GROUPS,
         }
@@ -105,6 +108,9 @@ impl Tally {
             return false;
         }
         self.records += 1;
+        if !record.seen_by.is_empty() {
+            self.counted.insert(record.source);
+        }
         match &mut self.work {
             Work::Rows { fields, rows, order, keep } => {
                 rows.push(fields.iter().map(|f| record.value(*f).or_else(|| head(*f))).collect());
@@ -162,7 +168,8 @@ impl Tally {
 
     /// The table.
     pub fn finish(self) -> Table {
-        let mut table = Table { records: self.records, ..Table::default() };
+        let counted = self.counted.into_iter().collect();
+        let mut table = Table { records: self.records, counted, ..Table::default() };
         match self.work {
             Work::Rows { fields, rows, .. } => {
                 for f in &fields {

@@ -99,6 +99,15 @@ pub struct Grown {
     pub info: EvidenceInfo,
     /// Uncompressed length that was read of it.
     pub text_end: u64,
+    /// Where in the uncompressed data reading it began: what is before belongs to evidence that it continued itself.
+    pub from: u64,
+}
+
+impl Grown {
+    /// Whether its last line had no end yet, or it was damaged: then its rows are not those of a longer file.
+    pub fn is_unfinished(&self) -> bool {
+        self.text_end <= self.from || (self.info.compression.is_empty() && self.info.size > self.text_end)
+    }
 }
 
 /// An open case. Clones share it; it is closed with the last.
@@ -131,6 +140,8 @@ impl Store {
     /// Opens a case, or makes it if the options say so; repairs by itself what an interruption left, see [`Store::notices`].
     pub fn open(dir: &Path, options: &OpenOptions) -> Result<Store> {
         let now = journal::now();
+        // A bare name has no parent directory to make or to sync.
+        let dir = &std::path::absolute(dir).map_err(|e| Error::store(format!("not a directory: {e}")).at_path(dir))?;
         let case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
         let lock = lock::CaseLock::take(dir, options.wait, now)?;
         let mut notices = Vec::new();
@@ -201,7 +212,12 @@ impl Store {
         let fits = visible
             .iter()
             .filter(|i| i.done.size > 0 && i.done.size < size && (i.done.size < 64 << 10 || i.done.head_hash == head));
-        let mut out: Vec<Grown> = fits.map(|i| Grown { info: i.done.info(i), text_end: i.done.text_end }).collect();
+        let grown = |i: &ImportData| Grown {
+            info: i.done.info(i),
+            text_end: i.done.text_end,
+            from: i.done.continues.map_or(0, |(_, from)| from),
+        };
+        let mut out: Vec<Grown> = fits.map(|i| grown(i)).collect();
         out.sort_by_key(|g| std::cmp::Reverse(g.info.size));
         out
     }

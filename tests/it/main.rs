@@ -1,7 +1,10 @@
 //! All integration tests, one binary: one module, one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod again;
+mod cli;
 mod crash;
+mod docs;
 mod formats;
 mod keymaps;
 mod pivots;
@@ -12,3 +15,4 @@ mod story;
 mod support;
 mod themes;
 mod tidy;
+mod totals;

@@ -13,7 +13,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
     let _ = write!(out, "# Case {}\n\n", escape(&report.name));
     match report.span {
         Some(w) => {
-            let _ = write!(out, "Records from {} to {} (UTC, clocks as corrected below).\n\n", w.start, w.end);
+            let _ = write!(out, "Records from {} to {} (UTC, clocks as corrected below).\n\n", w.start, w.last());
         }
         None => out.push_str("The case has no records.\n\n"),
     }
@@ -189,7 +189,7 @@ fn sources(report: &Report, out: &mut String) {
                 s.counts.records.to_string(),
                 s.counts.failed.to_string(),
                 time(s.span.map(|w| w.start)),
-                time(s.span.map(|w| w.end)),
+                time(s.span.map(|w| w.last())),
                 s.clock.zone.clone().unwrap_or_default(),
                 shift,
                 escape(&s.warnings.join("; ")),

@@ -28,7 +28,7 @@ struct PacketsArgs {
     /// File to write, pcapng; `-` for standard output
     #[arg(short = 'w', long = "write", value_name = "FILE", required = true)]
     write: PathBuf,
-    /// Read these captures into a temporary case, cut, forget
+    /// Read this capture into a temporary case, cut, forget; may stand several times
     #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
 }
