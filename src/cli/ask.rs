@@ -39,8 +39,8 @@ pub struct AskArgs {
     /// Every sighting as a row of its own, not one row per connection
     #[arg(long)]
     every_sighting: bool,
-    /// Read these files into a temporary case, ask, forget
-    #[arg(short = 'r', long = "read", value_name = "FILE", num_args = 1..)]
+    /// Read this file or folder into a temporary case, ask, forget; may stand several times
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
 }
 
@@ -191,7 +191,8 @@ pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[Fi
     }
 }
 
-fn every_column() -> Vec<FieldId> {
+/// Columns enough for records of every kind.
+pub fn every_column() -> Vec<FieldId> {
     use field::Place::{Derived, Head, Many, One};
     let stored = |f: &&field::Field| matches!(f.place, Head | One | Many) || (f.place == Derived && f.id == field::COMMUNITY_ID);
     field::ALL.iter().filter(stored).map(|f| f.id).collect()

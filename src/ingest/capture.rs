@@ -8,9 +8,12 @@ use crate::model::record::{Kind, Record};
 use crate::model::{EvidenceKey, Oddity, RecordId, SourceId, Time, Value, field};
 use crate::sources::capture::{self, CaptureKind, Item};
 use std::io::Read;
+use std::net::IpAddr;
 
 /// Ordinal of the first oddity or comment at an offset: far above the meter's own.
 const FIRST_ORDINAL: u16 = 0x8000;
+/// Comments and names that are held back until the first packet.
+const MAX_EARLY: usize = 4096;
 
 /// What is known of a capture besides its bytes.
 pub struct About {
@@ -30,6 +33,13 @@ pub struct Ended {
     pub bytes: u64,
     /// What is worth saying.
     pub warnings: Vec<String>,
+}
+
+/// What a capture says besides packets, with its offset.
+enum Stated {
+    Comment(String, u64),
+    Name(IpAddr, String, u64),
+    Oddity(Oddity, u64),
 }
 
 /// The meter's sink: names sources by interface, numbers what has no id of its own.
@@ -99,9 +109,11 @@ pub fn read(
     let mut meter = Meter::new(Config::default(), about.evidence);
     let mut stream = Stream { writer, about, interfaces: Vec::new(), many: false, last_offset: u64::MAX, ordinal: 0 };
     let (mut last, mut packets, mut offset) = (None, 0u64, 0u64);
+    let mut early = Vec::new();
     let end = capture::read(kind, input, &mut |item| {
         match item {
             Item::Packet(packet) => {
+                stream.state(&mut early, packet.time);
                 last = Some(packet.time);
                 offset = packet.offset;
                 packets += 1;
@@ -114,30 +126,17 @@ pub fn read(
                 // A second interface splits the file into sources, but only for what comes after the first packet of it.
                 stream.many |= stream.interfaces.len() > 1 && stream.interfaces[0].1.is_none();
             }
-            Item::Comment(text, at) => {
-                let source = stream.source(0);
-                let id = stream.next_id(at);
-                let mut record = Record::new(Kind::Log, id, source, last.unwrap_or(about.modified));
-                record.set_text(field::MESSAGE, &text);
-                record.set(field::ACTION, "comment");
-                stream.writer.push(record);
-            }
-            Item::Name(addr, name, at) => {
-                let source = stream.source(0);
-                let id = stream.next_id(at);
-                let mut record = Record::new(Kind::Inventory, id, source, last.unwrap_or(about.modified));
-                record.set(field::DST_IP, Value::Addr(addr));
-                record.set_text(field::HOSTNAME, &name);
-                record.set(field::ACTION, "stated");
-                stream.writer.push(record);
-            }
-            Item::Oddity(oddity, at) => {
-                let time = last.unwrap_or(about.modified);
-                stream.oddity(oddity, time, at, 0);
-            }
+            Item::Comment(text, at) => early.push(Stated::Comment(text, at)),
+            Item::Name(addr, name, at) => early.push(Stated::Name(addr, name, at)),
+            Item::Oddity(oddity, at) => early.push(Stated::Oddity(oddity, at)),
+        }
+        // What stands before the first packet has that packet's time and source, unless it is very much.
+        if last.is_some() || early.len() >= MAX_EARLY {
+            stream.state(&mut early, last.unwrap_or(about.modified));
         }
         true
     });
+    stream.state(&mut early, last.unwrap_or(about.modified));
     meter.finish(&mut stream);
     let damage = end.damage.map(|(what, at)| {
         let oddity = Oddity::at("capture_damaged", &what);
@@ -148,6 +147,29 @@ pub fn read(
 }
 
 impl Stream<'_> {
+    /// Stores what the capture states besides packets, each with its offset, at a time.
+    fn state(&mut self, stated: &mut Vec<Stated>, time: Time) {
+        for item in stated.drain(..) {
+            match item {
+                Stated::Comment(text, at) => {
+                    let source = self.source(0);
+                    let mut record = Record::new(Kind::Log, self.next_id(at), source, time);
+                    record.set_text(field::MESSAGE, &text);
+                    record.set(field::ACTION, "comment");
+                    self.writer.push(record);
+                }
+                Stated::Name(addr, name, at) => {
+                    let source = self.source(0);
+                    let mut record = Record::new(Kind::Inventory, self.next_id(at), source, time);
+                    record.set(field::DST_IP, Value::Addr(addr));
+                    record.set_text(field::HOSTNAME, &name);
+                    record.set(field::ACTION, "stated");
+                    self.writer.push(record);
+                }
+                Stated::Oddity(oddity, at) => self.oddity(oddity, time, at, 0),
+            }
+        }
+    }
     fn writer_count(&mut self, interface: u32) {
         let source = self.source(interface);
         self.writer.count(source).ok += 1;

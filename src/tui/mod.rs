@@ -10,6 +10,8 @@ pub mod event;
 
 pub mod glyphs;
 
+pub mod moves;
+
 pub mod frame;
 
 pub mod terminal;
@@ -66,6 +68,8 @@ pub mod layout;
 
 pub mod app;
 
+mod answers;
+
 mod apply;
 
 mod finding;
@@ -79,6 +83,8 @@ mod place;
 mod run;
 
 mod screen;
+
+mod tabs;
 
 pub use app::{App, Event, Options};
 pub use run::run;

@@ -8,6 +8,7 @@ mod pivots;
 mod protocols;
 mod query;
 mod screens;
+mod story;
 mod support;
 mod themes;
 mod tidy;
