@@ -1,4 +1,4 @@
-//! The screen: the workbench over an [`Engine`] and a [`Keeper`], with the keyboard alone.
+//! The screen: the workbench over an [`Engine`](crate::query::Engine) and a [`Keeper`](crate::case::Keeper), with the keyboard alone.
 //!
 //! In reading order: `app` holds what there is and takes events; `go` walks the trail; `commands/` are what keys and the `:` line name;
 //! `panes/` show one thing each and ask for data by `jobs`; `screen` and `layout` draw. Nothing here blocks the loop, and only what has
