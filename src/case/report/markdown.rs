@@ -127,9 +127,9 @@ fn notes_and_tags(report: &Report, out: &mut String) {
     if !report.notes.is_empty() {
         out.push_str("## Notes\n\n");
         for note in &report.notes {
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "- {} ({}, {}): {}\n",
+                "- {} ({}, {}): {}",
                 code(&notes::subject(&note.about)),
                 escape(&note.who),
                 note.at,
@@ -160,7 +160,7 @@ fn trail(report: &Report, out: &mut String) {
         if !node.window.is_empty() {
             let _ = write!(out, ", window {}", escape(&node.window));
         }
-        let _ = write!(out, " ({}, {})\n", escape(&node.who), node.at);
+        let _ = writeln!(out, " ({}, {})", escape(&node.who), node.at);
     }
     out.push('\n');
 }
