@@ -206,7 +206,8 @@ fn explain(engine: &dyn Engine, table: &Table) {
     }
 }
 
-fn every_column() -> Vec<FieldId> {
+/// Columns enough for records of every kind.
+pub fn every_column() -> Vec<FieldId> {
     use field::Place::{Derived, Head, Many, One};
     let stored = |f: &&field::Field| matches!(f.place, Head | One | Many) || (f.place == Derived && f.id == field::COMMUNITY_ID);
     field::ALL.iter().filter(stored).map(|f| f.id).collect()

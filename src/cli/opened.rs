@@ -4,13 +4,11 @@ use super::{Cx, Done};
 use crate::case::{Keeper, LocalKeeper};
 use crate::error::{Error, Result};
 use crate::ingest::{Progress, Report, Request, Watch, ingest};
-use crate::model::Time;
 use crate::query::{Engine, LocalEngine};
-use crate::store::{OpenOptions, Store};
+use crate::store::{OpenOptions, Store, now};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// An open case.
@@ -24,12 +22,6 @@ pub struct Opened {
     /// What was repaired when it was opened.
     pub notices: Vec<String>,
     _temporary: Option<TempDir>,
-}
-
-/// The time now.
-pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_parts(since.as_secs() as i64, since.subsec_nanos())
 }
 
 impl Opened {

@@ -56,7 +56,7 @@ pub struct Context {
     pub evidence: EvidenceKey,
     /// Sensor name if the content names none: the file's stem.
     pub stem: String,
-    /// Zone for times without one: seconds east of UTC at an instant are computed by [`Context::local`].
+    /// Zone of times that state none.
     pub zone: Zone,
     /// Year for times without one: the one that puts them nearest before `modified`, unless set.
     pub year: Option<i32>,

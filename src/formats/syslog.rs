@@ -1,7 +1,7 @@
 //! Any syslog line: BSD (RFC 3164), RFC 5424, or with an ISO date. What its message says is asked of the formats that live in syslog
 //! (netfilter, logins); anything else is a log record with host, program and message.
 //!
-//! The reader is shared by [`netfilter`](super::netfilter) and [`auth_log`](super::auth_log), which differ in what they recognise. Severity is
+//! The reader is shared by [`netfilter`] and [`auth_log`], which differ in what they recognise. Severity is
 //! that of the priority: emergency to critical are critical, error high, warning medium, notice low, the rest info. A line without
 //! envelope that is indented or blank of time continues the one before it: it stands at that one's time and is partial.
 

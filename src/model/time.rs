@@ -22,10 +22,6 @@ impl Time {
     pub fn from_parts(seconds: i64, nanos: u32) -> Time {
         Time(seconds.saturating_mul(SECOND).saturating_add(i64::from(nanos)))
     }
-    /// From microseconds, saturating.
-    pub fn from_micros(micros: i64) -> Time {
-        Time(micros.saturating_mul(1_000))
-    }
     /// This instant moved by nanoseconds, saturating.
     pub fn plus(self, nanos: i64) -> Time {
         Time(self.0.saturating_add(nanos))

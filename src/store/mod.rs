@@ -24,6 +24,7 @@ pub mod lock;
 pub mod memory_catalog;
 pub mod numbers;
 pub mod packets;
+pub mod parallel;
 pub mod plan;
 pub mod postings;
 pub mod reader;
@@ -38,13 +39,14 @@ pub mod verify;
 
 pub use case_dir::Reserve;
 pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
-pub use journal::Journal;
+pub use journal::{Journal, now};
 pub use select::{Ask, Selected};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
+use crate::model::hex::hex;
 use crate::model::source::{SourceInfo, SourceKey};
 use crate::model::{EvidenceKey, SourceId};
 use case_dir::CaseDir;
@@ -199,7 +201,7 @@ impl Store {
     /// Evidence that a file of this size and beginning may continue, the longest first. Of evidence shorter than 64 KiB the beginning says
     /// nothing. The caller compares the SHA-256 of the file's first `info.size` bytes.
     pub fn grown_candidates(&self, head_hash: [u8; 32], size: u64) -> Vec<Grown> {
-        let head = journal::hex(&head_hash);
+        let head = hex(&head_hash);
         let state = hold(&self.0.state);
         let visible = state.contents.visible();
         let fits = visible

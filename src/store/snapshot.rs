@@ -87,8 +87,20 @@ impl Snapshot {
         Snapshot { sightings, ..self.clone() }
     }
     /// The sightings that are applied.
-    pub fn sightings(&self) -> &Sightings {
+    pub fn sightings(&self) -> &Arc<Sightings> {
         &self.sightings
+    }
+    /// What an answer about records of one kind depends on: the imports that have such, and how their clocks are corrected. Two views
+    /// that agree in it have the same records of that kind.
+    pub fn state_of(&self, kind: Kind) -> Vec<(u32, SourceId, Shift)> {
+        let mut out = BTreeMap::new();
+        for (import, data) in self.imports.iter().enumerate() {
+            let has = |zone: &&Zone| zone.kinds.iter().any(|(k, _)| *k == kind);
+            for source in data.blocks.iter().map(|b| &b.zone).filter(has).map(|zone| zone.source) {
+                out.entry((data.id, source)).or_insert_with(|| self.setting(import, source).shift.clone());
+            }
+        }
+        out.into_iter().map(|((import, source), shift)| (import, source, shift)).collect()
     }
     /// Number of the newest import: grows with each.
     pub fn sequence(&self) -> u64 {

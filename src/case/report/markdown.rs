@@ -47,9 +47,10 @@ fn escape(text: &str) -> String {
 
 fn code(text: &str) -> String {
     let inner: String = text.chars().filter(|c| !c.is_control()).collect();
-    // A run of backticks in the text needs a longer fence.
-    let fence = if inner.contains('`') { "``" } else { "`" };
-    format!("{fence}{}{}{fence}", if inner.contains('`') { " " } else { "" }, inner.replace('|', "\\|"))
+    // A run of backticks in the text needs a longer fence, and room at both ends, which readers take off again.
+    let run = inner.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let (fence, room) = ("`".repeat(run + 1), if run > 0 { " " } else { "" });
+    format!("{fence}{room}{}{room}{fence}", inner.replace('|', "\\|"))
 }
 
 fn table(out: &mut String, header: &[&str], rows: &[Vec<String>]) {
@@ -221,4 +222,15 @@ fn evidence(report: &Report, out: &mut String) {
         })
         .collect();
     table(out, &["file", "key", "bytes", "SHA-256", "format", "records", "imported", "from", "how", "ticket"], &rows);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_run_of_backticks_ends_the_code_that_it_stands_in() {
+        assert_eq!(code("host 10.0.0.5"), "`host 10.0.0.5`");
+        assert_eq!(code("a``b | c`"), "``` a``b \\| c` ```");
+    }
 }
