@@ -105,13 +105,6 @@ pub struct Grown {
     pub from: u64,
 }
 
-impl Grown {
-    /// Whether its last line had no end yet, or it was damaged: then its rows are not those of a longer file.
-    pub fn is_unfinished(&self) -> bool {
-        self.text_end <= self.from || (self.info.compression.is_empty() && self.info.size > self.text_end)
-    }
-}
-
 /// An open case. Clones share it; it is closed with the last.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);

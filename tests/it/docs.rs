@@ -64,23 +64,35 @@ fn pivot_table() -> String {
     rows(pivots::ALL.iter().map(|p| (code(p.name), p.doc.to_owned())), ["pivot", "what it answers"])
 }
 
-/// One row per place and command, its keys together.
+/// One row per command and keys, with the places where they do it.
 fn key_table() -> String {
     let keymap = Keymap::load("default", None).unwrap();
-    let mut text = "| where | keys | what they do |\n|---|---|---|\n".to_owned();
-    for scope in keymap.scopes() {
-        let mut together: Vec<(String, Vec<String>)> = Vec::new();
+    let mut all: Vec<(String, String, Vec<String>)> = Vec::new();
+    let scopes: Vec<String> =
+        std::iter::once("global".to_owned()).chain(keymap.scopes().filter(|s| *s != "global").map(str::to_owned)).collect();
+    for scope in &scopes {
+        let mut here: Vec<(String, Vec<String>)> = Vec::new();
         for (keys, command) in keymap.bindings(scope) {
             let keys = format!("`{}`", keys.replace('|', "\\|"));
-            match together.iter_mut().find(|(c, _)| *c == command) {
+            match here.iter_mut().find(|(c, _)| *c == command) {
                 Some((_, all)) => all.push(keys),
-                None => together.push((command, vec![keys])),
+                None => here.push((command, vec![keys])),
             }
         }
-        for (command, keys) in together {
-            let doc = commands::find(&command).map_or_else(|| code(&command), |c| c.doc.to_owned());
-            text.push_str(&format!("| {scope} | {} | {} |\n", keys.join(" "), first_sentence(&doc)));
+        for (command, keys) in here {
+            let keys = keys.join(" ");
+            match all.iter_mut().find(|(c, k, _)| (c, k) == (&command, &keys)) {
+                // What holds everywhere needs no list of places.
+                Some((_, _, places)) if places[0] == "global" => {}
+                Some((_, _, places)) => places.push(scope.clone()),
+                None => all.push((command, keys, vec![scope.clone()])),
+            }
         }
+    }
+    let mut text = "| where | keys | what they do |\n|---|---|---|\n".to_owned();
+    for (command, keys, places) in all {
+        let doc = commands::find(&command).map_or_else(|| code(&command), |c| c.doc.to_owned());
+        text.push_str(&format!("| {} | {keys} | {} |\n", places.join(", "), first_sentence(&doc)));
     }
     text
 }
