@@ -262,8 +262,9 @@ fn sync_file(open: &Open, path: &Path) -> Result<()> {
     if open.dirty { open.file.sync_data().map_err(|e| write_error(&e, path)) } else { Ok(()) }
 }
 
-/// Makes the entries of a directory durable.
+/// Makes the entries of a directory durable. The parent of a bare name is the working directory.
 pub fn sync_dir(dir: &Path) -> Result<()> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir).and_then(|f| f.sync_all()).map_err(|e| write_error(&e, dir))
 }
 
