@@ -5,10 +5,12 @@ use crate::case::{Keeper, LocalKeeper};
 use crate::error::{Error, Result};
 use crate::ingest::{Progress, Report, Request, Watch, ingest};
 use crate::query::{Engine, LocalEngine};
+use crate::sources::input::Stop;
 use crate::store::{OpenOptions, Store, now};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 /// An open case.
@@ -71,15 +73,28 @@ impl Opened {
             OpenOptions { create: true, ballast: 0, forget: true, name: Some("temporary".into()), ..OpenOptions::default() };
         let store = Store::open(&dir.path().join("case"), &options)?;
         let opened = Opened::over(store, Some(dir));
-        let report = opened.ingest(&Request { paths: paths.to_vec(), ..Request::default() }, &|_| ())?;
+        let report = opened.ingest(&Request { paths: paths.to_vec(), ..Request::default() }, &|_| (), Arc::new(|| false))?;
         for file in report.files.iter().filter(|f| f.is_incomplete()) {
             let _ = writeln!(std::io::stderr(), "note: {}: {}", file.path, file.note());
         }
         Ok((opened, if report.is_incomplete() { Done::Partly } else { Done::All }))
     }
 
-    /// Imports into the case.
-    pub fn ingest(&self, request: &Request, progress: &(dyn Fn(&Progress) + Sync)) -> Result<Report> {
-        ingest(&self.store, request, &Watch { stop: &|| false, progress, now: now() })
+    /// Imports into the case, until it is done or told to stop.
+    pub fn ingest(&self, request: &Request, progress: &(dyn Fn(&Progress) + Sync), stop: Stop) -> Result<Report> {
+        ingest(&self.store, request, &Watch { stop, progress, now: now() })
     }
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP are a wish to stop, once; a second one ends the process as ever.
+pub fn stop_on_signals() -> Result<Stop> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::flag;
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register_conditional_default(signal, Arc::clone(&asked))
+            .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+            .map_err(|e| Error::internal(format!("signals cannot be taken: {e}")))?;
+    }
+    Ok(Arc::new(move || asked.load(Ordering::Relaxed)))
 }

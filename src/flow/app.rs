@@ -5,13 +5,13 @@
 
 use crate::model::field::FieldId;
 use crate::model::flow::AppConfidence;
+use crate::model::guard;
 use crate::model::oddity::Oddity;
 use crate::model::proto;
 use crate::model::value::Value;
 use crate::protocols::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use compact_str::CompactString;
 use smallvec::SmallVec;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// First bytes of a side that probes see.
 const PROBE: usize = 512;
@@ -105,13 +105,11 @@ fn index(side: Side) -> usize {
 
 /// Calls a parser; a panic drops it.
 fn guarded(out: &mut Out, at: At, call: impl FnOnce(&mut Out)) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| call(out))) {
-        Ok(()) => true,
-        Err(_) => {
-            out.oddities.push((Oddity::new("parser_panicked"), at.time, at.offset));
-            false
-        }
+    let done = guard::quietly(|| call(out)).is_some();
+    if !done {
+        out.oddities.push((Oddity::new(guard::PANICKED), at.time, at.offset));
     }
+    done
 }
 
 impl Default for App {

@@ -29,7 +29,7 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special: [&dyn Format; 2] = [&super::suricata_eve::FORMAT, &super::zeek::FORMAT];
+        let special: [&dyn Format; 3] = [&super::suricata_eve::FORMAT, &super::zeek::FORMAT, &super::windows_event::FORMAT];
         let timed = |l: &str| {
             l.starts_with('{') && json::object(l).is_some_and(|o| TIMES.iter().any(|key| json::member(&o, key).is_some()))
         };

@@ -3,6 +3,7 @@
 //! Opens nothing; a line is bounded by the format's framing, so memory is too.
 
 use super::{Context, Format, Framing, Out, Reader, Status, Unit, head};
+use crate::model::guard;
 use crate::model::oddity::Oddity;
 use std::io::{BufRead, ErrorKind, Result};
 
@@ -23,7 +24,7 @@ pub fn read(
 ) -> Result<Unit> {
     let mut reader = format.reader(context);
     let Framing::Lines { max } = format.framing() else {
-        reader.document(input, each);
+        document(reader.as_mut(), input, each);
         return Ok(start);
     };
     let mut at = Unit { line: start.line.max(1), ..start };
@@ -34,7 +35,8 @@ pub fn read(
     let mut kept = Vec::new();
     loop {
         let (line, failure) = next_line(input, max, &mut kept, &mut |line| one(reader.as_mut(), line, at));
-        if let Some((length, status, out)) = line {
+        if let Some((length, status, mut out)) = line {
+            out.unit = at;
             at = Unit { offset: at.offset.saturating_add(length), line: at.line.saturating_add(1) };
             if let Some((status, out)) = pending.replace((status, out))
                 && !each(status, out)
@@ -46,7 +48,9 @@ pub fn read(
             }
         }
         if let Some((status, mut out)) = pending {
-            reader.end(&mut out);
+            if guard::quietly(|| reader.end(&mut out)).is_none() {
+                out.oddities.push(Oddity::at(guard::PANICKED, "end"));
+            }
             each(status, out);
         }
         return failure.map_or(Ok(at), Err);
@@ -56,18 +60,31 @@ pub fn read(
 fn one(reader: &mut dyn Reader, line: &[u8], at: Unit) -> (Status, Out) {
     let mut out = Out { unit: at, ..Out::default() };
     let line = if at.offset == 0 { head::plain(line) } else { line };
-    let status = reader.line(line.strip_suffix(b"\r").unwrap_or(line), at, &mut out);
-    (status, out)
+    match guard::quietly(|| reader.line(line.strip_suffix(b"\r").unwrap_or(line), at, &mut out)) {
+        Some(status) => (status, out),
+        None => (Status::Failed, panicked(at)),
+    }
+}
+
+fn panicked(unit: Unit) -> Out {
+    let place = if unit.line > 0 { format!("line {}", unit.line) } else { String::new() };
+    Out { oddities: vec![Oddity::at(guard::PANICKED, place)], unit, ..Out::default() }
+}
+
+/// A document; a panic of its reader ends it as a failed unit.
+fn document(reader: &mut dyn Reader, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
+    if guard::quietly(|| reader.document(input, each)).is_none() {
+        each(Status::Failed, panicked(Unit::default()));
+    }
 }
 
 /// Shows a reader what it has read of its file before: all of it if the head holds it, else the header lines up to the first record.
 fn prepare(reader: &mut dyn Reader, head: &[u8], read: u64) {
     let whole = usize::try_from(read).ok().and_then(|end| head.get(..end));
     for (n, line) in whole.unwrap_or(head).split_inclusive(|b| *b == b'\n').enumerate() {
-        let unit = Unit { offset: 0, line: n as u64 + 1 };
-        let line = if n == 0 { head::plain(line) } else { line };
+        let unit = Unit { offset: if n == 0 { 0 } else { 1 }, line: n as u64 + 1 };
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let status = reader.line(line.strip_suffix(b"\r").unwrap_or(line), unit, &mut Out::default());
+        let (status, _) = one(reader, line, unit);
         if whole.is_none() && status != Status::Skipped {
             return;
         }

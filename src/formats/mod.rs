@@ -219,6 +219,11 @@ pub mod text_lines;
 /// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
+pub mod windows;
+/// Shared: not a member.
+pub mod windows_codes;
+pub mod windows_event;
+/// Shared: not a member.
 pub mod xml;
 pub mod zeek;
 /// Shared: not a member.
@@ -230,6 +235,7 @@ pub use lines::read;
 pub const ALL: &[&dyn Format] = &[
     &suricata_eve::FORMAT,
     &zeek::FORMAT,
+    &windows_event::FORMAT,
     &netfilter::FORMAT,
     &conntrack::FORMAT,
     &access_log::FORMAT,

@@ -29,7 +29,10 @@ impl Format for ReputationList {
         let lines = head::lines(head);
         let listed: Vec<bool> = lines
             .iter()
-            .filter_map(|l| parse(&String::from_utf8_lossy(l)).map(|(text, _)| indicator::recognise(text).is_some()))
+            .filter_map(|l| match std::str::from_utf8(l) {
+                Ok(line) => parse(line).map(|(text, _)| indicator::recognise(text).is_some()),
+                Err(_) => Some(false),
+            })
             .collect();
         let found = listed.iter().filter(|found| **found).count();
         let enough = found >= 2 || found == 1 && lines.len() == 1;

@@ -3,17 +3,22 @@
 use super::writer::Writer;
 use crate::flow::{Config, Meter, MeterStats, Sink};
 use crate::model::flow::Flow;
-use crate::model::packet::PacketRef;
+use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::{Kind, Record};
 use crate::model::{EvidenceKey, Oddity, RecordId, SourceId, Time, Value, field};
+use crate::protocols::layers::link_name;
 use crate::sources::capture::{self, CaptureKind, Item};
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::IpAddr;
 
 /// Ordinal of the first oddity or comment at an offset: far above the meter's own.
 const FIRST_ORDINAL: u16 = 0x8000;
-/// Comments and names that are held back until the first packet.
-const MAX_EARLY: usize = 4096;
+/// Interfaces of one file that are sources of their own.
+const MAX_SOURCES: usize = 256;
+/// Comments and names that wait for the first packet.
+const MAX_HELD: usize = 1000;
+/// Oddities of one kind that are kept one by one.
+const MAX_ODDITIES: u64 = 1000;
 
 /// What is known of a capture besides its bytes.
 pub struct About {
@@ -35,21 +40,22 @@ pub struct Ended {
     pub warnings: Vec<String>,
 }
 
-/// What a capture says besides packets, with its offset.
-enum Stated {
-    Comment(String, u64),
-    Name(IpAddr, String, u64),
-    Oddity(Oddity, u64),
-}
-
 /// The meter's sink: names sources by interface, numbers what has no id of its own.
 struct Stream<'a> {
     writer: &'a mut Writer,
     about: &'a About,
     interfaces: Vec<(String, Option<SourceId>)>,
     many: bool,
+    /// Interfaces that have a source of their own.
+    named: usize,
+    /// Interface of the last packet.
+    last: Option<u32>,
+    /// What came before the first packet: only then is it known whose it is.
+    held: Vec<(Record, u64)>,
     last_offset: u64,
     ordinal: u16,
+    /// Oddities of the file itself, by name.
+    oddities: BTreeMap<&'static str, u64>,
 }
 
 impl Stream<'_> {
@@ -59,7 +65,7 @@ impl Stream<'_> {
             return *id;
         }
         let name = self.interfaces.get(at).map(|(name, _)| name.as_str()).unwrap_or_default();
-        let sensor = match (self.many, name) {
+        let sensor = match (self.many && self.named < MAX_SOURCES, name) {
             (false, _) => self.about.stem.clone(),
             (true, "") => format!("{}/{at}", self.about.stem),
             (true, name) => format!("{}/{name}", self.about.stem),
@@ -67,6 +73,7 @@ impl Stream<'_> {
         let id = self.writer.source("pcap", &sensor);
         if let Some(slot) = self.interfaces.get_mut(at) {
             slot.1 = Some(id);
+            self.named += 1;
         }
         id
     }
@@ -74,6 +81,38 @@ impl Stream<'_> {
         self.ordinal = if offset == self.last_offset { self.ordinal.saturating_add(1) } else { FIRST_ORDINAL };
         self.last_offset = offset;
         RecordId { evidence: self.about.evidence, offset, ordinal: self.ordinal }
+    }
+    fn packet(&mut self, interface: u32) {
+        self.last = Some(interface);
+        self.release();
+        let source = self.source(interface);
+        self.writer.count(source).ok += 1;
+    }
+    /// A record of the file itself: of the interface of the last packet, before the first one held back.
+    fn own(&mut self, record: Record, at: u64) {
+        if self.last.is_none() && self.held.len() < MAX_HELD {
+            return self.held.push((record, at));
+        }
+        self.release();
+        self.push(record, at);
+    }
+    fn push(&mut self, mut record: Record, at: u64) {
+        record.source = self.source(self.last.unwrap_or(0));
+        record.id = self.next_id(at);
+        self.writer.push(record);
+    }
+    fn release(&mut self) {
+        for (record, at) in std::mem::take(&mut self.held) {
+            self.push(record, at);
+        }
+    }
+    /// Something malformed in the file itself; of one kind only the first thousand are kept one by one.
+    fn damaged(&mut self, oddity: &Oddity, time: Time, at: u64) {
+        let n = self.oddities.entry(oddity.what).or_default();
+        *n += 1;
+        if *n <= MAX_ODDITIES {
+            self.own(Record::oddity(oddity, RecordId::default(), SourceId(0), time), at);
+        }
     }
 }
 
@@ -107,17 +146,27 @@ pub fn read(
     stop: &mut dyn FnMut(u64) -> bool,
 ) -> Ended {
     let mut meter = Meter::new(Config::default(), about.evidence);
-    let mut stream = Stream { writer, about, interfaces: Vec::new(), many: false, last_offset: u64::MAX, ordinal: 0 };
-    let (mut last, mut packets, mut offset) = (None, 0u64, 0u64);
-    let mut early = Vec::new();
+    let mut stream = Stream {
+        writer,
+        about,
+        interfaces: Vec::new(),
+        many: false,
+        named: 0,
+        last: None,
+        held: Vec::new(),
+        last_offset: u64::MAX,
+        ordinal: 0,
+        oddities: BTreeMap::new(),
+    };
+    let (mut last, mut packets) = (None, 0u64);
     let end = capture::read(kind, input, &mut |item| {
+        let time = last.unwrap_or(about.modified);
+        let new = |kind| Record::new(kind, RecordId::default(), SourceId(0), time);
         match item {
             Item::Packet(packet) => {
-                stream.state(&mut early, packet.time);
                 last = Some(packet.time);
-                offset = packet.offset;
                 packets += 1;
-                stream.writer_count(packet.interface);
+                stream.packet(packet.interface);
                 meter.packet(&packet, &mut stream);
                 return !packets.is_multiple_of(4096) || !(stream.writer.has_failed() || stop(packets));
             }
@@ -126,54 +175,42 @@ pub fn read(
                 // A second interface splits the file into sources, but only for what comes after the first packet of it.
                 stream.many |= stream.interfaces.len() > 1 && stream.interfaces[0].1.is_none();
             }
-            Item::Comment(text, at) => early.push(Stated::Comment(text, at)),
-            Item::Name(addr, name, at) => early.push(Stated::Name(addr, name, at)),
-            Item::Oddity(oddity, at) => early.push(Stated::Oddity(oddity, at)),
-        }
-        // What stands before the first packet has that packet's time and source, unless it is very much.
-        if last.is_some() || early.len() >= MAX_EARLY {
-            stream.state(&mut early, last.unwrap_or(about.modified));
+            Item::Comment(text, at) => {
+                let mut record = new(Kind::Log);
+                record.set_text(field::MESSAGE, &text);
+                record.set(field::ACTION, "comment");
+                stream.own(record, at);
+            }
+            Item::Name(addr, name, at) => {
+                let mut record = new(Kind::Inventory);
+                record.set(field::DST_IP, Value::Addr(addr));
+                record.set_text(field::HOSTNAME, &name);
+                record.set(field::ACTION, "stated");
+                stream.own(record, at);
+            }
+            Item::Oddity(oddity, at) => stream.damaged(&oddity, time, at),
         }
         true
     });
-    stream.state(&mut early, last.unwrap_or(about.modified));
     meter.finish(&mut stream);
+    let time = last.unwrap_or(about.modified);
     let damage = end.damage.map(|(what, at)| {
-        let oddity = Oddity::at("capture_damaged", &what);
-        stream.oddity(oddity, last.unwrap_or(about.modified), at, 0);
+        stream.damaged(&Oddity::at("capture_damaged", &what), time, at);
         format!("{what} at offset {at}; {packets} packets before it were read")
     });
-    Ended { damage, bytes: end.bytes, warnings: warnings(meter.stats()) }
-}
-
-impl Stream<'_> {
-    /// Stores what the capture states besides packets, each with its offset, at a time.
-    fn state(&mut self, stated: &mut Vec<Stated>, time: Time) {
-        for item in stated.drain(..) {
-            match item {
-                Stated::Comment(text, at) => {
-                    let source = self.source(0);
-                    let mut record = Record::new(Kind::Log, self.next_id(at), source, time);
-                    record.set_text(field::MESSAGE, &text);
-                    record.set(field::ACTION, "comment");
-                    self.writer.push(record);
-                }
-                Stated::Name(addr, name, at) => {
-                    let source = self.source(0);
-                    let mut record = Record::new(Kind::Inventory, self.next_id(at), source, time);
-                    record.set(field::DST_IP, Value::Addr(addr));
-                    record.set_text(field::HOSTNAME, &name);
-                    record.set(field::ACTION, "stated");
-                    self.writer.push(record);
-                }
-                Stated::Oddity(oddity, at) => self.oddity(oddity, time, at, 0),
-            }
-        }
+    stream.release();
+    let mut warnings = warnings(meter.stats());
+    warnings.extend(
+        stream
+            .oddities
+            .iter()
+            .filter(|(_, n)| **n > MAX_ODDITIES)
+            .map(|(what, n)| format!("{n} times {what}; the first {MAX_ODDITIES} are kept one by one")),
+    );
+    if stream.named > MAX_SOURCES {
+        warnings.push(format!("more than {MAX_SOURCES} interfaces: the others are one source"));
     }
-    fn writer_count(&mut self, interface: u32) {
-        let source = self.source(interface);
-        self.writer.count(source).ok += 1;
-    }
+    Ended { damage, bytes: end.bytes, warnings }
 }
 
 /// What of the meter's counters is worth saying.
@@ -187,9 +224,11 @@ fn warnings(stats: &MeterStats) -> Vec<String> {
     say(stats.cut, "were cut by the snapshot length");
     say(stats.checksum_bad, "left out for a wrong checksum");
     say(stats.backwards, "are older than the one before");
-    say(stats.undecoded, "could not be decoded");
+    let unknown: u64 = stats.unknown_links.values().sum();
+    say(stats.undecoded.saturating_sub(unknown), "could not be decoded");
     for (link, n) in &stats.unknown_links {
-        say(*n, &format!("have link type {link}, which is not decoded"));
+        let name = link_name(LinkType(*link));
+        say(*n, &format!("have link type {link} ({name}), which is not decoded"));
     }
     if stats.evicted > 0 {
         out.push(format!("{} flows were ended early because the table was full", stats.evicted));

@@ -3,7 +3,7 @@
 use super::report::{FileReport, Outcome};
 use super::stem::stem;
 use super::writer::Writer;
-use super::{Progress, Request, Watch, capture, text};
+use super::{Progress, Request, Watch, capture, text, unknown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::{self, Context, Format, Zone};
 use crate::model::source::{Basis, Counts};
@@ -16,9 +16,10 @@ use crate::store::{Begin, Done, Grown, Import, NewEvidence, SourceRead, Store};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// What a file is.
@@ -44,21 +45,6 @@ fn recognise(head: &[u8], request: &Request) -> Option<What> {
     request.format.or_else(|| formats::recognise(head)).map(What::Text)
 }
 
-fn not_recognised(head: &[u8]) -> Outcome {
-    if head.is_empty() {
-        return Outcome::Skipped("empty".into());
-    }
-    let is_text = !head.contains(&0)
-        && std::str::from_utf8(&head[..head.len().min(4096)]).map_or_else(|e| e.valid_up_to() > 4000, |_| true);
-    let kind = match head {
-        [b'P', b'K', 3, 4, ..] => "a zip archive: unpack it first",
-        _ if head.get(257..262) == Some(b"ustar") => "a tar archive: unpack it first",
-        _ if is_text => "text without times or a known form; --format NAME forces one",
-        _ => "binary of no known format",
-    };
-    Outcome::NotRecognised(kind.into())
-}
-
 /// Imports one file. Errors are those of the case; the file's own troubles are in the report.
 pub fn ingest_file(
     store: &Store,
@@ -82,7 +68,7 @@ pub fn ingest_file(
         Err(e) => return Ok(failed(e)),
     };
     let Some(what) = recognise(&input.head, request) else {
-        let mut row = FileReport::new(shown, not_recognised(&input.head));
+        let mut row = FileReport::new(shown, unknown::outcome(&input.head, &probe.tail));
         row.size = probe.size;
         return Ok(row);
     };
@@ -122,7 +108,7 @@ pub fn ingest_file(
             break;
         }
     }
-    let job = Job { path: shown, what, key: probe.key, stem: stem(path), modified: probe.modified, from, grown };
+    let job = Job { path: shown, what, key: probe.key, stem: stem(path), modified: probe.modified, from, grown, stream: false };
     job.run(import, &mut input, request, watch, progress)?.finish(input)
 }
 
@@ -136,27 +122,61 @@ fn is_unfinished(path: &Path, old: &Grown) -> bool {
 /// Imports a stream. Its bytes are kept in the case, since they cannot be read again.
 pub fn ingest_stream(
     store: &Store,
-    stream: Box<dyn std::io::Read + Send>,
+    stream: Box<dyn Read + Send>,
+    name: &Path,
     request: &Request,
     watch: &Watch<'_>,
     progress: &mut Progress,
 ) -> Result<FileReport> {
-    let shown = "-".to_owned();
+    let shown = name.display().to_string();
+    store.room()?;
     let (key, path, file) = spool(store, watch.now)?;
-    let mut input = match Input::stream(stream, Some(Box::new(file))) {
+    // A copy that nothing refers to is of no use.
+    let forget = |row: FileReport| {
+        let _ = std::fs::remove_file(&path);
+        row
+    };
+    let mut input = match Input::stream(stream, Some(Box::new(file)), Arc::clone(&watch.stop)) {
         Ok(input) => input,
-        Err(e) => return Ok(FileReport::new(shown, Outcome::Failed(e))),
+        Err(e) => return Ok(forget(FileReport::new(shown, Outcome::Failed(e)))),
     };
     let Some(what) = recognise(&input.head, request) else {
-        return Ok(FileReport::new(shown, not_recognised(&input.head)));
+        return Ok(forget(FileReport::new(shown, unknown::outcome(&input.head, &[]))));
     };
-    let path = path.display().to_string();
-    let Begin::Fresh(import) = store.begin(&NewEvidence { key, path, size: 0, modified: watch.now, head_hash: [0; 32] })? else {
+    let kept = path.display().to_string();
+    let Begin::Fresh(import) = store.begin(&NewEvidence { key, path: kept, size: 0, modified: watch.now, head_hash: [0; 32] })?
+    else {
         return Err(Error::internal("a random evidence key was there already"));
     };
     progress.size = 0;
-    let job = Job { path: shown, what, key, stem: "stdin".into(), modified: watch.now, from: 0, grown: false };
-    job.run(import, &mut input, request, watch, progress)?.finish(input)
+    let stem = if shown == "-" { "stdin".into() } else { stem(name) };
+    let job = Job { path: shown, what, key, stem, modified: watch.now, from: 0, grown: false, stream: true };
+    job.run(import, &mut input, request, watch, progress).and_then(|body| body.finish(input)).inspect_err(|_| {
+        let _ = std::fs::remove_file(&path);
+    })
+}
+
+/// A pipe that is opened where it is read: opening waits for a writer.
+pub struct Late {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Late {
+    /// Of a path.
+    pub fn new(path: PathBuf) -> Late {
+        Late { path, file: None }
+    }
+}
+
+impl Read for Late {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(File::open(&self.path)?),
+        };
+        file.read(buf)
+    }
 }
 
 /// A file of the case for the bytes of a stream, and a key for them: by the time and the process, since the bytes are not there yet.
@@ -184,6 +204,7 @@ struct Job {
     modified: Time,
     from: u64,
     grown: bool,
+    stream: bool,
 }
 
 /// What was read, before it is acknowledged.
@@ -214,7 +235,8 @@ impl Job {
                 (progress.bytes, progress.records) = (bytes, before + records);
                 (watch.progress)(progress);
             }
-            stopped = (watch.stop)();
+            // A stream ends by itself when it is told to stop: what was taken of it is read to its last unit.
+            stopped = !self.stream && (watch.stop)();
             stopped
         };
         let (ended, counts, span, written) = std::thread::scope(|scope| -> Result<_> {
@@ -244,13 +266,16 @@ impl Job {
             Ok((ended, counts, span, written))
         })?;
         if stopped {
-            let mut row = FileReport::new(self.path, Outcome::Skipped("stopped; nothing of it was kept".into()));
+            let why = "stopped while it was read: nothing of it was kept; ingest it again";
+            let mut row = FileReport::new(self.path, Outcome::Skipped(why.into()));
             row.format = self.what.name().into();
             return Ok(Body { row, import: None, done: Done::default() });
         }
         let mut sum = Counts::default();
         counts.iter().for_each(|c| sum.add(c));
+        let cut = input.was_stopped();
         let outcome = match (&ended.damage, self.grown) {
+            (Some(_), _) if cut => Outcome::Read,
             (Some(what), _) => Outcome::Damaged(what.clone()),
             (None, true) => Outcome::Grown,
             (None, false) => Outcome::Read,
@@ -262,8 +287,11 @@ impl Job {
             (false, true) => Basis::Assumed,
             (false, false) => Basis::Stated,
         };
-        let mut warnings: Vec<String> = ended.assumed.iter().map(|a| (*a).to_owned()).collect();
+        let mut warnings: Vec<String> = ended.assumed.iter().map(|a| assumed(a, request)).collect();
         warnings.extend(ended.warnings);
+        if cut {
+            warnings.push("it was stopped before its end: what had come until then was read and is kept".into());
+        }
         let clock = |(source, counts): (&SourceId, &Counts)| SourceRead {
             source: *source,
             zone: zone.clone(),
@@ -285,6 +313,17 @@ impl Job {
         let mut row = FileReport::new(self.path, outcome);
         (row.format, row.counts, row.span, row.warnings) = (self.what.name().into(), sum, span, warnings);
         Ok(Body { row, import: Some(written.import), done })
+    }
+}
+
+/// An assumption of a reader in words.
+fn assumed(what: &str, request: &Request) -> String {
+    match what {
+        "zone assumed" if request.zone.is_some() => "times without a zone are read as told".into(),
+        "zone assumed" => "times without a zone are taken as UTC (--tz, or `sources set NAME --tz`)".into(),
+        "year assumed" => "times without a year are put before the file's date (--year, or `sources set NAME --year`)".into(),
+        "time assumed" => "lines without a time stand at the time of the line before, or the file's date".into(),
+        other => other.to_owned(),
     }
 }
 

@@ -11,6 +11,8 @@ pub mod stem;
 
 pub mod text;
 
+pub mod unknown;
+
 pub mod writer;
 
 pub use report::{FileReport, Outcome, Report};
@@ -18,9 +20,10 @@ pub use report::{FileReport, Outcome, Report};
 use crate::error::{Error, Result};
 use crate::formats::{Format, Zone};
 use crate::model::Time;
+use crate::sources::input::Stop;
 use crate::sources::walk::{Found, walk};
 use crate::store::Store;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What an import is to do.
 #[derive(Clone, Default)]
@@ -58,8 +61,9 @@ pub struct Progress {
 
 /// What an import needs from whoever started it.
 pub struct Watch<'a> {
-    /// Asked between units of work whether to go on; `true`: stop, the file being read is not kept.
-    pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// Asked between units of work whether to go on; `true`: stop. Of the file being read nothing is kept, it can be read again; of a
+    /// stream what was taken is kept.
+    pub stop: Stop,
     /// Told how far it is, some times a second.
     pub progress: &'a (dyn Fn(&Progress) + Sync),
     /// The time now: of streams, and of files without a modification time.
@@ -108,16 +112,25 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
                 progress.path = path.display().to_string();
                 file::ingest_file(store, &path, request, watch, &mut progress)?
             }
+            Found::Stream(path) => {
+                progress.path = path.display().to_string();
+                let stream = Box::new(file::Late::new(path.clone()));
+                file::ingest_stream(store, stream, &path, request, watch, &mut progress)?
+            }
             Found::Skipped(path, why) => FileReport::new(path.display().to_string(), Outcome::Skipped(why)),
             Found::Failed(path, error) => FileReport::new(path.display().to_string(), Outcome::Failed(error)),
         };
         progress.records += one.counts.records;
         report.files.push(one);
     }
+    // The stop may have come in the last file.
+    report.stopped |= (watch.stop)();
     if !streams.is_empty() && !report.stopped {
         progress.file += 1;
         progress.path = "-".into();
-        report.files.push(file::ingest_stream(store, Box::new(std::io::stdin()), request, watch, &mut progress)?);
+        let stdin = Box::new(std::io::stdin());
+        report.files.push(file::ingest_stream(store, stdin, Path::new("-"), request, watch, &mut progress)?);
+        report.stopped |= (watch.stop)();
     }
     Ok(report)
 }

@@ -60,7 +60,8 @@ impl FileReport {
             Outcome::Damaged(what) => format!("damaged: {what}"),
             Outcome::NotRecognised(why) => format!("not recognised: {why}"),
             Outcome::Skipped(why) => format!("skipped: {why}"),
-            Outcome::Failed(error) => error.what.clone(),
+            Outcome::Failed(error) if error.hint.is_empty() => error.what.clone(),
+            Outcome::Failed(error) => format!("{} ({})", error.what, error.hint),
         }
     }
     /// One word for the outcome, for JSON Lines.

@@ -9,6 +9,8 @@ use std::io::{BufRead, Read};
 
 /// Ordinal of the first oddity of a unit: far above the records'.
 const FIRST_ORDINAL: u16 = 0x8000;
+/// Sensors that one file may name; records of further ones are of the file's own source.
+const MAX_SENSORS: usize = 4096;
 
 /// How a log ended.
 #[derive(Default)]
@@ -54,8 +56,9 @@ pub fn read(log: &Log<'_>, input: &mut dyn BufRead, writer: &mut Writer, stop: &
         ended.assumed.extend(out.assumed.iter().copied());
         let mut first = None;
         for read in out.records {
+            let sensor = read.sensor.filter(|s| sources.len() < MAX_SENSORS || sources.contains_key(&Some(s.clone())));
             let source = *sources
-                .entry(read.sensor)
+                .entry(sensor)
                 .or_insert_with_key(|sensor| writer.source(format.name(), sensor.as_deref().unwrap_or(&context.stem)));
             let mut record = read.record;
             record.source = source;

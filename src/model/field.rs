@@ -205,6 +205,7 @@ fields! {
     ELAPSED = 124, "elapsed", ["event.elapsed"], Span, One, None, "How long the source says it took.";
     METHOD_AUTH = 125, "auth.method", [], Text, One, None, "How a login was attempted: password, publickey, ...";
     PAYLOAD_TEXT = 126, "payload.text", ["payload_printable"], Text, One, None, "Printable payload that an alert carries.";
+    EVENT_CODE = 127, "event.code", ["winlog.event_id", "message_id", "logid"], Text, One, None, "The source's own number of the kind of event: Windows event id, Cisco message number, FortiGate log id.";
     // --- files
     FILE_NAME = 130, "file.name", ["filename", "fileinfo.filename", "file.path"], Text, One, Some(E::Name), "Name of a file.";
     FILE_SIZE = 131, "file.size", ["fileinfo.size", "total_bytes", "seen_bytes"], Bytes, One, None, "Size of a file.";

@@ -36,6 +36,8 @@ pub mod community_id;
 
 pub mod answer;
 
+pub mod guard;
+
 pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;

@@ -4,9 +4,9 @@
 //! Framing is done here, so that every item knows its offset and a block that cannot be parsed is skipped by its length; block contents are
 //! parsed by pcap-parser. Damage ends the reading: everything before it is given, and it says where and what.
 
-use crate::model::Oddity;
 use crate::model::packet::{LinkType, Packet};
 use crate::model::time::{SECOND, Time};
+use crate::model::{Oddity, guard};
 use pcap_parser::pcapng::{Block, OptionCode};
 use pcap_parser::{PcapNGOption, parse_block_be, parse_block_le, parse_pcap_header};
 use std::io::{self, Read};
@@ -16,6 +16,9 @@ use std::net::IpAddr;
 const MAX_BLOCK: usize = 64 << 20;
 /// Interfaces per file that are kept; a file with more is hostile.
 const MAX_INTERFACES: usize = 1 << 16;
+/// Bytes of an interface's name, of a comment and of a host's name that are kept.
+const MAX_NAME: usize = 256;
+const MAX_COMMENT: usize = 16 << 10;
 
 /// Kind of capture file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +165,7 @@ fn read_pcap(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bool, en
         end.damage = Some(("file header cut short".into(), 0));
         return;
     }
-    let Ok((_, header)) = parse_pcap_header(buffer.data()) else {
+    let Some(Ok((_, header))) = guard::quietly(|| parse_pcap_header(buffer.data())) else {
         end.damage = Some(("file header not understood".into(), 0));
         return;
     };
@@ -221,12 +224,20 @@ fn read_pcap(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bool, en
         if nanos >= SECOND {
             go_on = each(Item::Oddity(Oddity::at("pcap_fraction_above_second", fraction.to_string()), offset));
         }
+        go_on = go_on && longer_than_wire(&packet).is_none_or(|oddity| each(Item::Oddity(oddity, offset)));
         if !go_on || !each(Item::Packet(packet)) {
             end.stopped = true;
             return;
         }
         buffer.consume(head + caplen);
     }
+}
+
+/// More was captured than there was: one of both lengths is false. A length of 0 is what some writers put for not known.
+fn longer_than_wire(packet: &Packet<'_>) -> Option<Oddity> {
+    let (captured, wire) = (packet.data.len(), packet.wire_len);
+    (wire > 0 && captured as u64 > u64::from(wire))
+        .then(|| Oddity::at("packet_longer_than_wire", format!("{captured} captured of {wire} bytes")))
 }
 
 pub(super) fn u32_at(data: &[u8], at: usize, big: bool) -> u32 {
@@ -271,13 +282,17 @@ impl Sections {
         if self.interfaces.len() >= MAX_INTERFACES {
             return;
         }
-        let name = idb.if_name().or_else(|| idb.if_description()).and_then(Result::ok).unwrap_or_default();
+        let (name, resolution) = guard::quietly(|| {
+            let name = idb.if_name().or_else(|| idb.if_description()).and_then(Result::ok).unwrap_or_default();
+            (shortened(name, MAX_NAME), idb.ts_resolution())
+        })
+        .unwrap_or_default();
         self.interfaces.push(Interface {
             index: self.interfaces.len() as u32,
-            name: name.to_owned(),
+            name,
             link: LinkType(idb.linktype.0 as u16),
             snaplen: idb.snaplen,
-            resolution: idb.ts_resolution().filter(|r| *r > 0).unwrap_or(1_000_000),
+            resolution: resolution.filter(|r| *r > 0).unwrap_or(1_000_000),
             offset: idb.if_tsoffset,
         });
     }
@@ -371,21 +386,31 @@ fn one_block(
         end.packets += 1;
         let padded = packet.data.len().next_multiple_of(4);
         // Only a block with room for an option is parsed for its comment.
-        let comment = (kind == ENHANCED_PACKET && data.len() >= 28 + padded + 4 + 8)
-            .then(|| parsed(data, sections.big))
-            .flatten()
-            .and_then(|block| if let Block::EnhancedPacket(b) = block { comment(&b.options) } else { None });
-        return each(Item::Packet(packet)) && comment.is_none_or(|text| each(Item::Comment(text, offset)));
+        let comment = (kind == ENHANCED_PACKET && data.len() >= 28 + padded + 4 + 8).then(|| parsed(data, sections.big));
+        let (comment, options) = match comment {
+            Some(Ok(Block::EnhancedPacket(b))) => (comment_of(&b.options), None),
+            // The packet is whole: only what follows it cannot be read.
+            Some(Err(what)) => (None, Some(Oddity::at(what, "options of a packet"))),
+            _ => (None, None),
+        };
+        let before = longer_than_wire(&packet).into_iter().chain(options);
+        return before.into_iter().all(|oddity| each(Item::Oddity(oddity, offset)))
+            && each(Item::Packet(packet))
+            && comment.is_none_or(|text| each(Item::Comment(text, offset)));
     }
-    let Some(block) = parsed(data, sections.big) else {
-        return each(Item::Oddity(Oddity::at("pcapng_block_malformed", format!("type {kind:#x}")), offset));
+    let block = match parsed(data, sections.big) {
+        Ok(block) => block,
+        Err(what) => return each(Item::Oddity(Oddity::at(what, format!("type {kind:#x}")), offset)),
     };
     match &block {
-        Block::SectionHeader(section) => comment(&section.options).is_none_or(|text| each(Item::Comment(text, offset))),
+        Block::SectionHeader(section) => comment_of(&section.options).is_none_or(|text| each(Item::Comment(text, offset))),
         Block::InterfaceDescription(_) => {
             let before = sections.interfaces.len();
             sections.describe(&block);
-            sections.interfaces.get(before).is_none_or(|interface| each(Item::Interface(interface)))
+            match sections.interfaces.get(before) {
+                Some(interface) => each(Item::Interface(interface)),
+                None => each(Item::Oddity(Oddity::at("pcapng_too_many_interfaces", MAX_INTERFACES.to_string()), offset)),
+            }
         }
         Block::NameResolution(names) => names.nr.iter().all(|record| {
             name(record.record_type.0, record.record_value).is_none_or(|(addr, text)| each(Item::Name(addr, text, offset)))
@@ -394,14 +419,23 @@ fn one_block(
     }
 }
 
-pub(super) fn parsed(data: &[u8], big: bool) -> Option<Block<'_>> {
-    let result = if big { parse_block_be(data) } else { parse_block_le(data) };
-    result.ok().map(|(_, block)| block)
+/// A block's content. `Err`: name of the oddity that it is.
+pub(super) fn parsed(data: &[u8], big: bool) -> Result<Block<'_>, &'static str> {
+    match guard::quietly(|| if big { parse_block_be(data) } else { parse_block_le(data) }) {
+        Some(Ok((_, block))) => Ok(block),
+        Some(Err(_)) => Err("pcapng_block_malformed"),
+        None => Err(guard::PANICKED),
+    }
 }
 
-fn comment(options: &[PcapNGOption<'_>]) -> Option<String> {
+fn shortened(text: &str, max: usize) -> String {
+    text[..text.floor_char_boundary(max)].to_owned()
+}
+
+fn comment_of(options: &[PcapNGOption<'_>]) -> Option<String> {
     let option = options.iter().find(|o| o.code == OptionCode::Comment)?;
-    Some(String::from_utf8_lossy(option.as_bytes().ok()?).trim_end_matches('\0').to_owned())
+    let text = guard::quietly(|| option.as_bytes().ok().map(String::from_utf8_lossy)).flatten()?;
+    Some(shortened(text.trim_end_matches('\0'), MAX_COMMENT))
 }
 
 fn name(kind: u16, value: &[u8]) -> Option<(IpAddr, String)> {
@@ -411,7 +445,7 @@ fn name(kind: u16, value: &[u8]) -> Option<(IpAddr, String)> {
         _ => return None,
     };
     let text = rest.split(|b| *b == 0).next().unwrap_or_default();
-    Some((addr, String::from_utf8_lossy(text).to_lowercase()))
+    Some((addr, shortened(&String::from_utf8_lossy(text).to_lowercase(), MAX_NAME)))
 }
 
 #[cfg(test)]

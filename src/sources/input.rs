@@ -4,20 +4,27 @@ use super::compression::Compression;
 use crate::error::{Error, Result};
 use crate::model::hex::hex;
 use crate::model::{EvidenceKey, Time};
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Bytes at the start and at the end of a file that its evidence key is made of.
 const KEY_PART: u64 = 64 << 10;
 /// Bytes read at once, and how many such pieces may wait.
 const PIECE: usize = 1 << 20;
 const AHEAD: usize = 4;
+/// Bytes of a stream that are enough to recognise it, and how long it may be silent before fewer are.
+const ENOUGH: usize = 4 << 10;
+const SILENCE: Duration = Duration::from_millis(300);
+/// How often a stream that is silent asks whether to stop, and how long it is listened to after that.
+const GLANCE: Duration = Duration::from_millis(100);
+const LAST_BYTES: Duration = Duration::from_millis(500);
 
 /// Size and SHA-256 of what was read, as it lies in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +48,8 @@ pub struct Probe {
     pub key: EvidenceKey,
     /// SHA-256 of the first 64 KiB.
     pub head_hash: [u8; 32],
+    /// Its last bytes, up to 64 KiB.
+    pub tail: Vec<u8>,
 }
 
 impl Probe {
@@ -73,6 +82,7 @@ impl Probe {
             modified,
             key: EvidenceKey(u64::from_be_bytes(key)),
             head_hash: Sha256::digest(&head).into(),
+            tail,
         })
     }
 }
@@ -115,6 +125,44 @@ struct Ahead {
     done: Receiver<io::Result<Summary>>,
     drain: Receiver<io::Result<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,
+    /// Of a stream: what was taken of it. A file is hashed where it is read ahead.
+    taken: Option<Arc<Mutex<Taken>>>,
+}
+
+/// Whether to stop reading.
+pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// A stream as far as it was taken: hashed and copied just so far, so that it can be ended anywhere.
+struct Taken {
+    hash: Sha256,
+    size: u64,
+    spool: Option<Box<dyn Write + Send>>,
+    stop: Stop,
+    /// When it is ended for good after it was asked to stop.
+    ends: Option<Instant>,
+    stopped: bool,
+}
+
+impl Taken {
+    fn piece(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.hash.update(piece);
+        self.size += piece.len() as u64;
+        self.spool.as_mut().map_or(Ok(()), |spool| spool.write_all(piece))
+    }
+    /// How long to wait for more; `None`: no longer. A writer that is told to stop at the same time gets a moment for its last bytes.
+    fn patience(&mut self) -> Option<Duration> {
+        if self.ends.is_none() && (self.stop)() {
+            self.ends = Some(Instant::now() + LAST_BYTES);
+        }
+        match self.ends.map(|end| end.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => {
+                self.stopped = true;
+                None
+            }
+            Some(left) => Some(left),
+            None => Some(GLANCE),
+        }
+    }
 }
 
 /// Reads pieces that the read-ahead thread sends.
@@ -122,18 +170,54 @@ struct Pieces {
     from: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     at: usize,
+    taken: Option<Arc<Mutex<Taken>>>,
+}
+
+impl Pieces {
+    /// Waits for the next piece; false: it is over, or (of a stream) nothing came in time.
+    fn next(&mut self, within: Option<Duration>) -> io::Result<bool> {
+        let begun = Instant::now();
+        let received = match &self.taken {
+            None => self.from.recv().ok(),
+            Some(taken) => loop {
+                let Some(patience) = hold(taken).patience() else { break None };
+                let patience = within.map_or(patience, |w| patience.min(w.saturating_sub(begun.elapsed())));
+                match self.from.recv_timeout(patience) {
+                    Ok(piece) => break Some(piece),
+                    Err(RecvTimeoutError::Timeout) if within.is_none_or(|w| begun.elapsed() < w) => {}
+                    Err(_) => break None,
+                }
+            },
+        };
+        let Some(piece) = received.transpose()? else { return Ok(false) };
+        if let Some(taken) = &self.taken {
+            hold(taken).piece(&piece)?;
+        }
+        (self.piece, self.at) = (piece, 0);
+        Ok(true)
+    }
+    /// The beginning of a stream: what its first reads give, at least 16 bytes, without waiting long for more than there is.
+    fn beginning(&mut self) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        while head.len() < ENOUGH {
+            let within = (head.len() >= 16).then_some(SILENCE);
+            if !self.next(within)? {
+                break;
+            }
+            head.append(&mut self.piece);
+        }
+        Ok(head)
+    }
+}
+
+fn hold(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Read for Pieces {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.piece.len() {
-            match self.from.recv() {
-                Ok(piece) => {
-                    self.piece = piece?;
-                    self.at = 0;
-                }
-                Err(_) => return Ok(0),
-            }
+        if self.at >= self.piece.len() && !self.next(None)? {
+            return Ok(0);
         }
         let n = buf.len().min(self.piece.len() - self.at);
         buf[..n].copy_from_slice(&self.piece[self.at..self.at + n]);
@@ -150,65 +234,44 @@ impl Input {
         Input::start(Box::new(file), None).map_err(|e| Error::io("cannot read", path, &e))
     }
 
-    /// Opens a stream, which is copied into `spool` as it is read, so that its bytes can be shown later.
-    pub fn stream(stream: Box<dyn Read + Send>, spool: Option<Box<dyn Write + Send>>) -> Result<Input> {
-        Input::start(stream, spool).map_err(|e| Error::input(format!("cannot read the stream: {e}")))
+    /// Opens a stream, which is copied into `spool` as it is taken, so that its bytes can be shown later. It begins with what is there, and
+    /// ends soon after `stop` says so.
+    pub fn stream(stream: Box<dyn Read + Send>, spool: Option<Box<dyn Write + Send>>, stop: Stop) -> Result<Input> {
+        let taken = Taken { hash: Sha256::new(), size: 0, spool, stop, ends: None, stopped: false };
+        Input::start(stream, Some(Arc::new(Mutex::new(taken)))).map_err(|e| Error::input(format!("cannot read the stream: {e}")))
     }
 
-    fn start(mut from: Box<dyn Read + Send>, mut spool: Option<Box<dyn Write + Send>>) -> io::Result<Input> {
+    fn start(from: Box<dyn Read + Send>, taken: Option<Arc<Mutex<Taken>>>) -> io::Result<Input> {
         let (pieces_in, pieces) = bounded(AHEAD);
         let (done_in, done) = bounded(1);
         let consumed = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&consumed);
-        let thread = std::thread::Builder::new().name("read-ahead".into()).spawn(move || {
-            let mut hash = Sha256::new();
-            let mut size = 0;
-            let end = loop {
-                // A pipe gives what it has: a growing stream is passed on as it comes.
-                let mut piece = vec![0; PIECE];
-                match from.read(&mut piece) {
-                    Ok(0) => break Ok(()),
-                    Ok(n) => {
-                        piece.truncate(n);
-                        hash.update(&piece);
-                        size += n as u64;
-                        counter.store(size, Ordering::Relaxed);
-                        if let Some(spool) = &mut spool
-                            && let Err(e) = spool.write_all(&piece)
-                        {
-                            break Err(e);
-                        }
-                        if pieces_in.send(Ok(piece)).is_err() {
-                            break Ok(());
-                        }
-                    }
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => break Err(e),
-                }
-            };
-            let summary = match (end, spool.as_mut().map(|s| s.flush()).transpose()) {
-                (Ok(()), Ok(_)) => Ok(Summary { size, sha256: hash.finalize().into() }),
-                (Err(e), _) | (_, Err(e)) => {
-                    let _ = pieces_in.send(Err(io::Error::new(e.kind(), e.to_string())));
-                    Err(e)
-                }
-            };
-            let _ = done_in.send(summary);
-        })?;
-        let mut raw = Pieces { from: pieces.clone(), piece: Vec::new(), at: 0 };
+        let hashed = taken.is_none();
+        let thread = std::thread::Builder::new()
+            .name("read-ahead".into())
+            .spawn(move || drop(done_in.send(read_ahead(from, &pieces_in, &counter, hashed))))?;
+        let mut raw = Pieces { from: pieces.clone(), piece: Vec::new(), at: 0, taken: taken.clone() };
         let mut magic = Vec::new();
-        (&mut raw).take(16).read_to_end(&mut magic)?;
+        if taken.is_some() {
+            magic = raw.beginning()?;
+        } else {
+            (&mut raw).take(16).read_to_end(&mut magic)?;
+        }
         let compression = Compression::of(&magic);
+        let ahead = Ahead { done, drain: pieces, thread: Some(thread), taken };
+        if compression == Compression::None && ahead.taken.is_some() {
+            let body: Box<dyn Read + Send> = Box::new(io::Cursor::new(magic.clone()).chain(raw));
+            return Ok(Input { head: magic, compression, consumed, body: Some(body), ahead });
+        }
         let mut body = compression.reader(io::Cursor::new(magic).chain(raw))?;
         let mut head = Vec::new();
         // Damage inside the head is met again where the body is read: here only what is before it counts.
-        let mut short = body.as_mut().take(KEY_PART);
-        let result = short.read_to_end(&mut head);
+        let enough = if ahead.taken.is_some() { ENOUGH as u64 } else { KEY_PART };
+        let result = body.as_mut().take(enough).read_to_end(&mut head);
         let rest: Box<dyn Read + Send> = match result {
             Ok(_) => Box::new(io::Cursor::new(head.clone()).chain(body)),
             Err(e) => Box::new(io::Cursor::new(head.clone()).chain(Failing(Some(e)))),
         };
-        let ahead = Ahead { done, drain: pieces, thread: Some(thread) };
         Ok(Input { head, compression, consumed, body: Some(rest), ahead })
     }
 
@@ -217,16 +280,68 @@ impl Input {
         self.body.take().unwrap_or_else(|| Box::new(io::empty()))
     }
 
-    /// Reads on to the end of the file, whatever was not read, so that its hash is of all of it.
+    /// Whether a stream was ended because it was asked to stop.
+    pub fn was_stopped(&self) -> bool {
+        self.ahead.taken.as_ref().is_some_and(|taken| hold(taken).stopped)
+    }
+
+    /// Reads on to the end of the file, whatever was not read, so that its hash is of all of it; of a stream that was stopped the hash is of
+    /// what was taken.
     pub fn finish(mut self) -> io::Result<Summary> {
         self.body = None;
-        while self.ahead.drain.recv().is_ok() {}
-        let summary = self.ahead.done.recv().unwrap_or_else(|_| Err(io::Error::other("the reader stopped")));
-        if let Some(thread) = self.ahead.thread.take() {
-            let _ = thread.join();
+        let Some(taken) = self.ahead.taken.take() else {
+            while self.ahead.drain.recv().is_ok() {}
+            let summary = self.ahead.done.recv().unwrap_or_else(|_| Err(io::Error::other("the reader stopped")));
+            if let Some(thread) = self.ahead.thread.take() {
+                let _ = thread.join();
+            }
+            return summary;
+        };
+        let mut rest = Pieces { from: self.ahead.drain.clone(), piece: Vec::new(), at: 0, taken: Some(Arc::clone(&taken)) };
+        while rest.next(None)? {}
+        let mut taken = hold(&taken);
+        if let Some(spool) = &mut taken.spool {
+            spool.flush()?;
         }
-        summary
+        Ok(Summary { size: taken.size, sha256: taken.hash.clone().finalize().into() })
     }
+}
+
+/// Reads to the end, piece by piece; a pipe gives what it has, so a growing stream is passed on as it comes.
+fn read_ahead(
+    mut from: Box<dyn Read + Send>,
+    to: &Sender<io::Result<Vec<u8>>>,
+    counter: &AtomicU64,
+    hashed: bool,
+) -> io::Result<Summary> {
+    let mut hash = Sha256::new();
+    let mut size = 0;
+    loop {
+        let mut piece = vec![0; PIECE];
+        match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(n) => {
+                piece.truncate(n);
+                if n < PIECE / 4 {
+                    piece.shrink_to_fit();
+                }
+                if hashed {
+                    hash.update(&piece);
+                }
+                size += n as u64;
+                counter.store(size, Ordering::Relaxed);
+                if to.send(Ok(piece)).is_err() {
+                    break;
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                let _ = to.send(Err(io::Error::new(e.kind(), e.to_string())));
+                return Err(e);
+            }
+        }
+    }
+    Ok(Summary { size, sha256: hash.finalize().into() })
 }
 
 /// A reader that gives one error, then the end.

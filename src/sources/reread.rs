@@ -149,7 +149,7 @@ fn seek_pcapng(file: &mut File, wanted: &[PacketRef], stop: &dyn Fn() -> bool) -
         if hit || kind == capture::INTERFACE {
             let mut data = head.to_vec();
             reader.by_ref().take(len - 12).read_to_end(&mut data)?;
-            if let Some(block) = capture::parsed(&data, sections.big) {
+            if let Ok(block) = capture::parsed(&data, sections.big) {
                 sections.describe(&block);
             }
             if hit && let Ok(p) = sections.packet(kind, &data, offset, wanted[next].number) {

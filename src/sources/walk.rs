@@ -12,8 +12,10 @@ const MAX_DEPTH: usize = 64;
 /// A file found, or what could not be looked into.
 #[derive(Debug)]
 pub enum Found {
-    /// A regular file or a pipe.
+    /// A regular file.
     File(PathBuf),
+    /// A pipe or device that was named itself: read once, as a stream.
+    Stream(PathBuf),
     /// Something that is not read, and why.
     Skipped(PathBuf, String),
     /// Something that could not be read.
@@ -49,10 +51,13 @@ fn visit(path: &Path, depth: usize, seen: &mut HashSet<(u64, u64)>, out: &mut Ve
             Ok(children) => children.iter().for_each(|child| visit(child, depth + 1, seen, out)),
             Err(e) => out.push(Found::Failed(path.to_owned(), e)),
         }
-    } else if meta.is_file() || (depth == 0 && meta.file_type().is_fifo()) {
+    } else if meta.is_file() {
         out.push(Found::File(path.to_owned()));
+    } else if depth == 0 && (meta.file_type().is_fifo() || meta.file_type().is_char_device()) {
+        out.push(Found::Stream(path.to_owned()));
     } else {
-        out.push(Found::Skipped(path.to_owned(), "not a regular file".into()));
+        let what = if meta.file_type().is_fifo() { "a pipe; name it itself to read it" } else { "not a regular file" };
+        out.push(Found::Skipped(path.to_owned(), what.into()));
     }
 }
 

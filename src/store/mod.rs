@@ -248,7 +248,8 @@ impl Store {
     pub(crate) fn segments(&self) -> &segment::Segments {
         &self.0.segments
     }
-    pub(crate) fn room(&self) -> Result<()> {
+    /// Whether the disk has room beyond what stays free.
+    pub fn room(&self) -> Result<()> {
         self.0.case.room()
     }
     /// After a write that failed: gives up the ballast if the disk is full.

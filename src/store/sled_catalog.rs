@@ -4,14 +4,12 @@
 
 use super::catalog::{Catalog, Change, MAX_VALUE};
 use crate::error::{Error, Result};
+use crate::model::guard;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Name of the thread that opens sled: its panics are not printed.
-const OPENER: &str = "catalog-open";
 /// How long opening may take before the catalog is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -25,11 +23,10 @@ pub struct SledCatalog {
 impl SledCatalog {
     /// Opens or creates it. An error means doubt: the caller sets the directory aside and rebuilds.
     pub fn open(dir: &Path) -> Result<SledCatalog> {
-        quiet_panics();
         let (send, receive) = mpsc::channel();
         let path = dir.to_owned();
         let open = move || {
-            let opened = std::panic::catch_unwind(|| {
+            let opened = guard::quietly(|| {
                 let db = sled::Config::new()
                     .path(&path)
                     .cache_capacity(16 << 20)
@@ -44,30 +41,17 @@ impl SledCatalog {
             let _ = send.send(opened);
         };
         std::thread::Builder::new()
-            .name(OPENER.to_owned())
+            .name("catalog-open".to_owned())
             .spawn(open)
             .map_err(|e| Error::store(format!("cannot start a thread: {e}")))?;
         let doubt = |why: String| Error::store(format!("the catalog cannot be opened: {why}")).at_path(dir);
         match receive.recv_timeout(PATIENCE) {
-            Ok(Ok(Ok(db))) => Ok(SledCatalog { db: Some(db), file: dir.join("db"), failed: false }),
-            Ok(Ok(Err(e))) => Err(doubt(e.to_string())),
-            Ok(Err(_)) => Err(doubt("it is damaged".to_owned())),
+            Ok(Some(Ok(db))) => Ok(SledCatalog { db: Some(db), file: dir.join("db"), failed: false }),
+            Ok(Some(Err(e))) => Err(doubt(e.to_string())),
+            Ok(None) => Err(doubt("it is damaged".to_owned())),
             Err(_) => Err(doubt("it does not answer".to_owned())),
         }
     }
-}
-
-/// Lets panics of the opening thread pass without a word on standard error; all others as before.
-fn quiet_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().name() != Some(OPENER) {
-                before(info);
-            }
-        }));
-    });
 }
 
 impl Catalog for SledCatalog {

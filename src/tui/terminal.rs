@@ -271,6 +271,9 @@ fn restore() {
 fn install_hook() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        if crate::model::guard::is_quiet() {
+            return;
+        }
         let owner = *OWNER.lock().unwrap_or_else(PoisonError::into_inner);
         if TAKEN.load(Ordering::SeqCst) && owner != Some(std::thread::current().id()) {
             let line = info.to_string().replace('\n', " ");

@@ -49,7 +49,8 @@ impl Case {
     }
     pub fn ingest(&self, paths: &[PathBuf]) -> backtrail::ingest::Report {
         let request = Request { paths: paths.to_vec(), ..Request::default() };
-        let watch = Watch { stop: &|| false, progress: &|_| (), now: Time::parse("2026-11-21T00:00:00Z").unwrap() };
+        let watch =
+            Watch { stop: std::sync::Arc::new(|| false), progress: &|_| (), now: Time::parse("2026-11-21T00:00:00Z").unwrap() };
         ingest(self.engine.store(), &request, &watch).unwrap()
     }
     pub fn decide(&self, what: What) {

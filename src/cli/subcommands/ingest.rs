@@ -1,6 +1,6 @@
 //! `ingest`: files, folders, standard input into the case, with a row per file.
 
-use crate::cli::opened::Opened;
+use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
 use crate::cli::{Cx, Done, Subcommand};
@@ -10,8 +10,12 @@ use crate::model::decision::What;
 use clap::{ArgMatches, Args, FromArgMatches};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+
+/// Files after which a summary follows the table.
+const MANY: usize = 20;
 
 /// `backtrail ingest`.
 pub struct Ingest;
@@ -76,17 +80,22 @@ impl Subcommand for Ingest {
             bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        let report = opened.ingest(&request, &|progress: &Progress| {
+        let shown = |progress: &Progress| {
             if let Some(bar) = &bar {
                 bar.set_length(progress.size.max(progress.bytes));
                 bar.set_position(progress.bytes);
                 bar.set_message(format!("{}/{} {}", progress.file, progress.files, progress.path));
             }
-        })?;
+        };
+        let report = opened.ingest(&request, &shown, stop_on_signals()?)?;
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
         print(&report, args.form)?;
+        if report.stopped {
+            let said = "note: stopped; files that were read to their end are kept, what was not read can be ingested again";
+            let _ = writeln!(std::io::stderr(), "{said}");
+        }
         Ok(if report.is_incomplete() { Done::Partly } else { Done::All })
     }
 }
@@ -117,6 +126,11 @@ pub fn print(report: &Report, form: Form) -> Result<()> {
         grid.row(row)?;
     }
     grid.end()?;
+    if report.files.len() > MANY {
+        for (n, what) in summary(report) {
+            writeln!(out, "{n:>7} {what}").map_err(io)?;
+        }
+    }
     let sum = report.counts();
     let bad = report.files.iter().filter(|f| f.is_incomplete()).count();
     writeln!(
@@ -133,6 +147,23 @@ pub fn print(report: &Report, form: Form) -> Result<()> {
         if bad > 0 { format!("; {bad} files not read, or not to their end") } else { String::new() },
     )
     .map_err(io)
+}
+
+/// How many files there are of each outcome and format, or reason; the most frequent first.
+fn summary(report: &Report) -> Vec<(usize, String)> {
+    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+    for file in &report.files {
+        let what = if file.format.is_empty() {
+            // Without what is of the one file.
+            file.note().split(['(', ';', '\n']).next().unwrap_or_default().trim_end().to_owned()
+        } else {
+            format!("{}: {}", file.word(), file.format)
+        };
+        *groups.entry(what).or_default() += 1;
+    }
+    let mut out: Vec<(usize, String)> = groups.into_iter().map(|(what, n)| (n, what)).collect();
+    out.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+    out
 }
 
 fn row(file: &FileReport) -> Vec<String> {

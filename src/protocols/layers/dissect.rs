@@ -1,6 +1,7 @@
 //! Every layer of a packet with its byte range and fields, for the packet pane.
 
 use super::{Next, Walk};
+use crate::model::guard;
 use crate::model::packet::LinkType;
 use std::ops::Range;
 
@@ -20,9 +21,15 @@ pub struct Layer {
 /// The layers of a captured packet, outer first. Malformed packets give what was understood, and a layer `Malformed` that says what is
 /// wrong. Ranges lie within the packet.
 pub fn dissect(link: LinkType, data: &[u8]) -> Vec<Layer> {
-    let mut walk = Walk::new(data, Some(Vec::new()));
-    walk.run(Next::Link(link, 0));
-    let mut layers = walk.notes.unwrap_or_default();
+    let walked = guard::quietly(|| {
+        let mut walk = Walk::new(data, Some(Vec::new()));
+        walk.run(Next::Link(link, 0));
+        walk.notes.unwrap_or_default()
+    });
+    let mut layers = walked.unwrap_or_else(|| {
+        let summary = guard::PANICKED.to_owned();
+        vec![Layer { name: "Malformed", range: 0..data.len(), summary, fields: Vec::new() }]
+    });
     for layer in &mut layers {
         clamp(&mut layer.range, data.len());
         for field in &mut layer.fields {

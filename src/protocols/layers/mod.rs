@@ -10,6 +10,7 @@
 //!
 //! To add one: write `src/protocols/layers/<family>.rs`, add its `pub mod` line and its row to the table that leads to it.
 
+use crate::model::guard;
 use crate::model::oddity::Oddity;
 use crate::model::packet::LinkType;
 use crate::model::proto;
@@ -362,10 +363,21 @@ impl Fields {
 
 /// Decodes a captured packet.
 pub fn decode(link: LinkType, data: &[u8]) -> Walk<'_> {
-    let mut walk = Walk::new(data, None);
     let first = if link == LinkType::ETHERNET { Next::Ethernet(0) } else { Next::Link(link, 0) };
-    walk.run(first);
-    walk
+    guarded(data, || {
+        let mut walk = Walk::new(data, None);
+        walk.run(first);
+        walk
+    })
+}
+
+/// A decoder that panics is an oddity.
+fn guarded<'a>(data: &'a [u8], decode: impl FnOnce() -> Walk<'a>) -> Walk<'a> {
+    guard::quietly(decode).unwrap_or_else(|| {
+        let mut walk = Walk::new(data, None);
+        walk.oddities.push(Oddity::new(guard::PANICKED));
+        walk
+    })
 }
 
 /// Decodes the payload of a datagram that was put together from fragments; `head` is the conversation of its first fragment, `tunnels`
@@ -383,9 +395,11 @@ pub fn decode_datagram<'a>(head: &Conversation<'_>, payload: &'a [u8], tunnels: 
         bad_checksum: head.bad_ip_checksum,
         len: payload.len() as u32,
     };
-    let next = transport::transport(&mut walk, 0, &head);
-    walk.run(next);
-    walk
+    guarded(payload, || {
+        let next = transport::transport(&mut walk, 0, &head);
+        walk.run(next);
+        walk
+    })
 }
 
 /// The tunnel that a transport segment may carry, by what leads to it.

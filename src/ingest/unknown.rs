@@ -1,0 +1,149 @@
+//! What a file is that no format recognised, in words, and what to do about it. Signatures are those of file(1)'s public lists.
+
+use super::report::Outcome;
+
+/// Beginnings of well-known files: what they are, and what to do.
+const MAGIC: &[(&[u8], &str)] = &[
+    (b"PK\x03\x04", "a zip archive: unpack it, then ingest the folder"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it, then ingest the folder"),
+    (b"Rar!\x1a\x07", "a rar archive: unpack it, then ingest the folder"),
+    (b"snoop\0\0\0", "a snoop capture: editcap or tshark turns it into pcap"),
+    (b"TRSNIFF", "a Sniffer capture: editcap turns it into pcap"),
+    (b"XCP\0", "a NetXRay capture: editcap turns it into pcap"),
+    (b"RTSS", "a NetXRay capture: editcap turns it into pcap"),
+    (b"GMBU", "a Network Monitor capture: editcap turns it into pcap"),
+    (b"ElfFile\0", "a Windows event log: export it as JSON lines"),
+    (b"regf", "a Windows registry hive, which is not read"),
+    (b"SQLite format 3\0", "an SQLite database: export the tables as CSV or JSON lines"),
+    (b"%PDF-", "a PDF document, which is not read"),
+    (b"\x7fELF", "a program (ELF), which is not read"),
+    (b"MZ", "a program (Windows), which is not read"),
+    (b"\x89PNG", "a picture, which is not read"),
+    (b"\xff\xd8\xff", "a picture, which is not read"),
+    (b"\xd0\xcf\x11\xe0", "an Office document: save it as CSV"),
+    (b"LPKSHHRH", "a systemd journal: journalctl --file FILE -o json > journal.jsonl"),
+    (b"PAR1", "a Parquet file: export it as JSON lines"),
+    (b"Obj\x01", "an Avro file: export it as JSON lines"),
+    (b"{\\rtf", "a text document (RTF): save it as plain text"),
+];
+
+/// Where the metadata of a MaxMind database begins.
+const MMDB: &[u8] = b"\xab\xcd\xefMaxMind.com";
+
+/// What became of a file or stream that begins and ends like this and is of no known format.
+pub fn outcome(head: &[u8], tail: &[u8]) -> Outcome {
+    if head.is_empty() {
+        return Outcome::Skipped("empty".into());
+    }
+    let short = head.len() < 4096;
+    if short && head.iter().all(u8::is_ascii_whitespace) {
+        return Outcome::Skipped("empty: nothing but white space".into());
+    }
+    Outcome::NotRecognised(what(head, tail))
+}
+
+fn what(head: &[u8], tail: &[u8]) -> String {
+    if let Some((_, known)) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return (*known).into();
+    }
+    if head.get(257..262) == Some(b"ustar") {
+        return "a tar archive: unpack it, then ingest the folder".into();
+    }
+    if memchr::memmem::find(tail, MMDB).is_some() || memchr::memmem::find(head, MMDB).is_some() {
+        return "a MaxMind database, which is not evidence: it is not read".into();
+    }
+    if let Some(utf) = utf16(head) {
+        return format!("{utf} text: iconv -f {utf} -t UTF-8 FILE > FILE.txt");
+    }
+    if head.iter().all(|b| *b == 0) {
+        return "nothing but zeros: a file that was never written, or wiped".into();
+    }
+    let start = &head[..head.len().min(4096)];
+    let bad = String::from_utf8_lossy(start).chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
+    if start.contains(&0) || bad * 10 > start.len() {
+        return "binary of no known format".into();
+    }
+    text(&String::from_utf8_lossy(head))
+}
+
+/// The name that iconv knows the text's encoding by.
+fn utf16(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0xff, 0xfe, 0, 0, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
+        _ => {
+            let zeros = |odd: usize| head.iter().take(512).skip(odd).step_by(2).filter(|b| **b == 0).count();
+            let half = head.len().min(512) / 2;
+            match (zeros(0), zeros(1)) {
+                (0, n) if half > 4 && n * 10 > half * 8 => Some("UTF-16LE"),
+                (n, 0) if half > 4 && n * 10 > half * 8 => Some("UTF-16BE"),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn text(text: &str) -> String {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let force = "--format NAME forces one of `backtrail formats`";
+    let shown = |text: &str| -> String { text.chars().filter(|c| !c.is_control()).take(60).collect() };
+    if text.starts_with(['{', '[']) {
+        let lines = text.starts_with('{') && text.lines().take(2).all(|l| l.trim_end().ends_with('}'));
+        return match lines {
+            true => "JSON lines without a time that is known: give them a member `time` or `@timestamp`".into(),
+            false => "a JSON document of no known form: turn it into JSON lines (jq -c), each with a time".into(),
+        };
+    }
+    if text.starts_with('<') && text.contains('>') {
+        let element = text.split('<').skip(1).find(|t| !t.starts_with(['?', '!']));
+        let name: String = element
+            .unwrap_or_default()
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.'))
+            .take(60)
+            .collect();
+        if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) {
+            return format!("an XML document <{name}> of no known form");
+        }
+    }
+    if !text.contains('\n') && text.trim_end().contains('\r') {
+        return "text whose lines end in CR alone: tr '\\r' '\\n' < FILE > FILE.txt".into();
+    }
+    let first = text.lines().next().unwrap_or_default();
+    for separator in [',', ';', '\t'] {
+        let columns = first.split(separator).count();
+        let second = text.lines().nth(1);
+        if columns > 2 && second.is_none_or(|l| l.split(separator).count() + 2 > columns) {
+            return format!("a table of {columns} columns of no known form ({}...); {force}", shown(first));
+        }
+    }
+    format!("text of no known form, without times at the start of its lines; {force}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_said_to_be_what_it_is() {
+        for (head, want) in [
+            (&b"PK\x03\x04rest"[..], "a zip archive"),
+            (b"\xff\xfeh\0i\0", "UTF-16 text"),
+            (b"h\0e\0l\0l\0o\0 \0w\0o\0", "UTF-16LE text"),
+            (b"\0\0\0\0\0\0", "nothing but zeros"),
+            (b"\x01\x02\0\x03\xff\xfe\x80", "binary"),
+            (b"{\"a\":1}\n{\"a\":2}\n", "JSON lines without a time"),
+            (b"{\n  \"a\": 1\n}\n", "a JSON document"),
+            (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- x -->\n<Report a='1'>", "an XML document <Report>"),
+            (b"a,b,c,d\n1,2,3,4\n", "a table of 4 columns of no known form (a,b,c,d"),
+            (b"one\rtwo\rthree\r", "text whose lines end in CR"),
+            (b"Dear reader,\nthis is prose.\n", "text of no known form"),
+        ] {
+            let Outcome::NotRecognised(why) = outcome(head, &[]) else { panic!("{want}") };
+            assert!(why.starts_with(want), "{why} is not {want}");
+        }
+        assert_eq!(outcome(b"", &[]), Outcome::Skipped("empty".into()));
+        assert!(matches!(outcome(b" \n\n", &[]), Outcome::Skipped(_)));
+    }
+}
