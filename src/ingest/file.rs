@@ -42,6 +42,9 @@ fn recognise(head: &[u8], request: &Request) -> Option<What> {
     if let Some(kind) = CaptureKind::of(head) {
         return Some(What::Capture(kind));
     }
+    if request.format.is_none() && unknown::is_cr_alone(head) {
+        return None;
+    }
     request.format.or_else(|| formats::recognise(head)).map(What::Text)
 }
 

@@ -67,6 +67,11 @@ fn what(head: &[u8], tail: &[u8]) -> String {
     text(&String::from_utf8_lossy(head))
 }
 
+/// Whether lines end in CR alone: to every format all of it would be one line.
+pub fn is_cr_alone(head: &[u8]) -> bool {
+    memchr::memchr(b'\n', head).is_none() && memchr::memchr_iter(b'\r', head).nth(1).is_some()
+}
+
 /// The name that iconv knows the text's encoding by.
 fn utf16(head: &[u8]) -> Option<&'static str> {
     match head {
@@ -107,7 +112,7 @@ fn text(text: &str) -> String {
             return format!("an XML document <{name}> of no known form");
         }
     }
-    if !text.contains('\n') && text.trim_end().contains('\r') {
+    if is_cr_alone(text.as_bytes()) {
         return "text whose lines end in CR alone: tr '\\r' '\\n' < FILE > FILE.txt".into();
     }
     let first = text.lines().next().unwrap_or_default();

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::packet::PacketRef;
 use crate::model::record::Record;
 use crate::model::source::{Counts, SourceId, SourceKey};
-use crate::model::{RecordId, Window};
+use crate::model::{RecordId, Time, Window};
 use crate::store::Import;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashMap;
@@ -92,7 +92,10 @@ impl Writer {
     }
 
     /// Writes a record whose source is a local number.
-    pub fn push(&mut self, record: Record) {
+    pub fn push(&mut self, mut record: Record) {
+        // Beyond the calendar times saturate; the very end is outside of every window, so a record stands just before it.
+        let last = Time(i64::MAX - 1);
+        (record.start, record.end) = (record.start.min(last), record.end.min(last));
         let span = self.span.get_or_insert(Window::new(record.start, record.end));
         span.start = span.start.min(record.start);
         span.end = span.end.max(record.end);

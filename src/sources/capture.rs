@@ -386,14 +386,15 @@ fn one_block(
         end.packets += 1;
         let padded = packet.data.len().next_multiple_of(4);
         // Only a block with room for an option is parsed for its comment.
-        let comment = (kind == ENHANCED_PACKET && data.len() >= 28 + padded + 4 + 8).then(|| parsed(data, sections.big));
-        let (comment, options) = match comment {
-            Some(Ok(Block::EnhancedPacket(b))) => (comment_of(&b.options), None),
+        let options = kind == ENHANCED_PACKET && data.len() >= 28 + padded + 4 + 8;
+        let parsed = options.then(|| parsed(data, sections.big));
+        let (comment, what) = match parsed {
+            Some(Ok(Block::EnhancedPacket(b))) => (comment_of(&b.options), overruns(data, 28 + padded, sections.big)),
             // The packet is whole: only what follows it cannot be read.
-            Some(Err(what)) => (None, Some(Oddity::at(what, "options of a packet"))),
+            Some(Err(what)) => (None, Some(what)),
             _ => (None, None),
         };
-        let before = longer_than_wire(&packet).into_iter().chain(options);
+        let before = longer_than_wire(&packet).into_iter().chain(what.map(|what| Oddity::at(what, "options of a packet")));
         return before.into_iter().all(|oddity| each(Item::Oddity(oddity, offset)))
             && each(Item::Packet(packet))
             && comment.is_none_or(|text| each(Item::Comment(text, offset)));
@@ -402,6 +403,14 @@ fn one_block(
         Ok(block) => block,
         Err(what) => return each(Item::Oddity(Oddity::at(what, format!("type {kind:#x}")), offset)),
     };
+    let options = match kind {
+        SECTION => overruns(data, 24, sections.big),
+        INTERFACE => overruns(data, 16, sections.big),
+        _ => None,
+    };
+    if !options.is_none_or(|what| each(Item::Oddity(Oddity::at(what, format!("type {kind:#x}")), offset))) {
+        return false;
+    }
     match &block {
         Block::SectionHeader(section) => comment_of(&section.options).is_none_or(|text| each(Item::Comment(text, offset))),
         Block::InterfaceDescription(_) => {
@@ -426,6 +435,26 @@ pub(super) fn parsed(data: &[u8], big: bool) -> Result<Block<'_>, &'static str> 
         Some(Err(_)) => Err("pcapng_block_malformed"),
         None => Err(guard::PANICKED),
     }
+}
+
+/// Name of the oddity if an option from `at` on is longer than what is left of its block.
+fn overruns(data: &[u8], mut at: usize, big: bool) -> Option<&'static str> {
+    let end = data.len().saturating_sub(4);
+    while at + 4 <= end {
+        let half = |at: usize| {
+            let two = [data[at], data[at + 1]];
+            if big { u16::from_be_bytes(two) } else { u16::from_le_bytes(two) }
+        };
+        let (code, len) = (half(at), usize::from(half(at + 2)));
+        if code == 0 {
+            return None;
+        }
+        at += 4 + len.next_multiple_of(4);
+        if at > end {
+            return Some("pcapng_option_overruns");
+        }
+    }
+    None
 }
 
 fn shortened(text: &str, max: usize) -> String {

@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod docs;
 mod formats;
+mod hostile;
 mod keymaps;
 mod pivots;
 mod protocols;
