@@ -186,6 +186,9 @@ pub trait Reader: Send {
 
 pub mod access_log;
 pub mod auth_log;
+pub mod cisco_asa;
+/// Shared: not a member.
+pub mod cisco_text;
 /// Shared: not a member.
 pub mod clock;
 pub mod conntrack;
@@ -193,6 +196,8 @@ pub mod conntrack;
 pub mod draft;
 /// Shared: not a member.
 pub mod envelope;
+pub mod filterlog;
+pub mod fortigate;
 /// Shared: not a member.
 pub mod head;
 /// Shared: not a member.
@@ -202,10 +207,13 @@ pub mod inventory_csv;
 pub mod json;
 pub mod json_lines;
 /// Shared: not a member.
+pub mod lift;
+/// Shared: not a member.
 pub mod lines;
 pub mod nessus;
 pub mod netfilter;
 pub mod nmap_xml;
+pub mod palo_alto;
 pub mod reputation_csv;
 pub mod reputation_list;
 pub mod squid;
@@ -238,6 +246,10 @@ pub const ALL: &[&dyn Format] = &[
     &windows_event::FORMAT,
     &netfilter::FORMAT,
     &conntrack::FORMAT,
+    &cisco_asa::FORMAT,
+    &palo_alto::FORMAT,
+    &fortigate::FORMAT,
+    &filterlog::FORMAT,
     &access_log::FORMAT,
     &squid::FORMAT,
     &auth_log::FORMAT,

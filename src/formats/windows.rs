@@ -112,6 +112,7 @@ impl Event<'_> {
         let lower = name.to_ascii_lowercase();
         let given = match lower.as_str() {
             "hashes" | "hash" => hashes(text, d),
+            "queryname" => d.text(field::NAME, text),
             "queryresults" => answers(text, d),
             "querystatus" => rcode(text).is_some_and(|code| d.text(field::DNS_RCODE, code)),
             "initiated" => d.text(field::DIRECTION, if text.eq_ignore_ascii_case("true") { "out" } else { "in" }),

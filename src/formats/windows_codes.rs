@@ -97,7 +97,7 @@ pub(super) fn field(name: &str) -> Option<FieldId> {
         "image" | "newprocessname" | "processname" | "application" | "sourceimage" => field::PROCESS,
         "targetfilename" | "imageloaded" | "relativetargetname" => field::FILE_NAME,
         "sharename" => field::SHARE,
-        "queryname" | "destinationhostname" | "workstationname" | "workstation" | "targetservername" => field::NAME,
+        "destinationhostname" | "workstationname" | "workstation" | "targetservername" => field::NAME,
         "category" | "taskcategory" => field::CATEGORY,
         _ => return None,
     })
