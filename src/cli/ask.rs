@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::field::{self, FieldId};
 use crate::model::time::parse_span;
 use crate::model::{Filter, Kind};
-use crate::query::engine::{Cancel, Page};
+use crate::query::engine::{Cancel, Page, Table};
 use crate::query::{Engine, Question, Stage};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -39,8 +39,8 @@ pub struct AskArgs {
     /// Every sighting as a row of its own, not one row per connection
     #[arg(long)]
     every_sighting: bool,
-    /// Read these files into a temporary case, ask, forget
-    #[arg(short = 'r', long = "read", value_name = "FILE", num_args = 1..)]
+    /// Read this file or folder into a temporary case, ask, forget; may stand several times
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
 }
 
@@ -157,7 +157,10 @@ pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[Fi
     if !question.stages.is_empty() {
         let timeline = question.stages.iter().any(|s| matches!(s, Stage::Timeline { .. }));
         let schema = if timeline { "backtrail.timeline/1" } else { "backtrail.group/1" };
-        return output::table(form, &engine.table(question, &cancel)?, schema, &mut out);
+        let table = engine.table(question, &cancel)?;
+        output::table(form, &table, schema, &mut out)?;
+        explain(engine, &table);
+        return Ok(());
     }
     if form == Form::Zeek && about != About::Only(Kind::Flow) {
         return Err(Error::user("`-o zeek` writes conn.log: it needs flows").hint("backtrail flows ... -o zeek"));
@@ -191,7 +194,20 @@ pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[Fi
     }
 }
 
-fn every_column() -> Vec<FieldId> {
+/// Says beside a table what it leaves out, and whose counters were taken where several sources saw a connection.
+fn explain(engine: &dyn Engine, table: &Table) {
+    let mut notes = table.notices.clone();
+    if !table.counted.is_empty() {
+        let names: Vec<String> = table.counted.iter().map(|s| engine.source_name(*s)).collect();
+        notes.push(format!("connections that several sources saw are counted once, as seen by {}", names.join(", ")));
+    }
+    for note in notes {
+        let _ = writeln!(std::io::stderr(), "note: {note}");
+    }
+}
+
+/// Columns enough for records of every kind.
+pub fn every_column() -> Vec<FieldId> {
     use field::Place::{Derived, Head, Many, One};
     let stored = |f: &&field::Field| matches!(f.place, Head | One | Many) || (f.place == Derived && f.id == field::COMMUNITY_ID);
     field::ALL.iter().filter(stored).map(|f| f.id).collect()

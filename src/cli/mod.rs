@@ -11,10 +11,12 @@ pub mod output;
 pub mod subcommands;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::time::parse_span;
 use clap::{Arg, ArgMatches};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What a command did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Cx {
     pub case: PathBuf,
     /// The case was named, not the default one.
     pub named: bool,
+    /// How long to wait for another process that holds the case.
+    pub wait: Duration,
     /// Standard error is a terminal: progress may be drawn there.
     pub progress: bool,
 }
@@ -51,11 +55,17 @@ pub fn command() -> clap::Command {
         .global(true)
         .value_parser(clap::value_parser!(PathBuf))
         .help("Directory of the case [default: $BACKTRAIL_CASE, else the data directory's backtrail/default]");
+    let wait = Arg::new("wait")
+        .long("wait")
+        .value_name("SPAN")
+        .global(true)
+        .help("Wait so long for another process that holds the case, e.g. 30s [default: $BACKTRAIL_WAIT, else not]");
     clap::Command::new("backtrail")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Follow an attack backwards through flows, alerts, logs, DNS and packets, in a terminal")
         .after_help("Without a command the workbench opens on the case. Begin with: backtrail demo")
         .arg(case)
+        .arg(wait)
         .subcommands(subcommands::ALL.iter().map(|c| c.command()))
 }
 
@@ -72,6 +82,13 @@ pub fn config_dir() -> Option<PathBuf> {
     etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("backtrail"))
 }
 
+/// A span, or seconds.
+fn patience(text: &str) -> Result<Duration> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let span = || parse_span(text).and_then(|n| u64::try_from(n).ok()).map(Duration::from_nanos);
+    seconds.or_else(span).ok_or_else(|| Error::user(format!("`{text}` is not a span")).hint("for example 30s or 5m"))
+}
+
 fn run() -> Result<Done> {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
@@ -84,7 +101,9 @@ fn run() -> Result<Done> {
     };
     let given = matches.get_one::<PathBuf>("case").cloned();
     let given = given.or_else(|| std::env::var_os("BACKTRAIL_CASE").filter(|v| !v.is_empty()).map(PathBuf::from));
+    let wait = matches.get_one::<String>("wait").cloned().or_else(|| std::env::var("BACKTRAIL_WAIT").ok());
     let cx = Cx {
+        wait: wait.map_or(Ok(Duration::ZERO), |text| patience(&text))?,
         named: given.is_some(),
         case: match given {
             Some(dir) => dir,

@@ -4,15 +4,13 @@ use super::{Cx, Done};
 use crate::case::{Keeper, LocalKeeper};
 use crate::error::{Error, Result};
 use crate::ingest::{Progress, Report, Request, Watch, ingest};
-use crate::model::Time;
 use crate::query::{Engine, LocalEngine};
 use crate::sources::input::Stop;
-use crate::store::{OpenOptions, Store};
+use crate::store::{OpenOptions, Store, now};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// An open case.
@@ -28,12 +26,6 @@ pub struct Opened {
     _temporary: Option<TempDir>,
 }
 
-/// The time now.
-pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_parts(since.as_secs() as i64, since.subsec_nanos())
-}
-
 impl Opened {
     fn over(store: Store, temporary: Option<TempDir>) -> Opened {
         let notices = store.notices();
@@ -47,8 +39,7 @@ impl Opened {
     }
 
     fn open(cx: &Cx, create: bool) -> Result<Opened> {
-        let wait = std::env::var("BACKTRAIL_WAIT").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
-        let options = OpenOptions { create, wait: std::time::Duration::from_secs(wait), ..OpenOptions::default() };
+        let options = OpenOptions { create, wait: cx.wait, ..OpenOptions::default() };
         let opened = Opened::over(Store::open(&cx.case, &options)?, None);
         for notice in &opened.notices {
             let _ = writeln!(std::io::stderr(), "note: {notice}");

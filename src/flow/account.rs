@@ -218,9 +218,9 @@ pub(super) fn ends_of(entry: &Entry) -> Ends {
     Ends { src, src_port, dst, dst_port, proto: entry.key.proto }
 }
 
-/// Bytes of content that wait in a flow.
+/// Bytes of content that are kept for a flow.
 pub(super) fn held(entry: &Entry) -> usize {
-    let streams = entry.tcp.as_ref().map_or(0, |t| t.1[0].waiting() + t.1[1].waiting());
+    let streams = entry.tcp.as_ref().map_or(0, |t| t.1[0].held() + t.1[1].held());
     streams + entry.app.as_ref().map_or(0, |a| a.held())
 }
 

@@ -8,13 +8,13 @@ use super::timers::Timeouts;
 use super::{EVENT_ORDINALS, EVENTS_PER_LAYER, Meter, Sink, app};
 use crate::model::field;
 use crate::model::flow::{AppConfidence, Flow};
+use crate::model::hex;
 use crate::model::origin::RecordId;
 use crate::model::record::Record;
 use crate::model::source::SourceId;
 use crate::model::time::{SECOND, Time};
 use crate::model::value::Value;
 use crate::model::{field::FieldId, proto};
-use crate::protocols::layers::ethernet::show_mac;
 use crate::protocols::{At, Out, Side};
 use compact_str::CompactString;
 
@@ -212,7 +212,7 @@ fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
     }
     for (f, mac) in [(field::SRC_MAC, entry.link.src_mac), (field::DST_MAC, entry.link.dst_mac)] {
         if let Some(mac) = mac.filter(|m| *m != [0; 6]) {
-            add(f, Value::from(show_mac(&mac)));
+            add(f, Value::from(hex::mac(&mac)));
         }
     }
     if let Some(tunnel) = rare.tunnel {

@@ -107,6 +107,9 @@ impl Fragments {
             }
         });
         w.datagram.parts.push(Part { place, ip_len: c.ip_len });
+        // A fragment sent again and again is kept as a packet each time: that counts too.
+        w.bytes += size_of::<Part>();
+        self.bytes += size_of::<Part>();
         let end = f.offset.saturating_add(c.payload.len() as u32);
         let cut = (c.payload.len() as u32) < c.payload_len;
         if !f.more && !cut && w.total.is_none() {

@@ -166,7 +166,7 @@ pub struct Meter {
     senders: checksums::Senders,
     /// Bytes of packet references in memory.
     refs_bytes: usize,
-    /// Bytes that wait in streams and probes.
+    /// Bytes kept in streams and probes.
     waiting_bytes: usize,
     last: Time,
     interface: u32,

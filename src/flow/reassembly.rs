@@ -75,6 +75,10 @@ impl Stream {
     pub fn waiting(&self) -> usize {
         self.kept.as_ref().map_or(0, |k| k.waiting)
     }
+    /// Bytes of memory in all: what waits, and what was delivered and is kept to compare with.
+    pub fn held(&self) -> usize {
+        self.kept.as_ref().map_or(0, |k| k.waiting + k.tail.len())
+    }
     /// Where the first span begins.
     fn first_span(&self) -> Option<i64> {
         self.kept.as_ref().and_then(|k| k.spans.first()).map(|s| s.start)

@@ -5,7 +5,7 @@
 //! partial.
 
 use super::json::{self, Members};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head, lift};
 use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -29,7 +29,7 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special: [&dyn Format; 2] = [&super::suricata_eve::FORMAT, &super::zeek::FORMAT];
+        let special: [&dyn Format; 3] = [&super::suricata_eve::FORMAT, &super::zeek::FORMAT, &super::windows_event::FORMAT];
         let timed = |l: &str| {
             l.starts_with('{') && json::object(l).is_some_and(|o| TIMES.iter().any(|key| json::member(&o, key).is_some()))
         };
@@ -123,6 +123,9 @@ impl Reader for Lines {
         let mut left = KEYS_MAX;
         self.members(&members, "", time, 0, &mut left, &mut d, out);
         d.partial |= left == 0;
+        if let Some(message) = d.record.text(field::MESSAGE).map(str::to_owned) {
+            lift::lift(&message, &mut d);
+        }
         d.finish(None, out)
     }
 }
@@ -195,7 +198,7 @@ fn id_of(name: &str) -> Option<FieldId> {
 }
 
 /// Rank of a level's word, or of bunyan's number.
-fn level(text: &str) -> Option<u64> {
+pub(super) fn level(text: &str) -> Option<u64> {
     Some(match text.to_ascii_lowercase().as_str() {
         "emergency" | "emerg" | "alert" | "critical" | "crit" | "fatal" | "panic" | "60" => 4,
         "error" | "err" | "severe" | "high" | "50" => 3,

@@ -56,7 +56,7 @@ pub struct Context {
     pub evidence: EvidenceKey,
     /// Sensor name if the content names none: the file's stem.
     pub stem: String,
-    /// Zone for times without one: seconds east of UTC at an instant are computed by [`Context::local`].
+    /// Zone of times that state none.
     pub zone: Zone,
     /// Year for times without one: the one that puts them nearest before `modified`, unless set.
     pub year: Option<i32>,
@@ -186,6 +186,9 @@ pub trait Reader: Send {
 
 pub mod access_log;
 pub mod auth_log;
+pub mod cisco_asa;
+/// Shared: not a member.
+pub mod cisco_text;
 /// Shared: not a member.
 pub mod clock;
 pub mod conntrack;
@@ -193,6 +196,8 @@ pub mod conntrack;
 pub mod draft;
 /// Shared: not a member.
 pub mod envelope;
+pub mod filterlog;
+pub mod fortigate;
 /// Shared: not a member.
 pub mod head;
 /// Shared: not a member.
@@ -202,10 +207,13 @@ pub mod inventory_csv;
 pub mod json;
 pub mod json_lines;
 /// Shared: not a member.
+pub mod lift;
+/// Shared: not a member.
 pub mod lines;
 pub mod nessus;
 pub mod netfilter;
 pub mod nmap_xml;
+pub mod palo_alto;
 pub mod reputation_csv;
 pub mod reputation_list;
 pub mod squid;
@@ -219,6 +227,11 @@ pub mod text_lines;
 /// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
+pub mod windows;
+/// Shared: not a member.
+pub mod windows_codes;
+pub mod windows_event;
+/// Shared: not a member.
 pub mod xml;
 pub mod zeek;
 /// Shared: not a member.
@@ -230,8 +243,13 @@ pub use lines::read;
 pub const ALL: &[&dyn Format] = &[
     &suricata_eve::FORMAT,
     &zeek::FORMAT,
+    &windows_event::FORMAT,
     &netfilter::FORMAT,
     &conntrack::FORMAT,
+    &cisco_asa::FORMAT,
+    &palo_alto::FORMAT,
+    &fortigate::FORMAT,
+    &filterlog::FORMAT,
     &access_log::FORMAT,
     &squid::FORMAT,
     &auth_log::FORMAT,

@@ -1,12 +1,13 @@
 //! Any syslog line: BSD (RFC 3164), RFC 5424, or with an ISO date. What its message says is asked of the formats that live in syslog
 //! (netfilter, logins); anything else is a log record with host, program and message.
 //!
-//! The reader is shared by [`netfilter`](super::netfilter) and [`auth_log`](super::auth_log), which differ in what they recognise. Severity is
+//! The reader is shared by [`netfilter`] and [`auth_log`], which differ in what they recognise. Severity is
 //! that of the priority: emergency to critical are critical, error high, warning medium, notice low, the rest info. A line without
 //! envelope that is indented or blank of time continues the one before it: it stands at that one's time and is partial.
 
 use super::envelope::{self, Envelope};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, auth_log, clock, draft::Draft, head, netfilter};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit};
+use super::{auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, lift, netfilter, palo_alto};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -29,8 +30,8 @@ impl Format for Syslog {
         LINES
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let others: [&dyn Format; 5] =
-            [&netfilter::FORMAT, &auth_log::FORMAT, &super::conntrack::FORMAT, &super::access_log::FORMAT, &super::squid::FORMAT];
+        // Those of the list before it.
+        let others = super::ALL.iter().take_while(|f| f.name() != "syslog");
         // Lines without a time continue others and do not count against it.
         let (mut stamped, mut found) = (0, 0);
         head::most(head, 0, |l| {
@@ -40,7 +41,7 @@ impl Format for Syslog {
             true
         });
         let enough = found > 0 && found * 2 >= stamped && stamped * 5 >= head::lines(head).len();
-        if !enough || others.iter().any(|f| f.sniff(head) == Sniff::Yes) {
+        if !enough || others.into_iter().any(|f| f.sniff(head) == Sniff::Yes) {
             return Sniff::No;
         }
         Sniff::Yes
@@ -70,6 +71,9 @@ impl Reader for Lines {
             return Status::Skipped;
         }
         let text = String::from_utf8_lossy(line);
+        if cisco_asa::is(&text) {
+            return cisco_asa::line(&text, line.len(), unit, &self.context, out);
+        }
         let mut envelope = envelope::open(&text);
         if netfilter::is(&text) {
             envelope = envelope::host_of(&envelope);
@@ -77,6 +81,9 @@ impl Reader for Lines {
             let mut d = Draft::timed(Kind::Fw, &self.context, unit, line.len(), time, out);
             envelope = netfilter::read(envelope, &mut d);
             return self.finish(d, &envelope, time, out);
+        }
+        if let Some(status) = self.firewall(&envelope, line.len(), unit, out) {
+            return status;
         }
         if !envelope.found && envelope.stamp.is_none() {
             return self.continued(&text, unit, line.len(), out);
@@ -100,6 +107,38 @@ impl Reader for Lines {
 pub(super) const TIME_ASSUMED: &str = "time assumed";
 
 impl Lines {
+    /// Firewalls that write into syslog with a layout of their own.
+    fn firewall(&self, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Option<Status> {
+        let message = envelope.message;
+        if filterlog::is(envelope) {
+            let time = envelope.time(&self.context, out);
+            let mut d = Draft::timed(Kind::Fw, &self.context, unit, len, time, out);
+            filterlog::read(message, &mut d);
+            fill(&mut d, envelope);
+            return Some(d.finish(Some(envelope.host), out));
+        }
+        if let Some(at) = palo_alto::start(message) {
+            let row = palo_alto::Row::parse(&message[at..]);
+            let time = row.time(&self.context, out).or_else(|| envelope.time(&self.context, out));
+            let mut d = Draft::timed(Kind::Log, &self.context, unit, len, time, out);
+            let device = row.fill(&mut d, &self.context, out);
+            // What stands before the row is the host that wrote it.
+            let before = message[..at].trim_matches([' ', ':', '-']);
+            let host = [envelope.host, before, device].into_iter().find(|h| !h.is_empty()).unwrap_or("");
+            fill(&mut d, &Envelope { host, ..*envelope });
+            return Some(d.finish(Some(host), out));
+        }
+        if fortigate::start(message).is_some() {
+            let time = fortigate::time(message, &self.context, out).or_else(|| envelope.time(&self.context, out));
+            let mut d = Draft::timed(Kind::Log, &self.context, unit, len, time, out);
+            let device = fortigate::read(message, &mut d);
+            let host = if device.is_empty() { envelope.host } else { device };
+            fill(&mut d, &Envelope { host, ..*envelope });
+            return Some(d.finish(Some(host), out));
+        }
+        None
+    }
+
     fn finish(&mut self, mut d: Draft, envelope: &Envelope<'_>, time: Option<Time>, out: &mut Out) -> Status {
         fill(&mut d, envelope);
         if let Some(time) = time {
@@ -137,6 +176,10 @@ pub(super) fn fill(d: &mut Draft, envelope: &Envelope<'_>) {
     }
     if matches!(d.record.kind, Kind::Log | Kind::Auth) {
         d.text(field::MESSAGE, envelope.message);
+    }
+    if d.record.kind == Kind::Log {
+        lift::lift(envelope.message, d);
+        lift::lift(envelope.data, d);
     }
     d.keep("syslog.id", envelope.id);
     d.keep("syslog.data", envelope.data);

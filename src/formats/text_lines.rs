@@ -4,7 +4,7 @@
 //! without one continues the record before it: it is a record of its own at that time, and partial. Lines before the first time
 //! fail.
 
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, head};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, head, lift};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -87,6 +87,7 @@ impl Reader for Lines {
         }
         self.last = Some(time);
         d.text(field::MESSAGE, message);
+        lift::lift(message, &mut d);
         d.finish(None, out)
     }
 }

@@ -82,9 +82,11 @@ impl Stream<'_> {
         self.last_offset = offset;
         RecordId { evidence: self.about.evidence, offset, ordinal: self.ordinal }
     }
-    fn packet(&mut self, interface: u32) {
+    fn packet(&mut self, interface: u32, time: Time) {
         self.last = Some(interface);
-        self.release();
+        if !self.held.is_empty() {
+            self.release_at(Some(time));
+        }
         let source = self.source(interface);
         self.writer.count(source).ok += 1;
     }
@@ -102,7 +104,14 @@ impl Stream<'_> {
         self.writer.push(record);
     }
     fn release(&mut self) {
-        for (record, at) in std::mem::take(&mut self.held) {
+        self.release_at(None);
+    }
+    /// What was held back has the time of the first packet, if there is one: before it the file states none.
+    fn release_at(&mut self, first: Option<Time>) {
+        for (mut record, at) in std::mem::take(&mut self.held) {
+            if let Some(time) = first {
+                (record.start, record.end) = (time, time);
+            }
             self.push(record, at);
         }
     }
@@ -171,7 +180,7 @@ pub fn read(
             Item::Packet(packet) => {
                 last = Some(packet.time);
                 packets += 1;
-                stream.packet(packet.interface);
+                stream.packet(packet.interface, packet.time);
                 meter.packet(&packet, &mut stream);
                 return !packets.is_multiple_of(4096) || !(stream.writer.has_failed() || stop(packets));
             }

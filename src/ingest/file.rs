@@ -9,8 +9,10 @@ use crate::formats::{self, Context, Format, Zone};
 use crate::model::source::{Basis, Counts};
 use crate::model::{EvidenceKey, SourceId, Time};
 use crate::sources::capture::CaptureKind;
+use crate::sources::compression::Compression;
 use crate::sources::input::{Input, Probe, hash_prefix};
-use crate::store::{Begin, Done, Import, NewEvidence, SourceRead, Store};
+use crate::sources::reread;
+use crate::store::{Begin, Done, Grown, Import, NewEvidence, SourceRead, Store};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -95,7 +97,12 @@ pub fn ingest_file(
         let known = &old.info;
         if known.format == what.name() && hash_prefix(path, known.size).is_ok_and(|hash| hash == known.sha256) {
             if matches!(what, What::Text(f) if matches!(f.framing(), formats::Framing::Lines { .. })) {
-                from = old.text_end;
+                // A line that was half written has a row of its own half: what was read then is read again.
+                let unfinished = is_unfinished(path, &old);
+                from = if unfinished { old.from } else { old.text_end };
+                if unfinished {
+                    import.replaces(known.key);
+                }
                 import.continues(known.key, from);
             } else {
                 import.replaces(known.key);
@@ -106,6 +113,13 @@ pub fn ingest_file(
     }
     let job = Job { path: shown, what, key: probe.key, stem: stem(path), modified: probe.modified, from, grown, stream: false };
     job.run(import, &mut input, request, watch, progress)?.finish(input)
+}
+
+/// Whether the last line of what was read had no end yet, or nothing was read for damage.
+fn is_unfinished(path: &Path, old: &Grown) -> bool {
+    let compression = Compression::parse(&old.info.compression).unwrap_or(Compression::None);
+    let last = || reread::bytes(path, compression, old.text_end.saturating_sub(1), 1);
+    old.text_end <= old.from || last().map_or(true, |byte| byte != b"\n")
 }
 
 /// Imports a stream. Its bytes are kept in the case, since they cannot be read again.

@@ -8,7 +8,7 @@ use crate::model::answer::{Link, Match};
 use crate::model::filter::Test;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
-use crate::model::{Cancel, FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Window, field, proto};
+use crate::model::{Cancel, FieldId, Filter, Kind, Record, RecordId, SourceId, Window, field, proto};
 use crate::store::{Ask, Snapshot};
 use std::collections::{BTreeMap, HashSet};
 
@@ -193,17 +193,6 @@ fn same_ends(record: &Record) -> Option<Filter> {
     Some(Filter::And(vec![Filter::is(field::PROTO, protocol), either]))
 }
 
-/// The flow of an alert, log line or event, if exactly one fits; with the time at which the flow began.
-pub fn flow_of(snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Option<(Record, Time)>> {
-    let mut flows = links(snapshot, record, cancel)?.into_iter().filter(|l| l.record.kind == Kind::Flow);
-    let Some(first) = flows.next() else { return Ok(None) };
-    if matches!(first.quality, Match::Ambiguous(_)) {
-        return Ok(None);
-    }
-    let start = first.record.time();
-    Ok(Some((first.record, start)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,7 +267,5 @@ mod tests {
         assert_eq!(shown(&snapshot, tls), [(flow, "uid", "=".into())]);
         assert_eq!(shown(&snapshot, dns), [(own, "flow", "=".into())]);
         assert_eq!(shown(&snapshot, own), [(dns, "flow", "=".into())]);
-        let record = snapshot.record(dns).unwrap().unwrap();
-        assert_eq!(flow_of(&snapshot, &record, &Cancel::default()).unwrap().map(|(f, _)| f.id), Some(own));
     }
 }

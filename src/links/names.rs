@@ -5,13 +5,14 @@
 
 use crate::error::Result;
 use crate::model::answer::NameUsed;
-use crate::model::filter::Test;
+use crate::model::filter::{Members, Test};
 use crate::model::time::SECOND;
 use crate::model::{Cancel, Filter, Kind, Record, RecordId, Time, Value, Window, field};
 use crate::store::{Ask, Snapshot};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Most answers that are kept; further ones are counted in [`Names::dropped`].
 pub const MAX_ANSWERS: usize = 2_000_000;
@@ -212,6 +213,8 @@ impl Names {
 
 /// Most triples of client, address and time that a condition on a name becomes; beyond it the time is left out.
 const MAX_USES: usize = 512;
+/// Most clients that are then asked for each with its own addresses; beyond it any of them with any of the addresses.
+const MAX_CLIENTS: usize = 512;
 
 /// Whether a filter asks for a name as a whole or for names below one: then [`widen`] has something to add.
 pub fn asks_for_name(filter: &Filter) -> bool {
@@ -267,6 +270,13 @@ fn flows_of(uses: Vec<Use>) -> Filter {
         } else {
             servers.entry(u.client).or_default().insert(u.server);
         }
+    }
+    if servers.len() > MAX_CLIENTS {
+        let set = |addrs| Test::Set(Arc::new(Members { addrs, ..Members::default() }));
+        let clients = servers.keys().copied().collect();
+        let known = servers.into_values().flatten().collect();
+        any.push(Filter::And(vec![Filter::Test(field::SRC_IP, set(clients)), Filter::Test(field::DST_IP, set(known))]));
+        servers = BTreeMap::new();
     }
     for (client, servers) in servers {
         let tests = servers.into_iter().map(|s| Test::Is(Value::Addr(s))).collect();

@@ -4,7 +4,7 @@
 //! Shown is the flow of the source that is trusted most with counters ([`sighting_rank`], then the older source); the others are hidden and
 //! named. Flows of one source are never merged. Memory is bounded by going over the flows several times, each time for a share of the ends.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::source::sighting_rank;
 use crate::model::time::SECOND;
 use crate::model::{Cancel, EvidenceKey, RecordId, SourceId};
@@ -14,6 +14,8 @@ use std::hash::BuildHasher;
 
 /// Flows that are held in memory at a time (48 bytes each).
 const SHARE: u64 = 2_000_000;
+/// Flows of another source that one flow is compared with, the newest first: beyond it ends are used over and over, and order says little.
+const MOST: usize = 4_096;
 /// How far two sightings may be apart where both sources state parts of a second: rounding of nanoseconds to micro- or milliseconds.
 const FINE: i64 = 1_000_000;
 
@@ -89,13 +91,11 @@ pub fn find(snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
             });
             true
         })?;
-        if cancel.is_cancelled() {
-            return Err(Error::cancelled());
-        }
+        cancel.check()?;
         // Trusted sources first, so that what is compared with is decided already.
         entries.sort_unstable_by_key(|e| (e.ends, e.source, e.start, e.offset, e.ordinal));
         for run in entries.chunk_by(|a, b| a.ends == b.ends) {
-            merge(run, &blocks, &givers, &mut found);
+            merge(run, &blocks, &givers, cancel, &mut found)?;
         }
     }
     Ok(found)
@@ -109,18 +109,22 @@ fn ends(flow: &FlowSight) -> (u8, (std::net::IpAddr, u16), (std::net::IpAddr, u1
 }
 
 /// Flows of the same ends, trusted sources first, each source's in order of time.
-fn merge(run: &[Entry], blocks: &[Block], givers: &[Giver], found: &mut Sightings) {
+fn merge(run: &[Entry], blocks: &[Block], givers: &[Giver], cancel: &Cancel, found: &mut Sightings) -> Result<()> {
+    cancel.check()?;
     if run.first().map(|e| e.source) == run.last().map(|e| e.source) {
-        return;
+        return Ok(());
     }
     // Per source the shown flows so far, with the longest span: flows of one source and ends rarely overlap, so the search is short.
     let mut shown: Vec<(u16, i64, Vec<&Entry>)> = Vec::new();
-    for flow in run {
+    for (n, flow) in run.iter().enumerate() {
+        if n % 1024 == 1023 {
+            cancel.check()?;
+        }
         let mut hidden = false;
         for (source, longest, others) in shown.iter().filter(|(source, ..)| *source != flow.source) {
             let slack = if givers[usize::from(*source)].fine && givers[usize::from(flow.source)].fine { FINE } else { SECOND };
             let last = others.partition_point(|o| o.start <= flow.end.saturating_add(slack));
-            for other in others[..last].iter().rev() {
+            for other in others[..last].iter().rev().take(MOST) {
                 if other.start.saturating_add(*longest) < flow.start.saturating_sub(slack) {
                     break;
                 }
@@ -139,8 +143,7 @@ fn merge(run: &[Entry], blocks: &[Block], givers: &[Giver], found: &mut Sighting
         }
         if hidden {
             let block = &blocks[flow.block as usize];
-            let rows = block.rows as usize;
-            found.masked.entry(block.id).or_insert_with(|| crate::store::bits::Bits::none(rows)).set(flow.row as usize);
+            found.mask(block.id, block.rows, flow.row);
             continue;
         }
         let span = flow.end.saturating_sub(flow.start);
@@ -152,6 +155,7 @@ fn merge(run: &[Entry], blocks: &[Block], givers: &[Giver], found: &mut Sighting
             None => shown.push((flow.source, span, vec![flow])),
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

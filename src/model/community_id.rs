@@ -37,23 +37,32 @@ pub fn icmp_counterpart(protocol: u8, kind: u8) -> Option<u8> {
 
 /// The Community ID of a conversation. For ICMP `src_port` is the type and `dst_port` the counterpart type, or the code if one-way.
 pub fn compute(protocol: u8, src: IpAddr, src_port: u16, dst: IpAddr, dst_port: u16) -> String {
+    String::from_utf8_lossy(&ascii(protocol, src, src_port, dst, dst_port)).into_owned()
+}
+
+/// As [`compute`], as ASCII and without allocation: for comparing many.
+pub fn ascii(protocol: u8, src: IpAddr, src_port: u16, dst: IpAddr, dst_port: u16) -> [u8; 30] {
     let one_way = matches!(protocol, proto::ICMP | proto::ICMP6)
         && icmp_counterpart(protocol, src_port as u8).is_none_or(|c| u16::from(c) != dst_port);
-    let mut a = (octets(src), src_port);
-    let mut b = (octets(dst), dst_port);
+    let (mut first, mut second) = ([0; 16], [0; 16]);
+    let mut a = (octets(src, &mut first), src_port);
+    let mut b = (octets(dst, &mut second), dst_port);
     if !one_way && b < a {
         std::mem::swap(&mut a, &mut b);
     }
     let mut hash = Sha1::new();
     hash.update([0, 0]);
-    hash.update(&a.0);
-    hash.update(&b.0);
+    hash.update(a.0);
+    hash.update(b.0);
     hash.update([protocol, 0]);
     if matches!(protocol, proto::ICMP | proto::TCP | proto::UDP | proto::ICMP6 | proto::SCTP) {
         hash.update(a.1.to_be_bytes());
         hash.update(b.1.to_be_bytes());
     }
-    format!("1:{}", base64::engine::general_purpose::STANDARD.encode(hash.finalize()))
+    let mut out = *b"1:****************************";
+    // 20 bytes are 28 signs: the rest of `out`.
+    let _ = base64::engine::general_purpose::STANDARD.encode_slice(hash.finalize(), &mut out[2..]);
+    out
 }
 
 /// The Community ID of a record that has addresses and a protocol.
@@ -64,10 +73,16 @@ pub fn of_record(record: &Record) -> Option<String> {
     Some(compute(protocol, src, port(field::SRC_PORT), dst, port(field::DST_PORT)))
 }
 
-fn octets(addr: IpAddr) -> Vec<u8> {
+fn octets(addr: IpAddr, out: &mut [u8; 16]) -> &[u8] {
     match addr {
-        IpAddr::V4(a) => a.octets().to_vec(),
-        IpAddr::V6(a) => a.octets().to_vec(),
+        IpAddr::V4(a) => {
+            out[..4].copy_from_slice(&a.octets());
+            &out[..4]
+        }
+        IpAddr::V6(a) => {
+            *out = a.octets();
+            out
+        }
     }
 }
 

@@ -81,7 +81,7 @@ pub enum What {
         focus: String,
         /// Number of rows it had.
         rows: u64,
-        /// Import sequence ([`changes_since`]) when it was taken or last accepted.
+        /// Number of the newest import when it was taken or last accepted.
         seen: u64,
         /// The trail node that it keeps.
         node: Option<u64>,

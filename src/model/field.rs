@@ -102,7 +102,7 @@ fields! {
     SRC_PORT = 12, "src.port", ["sport", "id.orig_p", "source.port", "tcp.srcport", "udp.srcport", "src_port"], Port, One, None, "Port of the originator; for ICMP the type.";
     DST_IP = 13, "dst.ip", ["dst", "id.resp_h", "destination.ip", "ip.dst", "ipv6.dst", "dest_ip", "daddr"], Addr, One, Some(E::Address), "Address of the responder.";
     DST_PORT = 14, "dst.port", ["dport", "id.resp_p", "destination.port", "tcp.dstport", "udp.dstport", "dest_port"], Port, One, Some(E::Service), "Port of the responder; for ICMP the counterpart type or the code.";
-    PORT = 15, "port", ["tcp.port", "udp.port"], Port, Any(&[SRC_PORT, DST_PORT]), None, "Either port.";
+    PORT = 15, "port", ["tcp.port", "udp.port"], Port, Any(&[SRC_PORT, DST_PORT, NAT_SRC_PORT, NAT_DST_PORT]), None, "Any port of the record, before or after translation.";
     PROTO = 16, "proto", ["ip.proto", "ip_proto", "network.transport", "network.iana_number"], Proto, One, None, "Transport protocol, by name or IANA number.";
     APP = 17, "app", ["service", "app_proto", "network.protocol", "_ws.col.Protocol"], Text, One, None, "Application recognised in the flow (http, tls, dns, ssh, ...), comma-separated if several.";
     APP_CONF = 18, "app.confidence", ["service_conf"], Text, One, None, "How the application was recognised: parsed (both sides), banner (one side), port (by its number only).";
@@ -205,6 +205,7 @@ fields! {
     ELAPSED = 124, "elapsed", ["event.elapsed"], Span, One, None, "How long the source says it took.";
     METHOD_AUTH = 125, "auth.method", [], Text, One, None, "How a login was attempted: password, publickey, ...";
     PAYLOAD_TEXT = 126, "payload.text", ["payload_printable"], Text, One, None, "Printable payload that an alert carries.";
+    EVENT_CODE = 127, "event.code", ["winlog.event_id", "message_id", "logid"], Text, One, None, "The source's own number of the kind of event: Windows event id, Cisco message number, FortiGate log id.";
     // --- files
     FILE_NAME = 130, "file.name", ["filename", "fileinfo.filename", "file.path"], Text, One, Some(E::Name), "Name of a file.";
     FILE_SIZE = 131, "file.size", ["fileinfo.size", "total_bytes", "seen_bytes"], Bytes, One, None, "Size of a file.";

@@ -73,10 +73,20 @@ pub struct Members {
     pub name: String,
     /// Addresses.
     pub addrs: HashSet<IpAddr>,
-    /// Networks.
+    /// Networks, in order and none inside another: as [`IpNet::aggregate`] gives them, sorted.
     pub nets: Vec<IpNet>,
     /// Names, URLs, hashes, users and any other text, lower case.
     pub texts: HashSet<String>,
+}
+
+impl Members {
+    /// Whether an address is a member, by itself or by its network.
+    pub fn has(&self, addr: IpAddr) -> bool {
+        let addr = canonical(addr);
+        // The only network that can hold it is the last that does not begin after it.
+        let after = self.nets.partition_point(|net| net.network() <= addr);
+        self.addrs.contains(&addr) || after.checked_sub(1).is_some_and(|last| self.nets[last].contains(&addr))
+    }
 }
 
 impl Filter {
@@ -175,10 +185,7 @@ impl Test {
             },
             Test::In(tests) => tests.iter().any(|t| t.holds(value, ty)),
             Test::Set(set) => match value {
-                Value::Addr(a) => {
-                    let a = canonical(*a);
-                    set.addrs.contains(&a) || set.nets.iter().any(|n| n.contains(&a))
-                }
+                Value::Addr(a) => set.has(*a),
                 Value::Text(t) => set.texts.contains(&t.trim_end_matches('.').to_lowercase()),
                 other => set.texts.contains(&other.show(ty).to_lowercase()),
             },
@@ -244,6 +251,15 @@ mod tests {
         assert!(holds(&Filter::Test(field::NAME, Test::Contains("evil".into()))));
         assert!(holds(&Filter::Test(field::NAME, Test::Under("evil.example".into()))));
         assert!(!holds(&Filter::Test(field::NAME, Test::Under("vil.example".into()))));
+    }
+
+    #[test]
+    fn a_set_holds_what_lies_in_one_of_its_networks() {
+        let nets = ["10.0.0.0/8", "192.0.2.0/25", "2001:db8::/32"];
+        let set = Members { nets: nets.iter().filter_map(|n| n.parse().ok()).collect(), ..Members::default() };
+        let has = |text: &str| text.parse().is_ok_and(|addr| set.has(addr));
+        assert!(has("10.255.255.255") && has("192.0.2.127") && has("2001:db8::1") && has("::ffff:10.0.0.1"));
+        assert!(!has("9.255.255.255") && !has("11.0.0.0") && !has("192.0.2.128") && !has("2001:db9::") && !has("::1"));
     }
 
     #[test]

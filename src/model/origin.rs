@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// First 8 bytes (big-endian) of SHA-256(size as u64 LE, first 64 KiB, last 64 KiB) of a file: known before the first row.
-/// Random and stored for streams.
+/// Of a stream: made from when and by which process it was read, and stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct EvidenceKey(pub u64);
 

@@ -22,10 +22,6 @@ impl Time {
     pub fn from_parts(seconds: i64, nanos: u32) -> Time {
         Time(seconds.saturating_mul(SECOND).saturating_add(i64::from(nanos)))
     }
-    /// From microseconds, saturating.
-    pub fn from_micros(micros: i64) -> Time {
-        Time(micros.saturating_mul(1_000))
-    }
     /// This instant moved by nanoseconds, saturating.
     pub fn plus(self, nanos: i64) -> Time {
         Time(self.0.saturating_add(nanos))
@@ -111,6 +107,10 @@ impl Window {
     /// Whether a record that lasts from `start` to `end` (both inside it) overlaps this window.
     pub fn overlaps(&self, start: Time, end: Time) -> bool {
         start < self.end && end >= self.start
+    }
+    /// The last instant inside it.
+    pub fn last(&self) -> Time {
+        self.end.plus(-1)
     }
     /// Length in nanoseconds.
     pub fn length(&self) -> i64 {

@@ -56,7 +56,7 @@ impl Value {
     /// The value as text in the form of its field's type: what queries, CSV and the screen show.
     pub fn show(&self, ty: Type) -> String {
         match (self, ty) {
-            (Value::Uint(n), Type::Proto) => proto::show(*n as u8),
+            (Value::Uint(n), Type::Proto) => u8::try_from(*n).map_or_else(|_| n.to_string(), proto::show),
             (Value::Uint(n), Type::Severity) => SEVERITIES.get(*n as usize).map_or_else(|| n.to_string(), |s| (*s).to_owned()),
             (Value::Uint(n), Type::Span) => time::show_span(*n as i64),
             _ => self.to_string(),

@@ -1,9 +1,10 @@
 //! DHCP for IPv4 (RFC 2131, RFC 2132) over UDP: one event per message. A lease is what the server's ACK says.
 
-use super::common::bytes::{Bytes, hex, mac, text};
+use super::common::bytes::{Bytes, text};
 use super::common::fields::Fields;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
+use crate::model::hex::{hex, mac};
 use crate::model::oddity::Oddity;
 use crate::model::proto::UDP;
 use crate::model::record::Kind;

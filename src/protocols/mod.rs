@@ -4,7 +4,7 @@
 //! into events. It does no I/O, never fails on content (it returns what it understood and oddities), never decides by port alone, and
 //! keeps its state bounded in bytes.
 //!
-//! To add one: write `src/protocols/<name>.rs` with a `pub static PROTOCOL` ; add its `pub mod` line and its name to [`ALL`]; put a small
+//! To add one: write `src/protocols/<name>.rs` with a `pub static PROTOCOL`; add its `pub mod` line and its name to [`ALL`]; put a small
 //! capture into `sample-data/protocols/<name>.pcap` and run `cargo test`.
 
 use crate::model::field::FieldId;

@@ -1,53 +1,53 @@
 //! What the engine knows from `links` and `context`: sightings, exact joins, names used, facts. What is read over the whole case (DNS answers,
-//! listed networks) is kept until the view changes.
+//! listed networks) is kept until records of its kind come, go or are moved in time.
 
 use super::local::Knowledge;
 use crate::context::{self, Networks};
 use crate::error::Result;
 use crate::links::{Names, exact, names, sightings};
 use crate::model::answer::{Cancel, Fact, Link, NameUsed};
-use crate::model::{Entity, Filter, Record, Time};
+use crate::model::{Entity, Filter, Kind, Record, SourceId, Time};
+use crate::store::clocks::Shift;
 use crate::store::{Sightings, Snapshot};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Joins links and context to the engine.
 #[derive(Default)]
 pub struct Known {
-    kept: Mutex<Kept>,
+    names: Mutex<Option<Kept<Names>>>,
+    networks: Mutex<Option<Kept<Networks>>>,
 }
 
-#[derive(Default)]
-struct Kept {
-    names: Option<Arc<Names>>,
-    networks: Option<Arc<Networks>>,
+/// Something read of all records of a kind, and of which state of the case.
+struct Kept<T> {
+    of: Vec<(u32, SourceId, Shift)>,
+    value: Arc<T>,
+}
+
+/// What is kept of this state of the case, else what `read` gives.
+fn keep<T>(slot: &Mutex<Option<Kept<T>>>, snapshot: &Snapshot, kind: Kind, read: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+    let of = snapshot.state_of(kind);
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kept) = slot.as_ref().filter(|kept| kept.of == of) {
+        return Ok(Arc::clone(&kept.value));
+    }
+    let value = Arc::new(read()?);
+    *slot = Some(Kept { of, value: Arc::clone(&value) });
+    Ok(value)
 }
 
 impl Known {
     fn names(&self, snapshot: &Snapshot) -> Result<Arc<Names>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(names) = &kept.names {
-            return Ok(Arc::clone(names));
-        }
-        let names = Arc::new(Names::read(snapshot, &Cancel::default())?);
-        kept.names = Some(Arc::clone(&names));
-        Ok(names)
+        keep(&self.names, snapshot, Kind::Dns, || Names::read(snapshot, &Cancel::default()))
     }
     fn networks(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Networks>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(networks) = &kept.networks {
-            return Ok(Arc::clone(networks));
-        }
-        let networks = Arc::new(Networks::read(snapshot, cancel)?);
-        kept.networks = Some(Arc::clone(&networks));
-        Ok(networks)
+        keep(&self.networks, snapshot, Kind::Inventory, || Networks::read(snapshot, cancel))
     }
 }
 
 impl Knowledge for Known {
-    fn sightings(&self, snapshot: &Snapshot) -> Result<Sightings> {
-        // A new view: what was kept is of the old one.
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
-        sightings::find(snapshot, &Cancel::default())
+    fn sightings(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
+        sightings::find(snapshot, cancel)
     }
     fn widen(&self, snapshot: &Snapshot, filter: Filter) -> Result<Filter> {
         if !names::asks_for_name(&filter) {

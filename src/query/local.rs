@@ -16,11 +16,12 @@ use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::compression::Compression;
 use crate::sources::reread;
+use crate::store::clocks::Shift;
 use crate::store::{Ask, Sightings, Snapshot, Store};
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 /// Largest file that is read as a set.
 const MAX_SET: u64 = 64 << 20;
@@ -29,8 +30,8 @@ const MAX_SET: u64 = 64 << 20;
 /// nothing is known.
 pub trait Knowledge: Send + Sync {
     /// Which flows are sightings of one connection.
-    fn sightings(&self, snapshot: &Snapshot) -> Result<Sightings> {
-        let _ = snapshot;
+    fn sightings(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
+        let _ = (snapshot, cancel);
         Ok(Sightings::default())
     }
     /// A filter with what is known of names added: flows found by the name that their client used.
@@ -64,9 +65,18 @@ impl Knowledge for Nothing {}
 pub struct LocalEngine {
     store: Store,
     knowledge: Box<dyn Knowledge>,
-    /// The newest view without and with sightings.
-    view: Mutex<Option<(Arc<Snapshot>, Arc<Snapshot>)>>,
+    view: Mutex<Option<View>>,
 }
+
+/// The newest view without and with sightings, and what the sightings were found in.
+struct View {
+    plain: Arc<Snapshot>,
+    with: Arc<Snapshot>,
+    flows: Vec<(u32, SourceId, Shift)>,
+}
+
+/// How often a question that waits for another one's view looks whether it was given up.
+const LOOK: Duration = Duration::from_millis(5);
 
 impl LocalEngine {
     /// An engine over a store.
@@ -77,24 +87,41 @@ impl LocalEngine {
     pub fn store(&self) -> &Store {
         &self.store
     }
-    /// The newest view, with its sightings.
-    pub fn view(&self) -> Result<Arc<Snapshot>> {
+    /// The newest view, with its sightings. They are found anew only where flows came, went or were moved in time.
+    pub fn view(&self, cancel: &Cancel) -> Result<Arc<Snapshot>> {
         let plain = self.store.snapshot();
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, with)) = &*view
-            && Arc::ptr_eq(of, &plain)
-        {
-            return Ok(Arc::clone(with));
+        let mut view = self.hold_view(cancel)?;
+        if let Some(newest) = view.as_ref().filter(|v| Arc::ptr_eq(&v.plain, &plain)) {
+            return Ok(Arc::clone(&newest.with));
         }
-        let sightings = self.knowledge.sightings(&plain)?;
-        let with = Arc::new(plain.with_sightings(Arc::new(sightings)));
-        *view = Some((plain, Arc::clone(&with)));
+        let flows = plain.state_of(Kind::Flow);
+        let sightings = match view.as_ref().filter(|v| v.flows == flows) {
+            Some(before) => Arc::clone(before.with.sightings()),
+            None => Arc::new(self.knowledge.sightings(&plain, cancel)?),
+        };
+        let with = Arc::new(plain.with_sightings(sightings));
+        *view = Some(View { plain, with: Arc::clone(&with), flows });
         Ok(with)
     }
+    fn hold_view(&self, cancel: &Cancel) -> Result<MutexGuard<'_, Option<View>>> {
+        loop {
+            match self.view.try_lock() {
+                Ok(view) => return Ok(view),
+                Err(TryLockError::Poisoned(view)) => return Ok(view.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+            }
+            cancel.check()?;
+        }
+    }
     fn evidence_file(&self, key: EvidenceKey) -> std::result::Result<EvidenceInfo, String> {
-        let Some(info) = self.store.snapshot().evidence_of(key) else {
+        let Some(mut info) = self.store.snapshot().evidence_of(key) else {
             return Err("the evidence is not in this case".to_owned());
         };
+        // A stream was spooled into the case, which may have been moved since.
+        let spooled = Path::new(&info.path).file_name().map(|name| self.store.dir().join("evidence").join(name));
+        if let Some(spooled) = spooled.filter(|s| info.path.ends_with(&format!("/evidence/stream-{key}")) && s.exists()) {
+            info.path = spooled.display().to_string();
+        }
         match std::fs::metadata(&info.path) {
             _ if info.path == "-" => Err("it came through standard input and was not kept".to_owned()),
             Err(e) => Err(format!("the evidence was at {}: {e}; put it back there to see its bytes", info.path)),
@@ -140,7 +167,8 @@ fn fields_of(stages: &[Stage]) -> Option<Vec<FieldId>> {
 
 impl Engine for LocalEngine {
     fn compile(&self, text: &str) -> Result<Question> {
-        let snapshot = self.view()?;
+        // Sightings change no name: a text is understood before they are found.
+        let snapshot = self.store.snapshot();
         let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
         let scope = Scope { now: None, newest: snapshot.newest(), sets: &set_file, sources: &sources };
         let mut question = check::compile(text, &scope)?;
@@ -155,7 +183,7 @@ impl Engine for LocalEngine {
         each: &mut dyn FnMut(Record) -> bool,
     ) -> Result<Answered> {
         let begun = Instant::now();
-        let view = self.view()?;
+        let view = self.view(cancel)?;
         let ask =
             Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
         let selected = view.select(&ask, &|| cancel.is_cancelled(), each)?;
@@ -163,20 +191,18 @@ impl Engine for LocalEngine {
         Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
     }
     fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>> {
-        let view = self.view()?;
+        let view = self.view(cancel)?;
         let count =
             |q: &Question| view.count(&ask(q), limit, &|| cancel.is_cancelled()).map(|(n, at_least)| Count { n, at_least });
         questions.iter().map(count).collect()
     }
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
-        let view = self.view()?;
+        let view = self.view(cancel)?;
         let mut tally = Tally::new(&question.stages);
         let fields = fields_of(&question.stages);
         let stop = || cancel.is_cancelled();
-        if question.stages.is_empty() {
-            let names = |_: FieldId| None;
-            let ask = Ask { fields: Some(&[]), ..ask(question) };
-            view.visit(&ask, &stop, &mut |row| tally.add(&row.record(), &names))?;
+        if tally.only_counts() {
+            tally.count(view.count(&ask(question), u64::MAX, &stop)?.0);
             return Ok(tally.finish());
         }
         // Groups do not depend on the order of records, rows do.
@@ -190,10 +216,14 @@ impl Engine for LocalEngine {
                 tally.add(&record, &|f| head(&view, &record, f))
             })?;
         }
-        Ok(tally.finish())
+        let mut table = tally.finish();
+        if question.every_sighting {
+            table.counted.clear();
+        }
+        Ok(table)
     }
     fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline> {
-        let view = self.view()?;
+        let view = self.view(cancel)?;
         let Some(span) = view.span() else { return Ok(Timeline::default()) };
         let window = question.window.intersect(&span);
         if window.start >= window.end || bins == 0 {
@@ -228,10 +258,10 @@ impl Engine for LocalEngine {
         Ok(out)
     }
     fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
-        self.store.snapshot().values(field, prefix, limit, &|| cancel.is_cancelled())
+        self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
     }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
-        self.view()?.record(id)
+        self.view(&Cancel::default())?.record(id)
     }
     fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
         self.store.snapshot().packets(flow)
@@ -279,13 +309,13 @@ impl Engine for LocalEngine {
         snapshot.sources().into_iter().map(cover).collect()
     }
     fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        self.knowledge.links(&*self.view()?, record, cancel)
+        self.knowledge.links(&*self.view(cancel)?, record, cancel)
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
-        self.knowledge.name_used(&*self.view()?, flow)
+        self.knowledge.name_used(&self.store.snapshot(), flow)
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
-        self.knowledge.facts(&*self.view()?, entity, at, cancel)
+        self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()
@@ -295,7 +325,7 @@ impl Engine for LocalEngine {
         if sequence >= self.sequence() {
             return Ok(0);
         }
-        self.view()?.count(&ask, u64::MAX, &|| cancel.is_cancelled()).map(|(n, _)| n)
+        self.view(cancel)?.count(&ask, u64::MAX, &|| cancel.is_cancelled()).map(|(n, _)| n)
     }
 }
 

@@ -21,6 +21,8 @@ pub fn read(name: &str, text: &str) -> Members {
             members.texts.insert(cell.trim_end_matches('.').to_lowercase());
         }
     }
+    members.nets = IpNet::aggregate(&members.nets);
+    members.nets.sort_unstable();
     members
 }
 
@@ -30,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_set_reads_addresses_networks_and_names_from_one_file() {
-        let m = read("w", "# watch\n10.0.0.5, jdoe\n::ffff:10.0.0.6\n10.1.0.9/16 # lab\n\"Evil.Example.\"\n\n");
+        let m = read("w", "# watch\n10.0.0.5, jdoe\n::ffff:10.0.0.6\n10.1.0.9/16 # lab\n10.1.7.0/24\n\"Evil.Example.\"\n\n");
         assert!(m.addrs.contains(&[10, 0, 0, 5].into()) && m.addrs.contains(&[10, 0, 0, 6].into()));
         assert_eq!(m.nets.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.1.0.0/16"]);
         assert!(m.texts.contains("evil.example"));

@@ -7,13 +7,16 @@ use super::engine::Table;
 use super::question::Stage;
 use crate::model::field::{self, FieldId, Place};
 use crate::model::filter::compare;
-use crate::model::{Record, Time, Value};
+use crate::model::{Record, SourceId, Time, Value};
 use hashbrown::HashMap;
 use smallvec::{SmallVec, smallvec};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Most groups that are kept; records of further ones are counted in a notice.
 pub const MAX_GROUPS: usize = 1_000_000;
+/// Most bytes of groups' values that are kept.
+const MAX_BYTES: usize = 256 << 20;
 /// Most rows that a question without grouping stages keeps.
 pub const MAX_ROWS: usize = 100_000;
 /// Most combinations of values that one record is counted for.
@@ -63,7 +66,10 @@ pub struct Tally {
     top: Option<usize>,
     take: u64,
     records: u64,
+    counted: BTreeSet<SourceId>,
     beyond: u64,
+    /// Bytes of groups' values.
+    bytes: usize,
     limit: usize,
 }
 
@@ -94,7 +100,9 @@ impl Tally {
             top,
             take: taken.map_or(u64::MAX, |n| n as u64),
             records: 0,
+            counted: BTreeSet::new(),
             beyond: 0,
+            bytes: 0,
             limit: MAX_GROUPS,
         }
     }
@@ -105,6 +113,9 @@ impl Tally {
             return false;
         }
         self.records += 1;
+        if !record.seen_by.is_empty() {
+            self.counted.insert(record.source);
+        }
         match &mut self.work {
             Work::Rows { fields, rows, order, keep } => {
                 rows.push(fields.iter().map(|f| record.value(*f).or_else(|| head(*f))).collect());
@@ -139,14 +150,17 @@ impl Tally {
                     keys = next;
                 }
                 for key in keys {
-                    let full = groups.len() >= self.limit;
+                    let full = groups.len() >= self.limit || self.bytes >= MAX_BYTES;
                     let acc = match groups.get_mut(&key) {
                         Some(acc) => acc,
                         None if full => {
                             self.beyond += 1;
                             continue;
                         }
-                        None => groups.entry(key).or_default(),
+                        None => {
+                            self.bytes = self.bytes.saturating_add(key.len());
+                            groups.entry(key).or_default()
+                        }
                     };
                     acc.count += 1;
                     match &weight {
@@ -160,28 +174,53 @@ impl Tally {
         self.records < self.take
     }
 
+    /// Whether nothing but the number of records matters.
+    pub fn only_counts(&self) -> bool {
+        let alone = matches!(&self.work, Work::Groups { by, weight: None, bin: None, .. } if by.is_empty());
+        alone && self.take == u64::MAX
+    }
+
+    /// Takes so many records of which nothing else matters, see [`Tally::only_counts`].
+    pub fn count(&mut self, records: u64) {
+        self.records = self.records.saturating_add(records);
+        if let Work::Groups { groups, .. } = &mut self.work
+            && records > 0
+        {
+            let acc = groups.entry(Vec::new()).or_default();
+            acc.count = acc.count.saturating_add(records);
+        }
+    }
+
     /// The table.
-    pub fn finish(self) -> Table {
-        let mut table = Table { records: self.records, ..Table::default() };
+    pub fn finish(mut self) -> Table {
+        let counted = std::mem::take(&mut self.counted).into_iter().collect();
+        let mut table = Table { records: self.records, counted, ..Table::default() };
         match self.work {
-            Work::Rows { fields, rows, .. } => {
+            Work::Rows { fields, mut rows, order, keep } => {
+                if rows.len() > keep {
+                    if let Some((column, descending)) = order {
+                        sort(&mut rows, column, descending);
+                    }
+                    self.beyond += (rows.len() - keep) as u64;
+                    rows.truncate(keep);
+                }
                 for f in &fields {
                     column(&mut table, &field::name(*f), Some(*f));
                 }
                 table.rows = rows;
-                // Sorted here only if the stages say so: they run on the table below.
-                if self.beyond > 0 && !self.rest.iter().any(|s| matches!(s, Stage::Head { .. })) {
+                // Fewer are kept only where a later `head` leaves no more.
+                if self.beyond > 0 && keep == MAX_ROWS {
                     table.notices.push(format!("only {MAX_ROWS} rows are shown; {} more are not", self.beyond));
                 }
             }
             Work::Groups { by, weight, bin, groups } => {
+                let kept = groups.len();
                 grouped(&mut table, &by, weight, bin, groups);
                 if let (Some(bin), true) = (bin, by.is_empty()) {
                     fill(&mut table, bin);
                 }
                 if self.beyond > 0 {
-                    let text =
-                        format!("more than {} groups: {} records of further ones are not counted here", self.limit, self.beyond);
+                    let text = format!("more than {kept} groups: {} records of further ones are not counted here", self.beyond);
                     table.notices.push(text);
                 }
             }
@@ -499,6 +538,21 @@ mod tests {
         let at = t.columns.iter().position(|c| c == "bytes").unwrap();
         assert_eq!(t.rows.iter().map(|r| r[at].clone()).collect::<Vec<_>>(), [Some(Value::Uint(100)), Some(Value::Uint(30))]);
         assert!(t.notices.is_empty());
+    }
+
+    #[test]
+    fn rows_beyond_the_bound_are_said_though_a_larger_number_was_asked_for() {
+        let question = compile("| sort -bytes | head 500000", &Scope::empty()).unwrap();
+        let mut tally = Tally::new(&question.stages);
+        if let Work::Rows { keep, .. } = &mut tally.work {
+            assert_eq!(*keep, MAX_ROWS);
+        }
+        for n in 0..MAX_ROWS as u64 + 10 {
+            tally.add(&flow(n, 1, "tls", n), &|_| None);
+        }
+        let table = tally.finish();
+        assert_eq!(table.rows.len(), MAX_ROWS);
+        assert!(table.notices[0].contains("10 more"), "{:?}", table.notices);
     }
 
     #[test]

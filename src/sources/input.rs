@@ -2,6 +2,7 @@
 
 use super::compression::Compression;
 use crate::error::{Error, Result};
+use crate::model::hex::hex;
 use crate::model::{EvidenceKey, Time};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use sha2::{Digest, Sha256};
@@ -106,11 +107,6 @@ pub fn hash_prefix(path: &Path, len: u64) -> Result<String> {
             n => hash.update(&piece[..n]),
         }
     }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// An opened input: `head` is the beginning of the uncompressed data, `read` gives all of it from the start.

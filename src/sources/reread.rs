@@ -142,7 +142,7 @@ fn seek_pcapng(file: &mut File, wanted: &[PacketRef], stop: &dyn Fn() -> bool) -
             break;
         }
         let len = u64::from(capture::u32_at(&head, 4, sections.big));
-        if len < 12 || len > 64 << 20 {
+        if !(12..=64 << 20).contains(&len) {
             break;
         }
         let hit = wanted[next].offset == offset;

@@ -32,7 +32,7 @@ pub enum Verdict {
     Yes,
 }
 
-/// Whether rows of a block can match, by kinds, source and evidence alone.
+/// Whether rows of a block can match, by kinds, source, evidence and the bounds of ids alone.
 pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdict {
     let of = |yes: bool| if yes { Verdict::Yes } else { Verdict::No };
     match filter {
@@ -75,6 +75,11 @@ pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdic
             } else {
                 Verdict::Maybe
             }
+        }
+        Filter::Test(field::ID, Test::Is(Value::Text(text))) => {
+            let zone = &info.zone;
+            let here = |id: RecordId| id.evidence == zone.evidence && (zone.offsets.0..=zone.offsets.1).contains(&id.offset);
+            if text.parse().is_ok_and(here) { Verdict::Maybe } else { Verdict::No }
         }
         Filter::Test(..) => Verdict::Maybe,
     }
@@ -255,9 +260,11 @@ fn eval_head(
         field::ID => {
             let (offset, ordinal) = reader.ids()?;
             let evidence = reader.info().zone.evidence;
+            let wanted = if let Test::Is(Value::Text(text)) = test { text.parse::<RecordId>().ok() } else { None };
             keep(&|row| {
                 let id = RecordId { evidence, offset: offset.times()[row] as u64, ordinal: ordinal.uints()[row] as u16 };
-                Some(Value::from(id.to_string()))
+                // Texts of other ids need not be made.
+                wanted.is_none_or(|wanted| wanted == id).then(|| Value::from(id.to_string()))
             });
         }
         field::RAW_START => {
@@ -281,11 +288,13 @@ fn eval_head(
             let one = |f| reader.field(f).map(|c| c.into_iter().next());
             let (proto, src, dst) = (one(field::PROTO)?, one(field::SRC_IP)?, one(field::DST_IP)?);
             let (sport, dport) = (one(field::SRC_PORT)?, one(field::DST_PORT)?);
+            let wanted = if let Test::Is(Value::Text(text)) = test { Some(text.as_bytes()) } else { None };
             keep(&|row| {
                 let port = |c: &Option<std::sync::Arc<Column>>| c.as_ref().and_then(|c| c.uint(row)).unwrap_or(0) as u16;
                 let proto = proto.as_ref()?.uint(row)? as u8;
                 let (src, dst) = (src.as_ref()?.addr(row)?, dst.as_ref()?.addr(row)?);
-                Some(Value::from(community_id::compute(proto, src, port(&sport), dst, port(&dport))))
+                let id = community_id::ascii(proto, src, port(&sport), dst, port(&dport));
+                wanted.is_none_or(|wanted| id.eq_ignore_ascii_case(wanted)).then(|| Value::text(String::from_utf8_lossy(&id)))
             });
         }
         _ => {}

@@ -5,6 +5,7 @@ use super::segment::write_error;
 use crate::error::{Error, Result};
 use crate::model::Time;
 use crate::model::decision::{Decision, What, Who};
+use crate::model::hex::hex;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -52,7 +53,7 @@ impl Journal {
         }
         notices.extend(read.damaged.iter().map(|n| format!("line {n} of the journal is damaged and was left out")));
         let next = read.decisions.iter().map(|d| d.sequence).max().unwrap_or(0) + 1;
-        let clocks = read.decisions.iter().filter(|d| changes_clocks(&d.what)).count() as u64;
+        let clocks = read.decisions.iter().filter(|d| changes_clocks(&d.what, &read.decisions)).count() as u64;
         let state = State { file, len: read.len, hash: read.hash, next, decisions: Arc::new(read.decisions), clocks };
         super::segment::sync_dir(dir)?;
         Ok(Journal { path, state: Mutex::new(state) })
@@ -84,7 +85,7 @@ impl Journal {
         state.len += line.len() as u64;
         state.hash = hash;
         state.next += 1;
-        state.clocks += u64::from(changes_clocks(&decision.what));
+        state.clocks += u64::from(changes_clocks(&decision.what, &state.decisions));
         Arc::make_mut(&mut state.decisions).push(decision.clone());
         Ok(decision)
     }
@@ -98,23 +99,19 @@ impl Journal {
     }
 }
 
-fn changes_clocks(what: &What) -> bool {
-    matches!(what, What::SourceSet { .. } | What::Remove { .. })
+/// Whether a decision sets a clock, or takes back one of `before` that does.
+fn changes_clocks(what: &What, before: &[Decision]) -> bool {
+    match what {
+        What::SourceSet { .. } => true,
+        What::Remove { id } => before.iter().any(|d| d.sequence == *id && matches!(d.what, What::SourceSet { .. })),
+        _ => false,
+    }
 }
 
 /// Now, by the clock of this machine.
 pub fn now() -> Time {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Time::from_parts(since.as_secs() as i64, since.subsec_nanos())
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }
 
 fn chain(before: &[u8; 32], json: &str) -> [u8; 32] {
@@ -209,6 +206,19 @@ mod tests {
             let again = Journal::open(dir.path(), &mut notices).unwrap();
             assert_eq!(again.decisions().len(), whole + 1);
         }
+    }
+
+    #[test]
+    fn only_what_sets_a_clock_or_takes_that_back_changes_clocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), &mut Vec::new()).unwrap();
+        let set = What::SourceSet { source: "a".into(), offset: Some(1), zone: None, year: None, site: None };
+        let mut versions = Vec::new();
+        for what in [note(1), set, What::Remove { id: 1 }, What::Remove { id: 2 }] {
+            journal.append(what, Who::default()).unwrap();
+            versions.push(journal.clock_version());
+        }
+        assert_eq!(versions, [0, 1, 1, 2]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod lock;
 pub mod memory_catalog;
 pub mod numbers;
 pub mod packets;
+pub mod parallel;
 pub mod plan;
 pub mod postings;
 pub mod reader;
@@ -38,13 +39,14 @@ pub mod verify;
 
 pub use case_dir::Reserve;
 pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
-pub use journal::Journal;
+pub use journal::{Journal, now};
 pub use select::{Ask, Selected};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
+use crate::model::hex::hex;
 use crate::model::source::{SourceInfo, SourceKey};
 use crate::model::{EvidenceKey, SourceId};
 use case_dir::CaseDir;
@@ -99,6 +101,8 @@ pub struct Grown {
     pub info: EvidenceInfo,
     /// Uncompressed length that was read of it.
     pub text_end: u64,
+    /// Where in the uncompressed data reading it began: what is before belongs to evidence that it continued itself.
+    pub from: u64,
 }
 
 /// An open case. Clones share it; it is closed with the last.
@@ -131,6 +135,8 @@ impl Store {
     /// Opens a case, or makes it if the options say so; repairs by itself what an interruption left, see [`Store::notices`].
     pub fn open(dir: &Path, options: &OpenOptions) -> Result<Store> {
         let now = journal::now();
+        // A bare name has no parent directory to make or to sync.
+        let dir = &std::path::absolute(dir).map_err(|e| Error::store(format!("not a directory: {e}")).at_path(dir))?;
         let case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
         let lock = lock::CaseLock::take(dir, options.wait, now)?;
         let mut notices = Vec::new();
@@ -196,13 +202,18 @@ impl Store {
     /// Evidence that a file of this size and beginning may continue, the longest first. Of evidence shorter than 64 KiB the beginning says
     /// nothing. The caller compares the SHA-256 of the file's first `info.size` bytes.
     pub fn grown_candidates(&self, head_hash: [u8; 32], size: u64) -> Vec<Grown> {
-        let head = journal::hex(&head_hash);
+        let head = hex(&head_hash);
         let state = hold(&self.0.state);
         let visible = state.contents.visible();
         let fits = visible
             .iter()
             .filter(|i| i.done.size > 0 && i.done.size < size && (i.done.size < 64 << 10 || i.done.head_hash == head));
-        let mut out: Vec<Grown> = fits.map(|i| Grown { info: i.done.info(i), text_end: i.done.text_end }).collect();
+        let grown = |i: &ImportData| Grown {
+            info: i.done.info(i),
+            text_end: i.done.text_end,
+            from: i.done.continues.map_or(0, |(_, from)| from),
+        };
+        let mut out: Vec<Grown> = fits.map(|i| grown(i)).collect();
         out.sort_by_key(|g| std::cmp::Reverse(g.info.size));
         out
     }

@@ -262,9 +262,8 @@ fn sync_file(open: &Open, path: &Path) -> Result<()> {
     if open.dirty { open.file.sync_data().map_err(|e| write_error(&e, path)) } else { Ok(()) }
 }
 
-/// Makes the entries of a directory durable.
+/// Makes the entries of a directory durable. The parent of a bare name is the working directory.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    // The parent of a name alone is an empty path.
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir).and_then(|f| f.sync_all()).map_err(|e| write_error(&e, dir))
 }

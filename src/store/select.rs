@@ -1,9 +1,10 @@
 //! Rows in the order of their corrected start, then id: blocks are opened in the order of their bounds and merged, so that the first rows
-//! are there before the last block is read. Also rows in no order, and counts, by several threads.
+//! are there before the last block is read. Also rows in no order, and counts. Blocks are decoded by several threads, a few ahead.
 
 use super::bits::Bits;
 use super::eval::{self, Setting, Verdict};
 use super::frame;
+use super::parallel;
 use super::plan;
 use super::postings::{self, Found, Rows};
 use super::reader::{Columns, Heads, Reader};
@@ -13,10 +14,14 @@ use crate::model::filter::Test;
 use crate::model::{FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Value, Window, field};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering as Atomic};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Atomic};
 
 /// Blocks whose columns are kept decoded while their rows are given.
 const WARM: usize = 32;
+/// Most blocks that are opened at once, ahead of what is asked of them; the first ones one by one.
+const AHEAD: usize = 8;
+/// A block of so few rows asked for is one of many: its columns are decoded when it is opened, beside those of others.
+const SPARSE: usize = 64;
 
 /// Which rows are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +157,7 @@ impl Snapshot {
         let mut heap: BinaryHeap<Next> = BinaryHeap::new();
         let mut warm: VecDeque<usize> = VecDeque::new();
         let mut selected = Selected::default();
+        let mut batch = 1;
         loop {
             while let Some(candidate) = waiting.last() {
                 let before = heap.peek().is_none_or(|next| {
@@ -160,11 +166,24 @@ impl Snapshot {
                 if !before {
                     break;
                 }
-                if stop() {
-                    return Err(Error::cancelled());
-                }
-                let Some(candidate) = waiting.pop() else { break };
-                if let Some(cursor) = self.open_cursor(candidate, ask, selected.rows)? {
+                let next = waiting.split_off(waiting.len().saturating_sub(batch));
+                batch = (batch * 2).min(AHEAD);
+                let room = warm.len() + AHEAD <= WARM;
+                let opened = parallel::each(next, &|candidate| {
+                    if stop() {
+                        return Err(Error::cancelled());
+                    }
+                    let mut cursor = self.open_cursor(candidate, ask, selected.rows)?;
+                    if let Some(sparse) = cursor.as_mut().filter(|c| room && c.rows.len() <= SPARSE) {
+                        sparse.load(fields.as_deref())?;
+                    }
+                    Ok(cursor)
+                });
+                for cursor in opened.into_iter().rev() {
+                    let Some(cursor) = cursor? else { continue };
+                    if cursor.loaded.is_some() {
+                        warm.push_back(open.len());
+                    }
                     heap.push(cursor.next(open.len(), ask.ascending));
                     open.push(Some(cursor));
                 }
@@ -175,14 +194,12 @@ impl Snapshot {
                 break;
             }
             let Some(cursor) = &mut open[next.cursor] else { continue };
-            let (heads, columns) = match &mut cursor.loaded {
-                Some(loaded) => loaded,
-                cold => {
-                    warm.push_back(next.cursor);
-                    cold.insert((cursor.reader.heads()?, cursor.reader.columns(fields.as_deref())?))
-                }
-            };
-            let mut record = heads.record(cursor.reader.info(), next.row as usize, columns);
+            if cursor.loaded.is_none() {
+                warm.push_back(next.cursor);
+            }
+            let info = cursor.reader.info();
+            let (heads, columns) = cursor.load(fields.as_deref())?;
+            let mut record = heads.record(info, next.row as usize, columns);
             self.complete(&mut record, cursor.import);
             cursor.at += 1;
             if cursor.at < cursor.rows.len() {
@@ -211,29 +228,28 @@ impl Snapshot {
     /// The rows asked for, block by block, in no order; limit and place are ignored. `each` returns false to stop.
     pub fn visit(&self, ask: &Ask<'_>, stop: &(dyn Fn() -> bool + Sync), each: &mut dyn FnMut(&Row<'_>) -> bool) -> Result<()> {
         let fields = expand(ask.fields);
-        for candidate in self.candidates(ask, stop)? {
+        let open = |candidate: &Candidate<'_>| {
             if stop() {
                 return Err(Error::cancelled());
             }
             let reader = self.reader(candidate.import, candidate.block)?;
-            let found = self.matching(&candidate, &reader, ask)?;
+            let found = self.matching(candidate, &reader, ask)?;
             if found.is_empty() {
-                continue;
+                return Ok(None);
             }
             let (heads, columns) = (reader.heads()?, reader.columns(fields.as_deref())?);
-            for row in found.iter() {
-                let shift = candidate.setting.shift.at(heads.times(row).0);
-                let view = Row {
-                    snapshot: self,
-                    import: candidate.import,
-                    reader: &reader,
-                    heads: &heads,
-                    columns: &columns,
-                    row,
-                    shift,
-                };
-                if !each(&view) {
-                    return Ok(());
+            Ok(Some((reader, found, heads, columns)))
+        };
+        for candidates in self.candidates(ask, stop)?.chunks(AHEAD) {
+            let opened = parallel::each(candidates.iter().collect(), &open);
+            for (candidate, opened) in candidates.iter().zip(opened) {
+                let Some((reader, found, heads, columns)) = opened? else { continue };
+                for row in found.iter() {
+                    let shift = candidate.setting.shift.at(heads.times(row).0);
+                    let (import, reader, heads, columns) = (candidate.import, &reader, &heads, &columns);
+                    if !each(&Row { snapshot: self, import, reader, heads, columns, row, shift }) {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -253,37 +269,22 @@ impl Snapshot {
                 costly.push(candidate);
             }
         }
-        let (next, enough, failed) = (AtomicUsize::new(0), AtomicBool::new(false), std::sync::Mutex::new(None));
-        let work = || {
-            while let Some(candidate) = costly.get(next.fetch_add(1, Atomic::Relaxed)) {
-                if total.load(Atomic::Relaxed) >= limit {
-                    enough.store(true, Atomic::Relaxed);
-                    return;
-                }
-                let counted = if stop() {
-                    Err(Error::cancelled())
-                } else {
-                    self.reader(candidate.import, candidate.block).and_then(|reader| self.matching(candidate, &reader, ask))
-                };
-                match counted {
-                    Ok(found) => drop(total.fetch_add(found.count() as u64, Atomic::Relaxed)),
-                    Err(e) => {
-                        next.store(costly.len(), Atomic::Relaxed);
-                        failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(e);
-                        return;
-                    }
-                }
+        let enough = AtomicBool::new(false);
+        let counted = parallel::each(costly, &|candidate: Candidate<'_>| {
+            if total.load(Atomic::Relaxed) >= limit {
+                enough.store(true, Atomic::Relaxed);
+                return Ok(());
             }
-        };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8).min(costly.len() / 4 + 1);
-        std::thread::scope(|scope| {
-            (1..threads).for_each(|_| drop(scope.spawn(work)));
-            work();
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            let reader = self.reader(candidate.import, candidate.block)?;
+            let found = self.matching(&candidate, &reader, ask)?;
+            total.fetch_add(found.count() as u64, Atomic::Relaxed);
+            Ok(())
         });
-        match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok((total.load(Atomic::Relaxed), enough.load(Atomic::Relaxed))),
-        }
+        counted.into_iter().collect::<Result<()>>()?;
+        Ok((total.into_inner(), enough.into_inner()))
     }
     fn mask(&self, import: u32, block: u32, ask: &Ask<'_>) -> Option<&Bits> {
         if ask.every_sighting { None } else { self.sightings().masked.get(&BlockId { import, block }) }
@@ -346,6 +347,10 @@ impl Snapshot {
         let data = &self.imports()[import];
         // Postings are written per import: reading them for a few blocks is not worth it.
         if data.blocks.len() < 2 {
+            return Ok(None);
+        }
+        // Some were lost: what they do not name may be there all the same.
+        if data.chunks.len() < data.done.chunks as usize {
             return Ok(None);
         }
         let mut all: Option<Found> = None;
@@ -452,6 +457,13 @@ struct Place {
 }
 
 impl Cursor<'_> {
+    /// Its columns, decoded now if they are not.
+    fn load(&mut self, fields: Option<&[FieldId]>) -> Result<&(Heads, Columns)> {
+        match &mut self.loaded {
+            Some(loaded) => Ok(loaded),
+            cold => Ok(cold.insert((self.reader.heads()?, self.reader.columns(fields)?))),
+        }
+    }
     fn next(&self, cursor: usize, ascending: bool) -> Next {
         let Place { time, id, row } = self.rows[self.at];
         Next { time, id, row, cursor, ascending }

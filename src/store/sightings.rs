@@ -19,9 +19,9 @@ pub struct Sightings {
 }
 
 impl Sightings {
-    /// Hides a row.
-    pub fn mask(&mut self, flow: &FlowSight) {
-        self.masked.entry(flow.block).or_insert_with(|| Bits::none(flow.rows as usize)).set(flow.row as usize);
+    /// Hides a row of a block of so many rows.
+    pub fn mask(&mut self, block: BlockId, rows: u32, row: u32) {
+        self.masked.entry(block).or_insert_with(|| Bits::none(rows as usize)).set(row as usize);
     }
 }
 

@@ -1,6 +1,7 @@
 //! An immutable view of a case: every import that has ended, with clocks as set by hand until then. What can be known without reading
 //! blocks is answered here; rows are selected in `select.rs`.
 
+use super::block::Zone;
 use super::cache::Cache;
 use super::clocks::{self, Shift};
 use super::contents::{Contents, ImportData, SourceFrame, counts_in};
@@ -86,8 +87,20 @@ impl Snapshot {
         Snapshot { sightings, ..self.clone() }
     }
     /// The sightings that are applied.
-    pub fn sightings(&self) -> &Sightings {
+    pub fn sightings(&self) -> &Arc<Sightings> {
         &self.sightings
+    }
+    /// What an answer about records of one kind depends on: the imports that have such, and how their clocks are corrected. Two views
+    /// that agree in it have the same records of that kind.
+    pub fn state_of(&self, kind: Kind) -> Vec<(u32, SourceId, Shift)> {
+        let mut out = BTreeMap::new();
+        for (import, data) in self.imports.iter().enumerate() {
+            let has = |zone: &&Zone| zone.kinds.iter().any(|(k, _)| *k == kind);
+            for source in data.blocks.iter().map(|b| &b.zone).filter(has).map(|zone| zone.source) {
+                out.entry((data.id, source)).or_insert_with(|| self.setting(import, source).shift.clone());
+            }
+        }
+        out.into_iter().map(|((import, source), shift)| (import, source, shift)).collect()
     }
     /// Number of the newest import: grows with each.
     pub fn sequence(&self) -> u64 {
@@ -174,15 +187,19 @@ impl Snapshot {
         }
         out.into_values().collect()
     }
-    /// Span of all records in corrected time.
+    /// Span of what happened, in corrected time: of all records but those that state how something is (inventory, scans, reputation lists),
+    /// whose times are often those of their files. Of a case that has nothing else, of those.
     pub fn span(&self) -> Option<Window> {
-        self.span_of(None)
+        self.union_of(&|z| happened(z)).or_else(|| self.union_of(&|_| true))
     }
-    /// Span of the records of one source (or all) in corrected time.
+    /// Span of the records of one source (none: as [`Snapshot::span`]) in corrected time.
     pub fn span_of(&self, source: Option<SourceId>) -> Option<Window> {
+        source.map_or_else(|| self.span(), |id| self.union_of(&|z| z.source == id))
+    }
+    fn union_of(&self, wanted: &dyn Fn(&Zone) -> bool) -> Option<Window> {
         let mut out: Option<Window> = None;
         for (import, data) in self.imports.iter().enumerate() {
-            for zone in data.blocks.iter().map(|b| &b.zone).filter(|z| source.is_none_or(|s| s == z.source)) {
+            for zone in data.blocks.iter().map(|b| &b.zone).filter(|z| wanted(z)) {
                 let (low, high) = self.setting(import, zone.source).shift.bounds(zone.start.0, zone.start.1);
                 let span = Window::new(zone.start.0.plus(low), zone.end.1.max(zone.start.1).plus(high).plus(1));
                 out = Some(out.map_or(span, |o| union(o, span)));
@@ -190,16 +207,18 @@ impl Snapshot {
         }
         out
     }
-    /// Corrected start of the newest record.
+    /// Corrected start of the newest record of what happened: what `2h ago` counts back from.
     pub fn newest(&self) -> Option<crate::model::Time> {
-        let imports = self.imports.iter().enumerate();
-        let starts = imports.flat_map(|(import, data)| {
-            data.blocks.iter().map(move |b| {
-                let zone = &b.zone;
-                zone.start.1.plus(self.setting(import, zone.source).shift.bounds(zone.start.0, zone.start.1).1)
-            })
-        });
-        starts.max()
+        let newest = |wanted: &dyn Fn(&Zone) -> bool| {
+            let imports = self.imports.iter().enumerate();
+            let starts = imports.flat_map(|(import, data)| {
+                data.blocks.iter().map(|b| &b.zone).filter(|z| wanted(z)).map(move |zone| {
+                    zone.start.1.plus(self.setting(import, zone.source).shift.bounds(zone.start.0, zone.start.1).1)
+                })
+            });
+            starts.max()
+        };
+        newest(&|z| happened(z)).or_else(|| newest(&|_| true))
     }
     /// One record, with its correction and sightings.
     pub fn record(&self, id: RecordId) -> Result<Option<Record>> {
@@ -244,6 +263,11 @@ impl Snapshot {
         }
         Ok(out)
     }
+}
+
+/// Whether a block holds records of what happened, not only of how things are.
+fn happened(zone: &Zone) -> bool {
+    zone.kinds.iter().any(|(kind, _)| !matches!(kind, Kind::Inventory | Kind::Vuln))
 }
 
 fn union(a: Window, b: Window) -> Window {

@@ -346,7 +346,7 @@ fn hidden_sightings_are_left_out_and_the_shown_one_names_them() {
         })
         .unwrap();
     assert_eq!((seen.len(), seen[0].dst.1, seen[0].id), (2, 444, flow(1, 1).id));
-    sightings.mask(&seen[1]);
+    sightings.mask(seen[1].block, seen[1].rows, seen[1].row);
     sightings.seen_by.insert(seen[0].id, vec![SourceId(2)]);
     let snapshot = snapshot.with_sightings(Arc::new(sightings));
     let rows = all(&snapshot, &Ask::new(&Filter::All));

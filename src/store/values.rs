@@ -1,7 +1,8 @@
-//! The distinct values of a field with the number of records that have them, from the columns' dictionaries.
+//! The distinct values of a field with the number of records that have them, from the columns' dictionaries. Hidden sightings do not count.
 
-use super::column::Values;
-use super::snapshot::Snapshot;
+use super::bits::Bits;
+use super::column::{Column, Values};
+use super::snapshot::{BlockId, Snapshot};
 use crate::error::{Error, Result};
 use crate::model::field::{self, FieldId, Place};
 use crate::model::filter::Test;
@@ -40,8 +41,12 @@ impl Snapshot {
                             return Err(Error::cancelled());
                         }
                         let reader = self.reader(import, block)?;
+                        let shown = self.sightings().masked.get(&reader.id()).map(|mask| Bits::all(reader.rows()).without(mask));
                         for (_, column) in reader.columns(Some(&parts))? {
-                            distinct(&column, &mut add);
+                            match &shown {
+                                Some(rows) => of_rows(&column, rows, &mut add),
+                                None => distinct(&column, &mut add),
+                            }
                         }
                     }
                 }
@@ -57,12 +62,17 @@ impl Snapshot {
         for (import, data) in self.imports().iter().enumerate() {
             for block in &data.blocks {
                 let setting = self.setting(import, block.zone.source);
+                // Only flows are hidden.
+                let place = BlockId { import: data.id, block: block.zone.index };
+                let hidden = self.sightings().masked.get(&place).map_or(0, |mask| mask.count() as u64);
+                let rows = u64::from(block.zone.rows).saturating_sub(hidden);
                 match id {
-                    field::KIND => {
-                        block.zone.kinds.iter().for_each(|(k, n): &(Kind, u32)| add(Value::text(k.name()), u64::from(*n)));
-                    }
-                    field::SOURCE => add(Value::text(setting.source), u64::from(block.zone.rows)),
-                    field::EVIDENCE => add(Value::text(setting.evidence), u64::from(block.zone.rows)),
+                    field::KIND => block.zone.kinds.iter().for_each(|(kind, n)| {
+                        let hidden = if *kind == Kind::Flow { hidden } else { 0 };
+                        add(Value::text(kind.name()), u64::from(*n).saturating_sub(hidden));
+                    }),
+                    field::SOURCE => add(Value::text(setting.source), rows),
+                    field::EVIDENCE => add(Value::text(setting.evidence), rows),
                     _ => {}
                 }
             }
@@ -70,8 +80,27 @@ impl Snapshot {
     }
 }
 
+/// The distinct values of some rows of a column.
+fn of_rows(column: &Column, rows: &Bits, add: &mut dyn FnMut(Value, u64)) {
+    if let Values::Addr(uses, _) | Values::Text(uses, _) = &column.values {
+        let mut seen: HashMap<u32, (usize, u64)> = HashMap::new();
+        for i in rows.iter().flat_map(|row| column.range(row)) {
+            if let Some(number) = uses.get(i) {
+                seen.entry(*number).or_insert((i, 0)).1 += 1;
+            }
+        }
+        seen.into_values().for_each(|(i, n)| {
+            if let Some(value) = column.value(i) {
+                add(value, n);
+            }
+        });
+    } else {
+        rows.iter().flat_map(|row| column.range(row)).filter_map(|i| column.value(i)).for_each(|value| add(value, 1));
+    }
+}
+
 /// The distinct values of a column.
-fn distinct(column: &super::column::Column, add: &mut dyn FnMut(Value, u64)) {
+fn distinct(column: &Column, add: &mut dyn FnMut(Value, u64)) {
     match &column.values {
         Values::Addr(uses, _) | Values::Text(uses, _) => {
             let mut seen: HashMap<u32, (usize, u64)> = HashMap::new();

@@ -6,7 +6,7 @@
 use super::effect::{Cx, Effect};
 use super::event::InputEvent;
 use super::glyphs::{Charset, Glyphs};
-use super::jobs::{Answer, Body, Jobs};
+use super::jobs::{Answer, Jobs};
 use super::key::Key;
 use super::keymap::{Keymap, Lookup};
 use super::marks::Marks;
@@ -21,16 +21,16 @@ use super::theme::Theme;
 use super::times::Zone;
 use super::walk::{RowPlace, Walk};
 use super::widgets::prompt::History;
-use super::writer::{self, Writer, Written};
+use super::writer::Writer;
 use super::{commands, place};
 use crate::case::Keeper;
 use crate::error::{Error, Result};
 use crate::pivots::Selection;
-use crate::query::Engine;
-use crate::query::engine::Count;
+use crate::query::engine::{Cancel, Count};
+use crate::query::{Engine, Question};
 use crossbeam_channel::Receiver;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,11 +47,23 @@ pub struct Options {
     pub depth: Depth,
     /// Characters of the terminal.
     pub charset: Charset,
+    /// Writes the answer of a question to a file in the form that its name ends in; gives the rows and the SHA-256 of what was written.
+    pub export: Option<Export>,
 }
+
+/// How answers are written to files: given by the layer that knows the forms.
+pub type Export = fn(&dyn Engine, &Question, &Path, &Cancel) -> Result<(u64, String)>;
 
 impl Default for Options {
     fn default() -> Options {
-        Options { keymap: "default".into(), theme: "dusk".into(), config: None, depth: Depth::True, charset: Charset::Unicode }
+        Options {
+            keymap: "default".into(),
+            theme: "dusk".into(),
+            config: None,
+            depth: Depth::True,
+            charset: Charset::Unicode,
+            export: None,
+        }
     }
 }
 
@@ -188,6 +200,7 @@ impl App {
             options,
         };
         app.marks.read(&app.keeper.decisions());
+        app.walk.here_mut().step.window = super::go::first_window(&*app.engine);
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }
@@ -405,71 +418,6 @@ impl App {
         };
         selection.window = selection.window.or(Some(self.window()));
         selection
-    }
-    fn take(&mut self, answer: Answer) {
-        if answer.pane == writer::NAME {
-            return self.written(answer);
-        }
-        if !self.jobs.accept(&answer) {
-            return;
-        }
-        self.dirty = true;
-        if let Body::Failed(err) = &answer.body
-            && err.kind != crate::error::ErrorKind::Cancelled
-        {
-            self.fail(err.clone());
-        }
-        let took = match answer.pane {
-            APP => self.app_answer(answer),
-            "rows" => self.with(|app| &mut app.rows, "rows", |pane, cx| pane.answer(answer, cx)),
-            "detail" => self.with(|app| &mut app.detail, "detail", |pane, cx| pane.answer(answer, cx)),
-            "card" => self.with(|app| &mut app.card, "card", |pane, cx| pane.answer(answer, cx)),
-            "timeline" => self.timeline.answer(answer),
-            name => match self.opened.iter().rposition(|p| p.name() == name) {
-                Some(at) => self.answer_opened(at, answer),
-                None => Ok(()),
-            },
-        };
-        if let Err(err) = took {
-            self.fail(err);
-        }
-    }
-    fn answer_opened(&mut self, at: usize, answer: Answer) -> Result<()> {
-        let (engine, keeper) = (self.engine.clone(), self.keeper.clone());
-        let selection = self.selection();
-        let Some(pane) = self.opened.get_mut(at) else { return Ok(()) };
-        let mut cx =
-            Cx { engine: &engine, keeper: &keeper, args: "", zone: self.zone, selection, pane: pane.name(), effects: Vec::new() };
-        let out = pane.answer(answer, &mut cx);
-        let effects = cx.effects;
-        self.apply_all(effects);
-        out
-    }
-    fn written(&mut self, answer: Answer) {
-        self.writer.arrived();
-        match answer.body {
-            Body::Failed(err) => {
-                self.fail(err);
-                self.dirty = true;
-            }
-            _ => {
-                let Some(Written { node, decision }) = answer.take::<Written>() else { return };
-                match node {
-                    Some(id) => {
-                        if let Some(node) = self.walk.by_id(id) {
-                            node.sequence = Some(decision.sequence);
-                        }
-                        self.tell(Change::Decisions);
-                    }
-                    None => {
-                        self.marks.read(&self.keeper.decisions());
-                        self.dirty = true;
-                        self.tell(Change::Decisions);
-                    }
-                }
-                self.save();
-            }
-        }
     }
     /// Tells every pane that something has changed.
     pub(super) fn tell(&mut self, change: Change) {

@@ -48,10 +48,15 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
             Cell { text, value: Some((field::START, Value::Time(record.time()))), style: "ui.time".into() }
         }
         Show::Peer => peer(record, shown),
-        Show::Field(fields) => fields
-            .iter()
-            .find_map(|id| record.value(*id).map(|v| (*id, v)))
-            .map_or_else(Cell::default, |(id, value)| of_value(id, value)),
+        Show::Field(fields) => {
+            fields.iter().find_map(|id| record.value(*id).map(|v| (*id, v))).map_or_else(Cell::default, |(id, value)| {
+                let mut cell = of_value(id, value);
+                if id == field::SEVERITY {
+                    cell.text = cell.text.replace("critical", "crit").replace("medium", "med");
+                }
+                cell
+            })
+        }
         Show::Size(id) => match record.uint(id) {
             Some(n) => Cell { text: short_size(n), value: Some((id, Value::Uint(n))), style: "ui.text".into() },
             None => Cell::default(),
@@ -162,7 +167,7 @@ mod tests {
 
     #[test]
     fn columns_drop_in_their_stated_order_and_never_time_peer_or_name() {
-        let flows = lenses::columns(lenses::find("flows"), true);
+        let flows = lenses::columns(lenses::find("flows"), true, true);
         let titles = |width| fit(&flows, true, width).iter().map(|(c, _)| c.title).collect::<Vec<_>>();
         assert_eq!(titles(200).len(), flows.len());
         let narrow = titles(74);

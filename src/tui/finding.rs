@@ -109,7 +109,7 @@ impl App {
         finder.add(items);
         let mut finding = Finding { finder, known: HashSet::new() };
         finding.match_all();
-        self.overlay = Some(Overlay::Finder(finding));
+        self.overlay = Some(Overlay::Finder(Box::new(finding)));
         self.ask("values", |work| {
             for id in FIELDS {
                 let values = work.engine.values(*id, "", FIRST, &work.cancel)?;

@@ -12,8 +12,10 @@ use super::times::thousands;
 use super::walk::Step;
 use crate::error::{Error, Result};
 use crate::model::entity::EntityKind;
+use crate::model::source::SourceInfo;
 use crate::model::{Entity, Kind, Record, RecordId, Time, Window, field};
-use crate::query::engine::{Count, Cursor, Match};
+use crate::query::engine::{Cancel, Count, Cursor, Match};
+use crate::query::{Engine, Question};
 
 /// Counting for the tabs stops here: `100,000+` says enough.
 const COUNT_LIMIT: u64 = 100_000;
@@ -30,6 +32,39 @@ struct FlowFound(Option<Record>, Option<u64>);
 /// Where a case begins.
 pub fn first_step() -> Step {
     Step { label: "case".into(), ..Step::to(Focus::Case, "alerts", None) }
+}
+
+/// The window in which a case begins: what its traffic and logs span. Lists, inventories and scans are dated by when they were made,
+/// which may be months away; they do not stretch it.
+pub fn first_window(engine: &dyn Engine) -> Option<Window> {
+    let whole = engine.span()?;
+    let said = |s: &SourceInfo| s.kinds.iter().any(|(k, n)| *n > 0 && !matches!(k, Kind::Inventory | Kind::Vuln));
+    let spans = engine.sources().into_iter().filter(said).filter_map(|s| s.span.map(|w| w.shifted(s.clock.shift)));
+    let spanned = spans.reduce(|a, b| Window::new(a.start.min(b.start), a.end.max(b.end)))?.intersect(&whole);
+    let usual = usual_span(engine, spanned).unwrap_or(spanned);
+    (usual.start < usual.end && usual != whole).then_some(usual)
+}
+
+/// The window without the outermost 0.05 % of records at either end, if those stretch it to more than twice its length: a record with a
+/// wrong year stays in the case, but does not make a line of the timeline a month.
+fn usual_span(engine: &dyn Engine, window: Window) -> Option<Window> {
+    let line = engine.timeline(&Question::all(window), 480, None, &Cancel::default()).ok()?;
+    let few = line.bins.iter().sum::<f64>() * 0.0005;
+    let mut sum = 0.0;
+    let mut beyond = |n: &f64| {
+        sum += *n;
+        sum > few
+    };
+    let first = line.bins.iter().position(&mut beyond)? as i64;
+    sum = 0.0;
+    let mut beyond = |n: &f64| {
+        sum += *n;
+        sum > few
+    };
+    let last = line.bins.iter().rposition(&mut beyond)? as i64;
+    let at = |n: i64| line.start.plus(line.bin.saturating_mul(n));
+    let usual = Window::new(at(first), at(last + 1)).intersect(&window);
+    (usual.length() < window.length() / 2).then_some(usual)
 }
 
 /// Reads a window as the journal has it: two times.
@@ -95,7 +130,7 @@ impl App {
         let ask = Ask {
             text: node.query(lens),
             unfiltered: node.base_query(lens),
-            window: node.step.window,
+            window: node.step.window.filter(|_| !lens.timeless),
             links: node.step.links.filter(|_| lens.name == node.query_lens),
         };
         let place = node.place();
@@ -116,12 +151,14 @@ impl App {
     fn ask_counts(&mut self) {
         let node = self.walk.here();
         let texts: Vec<Option<String>> = lenses::ALL.iter().map(|l| (l.name != "packets").then(|| node.query(l))).collect();
-        let window = node.step.window;
+        let own = node.step.window;
+        let timeless: Vec<bool> = lenses::ALL.iter().map(|l| l.timeless).collect();
         self.counts = vec![None; lenses::ALL.len()];
         self.ask("counts", move |work| {
             let mut questions = Vec::new();
-            for text in texts.iter().flatten() {
-                let mut question = compiled(&*work.engine, text, window)?;
+            for (text, timeless) in texts.iter().zip(&timeless) {
+                let Some(text) = text else { continue };
+                let mut question = compiled(&*work.engine, text, own.filter(|_| !timeless))?;
                 question.stages.clear();
                 questions.push(question);
             }

@@ -69,6 +69,8 @@ pub struct Lens {
     pub columns: &'static [Column],
     /// What there is none of.
     pub empty: &'static str,
+    /// What it shows holds at any time: a list, an inventory, a scan. The window does not narrow it.
+    pub timeless: bool,
     /// Kinds that a source must give to be able to fill it; empty: any.
     pub kinds: &'static [crate::model::Kind],
 }
@@ -107,6 +109,7 @@ pub const ALL: &[Lens] = &[
             MATCH,
         ],
         empty: "alerts",
+        timeless: false,
         kinds: &[K::Alert, K::Notice],
     },
     Lens {
@@ -117,6 +120,7 @@ pub const ALL: &[Lens] = &[
         query: "kind = flow",
         columns: &[TIME, PEER, PORT, APP, STATE, OUT, IN, DUR, NAME, MATCH],
         empty: "flows",
+        timeless: false,
         kinds: &[K::Flow],
     },
     Lens {
@@ -136,6 +140,7 @@ pub const ALL: &[Lens] = &[
             MATCH,
         ],
         empty: "DNS transactions",
+        timeless: false,
         kinds: &[K::Dns],
     },
     Lens {
@@ -146,6 +151,7 @@ pub const ALL: &[Lens] = &[
         query: "kind in {http, tls, file, fw, proxy, auth, dhcp, log, oddity}",
         columns: &[TIME, column("kind", Kind, 6, 9, 4), PEER, column("what", Summary, 24, 160, 0), SRC, MATCH],
         empty: "log records",
+        timeless: false,
         kinds: &[K::Http, K::Tls, K::File, K::Fw, K::Proxy, K::Auth, K::Dhcp, K::Log],
     },
     Lens {
@@ -163,6 +169,7 @@ pub const ALL: &[Lens] = &[
             column("listed", Time, 12, 12, 0),
         ],
         empty: "reputation entries",
+        timeless: true,
         kinds: &[K::Inventory],
     },
     Lens {
@@ -181,9 +188,20 @@ pub const ALL: &[Lens] = &[
             SRC,
         ],
         empty: "inventory rows or scan findings",
+        timeless: true,
         kinds: &[K::Inventory, K::Vuln],
     },
-    Lens { name: "packets", key: '7', title: "Packets", short: "Pkts", query: "", columns: &[], empty: "packets", kinds: &[] },
+    Lens {
+        name: "packets",
+        key: '7',
+        title: "Packets",
+        short: "Pkts",
+        query: "",
+        columns: &[],
+        empty: "packets",
+        timeless: false,
+        kinds: &[],
+    },
     Lens {
         name: "all",
         key: 'a',
@@ -199,6 +217,7 @@ pub const ALL: &[Lens] = &[
             MATCH,
         ],
         empty: "records",
+        timeless: false,
         kinds: &[],
     },
 ];
@@ -209,7 +228,8 @@ pub fn find(name: &str) -> &'static Lens {
 }
 
 /// Columns of a lens for a focus that is not a host: `peer` becomes source and destination.
-pub fn columns(lens: &Lens, host: bool) -> Vec<Column> {
+/// IPv4 addresses need no more than their least width; `long`: there are IPv6 addresses.
+pub fn columns(lens: &Lens, host: bool, long: bool) -> Vec<Column> {
     let mut out = Vec::new();
     for column in lens.columns {
         if column.show == Peer && !host {
@@ -218,6 +238,10 @@ pub fn columns(lens: &Lens, host: bool) -> Vec<Column> {
         } else {
             out.push(*column);
         }
+    }
+    if !long {
+        let least = |c: &mut Column| c.max = c.min;
+        out.iter_mut().filter(|c| matches!(c.title, "peer" | "source" | "destination" | "address")).for_each(least);
     }
     // Where both addresses take their room the sensor's name is called `from`, not `source` a second time.
     if !host {

@@ -3,7 +3,8 @@
 use super::jobs::Work;
 use crate::error::Result;
 use crate::model::origin::EvidenceKey;
-use crate::model::{Record, RecordId, Time, Window};
+use crate::model::time::SECOND;
+use crate::model::{Record, RecordId, Time, Window, field};
 use crate::query::engine::{Answered, Coverage, Cursor, Link, Page, Table};
 use crate::query::{Engine, Question};
 use std::time::{Duration, Instant};
@@ -182,11 +183,30 @@ fn around(work: &Work, ask: &Ask, question: &Question, at: Cursor, took: &dyn Fn
     let (rows, before) =
         backward(work, question, Some(Cursor { time: Time(at.time.0.saturating_add(1)), id: RecordId::default() }), BEFORE)?;
     let empty = rows.is_empty();
+    let same = if rows.iter().any(|r| r.id == at.id) { None } else { of_connection(work, &rows, at)? };
     work.give(Piece::Fresh);
     work.give(Piece::Rows(rows));
     let after = stream(work, question, Some(Cursor { time: at.time, id: last }), false)?;
     work.give(Piece::End { before: Some(before.more), after: Some(after.more), elapsed: took() });
+    if same.is_some() {
+        work.give(Found(same));
+    }
     if empty && after.rows == 0 { why(work, ask) } else { Ok(()) }
+}
+
+/// Of rows among which a record is not, the newest of its connection that had begun by then: from an alert one lands on its flow.
+fn of_connection(work: &Work, rows: &[Record], at: Cursor) -> Result<Option<Cursor>> {
+    let Some(from) = work.engine.record(at.id)? else { return Ok(None) };
+    let ends = |r: &Record| -> Option<[(std::net::IpAddr, Option<u64>); 2]> {
+        let mut ends = [(r.addr(field::SRC_IP)?, r.uint(field::SRC_PORT)), (r.addr(field::DST_IP)?, r.uint(field::DST_PORT))];
+        ends.sort_unstable();
+        Some(ends)
+    };
+    let Some(wanted) = ends(&from) else { return Ok(None) };
+    // A source may stamp a second late; nothing else is guessed here.
+    let alive = |r: &&Record| r.until().plus(SECOND) >= from.time();
+    let found = rows.iter().rev().filter(alive).find(|r| ends(r) == Some(wanted));
+    Ok(found.map(|r| Cursor { time: r.time(), id: r.id }))
 }
 
 fn backward(work: &Work, question: &Question, after: Option<Cursor>, limit: usize) -> Result<(Vec<Record>, Answered)> {

@@ -1,4 +1,4 @@
-//! The screen: the workbench over an [`Engine`] and a [`Keeper`], with the keyboard alone.
+//! The screen: the workbench over an [`Engine`](crate::query::Engine) and a [`Keeper`](crate::case::Keeper), with the keyboard alone.
 //!
 //! In reading order: `app` holds what there is and takes events; `go` walks the trail; `commands/` are what keys and the `:` line name;
 //! `panes/` show one thing each and ask for data by `jobs`; `screen` and `layout` draw. Nothing here blocks the loop, and only what has
@@ -9,6 +9,8 @@ pub mod key;
 pub mod event;
 
 pub mod glyphs;
+
+pub mod moves;
 
 pub mod frame;
 
@@ -66,6 +68,8 @@ pub mod layout;
 
 pub mod app;
 
+mod answers;
+
 mod apply;
 
 mod finding;
@@ -79,6 +83,8 @@ mod place;
 mod run;
 
 mod screen;
+
+mod tabs;
 
 pub use app::{App, Event, Options};
 pub use run::run;

@@ -26,7 +26,7 @@ pub enum Overlay {
         /// The command line that the text is appended to; empty: the text is the command line.
         command: String,
         /// The line.
-        line: Prompt,
+        line: Box<Prompt>,
         /// Whether the history was put in.
         ready: bool,
     },
@@ -37,7 +37,7 @@ pub enum Overlay {
         /// What each item is.
         leads: Vec<(&'static Pivot, Lead)>,
         /// What they go from.
-        selection: Selection,
+        selection: Box<Selection>,
     },
     /// Command lines to choose from.
     Choices {
@@ -47,7 +47,7 @@ pub enum Overlay {
         lines: Vec<String>,
     },
     /// The finder.
-    Finder(Finding),
+    Finder(Box<Finding>),
     /// Keys that work here.
     Help(Help),
 }
@@ -61,7 +61,7 @@ struct Completed(String, query::Completion);
 impl Overlay {
     /// A line for a command; `label` says what is asked.
     pub fn prompt(label: &str, command: &str, text: &str) -> Overlay {
-        let line = Prompt::new(label, text, &prompt::History::default());
+        let line = Box::new(Prompt::new(label, text, &prompt::History::default()));
         Overlay::Prompt { command: command.to_owned(), line, ready: false }
     }
     /// The scope of its keys.
@@ -127,7 +127,7 @@ impl App {
             Some(Overlay::Prompt { line, ready, .. }) => {
                 if !*ready && name.starts_with("history") {
                     let history = self.histories.get(&line.label).cloned().unwrap_or_default();
-                    *line = Prompt::new(line.label.clone(), line.text(), &history);
+                    **line = Prompt::new(line.label.clone(), line.text(), &history);
                     *ready = true;
                 }
                 match line.run(name) {
@@ -238,10 +238,10 @@ impl App {
     }
     /// Walks along a pivot: the focus becomes what it goes from, the window stays.
     pub(super) fn go_lead(&mut self, pivot: &'static Pivot, lead: Lead, selection: &Selection) {
-        if pivot.lens == "packets" {
-            if let Some(record) = selection.record.clone() {
-                return self.go_packets(record);
-            }
+        if pivot.lens == "packets"
+            && let Some(record) = selection.record.clone()
+        {
+            return self.go_packets(record);
         }
         let here = self.walk.here().step.focus.clone();
         let focus = selection.entity.clone().map_or(here, focus::Focus::Entity);
@@ -267,15 +267,16 @@ impl App {
             .iter()
             .map(|(_, lead)| Item { label: lead.label.clone(), count: String::new(), preview: lead.query.clone(), empty: false })
             .collect();
-        let queries: Vec<String> = leads.iter().map(|(_, lead)| lead.query.clone()).collect();
+        let queries: Vec<(String, bool)> =
+            leads.iter().map(|(pivot, lead)| (lead.query.clone(), lenses::find(pivot.lens).timeless)).collect();
         let window = self.walk.here().step.window;
-        self.overlay = Some(Overlay::Pivots { menu: Menu::new(title, items), leads, selection });
+        self.overlay = Some(Overlay::Pivots { menu: Menu::new(title, items), leads, selection: Box::new(selection) });
         self.ask("pivots", move |work| {
             let mut questions = Vec::new();
             let mut which = Vec::new();
-            for (n, query) in queries.iter().enumerate() {
+            for (n, (query, timeless)) in queries.iter().enumerate() {
                 // A query that is no question of rows has no number beforehand.
-                if let Ok(mut question) = compiled(&*work.engine, query, window) {
+                if let Ok(mut question) = compiled(&*work.engine, query, window.filter(|_| !timeless)) {
                     question.stages.clear();
                     questions.push(question);
                     which.push(n);

@@ -27,7 +27,10 @@ pub fn fill(buf: &mut Buffer, area: Rect, style: Style) {
     for y in area.top()..area.bottom() {
         for x in area.left()..area.right() {
             if let Some(cell) = buf.cell_mut((x, y)) {
+                // What the style leaves open is what lies under it.
+                let under = cell.bg;
                 cell.reset();
+                cell.set_bg(under);
                 cell.set_style(style);
             }
         }

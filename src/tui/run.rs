@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a frame waits for the first answers after a step: one full frame then shows them all, instead of three.
-const GRACE: Duration = Duration::from_millis(40);
+const GRACE: Duration = Duration::from_millis(80);
 /// How long answers are gathered while they stream in.
 const GATHER: Duration = Duration::from_millis(25);
 

@@ -2,11 +2,9 @@
 
 use super::app::{App, Message, Part};
 use super::layout::{self, Layout, layout};
-use super::lenses;
 use super::paint::{Line, fill, put, put_right};
 use super::panes::Pane;
 use super::text;
-use super::times::thousands;
 use super::view::View;
 use super::walk::Node;
 use crate::model::value::SEVERITIES;
@@ -240,62 +238,6 @@ impl App {
         }
     }
 
-    fn draw_tabs(&self, buf: &mut Buffer, area: Rect, node: &Node, view: &View) {
-        let (tab, active, dim) = (view.theme.style("ui.tab"), view.theme.style("ui.tab.active"), view.theme.style("ui.dim"));
-        let filtered = !node.step.filters.is_empty();
-        let short = area.width < 110;
-        let pieces: Vec<(String, bool, Style)> = lenses::ALL
-            .iter()
-            .enumerate()
-            .map(|(n, lens)| {
-                let count = self.counts.get(n).copied().flatten();
-                let number = match count {
-                    Some(c) if c.at_least => format!(" {}+", thousands(c.n)),
-                    Some(c) if lens.name == "reputation" && c.n > 0 => " !".into(),
-                    Some(c) if c.n == 0 => " 0".into(),
-                    Some(c) => format!(" {}", if at_narrow(view) { c.n.to_string() } else { thousands(c.n) }),
-                    None => String::new(),
-                };
-                let is_open = lens.name == node.step.lens;
-                let empty = count.is_some_and(|c| c.n == 0 && !c.at_least);
-                let hot = lens.name == "alerts" && count.is_some_and(|c| c.n > 0)
-                    || lens.name == "reputation" && !empty && count.is_some();
-                let style = match (is_open, empty, hot) {
-                    (true, ..) => active,
-                    (_, true, _) => dim,
-                    (_, _, true) => view.theme.style("severity.high"),
-                    _ => tab,
-                };
-                // Where filters need the room an empty lens is its key alone.
-                let title = match (view.narrow, empty && filtered && !is_open) {
-                    (true, true) => lens.key.to_string(),
-                    (true, false) => format!("{}{}{number}", lens.key, lens.short),
-                    (false, _) => format!("{} {}{number}", lens.key, if short { lens.short } else { lens.title }),
-                };
-                (title, is_open, style)
-            })
-            .collect();
-        let gap = if view.narrow { " " } else { view.glyphs.tee_down };
-        let mut line = Line::new(buf, area, 0);
-        for (n, (title, _, style)) in pieces.iter().enumerate() {
-            if n > 0 && !line.add_whole(gap, view.theme.style("ui.border")) {
-                break;
-            }
-            let shown = if view.narrow { title.clone() } else { format!(" {title} ") };
-            if !line.add_whole(&shown, *style) {
-                break;
-            }
-        }
-        let chips = chips(node);
-        if view.narrow && !chips.is_empty() {
-            let word = if node.filters_off { "off" } else { "flt" };
-            let room = line.left().saturating_sub(1);
-            let shown = text::fit(&format!("{word}: {chips}"), usize::from(room));
-            let x = line.x() + 1 + room.saturating_sub(text::width(&shown) as u16);
-            put(buf, x, area.y, room, &view.glyphs.put(&shown), view.theme.style("ui.chip"));
-        }
-    }
-
     fn draw_hints(&self, buf: &mut Buffer, area: Rect, view: &View) {
         fill(buf, area, view.theme.style("ui.hint"));
         let room = Rect { x: 1, width: area.width.saturating_sub(2), ..area };
@@ -376,11 +318,8 @@ impl App {
     }
 }
 
-fn at_narrow(view: &View) -> bool {
-    view.narrow
-}
-
-fn chips(node: &Node) -> String {
+/// The filters in one line.
+pub(super) fn chips(node: &Node) -> String {
     node.step.filters.iter().map(|c| text::clean(&c.text).into_owned()).collect::<Vec<_>>().join(" · ")
 }
 

@@ -583,7 +583,7 @@ fn a_file_that_may_not_be_read_is_a_row_of_its_own() {
     use std::os::unix::fs::PermissionsExt;
     let case = Case::new();
     fs::write(case.path("secret.log"), "Nov 20 08:00:00 fw kernel: a\n").unwrap();
-    fs::set_permissions(case.path("secret.log"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(case.path("secret.log"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(case.path("secret.log")).is_ok() {
         // The superuser may read everything.
         return;

@@ -1,7 +1,10 @@
 //! All integration tests, one binary: one module, one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod again;
+mod cli;
 mod crash;
+mod docs;
 mod formats;
 mod hostile;
 mod keymaps;
@@ -9,6 +12,8 @@ mod pivots;
 mod protocols;
 mod query;
 mod screens;
+mod story;
 mod support;
 mod themes;
 mod tidy;
+mod totals;

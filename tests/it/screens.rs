@@ -202,3 +202,18 @@ fn any_key_anywhere_breaks_nothing_and_eighty_columns_have_fourteen_rows() {
         Bench::new(SMALL).keys("2").lines().filter(|l| l.contains("443") || l.contains(" 53 ") || l.contains("445")).count();
     assert!(rows >= 14, "{rows}");
 }
+
+#[test]
+fn every_command_that_a_keymap_names_exists() {
+    use backtrail::tui::commands;
+    use backtrail::tui::keymap::Keymap;
+    for name in Keymap::available(None).iter().filter(|n| *n != "reserved") {
+        let map = Keymap::load(name, None).unwrap();
+        for scope in ["global", "rows", "detail", "card"] {
+            for (keys, line) in map.bindings(scope) {
+                let command = line.trim_start_matches(':').split_whitespace().next().unwrap();
+                assert!(commands::find(command).is_some(), "{name}: {keys} = {line}");
+            }
+        }
+    }
+}

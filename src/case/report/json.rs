@@ -43,7 +43,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
         json!({
             "schema": "backtrail.source/1", "source": s.name, "format": s.key.format, "records": s.counts.records,
             "failed": s.counts.failed, "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()),
-            "end": s.span.map(|w| w.end.plus(s.clock.shift).rfc3339()), "zone": s.clock.zone,
+            "end": s.span.map(|w| w.last().plus(s.clock.shift).rfc3339()), "zone": s.clock.zone,
             "clock.shift": s.clock.shift as f64 / 1e9, "warnings": s.warnings,
         })
     };
@@ -58,7 +58,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
         "schema": "backtrail.report/1",
         "case": report.name,
         "start": report.span.map(|w| w.start.rfc3339()),
-        "end": report.span.map(|w| w.end.rfc3339()),
+        "end": report.span.map(|w| w.last().rfc3339()),
         "verdicts": report.verdicts.iter().map(verdict).collect::<Vec<_>>(),
         "bookmarks": bookmarks,
         "notes": report.notes.iter().map(note).collect::<Vec<_>>(),

@@ -13,7 +13,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
     let _ = write!(out, "# Case {}\n\n", escape(&report.name));
     match report.span {
         Some(w) => {
-            let _ = write!(out, "Records from {} to {} (UTC, clocks as corrected below).\n\n", w.start, w.end);
+            let _ = write!(out, "Records from {} to {} (UTC, clocks as corrected below).\n\n", w.start, w.last());
         }
         None => out.push_str("The case has no records.\n\n"),
     }
@@ -47,9 +47,10 @@ fn escape(text: &str) -> String {
 
 fn code(text: &str) -> String {
     let inner: String = text.chars().filter(|c| !c.is_control()).collect();
-    // A run of backticks in the text needs a longer fence.
-    let fence = if inner.contains('`') { "``" } else { "`" };
-    format!("{fence}{}{}{fence}", if inner.contains('`') { " " } else { "" }, inner.replace('|', "\\|"))
+    // A run of backticks in the text needs a longer fence, and room at both ends, which readers take off again.
+    let run = inner.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let (fence, room) = ("`".repeat(run + 1), if run > 0 { " " } else { "" });
+    format!("{fence}{room}{}{room}{fence}", inner.replace('|', "\\|"))
 }
 
 fn table(out: &mut String, header: &[&str], rows: &[Vec<String>]) {
@@ -127,9 +128,9 @@ fn notes_and_tags(report: &Report, out: &mut String) {
     if !report.notes.is_empty() {
         out.push_str("## Notes\n\n");
         for note in &report.notes {
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "- {} ({}, {}): {}\n",
+                "- {} ({}, {}): {}",
                 code(&notes::subject(&note.about)),
                 escape(&note.who),
                 note.at,
@@ -160,7 +161,7 @@ fn trail(report: &Report, out: &mut String) {
         if !node.window.is_empty() {
             let _ = write!(out, ", window {}", escape(&node.window));
         }
-        let _ = write!(out, " ({}, {})\n", escape(&node.who), node.at);
+        let _ = writeln!(out, " ({}, {})", escape(&node.who), node.at);
     }
     out.push('\n');
 }
@@ -189,7 +190,7 @@ fn sources(report: &Report, out: &mut String) {
                 s.counts.records.to_string(),
                 s.counts.failed.to_string(),
                 time(s.span.map(|w| w.start)),
-                time(s.span.map(|w| w.end)),
+                time(s.span.map(|w| w.last())),
                 s.clock.zone.clone().unwrap_or_default(),
                 shift,
                 escape(&s.warnings.join("; ")),
@@ -221,4 +222,15 @@ fn evidence(report: &Report, out: &mut String) {
         })
         .collect();
     table(out, &["file", "key", "bytes", "SHA-256", "format", "records", "imported", "from", "how", "ticket"], &rows);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_run_of_backticks_ends_the_code_that_it_stands_in() {
+        assert_eq!(code("host 10.0.0.5"), "`host 10.0.0.5`");
+        assert_eq!(code("a``b | c`"), "``` a``b \\| c` ```");
+    }
 }

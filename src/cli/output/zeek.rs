@@ -63,7 +63,7 @@ impl<'w> ZeekRows<'w> {
 impl Rows for ZeekRows<'_> {
     fn record(&mut self, record: &Record, _: &dyn Engine) -> Result<()> {
         self.header()?;
-        if record.kind != Kind::Flow {
+        if record.kind != Kind::Flow || carries_ip(record) {
             return Ok(());
         }
         writeln!(self.out, "{}", row(record).join("\t")).map_err(io)
@@ -73,6 +73,11 @@ impl Rows for ZeekRows<'_> {
         writeln!(self.out, "#close").map_err(io)?;
         self.out.flush().map_err(io)
     }
+}
+
+/// Whether a flow only carries others directly over IP (IP-in-IP, 6in4, GRE, EtherIP): those have no row of their own in conn.log.
+fn carries_ip(record: &Record) -> bool {
+    matches!(record.uint(field::PROTO), Some(4 | 41 | 47 | 97)) && record.get(field::APP).is_some()
 }
 
 /// A uid in Zeek's form (`C` and base 62), derived from the flow's id, so that it is stable.

@@ -27,7 +27,8 @@ pub const QUERY: Ask =
 
 impl Subcommand for Ask {
     fn command(&self) -> clap::Command {
-        AskArgs::augment_args(clap::Command::new(self.name).about(self.help))
+        // After the options: their own description would stand for the command's.
+        AskArgs::augment_args(clap::Command::new(self.name)).about(self.help)
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = AskArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;

@@ -181,7 +181,7 @@ fn row(file: &FileReport) -> Vec<String> {
         c.failed.to_string(),
         c.oddities.to_string(),
         time(file.span.map(|w| w.start)),
-        time(file.span.map(|w| w.end)),
+        time(file.span.map(|w| w.last())),
         note.join("; "),
     ]
 }
@@ -201,7 +201,7 @@ fn row_json(file: &FileReport) -> serde_json::Value {
         "oddities": c.oddities,
         "bytes": file.size,
         "start": file.span.map(|w| w.start.rfc3339()),
-        "end": file.span.map(|w| w.end.rfc3339()),
+        "end": file.span.map(|w| w.last().rfc3339()),
         "note": file.note(),
         "warnings": file.warnings,
     })

@@ -1,6 +1,6 @@
 //! The commands of the program. One file, one command (those that ask share one).
 //!
-//! To add one: write `src/cli/subcommands/<name>.rs` with a `pub struct` that implements [`Subcommand`](super::Subcommand); add its `pub mod`
+//! To add one: write `src/cli/subcommands/<name>.rs` with a `pub struct` that implements [`Subcommand`]; add its `pub mod`
 //! line and its entry in [`ALL`], in the order of `--help`.
 
 pub mod ask;

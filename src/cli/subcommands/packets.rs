@@ -12,7 +12,7 @@ use crate::query::engine::{Cancel, Page};
 use crate::sources::input::hash_prefix;
 use crate::sources::write::PcapNg;
 use clap::{ArgMatches, Args, FromArgMatches};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ struct PacketsArgs {
     /// File to write, pcapng; `-` for standard output
     #[arg(short = 'w', long = "write", value_name = "FILE", required = true)]
     write: PathBuf,
-    /// Read these captures into a temporary case, cut, forget
-    #[arg(short = 'r', long = "read", value_name = "FILE", num_args = 1..)]
+    /// Read this capture into a temporary case, cut, forget; may stand several times
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
 }
 
@@ -59,11 +59,17 @@ impl Subcommand for Packets {
                 let sha256 = hash_prefix(&args.write, u64::MAX)?;
                 opened.keeper.append(What::Export { what: format!("packets of: {text}"), path: path.clone(), sha256 })?;
             }
-            let (flows, files) = (cut.flows, cut.by_evidence.len());
-            writeln!(std::io::stdout(), "{count} packets of {flows} flows from {files} captures -> {path}").map_err(io)?;
+            let flows = cut.by_evidence.values().flatten().map(|(_, id)| id).collect::<BTreeSet<_>>().len();
+            let [packets, flows, files] =
+                [(count, "packet"), (flows, "flow"), (cut.by_evidence.len(), "capture")].map(|(n, what)| counted(n, what));
+            writeln!(std::io::stdout(), "{packets} of {flows} from {files} -> {path}").map_err(io)?;
         }
         Ok(done)
     }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Packet references by capture, each with its flow.

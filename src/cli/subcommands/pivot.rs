@@ -36,7 +36,7 @@ struct PivotArgs {
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
     /// Read these files into a temporary case, ask, forget
-    #[arg(short = 'r', long = "read", value_name = "FILE", num_args = 1..)]
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
 }
 

@@ -114,6 +114,9 @@ pub fn clock(source: &SourceInfo) -> String {
 }
 
 fn list(engine: &dyn Engine, form: Form) -> Result<()> {
+    if matches!(form, Form::Csv | Form::Zeek) {
+        return Err(Error::user("sources are printed as a table or as JSON Lines").hint("-o table or -o jsonl"));
+    }
     let mut out = std::io::stdout().lock();
     if form == Form::Jsonl {
         for s in engine.sources() {
@@ -123,7 +126,7 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
                 "schema": "backtrail.source/1", "source": s.name, "format": s.key.format, "sensor": s.key.sensor,
                 "records": s.counts.records, "ok": s.counts.ok, "partial": s.counts.partial, "skipped": s.counts.skipped,
                 "failed": s.counts.failed, "oddities": s.counts.oddities, "kinds": kinds,
-                "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()), "end": s.span.map(|w| w.end.plus(s.clock.shift).rfc3339()),
+                "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()), "end": s.span.map(|w| w.last().plus(s.clock.shift).rfc3339()),
                 "clock": clock(&s), "clock.shift": s.clock.shift as f64 / 1e9, "site": s.site, "warnings": s.warnings,
             });
             writeln!(out, "{row}").map_err(io)?;
@@ -133,7 +136,7 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
             let row = json!({
                 "schema": "backtrail.evidence/1", "path": e.path, "key": e.key.to_string(), "size": e.size, "sha256": e.sha256,
                 "format": e.format, "compression": e.compression, "imported": e.imported.rfc3339(), "records": e.counts.records,
-                "start": e.span.map(|w| w.start.rfc3339()), "end": e.span.map(|w| w.end.rfc3339()),
+                "start": e.span.map(|w| w.start.rfc3339()), "end": e.span.map(|w| w.last().rfc3339()),
                 "from": from, "how": how, "ticket": ticket, "warnings": e.warnings,
             });
             writeln!(out, "{row}").map_err(io)?;
@@ -155,7 +158,7 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
             s.counts.partial.to_string(),
             s.counts.failed.to_string(),
             time(s.span.map(|w| w.start)),
-            time(s.span.map(|w| w.end)),
+            time(s.span.map(|w| w.last())),
             clock(&s),
             s.site.clone().unwrap_or_default(),
             kinds.join(" "),

@@ -1,8 +1,8 @@
 //! Fields of an X.509 certificate (RFC 5280) in DER. Checks no signature and no trust.
 
-use super::bytes::hex;
 use super::fields::Fields;
 use crate::model::field;
+use crate::model::hex::hex;
 use crate::model::time::Time;
 use sha1::Digest as _;
 use std::net::IpAddr;

@@ -1,7 +1,8 @@
 //! The data of DNS records as addresses, names and text, and the names of record types (IANA "Domain Name System Parameters").
 
-use super::bytes::{Bytes, hex};
+use super::bytes::Bytes;
 use super::dns_message::{Message, name_at};
+use crate::model::hex::hex;
 use crate::model::oddity::Oddity;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,8 +1,8 @@
 //! A file that a protocol carries: hashed while it passes, nothing of it is kept but its first bytes to tell its type.
 
-use super::bytes::hex;
 use super::fields::Fields;
 use crate::model::field;
+use crate::model::hex::hex;
 use flate2::write::MultiGzDecoder;
 use sha1::Digest as _;
 use std::io::{self, Write};

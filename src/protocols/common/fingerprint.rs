@@ -1,8 +1,8 @@
 //! Fingerprints of clients and servers: JA3, JA3S (salesforce/ja3), JA4 of the TLS client (FoxIO, "JA4: TLS Client Fingerprinting",
 //! BSD-3-Clause; none of the other members of that family), HASSH (salesforce/hassh). Knows no records and no packets.
 
-use super::bytes::hex;
 use super::hello::{ClientHello, ServerHello, is_grease};
+use crate::model::hex::hex;
 use sha1::Digest as _;
 
 fn md5(text: &str) -> String {

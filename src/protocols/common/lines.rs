@@ -11,7 +11,7 @@ pub struct Lines {
     skipping: bool,
 }
 
-/// What [`Lines::next`] gives.
+/// What [`Lines`] gives.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line {
     /// A line without its end, and the packet that it began in.

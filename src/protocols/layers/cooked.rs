@@ -1,7 +1,7 @@
 //! Linux cooked captures, versions 1 and 2 (tcpdump.org, LINKTYPE_LINUX_SLL and _SLL2).
 
-use super::ethernet::show_mac;
 use super::{Next, Walk};
+use crate::model::hex::mac;
 
 fn payload(w: &mut Walk<'_>, kind: u16, hardware: u16, at: usize) -> Next {
     match hardware {
@@ -36,7 +36,7 @@ pub fn sll(w: &mut Walk<'_>, at: usize) -> Next {
     w.note("Linux cooked", at..at + 16, |f| {
         f.add("packet type", u16::from_be_bytes([h[0], h[1]]), at, 2);
         f.add("hardware", hardware, at + 2, 2);
-        f.add("source", show_mac(&h[6..6 + usize::from(h[5]).min(8)]), at + 6, 8);
+        f.add("source", mac(&h[6..6 + usize::from(h[5]).min(8)]), at + 6, 8);
         f.add("type", format!("0x{kind:04x}"), at + 14, 2);
         format!("type 0x{kind:04x}")
     });
@@ -59,7 +59,7 @@ pub fn sll2(w: &mut Walk<'_>, at: usize) -> Next {
         f.add("interface", u32::from_be_bytes([h[4], h[5], h[6], h[7]]), at + 4, 4);
         f.add("hardware", hardware, at + 8, 2);
         f.add("packet type", h[10], at + 10, 1);
-        f.add("source", show_mac(&h[12..12 + usize::from(h[11]).min(8)]), at + 12, 8);
+        f.add("source", mac(&h[12..12 + usize::from(h[11]).min(8)]), at + 12, 8);
         format!("type 0x{kind:04x}")
     });
     payload(w, kind, hardware, at + 20)

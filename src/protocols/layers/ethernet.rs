@@ -1,11 +1,7 @@
 //! Ethernet II and 802.3, ARP, EtherIP (RFC 3378).
 
 use super::{Next, Walk};
-
-/// Six bytes as `00:11:22:33:44:55`.
-pub fn show_mac(mac: &[u8]) -> String {
-    mac.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":")
-}
+use crate::model::hex::mac;
 
 /// An Ethernet header. A type below 0x0600 is the length of an 802.3 frame, whose payload is LLC.
 pub fn ethernet(w: &mut Walk<'_>, at: usize) -> Next {
@@ -19,10 +15,10 @@ pub fn ethernet(w: &mut Walk<'_>, at: usize) -> Next {
         w.link.src_mac = h[6..12].try_into().ok();
     }
     w.note("Ethernet", at..at + 14, |f| {
-        f.add("destination", show_mac(&h[..6]), at, 6);
-        f.add("source", show_mac(&h[6..12]), at + 6, 6);
+        f.add("destination", mac(&h[..6]), at, 6);
+        f.add("source", mac(&h[6..12]), at + 6, 6);
         f.add(if kind < 0x600 { "length" } else { "type" }, format!("0x{kind:04x}"), at + 12, 2);
-        format!("{} > {}", show_mac(&h[6..12]), show_mac(&h[..6]))
+        format!("{} > {}", mac(&h[6..12]), mac(&h[..6]))
     });
     if kind >= 0x600 {
         return Next::EtherType(kind, at + 14);
@@ -57,13 +53,13 @@ pub fn arp(w: &mut Walk<'_>, at: usize) -> Next {
     let ip = |from: usize| format!("{}.{}.{}.{}", all[from], all[from + 1], all[from + 2], all[from + 3]);
     w.note("ARP", at..at + len, |f| {
         f.add("operation", operation, at + 6, 2);
-        f.add("sender hardware", show_mac(&all[8..14]), at + 8, 6);
+        f.add("sender hardware", mac(&all[8..14]), at + 8, 6);
         f.add("sender", ip(14), at + 14, 4);
-        f.add("target hardware", show_mac(&all[18..24]), at + 18, 6);
+        f.add("target hardware", mac(&all[18..24]), at + 18, 6);
         f.add("target", ip(24), at + 24, 4);
         match operation {
             1 => format!("who has {}? tell {}", ip(24), ip(14)),
-            2 => format!("{} is at {}", ip(14), show_mac(&all[8..14])),
+            2 => format!("{} is at {}", ip(14), mac(&all[8..14])),
             n => format!("operation {n}"),
         }
     });

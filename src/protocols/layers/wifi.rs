@@ -1,7 +1,7 @@
 //! IEEE 802.11 data frames, and the headers that capture systems put before them: radiotap, Prism, AVS, PPI.
 
-use super::ethernet::show_mac;
 use super::{Next, Walk};
+use crate::model::hex;
 use crate::model::packet::LinkType;
 
 /// An 802.11 header. Only data frames that are not encrypted go on; of an aggregate (A-MSDU) the first frame does.
@@ -40,7 +40,7 @@ pub fn wifi(w: &mut Walk<'_>, at: usize) -> Next {
     let link = w.link;
     let shown = len.min(w.end.saturating_sub(at));
     w.note("802.11", at..at + shown, |f| {
-        let mac = |m: Option<[u8; 6]>| m.map_or_else(String::new, |m| show_mac(&m));
+        let mac = |m: Option<[u8; 6]>| m.map_or_else(String::new, |m| hex::mac(&m));
         f.add("type", kind, at, 1);
         f.add("subtype", subtype, at, 1);
         f.add("destination", mac(link.dst_mac), at + dst, 6);

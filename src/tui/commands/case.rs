@@ -21,6 +21,7 @@ pub const TABLE: &[Command] = &[
     command("verdict", "[benign|suspicious|malicious REASON]", "judge this row or value", verdict),
     command("copy", "[value|row|query]", "copy to your own clipboard", |app, args| copy(app, args, false)),
     command("copy_defanged", "[value|row|query]", "copy, made harmless to click", |app, args| copy(app, args, true)),
+    command("export", "FILE.jsonl|.csv|.log", "write the rows of this lens to a file", export),
 ];
 
 fn bookmark(app: &mut App, args: &str) -> Result<()> {
@@ -185,5 +186,29 @@ fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
     let Some((label, text)) = found else { return Err(Error::user("there is nothing to copy here")) };
     let text = if defanged { clipboard::defang(&text) } else { text };
     app.copy(&label, &text);
+    Ok(())
+}
+
+/// Writes every row of the lens, not only those in sight, in the form that the file's name ends in; an existing file is not overwritten.
+fn export(app: &mut App, args: &str) -> Result<()> {
+    let Some(write) = app.options.export else {
+        return Err(Error::user("this workbench cannot write files").hint("backtrail query 'TEXT' -o jsonl"));
+    };
+    let lens = app.walk.here().lens();
+    if args.is_empty() {
+        let name = format!("{}-{}.jsonl", app.keeper.name(), lens.name).replace(['/', ' '], "-");
+        app.overlay = Some(Overlay::prompt("export to", "export", &name));
+        return Ok(());
+    }
+    let path = std::path::PathBuf::from(args);
+    let (text, window) = (app.rows.ask.text.clone(), app.rows.ask.window);
+    app.ask("export", move |work| {
+        let question = crate::tui::load::compiled(&*work.engine, &text, window)?;
+        let (rows, sha256) = write(&*work.engine, &question, &path, &work.cancel)?;
+        let shown = path.display().to_string();
+        work.keeper.append(What::Export { what: format!("{rows} rows of: {}", question.text), path: shown.clone(), sha256 })?;
+        work.give(crate::tui::go::Said(format!("{} rows written to {shown}", crate::tui::times::thousands(rows))));
+        Ok(())
+    });
     Ok(())
 }

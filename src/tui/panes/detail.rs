@@ -159,7 +159,7 @@ impl Detail {
             }
             line.add(&entry.name, label);
             line.add(" ", value);
-            line.add(&entry.cell.text, view.theme.style(&entry.cell.style));
+            line.add(&entry.cell.text, value);
             line.add("  ", value);
         }
         if self.record.is_some() {
@@ -240,7 +240,9 @@ impl Pane for Detail {
             }
             let (x, y) = (area.x + column * width, area.y + (row - self.top) as u16);
             let chosen = view.focused && n == self.selected;
-            let mut style = view.theme.style(&entry.cell.style);
+            // One colour but for severities: the values change at every step of the cursor, and each colour costs bytes.
+            let own = if entry.cell.style.starts_with("severity") { entry.cell.style.as_str() } else { "ui.text" };
+            let mut style = view.theme.style(own);
             if chosen {
                 style = view.theme.style("ui.row.selected");
                 fill(buf, Rect { x, y, width: width.saturating_sub(1), height: 1 }, style);

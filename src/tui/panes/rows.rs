@@ -204,10 +204,11 @@ impl Rows {
             if let Some(end) = self.records.last().map(cursor) {
                 self.load(Part::After(end), cx);
             }
-        } else if self.before && self.selected < near {
-            if let Some(begin) = self.records.first().map(cursor) {
-                self.load(Part::Before(begin), cx);
-            }
+        } else if self.before
+            && self.selected < near
+            && let Some(begin) = self.records.first().map(cursor)
+        {
+            self.load(Part::Before(begin), cx);
         }
     }
     fn keep_in_sight(&mut self) {
@@ -224,13 +225,8 @@ impl Rows {
         let row = match place.id {
             Some(id) => match self.records.iter().position(|r| r.id == id) {
                 Some(row) => Some(row),
-                // It is not among them (a filter hides it): the first that is not before it.
-                None if !self.loading => Some(
-                    self.records
-                        .iter()
-                        .position(|r| cursor(r) >= Cursor { time: crate::model::Time(place.time), id })
-                        .unwrap_or(self.records.len()),
-                ),
+                // It is not among them (a filter hides it, or another lens shows other records): the nearest in time.
+                None if !self.loading => Some(self.nearest(place.time)),
                 None => None,
             },
             None => Some(place.index),
@@ -239,6 +235,14 @@ impl Rows {
             self.selected = row.min(self.len().saturating_sub(1));
             self.top = self.selected.saturating_sub(usize::from(place.above));
             self.keep_in_sight();
+        }
+    }
+    fn nearest(&self, time: i64) -> usize {
+        let after = self.records.partition_point(|r| r.time().0 < time);
+        let distance = |row: usize| self.records.get(row).map(|r| r.time().0.abs_diff(time));
+        match after.checked_sub(1) {
+            Some(before) if distance(before) < distance(after).or(Some(u64::MAX)) => before,
+            _ => after,
         }
     }
     fn trim(&mut self) {

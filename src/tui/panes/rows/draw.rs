@@ -45,9 +45,16 @@ impl Rows {
         }
     }
 
+    /// Whether an IPv6 address is in sight: then addresses may take more room.
+    fn has_long_addresses(&self) -> bool {
+        let sides = [crate::model::field::SRC_IP, crate::model::field::DST_IP];
+        let seen = self.records.iter().skip(self.top).take(self.height);
+        seen.into_iter().any(|r| sides.iter().any(|id| r.addr(*id).is_some_and(|a| a.is_ipv6())))
+    }
+
     fn paint_records(&mut self, buf: &mut Buffer, area: Rect, body: Rect, view: &View) {
         let day = view.zone.crosses_midnight(&view.window) || self.lens.name == "reputation";
-        let columns = lenses::columns(self.lens, self.focus.host().is_some());
+        let columns = lenses::columns(self.lens, self.focus.host().is_some(), self.has_long_addresses());
         self.columns = cells::fit(&columns, day, area.width.saturating_sub(GUTTER + 1));
         self.cell = self.cell.min(self.columns.len().saturating_sub(1));
         let head = view.theme.style("ui.table.header");
@@ -76,7 +83,7 @@ impl Rows {
             let mut x = body.x + GUTTER;
             for (n, (column, width)) in self.columns.iter().enumerate() {
                 let cell = cells::cell(record, column, &shown);
-                let style = cell_style(view, base, &cell, chosen && n == self.cell && n > 0);
+                let style = cell_style(view, base, &cell, chosen, chosen && n == self.cell && n > 0);
                 let what = view.glyphs.put(&cell.text);
                 if column.right {
                     put_right(buf, x, y, *width, &what, style);
@@ -111,7 +118,7 @@ impl Rows {
                     let field = table.fields.get(n).copied().flatten();
                     let number = field.is_none() && value.as_number().is_some();
                     let cell = group_cell(field, value);
-                    let style = cell_style(view, base, &cell, chosen && n == self.cell);
+                    let style = cell_style(view, base, &cell, chosen, chosen && n == self.cell);
                     if number {
                         put_right(buf, x, y, *width, &cell.text, style);
                     } else {
@@ -204,11 +211,14 @@ fn row_style(view: &View, chosen: bool, marked: bool) -> Style {
     }
 }
 
-fn cell_style(view: &View, base: Style, cell: &Cell, under_cursor: bool) -> Style {
+fn cell_style(view: &View, base: Style, cell: &Cell, chosen: bool, under_cursor: bool) -> Style {
     if under_cursor {
         return base.patch(view.theme.style("ui.cell.selected"));
     }
-    // A selected row keeps its own background; the colour of the value stays visible on it.
+    // A selected row is of one colour: every change of colour costs up to 40 bytes on the wire, at each step of the cursor.
+    if chosen {
+        return base;
+    }
     let own = view.theme.style(&cell.style);
     let mut style = base;
     if let Some(fg) = own.fg {

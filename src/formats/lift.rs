@@ -1,0 +1,254 @@
+//! What a free text tells: addresses, names, URLs, hashes, hardware addresses, accounts. For messages that no format understands.
+//!
+//! One pass over the words of at most [`TEXT_MAX`] bytes, no backtracking. Conservative: a name needs a scheme, a known top-level domain
+//! and no file extension that looks like one; an account needs a word before it that says so. The first two addresses become originator and responder
+//! only because they stand in that order: the message is beside them.
+
+use super::draft::Draft;
+use crate::model::field::{self, FieldId};
+use crate::model::value::Value;
+use std::net::IpAddr;
+
+/// Most of a text that is looked at, and most names that are taken from it.
+const TEXT_MAX: usize = 4096;
+const NAMES_MAX: usize = 8;
+
+/// Ends of names that are surely those of domains: generic ones in wide use, a few private ones, and countries that are no common
+/// file extension (`.sh`, `.pl`, `.py`, `.rs`, `.so`, `.md`, `.zip` are).
+const TOPS: [&str; 76] = [
+    "com", "net", "org", "info", "biz", "edu", "gov", "mil", "int", "io", "co", "example", "test", "local", "lan", "internal",
+    "corp", "home", "arpa", "onion", "app", "dev", "cloud", "online", "site", "xyz", "top", "club", "shop", "live", "icu", "tk",
+    "ml", "ga", "cf", "gq", "ru", "cn", "de", "fr", "uk", "nl", "it", "es", "se", "no", "fi", "dk", "at", "ch", "be", "cz", "hu",
+    "ro", "bg", "gr", "tr", "ua", "kr", "jp", "tw", "hk", "sg", "in", "au", "nz", "br", "mx", "ar", "ca", "us", "eu", "za", "ir",
+    "su", "tv",
+];
+
+/// Words after which an account stands, in lower case; a `=` or `:` may follow.
+const ACCOUNTS: [&str; 8] = ["user", "username", "usr", "suser", "duser", "account", "login", "uid"];
+
+/// Lifts what a text tells into fields that are still empty.
+pub(super) fn lift(text: &str, d: &mut Draft) {
+    let text = &text[..text.floor_char_boundary(TEXT_MAX)];
+    let free = !d.has(field::SRC_IP) && !d.has(field::DST_IP);
+    let (mut found, mut names) = (0, 0);
+    // The word before, without its `=` or `:`.
+    let mut before = "";
+    let mut wants_account = false;
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '(' | ')' | '<' | '>' | '|' | '{' | '}');
+    for word in text.split(is_end).filter(|w| !w.is_empty()) {
+        // `key=value`: the value is a word too. URLs hold `=` of their own.
+        let (key, value) = match word.find(['=']) {
+            Some(at) if !word[..at].contains(['/', ':', '.', '?']) => (&word[..at], &word[at + 1..]),
+            _ => ("", word),
+        };
+        let value = value.trim_start_matches(['[', '=']).trim_end_matches(['.', ']', ':', '!', '?', '=']);
+        let named = |w: &str| ACCOUNTS.iter().any(|a| a.eq_ignore_ascii_case(w.trim_end_matches([':', '='])));
+        if value.is_empty() {
+            wants_account = named(if key.is_empty() { word } else { key });
+            before = word;
+            continue;
+        }
+        let said = if key.is_empty() { wants_account || named(before) && for_user(before, value) } else { named(key) };
+        wants_account = key.is_empty() && named(value) && word.ends_with([':', '=']);
+        if said && is_account(value) {
+            d.text(field::USER, value);
+        } else if let Some((ip, port)) = endpoint(value) {
+            if free && found < 2 {
+                let ids = [(field::SRC_IP, field::SRC_PORT), (field::DST_IP, field::DST_PORT)];
+                let (address, number) = ids[found];
+                if found == 0 || d.record.addr(field::SRC_IP) != Some(ip) {
+                    d.give(address, Value::Addr(ip));
+                    port.map(|p| d.uint(number, u64::from(p)));
+                    found += 1;
+                }
+            }
+        } else if value.contains("://") {
+            url(value, d, &mut names);
+        } else if let Some(id) = hash(value) {
+            d.text(id, value);
+        } else if is_mac(value) {
+            let id = if d.has(field::SRC_MAC) { field::DST_MAC } else { field::SRC_MAC };
+            d.text(id, value);
+        } else if names < NAMES_MAX && is_name(value) {
+            names += 1;
+            d.text(field::NAME, value);
+        }
+        before = word;
+    }
+}
+
+/// `user jdoe` names an account only in the forms that programs use: `for user jdoe`, `user jdoe` at the start would take `user interface` too.
+fn for_user(before: &str, value: &str) -> bool {
+    before.ends_with([':', '='])
+        || value.len() > 1 && before.eq_ignore_ascii_case("user") && !STOPS.iter().any(|s| s.eq_ignore_ascii_case(value))
+}
+
+/// Words after `user` that are no accounts.
+const STOPS: [&str; 28] = [
+    "is",
+    "has",
+    "was",
+    "not",
+    "and",
+    "or",
+    "id",
+    "name",
+    "login",
+    "logged",
+    "agent",
+    "interface",
+    "account",
+    "authentication",
+    "session",
+    "sessions",
+    "data",
+    "profile",
+    "mode",
+    "space",
+    "from",
+    "with",
+    "in",
+    "on",
+    "to",
+    "at",
+    "does",
+    "unknown",
+];
+
+fn is_account(word: &str) -> bool {
+    word.len() <= 64
+        && word.bytes().any(|b| b.is_ascii_alphabetic())
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@\\$+".contains(&b) || b >= 0x80)
+        && !matches!(word, "-" | "N/A" | "null" | "none" | "true" | "false")
+}
+
+/// An address with or without a port (`192.0.2.1:80`, `[2001:db8::1]:443`, `192.0.2.1/80` is none: it may be a network).
+fn endpoint(word: &str) -> Option<(IpAddr, Option<u16>)> {
+    let first = word.bytes().next()?;
+    if word.len() > 60 || !(first.is_ascii_hexdigit() || first == b':') || !word.contains(['.', ':']) {
+        return None;
+    }
+    if let Ok(ip) = word.parse::<IpAddr>() {
+        // Times of day are not short forms of addresses of IPv6.
+        return Some((ip, None)).filter(|_| plain(ip));
+    }
+    if let Some((v6, port)) = word.split_once("]:") {
+        return v6.parse::<IpAddr>().ok().map(|ip| (ip, port.parse().ok())).filter(|(ip, _)| plain(*ip));
+    }
+    let (ip, port) = word.split_once(':')?;
+    Some((ip.parse::<std::net::Ipv4Addr>().ok()?.into(), Some(port.parse().ok()?))).filter(|(ip, _)| plain(*ip))
+}
+
+fn plain(ip: IpAddr) -> bool {
+    !ip.is_unspecified()
+}
+
+fn url(word: &str, d: &mut Draft, names: &mut usize) {
+    let Some(at) = word.find("://") else { return };
+    let scheme = word[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or("");
+    if !["http", "https", "ftp", "ftps", "ws", "wss", "tcp", "smb", "ldap", "ldaps", "hxxp", "hxxps"]
+        .iter()
+        .any(|s| s.eq_ignore_ascii_case(scheme))
+    {
+        return;
+    }
+    let url = &word[at - scheme.len()..];
+    d.text(field::URL, url);
+    if let Some((host, _)) = super::web::authority(url) {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            if !d.has(field::DST_IP) {
+                d.give(field::DST_IP, Value::Addr(ip));
+            }
+        } else if *names < NAMES_MAX && host.contains('.') {
+            *names += 1;
+            d.text(field::NAME, host);
+        }
+    }
+}
+
+fn hash(word: &str) -> Option<FieldId> {
+    let id = match word.len() {
+        32 => field::MD5,
+        40 => field::SHA1,
+        64 => field::SHA256,
+        _ => return None,
+    };
+    let hex = word.bytes().all(|b| b.is_ascii_hexdigit());
+    (hex && word.bytes().any(|b| b.is_ascii_digit()) && word.bytes().any(|b| b.is_ascii_alphabetic())).then_some(id)
+}
+
+fn is_mac(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    bytes.len() == 17
+        && matches!(bytes[2], b':' | b'-')
+        && bytes.iter().enumerate().all(|(n, b)| if n % 3 == 2 { *b == bytes[2] } else { b.is_ascii_hexdigit() })
+}
+
+fn is_name(word: &str) -> bool {
+    let name = word.strip_suffix('.').unwrap_or(word);
+    let Some((rest, top)) = name.rsplit_once('.') else { return false };
+    name.len() <= 253
+        && rest.bytes().any(|b| b.is_ascii_alphabetic())
+        && TOPS.iter().any(|t| t.eq_ignore_ascii_case(top))
+        && rest.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && !label.starts_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::{Context, Out, Unit, Zone, tests::line};
+    use crate::model::origin::EvidenceKey;
+    use crate::model::record::Kind;
+    use crate::model::time::Time;
+
+    fn lifted(text: &str) -> String {
+        let context = Context { evidence: EvidenceKey(1), stem: "x".into(), zone: Zone::Fixed(0), year: None, modified: Time(0) };
+        let mut d = Draft::new(Kind::Log, &context, Unit::default(), 0, Time(0));
+        lift(text, &mut d);
+        let mut out = Out::default();
+        d.finish(None, &mut out);
+        line(&out.records[0]).replace("log 1970-01-01T00:00:00Z", "").trim().to_owned()
+    }
+
+    #[test]
+    fn what_a_text_tells_is_lifted() {
+        for (text, want) in [
+            (
+                "connect from 192.0.2.1:4312 to [2001:db8::1]:443, ok",
+                "src.ip=192.0.2.1 src.port=4312 dst.ip=2001:db8::1 dst.port=443",
+            ),
+            (
+                "denied src=192.0.2.1 dst=\"198.51.100.7\" user=\"corp\\joe\" x",
+                "src.ip=192.0.2.1 dst.ip=198.51.100.7 user=corp\\joe",
+            ),
+            ("session opened for user root by uid=0", "user=root"),
+            ("GET https://c2.example/a?b=c from (10.0.0.5)", "src.ip=10.0.0.5 name=c2.example url=https://c2.example/a?b=c"),
+            (
+                "sum d41d8cd98f00b204e9800998ecf8427e of host 00:11:22:AA:bb:cc",
+                "src.mac=00:11:22:aa:bb:cc md5=d41d8cd98f00b204e9800998ecf8427e",
+            ),
+            ("lookup evil.example.com. failed", "name=evil.example.com"),
+        ] {
+            assert_eq!(lifted(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_so_is_left() {
+        for text in [
+            "at 10:15:42 version 1.2.3.4.5 of libssl.so in main.py",
+            "the user interface is down; user id 12",
+            "std::io::Error foo::bar ::",
+            "build 0123456789012345678901234567890123456789",
+            "java.lang.NullPointerException at a.b.C.java",
+            "0.0.0.0 and :: and user=-",
+        ] {
+            assert_eq!(lifted(text), "", "{text}");
+        }
+    }
+}
