@@ -111,9 +111,16 @@ fn run() -> Result<Done> {
         },
         progress: std::io::stderr().is_terminal(),
     };
-    let (name, matches) = matches.subcommand().unwrap_or(("open", &matches));
+    let (name, matches) = match matches.subcommand() {
+        Some((name, matches)) => (name, Some(matches)),
+        None => ("open", None),
+    };
     match subcommands::ALL.iter().find(|c| c.command().get_name() == name) {
-        Some(command) => command.run(matches, &cx),
+        // Without a command that of the workbench runs as if it had been typed, with its options at their defaults.
+        Some(command) => match matches {
+            Some(matches) => command.run(matches, &cx),
+            None => command.run(&command.command().get_matches_from([name]), &cx),
+        },
         None => Err(Error::internal(format!("command `{name}` is not in the list"))),
     }
 }

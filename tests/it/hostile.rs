@@ -782,6 +782,7 @@ fn the_program_says_in_its_status_what_it_could_not_read() {
         (&["--case", "c", "ingest", "good.log"], 0),
         (&["--case", "c", "ingest", "prose.txt"], 2),
         (&["--case", "c", "ingest", "gone.log"], 2),
+        (&["--case", "none"], 1),
         (&["--case", "file", "ingest", "good.log"], 1),
         (&["--case", "file/c", "ingest", "good.log"], 1),
     ] {
