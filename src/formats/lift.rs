@@ -1,6 +1,6 @@
 //! What a free text tells: addresses, names, URLs, hashes, hardware addresses, accounts. For messages that no format understands.
 //!
-//! One pass over the words of at most [`TEXT_MAX`] bytes, no backtracking. Conservative: a name needs a scheme, a known top-level domain
+//! One pass over the words of at most `TEXT_MAX` bytes, no backtracking. Conservative: a name needs a scheme, a known top-level domain
 //! and no file extension that looks like one; an account needs a word before it that says so. The first two addresses become originator and responder
 //! only because they stand in that order: the message is beside them.
 
