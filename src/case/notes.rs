@@ -88,7 +88,7 @@ pub fn verdicts(decisions: &[Decision]) -> Vec<Verdict> {
     let standing = Standing::of(decisions);
     let mut out: Vec<Verdict> = Vec::new();
     for d in decisions.iter().filter(|d| standing.stands(d.sequence)) {
-        if let What::Verdict { about, judgement, reason } = &d.what {
+        if let What::Verdict { about, judgement, reason, .. } = &d.what {
             out.retain(|v| v.about != *about);
             out.push(Verdict {
                 id: d.sequence,
@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn a_later_verdict_replaces_an_earlier_one_about_the_same_thing() {
         let host = About::Value("host".into(), "10.0.0.5".into());
-        let verdict = |judgement, reason: &str| What::Verdict { about: host.clone(), judgement, reason: reason.into() };
+        let verdict =
+            |judgement, reason: &str| What::Verdict { about: host.clone(), judgement, reason: reason.into(), expires: None };
         let all = decided(vec![
             verdict(Judgement::Suspicious, "odd"),
             What::Note { about: About::Case, text: "n".into() },

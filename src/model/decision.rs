@@ -108,6 +108,41 @@ pub enum What {
         judgement: Judgement,
         /// Why.
         reason: String,
+        /// Until when it is applied, nanoseconds UTC by the clock of whoever asks; none: for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<i64>,
+    },
+    /// Entries were put into a named set, or what is known of them was renewed. The part of the name before `-` says what it is for:
+    /// `allow` is what may be left out of sight, `watch` is checked against every import, `home` is one's own networks, `mission` what
+    /// matters most; any other name is as its makers mean it.
+    SetAdd {
+        /// Name, without `@`.
+        set: String,
+        /// Addresses, networks, names, URLs, hashes, users, or any other text, refanged.
+        entries: Vec<String>,
+        /// Why they are in it.
+        #[serde(default)]
+        reason: String,
+        /// When they leave it by themselves, nanoseconds UTC; none: never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<i64>,
+    },
+    /// Entries were taken out of a named set; without entries the whole set.
+    SetRemove {
+        /// Name, without `@`.
+        set: String,
+        /// What is taken out.
+        entries: Vec<String>,
+    },
+    /// A site of one's own: confirmed, changed, or (without networks) removed. All networks of all sites are home.
+    Site {
+        /// Name.
+        name: String,
+        /// Its networks.
+        networks: Vec<String>,
+        /// Zone that its people and its zone-less logs live in, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<String>,
     },
     /// A source's clock, zone, year or site was set by hand. `None` fields stay as they are.
     SourceSet {

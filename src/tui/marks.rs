@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_last_verdict_counts_and_what_was_taken_back_does_not() {
         let id = RecordId::default();
-        let verdict = |judgement| What::Verdict { about: About::records([id]), judgement, reason: "x".into() };
+        let verdict = |judgement| What::Verdict { about: About::records([id]), judgement, reason: "x".into(), expires: None };
         let whats =
             [verdict(Judgement::Suspicious), verdict(Judgement::Malicious), verdict(Judgement::Benign), What::Remove { id: 3 }];
         let decisions: Vec<Decision> = whats

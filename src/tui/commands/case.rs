@@ -152,7 +152,7 @@ fn verdict(app: &mut App, args: &str) -> Result<()> {
         app.overlay = Some(Overlay::prompt(&format!("why is {name} benign"), "verdict benign", ""));
         return Ok(());
     }
-    app.writer.append(What::Verdict { about, judgement, reason: reason.to_owned() });
+    app.writer.append(What::Verdict { about, judgement, reason: reason.to_owned(), expires: None });
     app.say(format!("{name}: {word}"));
     Ok(())
 }
