@@ -15,5 +15,9 @@ pub mod standing;
 
 pub mod trail;
 
+pub mod triage;
+
+pub mod verdicts;
+
 pub use keeper::Keeper;
 pub use local::LocalKeeper;

@@ -50,7 +50,7 @@ pub enum Place {
     Any(&'static [FieldId]),
     /// Nowhere: the sum of these fields.
     Sum(&'static [FieldId]),
-    /// Nowhere: computed from the record (duration, community_id, direction).
+    /// Nowhere: computed from the record (duration, community_id) or filled in when a question is answered (verdict).
     Derived,
 }
 
@@ -96,6 +96,7 @@ fields! {
     END = 6, "end", ["event.end"], Time, Head, None, "Last instant of the record; equals start where there is none.";
     DURATION = 7, "duration", ["dur", "event.duration", "tcp.time_relative"], Span, Derived, None, "End minus start.";
     RAW_START = 8, "start.raw", ["ts_raw"], Time, Derived, None, "First instant as the source wrote it, before any correction.";
+    VERDICT = 9, "verdict", ["judgement"], Text, Derived, None, "What people judged the record to be: benign, suspicious, malicious; the worst that covers it; missing while nobody has.";
     // --- who with whom
     HOST = 10, "host", ["ip", "ip.addr", "ipv6.addr", "addr", "related.ip"], Addr, Any(&[SRC_IP, DST_IP, NAT_SRC_IP, NAT_DST_IP, ANSWER_IP]), Some(E::Address), "Any address of the record: originator, responder, translated or answered.";
     SRC_IP = 11, "src.ip", ["src", "id.orig_h", "source.ip", "ip.src", "ipv6.src", "src_ip", "saddr"], Addr, One, Some(E::Address), "Address of the originator (RFC 5103 forward side).";

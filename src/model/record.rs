@@ -195,7 +195,9 @@ impl Record {
                 }
                 sum.map(Value::Uint)
             }
-            Place::Head | Place::Derived => None,
+            // What an answer filled in.
+            Place::Derived => self.get(id).cloned(),
+            Place::Head => None,
         }
     }
     /// The number of an integer field.

@@ -119,6 +119,18 @@ pub trait Engine: Send + Sync {
     /// The rows of a question without stages, in order; `each` returns false to stop. Streamed: first rows come before the last is found.
     fn select(&self, question: &Question, page: &Page, cancel: &Cancel, each: &mut dyn FnMut(Record) -> bool)
     -> Result<Answered>;
+    /// The rows of a question without stages, in no order, with at least these fields (and what is in the head of every record): for what
+    /// looks at many rows and shows none.
+    fn visit(
+        &self,
+        question: &Question,
+        fields: &[FieldId],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<()> {
+        let _ = fields;
+        self.select(question, &Page::default(), cancel, each).map(|_| ())
+    }
     /// How many records each question selects, in one call; counting may stop at `limit` (then `at_least`).
     fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>>;
     /// The table that a question with stages makes (without stages: its number).

@@ -5,11 +5,11 @@ use super::check::Scope;
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
-use super::{Cancel, check, sets};
+use super::standing::{Current, Standing};
+use super::{Cancel, check};
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
-use crate::model::filter::Members;
 use crate::model::packet::PacketRef;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
@@ -17,14 +17,10 @@ use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, R
 use crate::sources::compression::Compression;
 use crate::sources::reread;
 use crate::store::clocks::Shift;
-use crate::store::{Ask, Sightings, Snapshot, Store};
-use std::io::Read;
+use crate::store::{Ask, Sightings, Snapshot, Store, now};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
-
-/// Largest file that is read as a set.
-const MAX_SET: u64 = 64 << 20;
 
 /// What belongs together and what is known of an entity: `links` and `context`, seen from here. Every method may be left as it is: then
 /// nothing is known.
@@ -66,6 +62,7 @@ pub struct LocalEngine {
     store: Store,
     knowledge: Box<dyn Knowledge>,
     view: Mutex<Option<View>>,
+    standing: Standing,
 }
 
 /// The newest view without and with sightings, and what the sightings were found in.
@@ -81,7 +78,7 @@ const LOOK: Duration = Duration::from_millis(5);
 impl LocalEngine {
     /// An engine over a store.
     pub fn new(store: Store, knowledge: Box<dyn Knowledge>) -> LocalEngine {
-        LocalEngine { store, knowledge, view: Mutex::new(None) }
+        LocalEngine { store, knowledge, view: Mutex::new(None), standing: Standing::default() }
     }
     /// The store.
     pub fn store(&self) -> &Store {
@@ -113,6 +110,21 @@ impl LocalEngine {
             cancel.check()?;
         }
     }
+    /// The sets and verdicts that stand now.
+    fn standing(&self, snapshot: &Arc<Snapshot>) -> Arc<Current> {
+        let decisions = self.store.journal().decisions();
+        self.standing.of(&decisions, snapshot.sequence(), now(), &|text, before| self.compile_in(text, snapshot, Some(before)))
+    }
+    fn compile_in(&self, text: &str, snapshot: &Snapshot, current: Option<&Current>) -> Result<Question> {
+        let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
+        let sets = |name: &str| current.and_then(|c| c.set(name)).or_else(|| super::sets::file(name).map(Arc::new));
+        let names = current.map_or(&[][..], Current::names);
+        let verdicts = current.map(|c| &c.verdicts);
+        let scope = Scope { now: None, newest: snapshot.newest(), sets: &sets, set_names: names, verdicts, sources: &sources };
+        let mut question = check::compile(text, &scope)?;
+        question.filter = self.knowledge.widen(snapshot, question.filter)?;
+        Ok(question)
+    }
     fn evidence_file(&self, key: EvidenceKey) -> std::result::Result<EvidenceInfo, String> {
         let Some(mut info) = self.store.snapshot().evidence_of(key) else {
             return Err("the evidence is not in this case".to_owned());
@@ -135,6 +147,14 @@ fn ask<'a>(question: &'a Question) -> Ask<'a> {
     Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(&question.filter) }
 }
 
+/// A record with the verdict that stands on it.
+fn judged(snapshot: &Snapshot, current: &Current, mut record: Record) -> Record {
+    if let Some(judgement) = current.verdicts.on(&record, &|f| head(snapshot, &record, f)) {
+        record.set(field::VERDICT, Value::text(judgement.name()));
+    }
+    record
+}
+
 /// Names that only the case knows.
 fn head(snapshot: &Snapshot, record: &Record, id: FieldId) -> Option<Value> {
     match id {
@@ -142,13 +162,6 @@ fn head(snapshot: &Snapshot, record: &Record, id: FieldId) -> Option<Value> {
         field::EVIDENCE => snapshot.evidence_path(record.id.evidence).map(Value::from),
         _ => None,
     }
-}
-
-/// A set that is a file; none: there is no such file.
-fn set_file(name: &str) -> Option<Members> {
-    let mut text = Vec::new();
-    std::fs::File::open(name).ok()?.take(MAX_SET).read_to_end(&mut text).ok()?;
-    Some(sets::read(name, &String::from_utf8_lossy(&text)))
 }
 
 /// Stored fields that stages read; none: all of them.
@@ -169,11 +182,7 @@ impl Engine for LocalEngine {
     fn compile(&self, text: &str) -> Result<Question> {
         // Sightings change no name: a text is understood before they are found.
         let snapshot = self.store.snapshot();
-        let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
-        let scope = Scope { now: None, newest: snapshot.newest(), sets: &set_file, sources: &sources };
-        let mut question = check::compile(text, &scope)?;
-        question.filter = self.knowledge.widen(&snapshot, question.filter)?;
-        Ok(question)
+        self.compile_in(text, &snapshot, Some(&*self.standing(&snapshot)))
     }
     fn select(
         &self,
@@ -186,9 +195,31 @@ impl Engine for LocalEngine {
         let view = self.view(cancel)?;
         let ask =
             Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
-        let selected = view.select(&ask, &|| cancel.is_cancelled(), each)?;
+        let current = self.standing(&view);
+        let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(judged(&view, &current, record)))?;
         let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
+    }
+    fn visit(
+        &self,
+        question: &Question,
+        fields: &[FieldId],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<()> {
+        let view = self.view(cancel)?;
+        let current = self.standing(&view);
+        let mut wanted = fields.to_vec();
+        let judge = fields.contains(&field::VERDICT) && !current.verdicts.is_empty();
+        if judge {
+            wanted.extend(current.verdicts.fields());
+        }
+        let ask = Ask { fields: Some(&wanted), ..ask(question) };
+        view.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
+            let record = row.record();
+            each(if judge { judged(&view, &current, record) } else { record })
+        })?;
+        cancel.check()
     }
     fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>> {
         let view = self.view(cancel)?;
@@ -199,7 +230,15 @@ impl Engine for LocalEngine {
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
         let view = self.view(cancel)?;
         let mut tally = Tally::new(&question.stages);
-        let fields = fields_of(&question.stages);
+        let mut fields = fields_of(&question.stages);
+        let current = self.standing(&view);
+        if let Some(fields) = fields.as_mut().filter(|f| f.contains(&field::VERDICT)) {
+            fields.extend(current.verdicts.fields());
+        }
+        let head = |record: &Record, id: FieldId| match id {
+            field::VERDICT => current.verdicts.on(record, &|f| head(&view, record, f)).map(|j| Value::text(j.name())),
+            _ => head(&view, record, id),
+        };
         let stop = || cancel.is_cancelled();
         if tally.only_counts() {
             tally.count(view.count(&ask(question), u64::MAX, &stop)?.0);
@@ -209,11 +248,11 @@ impl Engine for LocalEngine {
         let ordered = fields.is_none() || matches!(question.stages.first(), Some(Stage::Head { .. } | Stage::Sort { .. }));
         let ask = Ask { fields: fields.as_deref(), ..ask(question) };
         if ordered {
-            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| head(&view, &record, f)))?;
+            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| head(&record, f)))?;
         } else {
             view.visit(&ask, &stop, &mut |row| {
                 let record = row.record();
-                tally.add(&record, &|f| head(&view, &record, f))
+                tally.add(&record, &|f| head(&record, f))
             })?;
         }
         let mut table = tally.finish();
@@ -261,7 +300,9 @@ impl Engine for LocalEngine {
         self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
     }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
-        self.view(&Cancel::default())?.record(id)
+        let view = self.view(&Cancel::default())?;
+        let current = self.standing(&view);
+        Ok(view.record(id)?.map(|record| judged(&view, &current, record)))
     }
     fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
         self.store.snapshot().packets(flow)

@@ -200,7 +200,7 @@ impl App {
                     let ty = crate::model::field::get(id).map_or(crate::model::field::Type::Text, |f| f.ty);
                     found.into_iter().map(|(v, _)| v.show(ty)).collect()
                 };
-                let completion = query::complete(&text, cursor, &values);
+                let completion = query::complete(&text, cursor, &values, &set_names(&*work.keeper));
                 work.give(Completed(text, completion));
                 Ok(())
             });
@@ -330,6 +330,11 @@ impl App {
         }
         self.finder_answer(answer)
     }
+}
+
+/// Names that may stand behind `@` in a query.
+pub(super) fn set_names(keeper: &dyn crate::case::Keeper) -> Vec<String> {
+    crate::query::set_names(&crate::context::sets::sets(&keeper.decisions()))
 }
 
 /// An error's sentence for below a line, and the byte that it points at if its place is a text with a caret.

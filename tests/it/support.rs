@@ -153,7 +153,7 @@ impl Engine for Memory {
     fn compile(&self, text: &str) -> Result<Question> {
         let sources: Vec<String> = self.sources.iter().map(|s| s.name.clone()).collect();
         let newest = self.records.last().map(Record::time);
-        Ok(query::compile(text, &Scope { now: None, newest, sets: &|_| None, sources: &sources })?)
+        Ok(query::compile(text, &Scope { newest, sources: &sources, ..Scope::empty() })?)
     }
     fn select(
         &self,

@@ -33,6 +33,8 @@ pub mod pivot;
 
 pub mod report;
 
+pub mod set;
+
 pub mod sources;
 
 pub mod tag;
@@ -40,6 +42,8 @@ pub mod tag;
 pub mod themes;
 
 pub mod trail;
+
+pub mod verdict;
 
 pub mod verify;
 
@@ -61,6 +65,8 @@ pub const ALL: &[&dyn Subcommand] = &[
     &bookmark::Bookmark,
     &note::Note,
     &tag::Tag,
+    &verdict::Verdict,
+    &set::Set,
     &trail::Trail,
     &report::Report,
     &verify::Verify,
