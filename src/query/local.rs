@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::filter::Members;
+use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
@@ -17,7 +18,7 @@ use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, R
 use crate::sources::compression::Compression;
 use crate::sources::reread;
 use crate::store::clocks::Shift;
-use crate::store::{Ask, Sightings, Snapshot, Store};
+use crate::store::{Ask, Sightings, Snapshot, Store, Wanted};
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
@@ -316,6 +317,9 @@ impl Engine for LocalEngine {
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
+    }
+    fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
+        self.view(cancel)?.sweep(&Wanted::new(indicators), over, &|| cancel.is_cancelled())
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()

@@ -35,6 +35,8 @@ pub mod report;
 
 pub mod sources;
 
+pub mod sweep;
+
 pub mod tag;
 
 pub mod themes;
@@ -57,6 +59,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &packets::Packets,
+    &sweep::Sweep,
     &sources::Sources,
     &bookmark::Bookmark,
     &note::Note,
