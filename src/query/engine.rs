@@ -12,6 +12,8 @@ use crate::model::{Entity, Time, Value, Window};
 
 pub use crate::model::evidence::EvidenceInfo;
 
+pub use crate::model::indicator::{How, Indicator, Over, Sighting, Sightings};
+
 pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed};
 
 /// A place in the order of rows: corrected start, then id.
@@ -165,6 +167,8 @@ pub trait Engine: Send + Sync {
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>>;
     /// What is known about an entity at a time besides its traffic.
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>>;
+    /// Which records have which of these indicators, and what each source could have shown.
+    fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Sightings>;
     /// Number of the newest import: grows with each.
     fn sequence(&self) -> u64;
     /// How many records a question selects that came with imports after `sequence`.

@@ -10,6 +10,7 @@ use super::{Cancel, check};
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
+use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
@@ -17,7 +18,7 @@ use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, R
 use crate::sources::compression::Compression;
 use crate::sources::reread;
 use crate::store::clocks::Shift;
-use crate::store::{Ask, Sightings, Snapshot, Store, now};
+use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
@@ -357,6 +358,9 @@ impl Engine for LocalEngine {
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
+    }
+    fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
+        self.view(cancel)?.sweep(&Wanted::new(indicators), over, &|| cancel.is_cancelled())
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()

@@ -40,6 +40,10 @@ pub mod known;
 
 pub mod local;
 
+pub mod sweep;
+
+pub mod watch;
+
 pub use check::{Scope, compile, compile_and, compile_kind, condition, mentions, narrow, quote, without};
 pub use complete::{Completion, complete};
 pub use engine::{Cancel, Engine};

@@ -130,6 +130,8 @@ pub struct App {
     pub(super) opened: Vec<Box<dyn Pane>>,
     /// The first of `opened` belongs to the node and stays while it is the node's.
     pub(super) rooted: bool,
+    /// A pane that one went on from, with the node that it stands over: it is there again on the way back.
+    pub(super) aside: Option<(u64, Box<dyn Pane>)>,
     pub(super) part: Part,
     pub(super) zoomed: bool,
     pub(super) card_shown: bool,
@@ -177,6 +179,7 @@ impl App {
             letters: BTreeMap::new(),
             opened: Vec::new(),
             rooted: false,
+            aside: None,
             part: Part::Rows,
             zoomed: false,
             card_shown: true,
@@ -313,6 +316,9 @@ impl App {
     }
     fn paste(&mut self, text: &str) {
         self.dirty = true;
+        if self.sweep_pasted(text) {
+            return;
+        }
         // Pasted text is never keys: without a place to type it is offered to the finder, one line of it.
         if self.overlay.is_none() {
             self.run_line("finder");

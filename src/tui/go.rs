@@ -111,6 +111,9 @@ impl App {
         let place = self.rows.place();
         self.walk.here_mut().set_place(place);
         self.write_changed_node();
+        if let Some(pane) = self.opened.pop_if(|pane| pane.stays()) {
+            self.aside = Some((self.walk.here().id, pane));
+        }
         self.opened.clear();
         self.rooted = false;
         self.overlay = None;
@@ -123,6 +126,10 @@ impl App {
     pub(super) fn enter(&mut self) {
         self.touch();
         self.turning = true;
+        let here = self.walk.here().id;
+        if let Some((_, pane)) = self.aside.take_if(|(id, _)| *id == here) {
+            self.opened.push(pane);
+        }
         let node = self.walk.here();
         let lens = node.lens();
         let window = self.window();

@@ -12,6 +12,7 @@ use backtrail::model::{
 };
 use backtrail::query::engine::*;
 use backtrail::query::{self, Engine, Question, Scope, Tally};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -298,6 +299,30 @@ impl Engine for Memory {
             "203.0.113.9" => vec![fact("reputation", "82 on 1 list: c2", Some(3))],
             _ => Vec::new(),
         })
+    }
+    fn sweep(&self, indicators: &[Indicator], _: &Over<'_>, _: &Cancel) -> Result<Sightings> {
+        let mut out = Sightings::default();
+        for (n, indicator) in indicators.iter().enumerate() {
+            let fields = backtrail::model::indicator::fields(indicator.kind);
+            let has = |r: &&Record| fields.iter().any(|f| r.all(*f).any(|v| v.to_string().eq_ignore_ascii_case(&indicator.text)));
+            let rows: Vec<&Record> = self.records.iter().filter(has).collect();
+            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
+            let mut sources: BTreeMap<SourceId, u64> = BTreeMap::new();
+            rows.iter().for_each(|r| *sources.entry(r.source).or_default() += 1);
+            let hosts: BTreeSet<_> = rows.iter().filter_map(|r| r.addr(f::SRC_IP)).collect();
+            out.found.push(Sighting {
+                indicator: n as u32,
+                how: How::Hit,
+                records: rows.len() as u64,
+                first: first.time(),
+                last: last.until(),
+                sources: sources.into_iter().collect(),
+                host_count: hosts.len() as u32,
+                hosts: hosts.into_iter().collect(),
+            });
+        }
+        out.fills = self.sources.iter().map(|s| (s.id, vec![f::SRC_IP, f::DST_IP, f::NAME])).collect();
+        Ok(out)
     }
     fn sequence(&self) -> u64 {
         1

@@ -37,6 +37,8 @@ pub mod set;
 
 pub mod sources;
 
+pub mod sweep;
+
 pub mod tag;
 
 pub mod themes;
@@ -61,6 +63,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &packets::Packets,
+    &sweep::Sweep,
     &sources::Sources,
     &bookmark::Bookmark,
     &note::Note,

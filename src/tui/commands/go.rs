@@ -21,6 +21,7 @@ pub const TABLE: &[Command] = &[
     command("all_around", "", "everything around this row for its host", all_around),
     command("links", "", "what this row is linked with, and how well", links),
     command("open_sources", "", "sources, their clocks and coverage", open_sources),
+    command("sweep", "[FILE|INDICATORS]", "look for the indicators of a report or list", sweep),
     command("open_case", "", "the case: bookmarks and notes", open_case),
     command("open_bookmarks", "", "bookmarks", open_bookmarks),
 ];
@@ -155,6 +156,10 @@ fn links(app: &mut App, _: &str) -> Result<()> {
 fn open_sources(app: &mut App, _: &str) -> Result<()> {
     app.open(Box::new(sources::Sources::new()));
     Ok(())
+}
+
+fn sweep(app: &mut App, args: &str) -> Result<()> {
+    app.sweep(args)
 }
 
 fn open_case(app: &mut App, _: &str) -> Result<()> {

@@ -23,6 +23,8 @@ pub mod trail;
 
 pub mod sources;
 
+pub mod sweep;
+
 pub mod case;
 
 use super::effect::{Cx, Effect};
@@ -89,6 +91,10 @@ pub trait Pane {
     /// Rows and time for the right end of the hint line, e.g. `4,182 rows · 3 ms`.
     fn status(&self) -> String {
         String::new()
+    }
+    /// Whether it is there again, as it was, when one comes back to where one went on from it.
+    fn stays(&self) -> bool {
+        false
     }
     /// Draws it. `view.focused` says whether its cursor is the active one.
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View);
