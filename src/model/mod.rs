@@ -38,6 +38,8 @@ pub mod answer;
 
 pub mod guard;
 
+pub mod site;
+
 pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;

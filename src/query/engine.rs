@@ -7,6 +7,7 @@ use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::Record;
+use crate::model::site::{Home, Sites};
 use crate::model::source::{SourceId, SourceInfo};
 use crate::model::{Entity, Time, Value, Window};
 
@@ -153,6 +154,10 @@ pub trait Engine: Send + Sync {
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>>;
     /// What is known about an entity at a time besides its traffic.
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>>;
+    /// Sites of one's own: what people confirmed, and what the evidence suggests.
+    fn sites(&self, cancel: &Cancel) -> Result<Sites>;
+    /// The addresses that count as home now: `@home`, and what `direction` goes by.
+    fn home(&self, cancel: &Cancel) -> Result<Home>;
     /// Number of the newest import: grows with each.
     fn sequence(&self) -> u64;
     /// How many records a question selects that came with imports after `sequence`.

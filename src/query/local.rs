@@ -6,18 +6,20 @@ use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Time
 use super::question::{Question, Stage};
 use super::stages::Tally;
 use super::{Cancel, check, sets};
+use crate::context::sites as own;
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::filter::Members;
 use crate::model::packet::PacketRef;
+use crate::model::site::{self, Direction, Home, Site, Sites};
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::compression::Compression;
 use crate::sources::reread;
 use crate::store::clocks::Shift;
-use crate::store::{Ask, Sightings, Snapshot, Store};
+use crate::store::{Ask, Sightings, Snapshot, Store, now};
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
@@ -48,6 +50,11 @@ pub trait Knowledge: Send + Sync {
     fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
         let _ = (snapshot, flow);
         Ok(None)
+    }
+    /// Sites of one's own that the evidence suggests.
+    fn guessed_sites(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Vec<Site>>> {
+        let _ = (snapshot, cancel);
+        Ok(Arc::default())
     }
     /// What is known of an entity at a time besides its traffic.
     fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
@@ -103,6 +110,16 @@ impl LocalEngine {
         *view = Some(View { plain, with: Arc::clone(&with), flows });
         Ok(with)
     }
+    /// The directions that records of the case have, with their number.
+    fn directions(&self, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
+        let words = Direction::ALL.map(Direction::name).into_iter().filter(|w| w.starts_with(&prefix.to_lowercase()));
+        let questions: Vec<Question> = words.clone().map(|w| self.compile(&format!("direction = {w}"))).collect::<Result<_>>()?;
+        let counts = self.counts(&questions, u64::MAX, cancel)?;
+        let mut out: Vec<_> = words.zip(counts).filter(|(_, c)| c.n > 0).map(|(w, c)| (Value::text(w), c.n)).collect();
+        out.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        out.truncate(limit);
+        Ok(out)
+    }
     fn hold_view(&self, cancel: &Cancel) -> Result<MutexGuard<'_, Option<View>>> {
         loop {
             match self.view.try_lock() {
@@ -135,9 +152,18 @@ fn ask<'a>(question: &'a Question) -> Ask<'a> {
     Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(&question.filter) }
 }
 
-/// Names that only the case knows.
-fn head(snapshot: &Snapshot, record: &Record, id: FieldId) -> Option<Value> {
+/// The direction of a record that is answered.
+fn direct(home: &Home, mut record: Record) -> Record {
+    if let Some(direction) = home.direction(&record) {
+        record.set(field::DIRECTION, direction.name());
+    }
+    record
+}
+
+/// What only the case knows of a record.
+fn head(snapshot: &Snapshot, home: &Home, record: &Record, id: FieldId) -> Option<Value> {
     match id {
+        field::DIRECTION => home.direction(record).map(|d| Value::text(d.name())),
         field::SOURCE => snapshot.source_name(record.source).map(Value::text),
         field::EVIDENCE => snapshot.evidence_path(record.id.evidence).map(Value::from),
         _ => None,
@@ -170,8 +196,16 @@ impl Engine for LocalEngine {
         // Sightings change no name: a text is understood before they are found.
         let snapshot = self.store.snapshot();
         let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
-        let scope = Scope { now: None, newest: snapshot.newest(), sets: &set_file, sources: &sources };
+        let decisions = self.store.journal().decisions();
+        let set = |name: &str| match name {
+            "home" => self.home(&Cancel::default()).ok().map(|home| home.members().clone()),
+            _ => own::named_set(&decisions, name, now()).or_else(|| set_file(name)),
+        };
+        let scope = Scope { now: None, newest: snapshot.newest(), sets: &set, sources: &sources };
         let mut question = check::compile(text, &scope)?;
+        if site::asks_for_direction(&question.filter) {
+            question.filter = self.home(&Cancel::default())?.expand(question.filter);
+        }
         question.filter = self.knowledge.widen(&snapshot, question.filter)?;
         Ok(question)
     }
@@ -186,7 +220,8 @@ impl Engine for LocalEngine {
         let view = self.view(cancel)?;
         let ask =
             Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
-        let selected = view.select(&ask, &|| cancel.is_cancelled(), each)?;
+        let home = self.home(cancel)?;
+        let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(direct(&home, record)))?;
         let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
     }
@@ -205,15 +240,16 @@ impl Engine for LocalEngine {
             tally.count(view.count(&ask(question), u64::MAX, &stop)?.0);
             return Ok(tally.finish());
         }
+        let home = self.home(cancel)?;
         // Groups do not depend on the order of records, rows do.
         let ordered = fields.is_none() || matches!(question.stages.first(), Some(Stage::Head { .. } | Stage::Sort { .. }));
         let ask = Ask { fields: fields.as_deref(), ..ask(question) };
         if ordered {
-            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| head(&view, &record, f)))?;
+            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| head(&view, &home, &record, f)))?;
         } else {
             view.visit(&ask, &stop, &mut |row| {
                 let record = row.record();
-                tally.add(&record, &|f| head(&view, &record, f))
+                tally.add(&record, &|f| head(&view, &home, &record, f))
             })?;
         }
         let mut table = tally.finish();
@@ -258,10 +294,15 @@ impl Engine for LocalEngine {
         Ok(out)
     }
     fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
+        if field == field::DIRECTION {
+            return self.directions(prefix, limit, cancel);
+        }
         self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
     }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
-        self.view(&Cancel::default())?.record(id)
+        let cancel = Cancel::default();
+        let home = self.home(&cancel)?;
+        Ok(self.view(&cancel)?.record(id)?.map(|record| direct(&home, record)))
     }
     fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
         self.store.snapshot().packets(flow)
@@ -309,13 +350,26 @@ impl Engine for LocalEngine {
         snapshot.sources().into_iter().map(cover).collect()
     }
     fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        self.knowledge.links(&*self.view(cancel)?, record, cancel)
+        let home = self.home(cancel)?;
+        let mut links = self.knowledge.links(&*self.view(cancel)?, record, cancel)?;
+        for link in &mut links {
+            link.record = direct(&home, link.record.clone());
+        }
+        Ok(links)
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         self.knowledge.name_used(&self.store.snapshot(), flow)
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
+    }
+    fn sites(&self, cancel: &Cancel) -> Result<Sites> {
+        let guess = self.knowledge.guessed_sites(&self.store.snapshot(), cancel)?;
+        Ok(own::sites(&self.store.journal().decisions(), &guess))
+    }
+    fn home(&self, cancel: &Cancel) -> Result<Home> {
+        let guess = self.knowledge.guessed_sites(&self.store.snapshot(), cancel)?;
+        Ok(own::home(&self.store.journal().decisions(), &guess, now()))
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()
