@@ -130,6 +130,8 @@ pub struct App {
     pub(super) opened: Vec<Box<dyn Pane>>,
     /// The first of `opened` belongs to the node and stays while it is the node's.
     pub(super) rooted: bool,
+    /// Home as it was left.
+    pub(super) kept_home: Option<Box<dyn Pane>>,
     pub(super) part: Part,
     pub(super) zoomed: bool,
     pub(super) card_shown: bool,
@@ -177,6 +179,7 @@ impl App {
             letters: BTreeMap::new(),
             opened: Vec::new(),
             rooted: false,
+            kept_home: None,
             part: Part::Rows,
             zoomed: false,
             card_shown: true,
@@ -200,7 +203,7 @@ impl App {
             options,
         };
         app.marks.read(&app.keeper.decisions());
-        app.walk.here_mut().step.window = super::go::first_window(&*app.engine);
+        app.walk.here_mut().step.window = crate::case::home::first_window(&*app.engine);
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }
@@ -448,7 +451,7 @@ impl App {
         self.save();
     }
     pub(super) fn save(&mut self) {
-        let place = self.rows.place();
+        let place = self.place();
         self.walk.here_mut().set_place(place);
         let text = place::text(self);
         self.writer.place(text);

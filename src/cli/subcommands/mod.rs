@@ -17,6 +17,8 @@ pub mod fields;
 
 pub mod formats;
 
+pub mod home;
+
 pub mod ingest;
 
 pub mod keys;
@@ -32,6 +34,8 @@ pub mod packets;
 pub mod pivot;
 
 pub mod report;
+
+pub mod site;
 
 pub mod sources;
 
@@ -50,6 +54,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &open::Open,
     &demo::Demo,
     &ingest::Ingest,
+    &home::Home,
     &ask::FLOWS,
     &ask::EVENTS,
     &ask::ALERTS,
@@ -58,6 +63,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &pivot::Pivot,
     &packets::Packets,
     &sources::Sources,
+    &site::SiteCommand,
     &bookmark::Bookmark,
     &note::Note,
     &tag::Tag,
