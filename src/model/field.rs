@@ -116,7 +116,8 @@ fields! {
     MAC = 25, "mac", ["eth.addr"], Text, Any(&[SRC_MAC, DST_MAC]), Some(E::Mac), "Either hardware address.";
     SRC_MAC = 26, "src.mac", ["eth.src", "orig_l2_addr", "source.mac"], Text, One, Some(E::Mac), "Hardware address of the originator.";
     DST_MAC = 27, "dst.mac", ["eth.dst", "resp_l2_addr", "destination.mac"], Text, One, Some(E::Mac), "Hardware address of the responder.";
-    DIRECTION = 28, "direction", ["network.direction"], Text, One, None, "Direction as the source states it: in, out, internal, external.";
+    DIRECTION_STATED = 28, "direction.stated", [], Text, One, None, "Direction as the source itself states it (in, out, to_client, ...); `direction` is by the home networks.";
+    DIRECTION = 29, "direction", ["network.direction"], Text, Derived, None, "in, out, internal or external, by which of src.ip and dst.ip are home networks (confirmed, else guessed) when asked.";
     // --- the life of a flow
     STATE = 30, "state", ["conn_state"], Text, One, None, "Zeek's connection state: S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH; of other sources their own word.";
     HISTORY = 31, "history", [], Text, One, None, "Zeek's history letters: upper case the originator, lower case the responder.";

@@ -40,6 +40,8 @@ pub mod guard;
 
 pub mod indicator;
 
+pub mod site;
+
 pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;

@@ -385,7 +385,7 @@ impl Conversation {
             fields.text(field::APP, "http");
             fields.text(field::NAME, &e.host);
             fields.text(field::URL, &e.url);
-            fields.text(field::DIRECTION, if carried.request { "out" } else { "in" });
+            fields.text(field::DIRECTION_STATED, if carried.request { "out" } else { "in" });
             let mut sums = Fields::default();
             if !carried.body.file.finish(whole, &mut sums) {
                 odd(out, "http_gzip_malformed", last);

@@ -6,6 +6,8 @@ pub mod error;
 
 pub mod lex;
 
+pub mod applied;
+
 pub mod ast;
 
 pub mod parse;

@@ -4,7 +4,7 @@
 use super::Engine;
 use crate::error::Result;
 use crate::model::answer::Cancel;
-use crate::model::decision::{Decision, What};
+use crate::model::decision::{Decision, What, standing};
 use crate::model::indicator::{How, Indicator, Over};
 use crate::model::{SourceId, Time, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub fn set_name(name: &str) -> String {
 /// The entries of every watch set at an instant, with when each was put into it.
 pub fn entries(decisions: &[Decision], now: Time) -> BTreeMap<String, BTreeMap<String, Time>> {
     let mut sets: BTreeMap<String, BTreeMap<String, (Time, Option<i64>)>> = BTreeMap::new();
-    for decision in decisions {
+    for decision in standing(decisions) {
         match &decision.what {
             What::SetAdd { set, entries, expires, .. } if is_watch(set) => {
                 let of = sets.entry(set.clone()).or_default();

@@ -5,6 +5,7 @@ use backtrail::error::Result;
 use backtrail::model::decision::{Decision, What, Who};
 use backtrail::model::field as f;
 use backtrail::model::packet::{LinkType, PacketRef};
+use backtrail::model::site::{Home, Site, Sites};
 use backtrail::model::source::{Clock, Counts, SourceInfo, SourceKey};
 use backtrail::model::time::SECOND;
 use backtrail::model::{
@@ -140,6 +141,7 @@ impl Memory {
         match id {
             f::SOURCE => Some(Value::text(self.source_name(record.source))),
             f::EVIDENCE => Some(Value::text("/evidence/story.pcap")),
+            f::DIRECTION => self.home(&Cancel::default()).unwrap().direction(record).map(|d| Value::text(d.name())),
             _ => record.value(id),
         }
     }
@@ -323,6 +325,15 @@ impl Engine for Memory {
         }
         out.fills = self.sources.iter().map(|s| (s.id, vec![f::SRC_IP, f::DST_IP, f::NAME])).collect();
         Ok(out)
+    }
+    fn sites(&self, _: &Cancel) -> Result<Sites> {
+        let networks = vec!["10.8.20.0/23".parse().unwrap(), "198.51.100.2/32".parse().unwrap()];
+        let why = vec!["10.8.20.0/23: 3 hosts seen".into(), "198.51.100.2: what a NAT makes of sources (7)".into()];
+        let guess = Site { name: "home".into(), networks, zone: None, by: None, why };
+        Ok(Sites { confirmed: Vec::new(), guessed: vec![guess] })
+    }
+    fn home(&self, cancel: &Cancel) -> Result<Home> {
+        Ok(Home::new(self.sites(cancel)?.guessed.remove(0).networks, true))
     }
     fn sequence(&self) -> u64 {
         1

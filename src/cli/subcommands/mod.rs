@@ -17,6 +17,8 @@ pub mod fields;
 
 pub mod formats;
 
+pub mod home;
+
 pub mod ingest;
 
 pub mod keys;
@@ -34,6 +36,8 @@ pub mod pivot;
 pub mod report;
 
 pub mod set;
+
+pub mod site;
 
 pub mod sources;
 
@@ -56,6 +60,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &open::Open,
     &demo::Demo,
     &ingest::Ingest,
+    &home::Home,
     &ask::FLOWS,
     &ask::EVENTS,
     &ask::ALERTS,
@@ -65,6 +70,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &packets::Packets,
     &sweep::Sweep,
     &sources::Sources,
+    &site::SiteCommand,
     &bookmark::Bookmark,
     &note::Note,
     &tag::Tag,

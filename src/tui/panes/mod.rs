@@ -7,6 +7,8 @@
 //! To add one: write `src/tui/panes/<name>.rs` with a struct that implements [`Pane`]; add its `pub mod` line here; add the command that
 //! opens it in `src/tui/commands/`; cover it with a key script in `tests/it/screens.rs`.
 
+pub mod home;
+
 pub mod rows;
 
 pub mod detail;
@@ -30,6 +32,7 @@ pub mod case;
 use super::effect::{Cx, Effect};
 use super::jobs::Answer;
 use super::view::View;
+use super::walk::RowPlace;
 use crate::error::Result;
 use crate::pivots::Selection;
 use ratatui::Frame;
@@ -79,6 +82,10 @@ pub trait Pane {
     fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
         let _ = (change, cx);
         Ok(())
+    }
+    /// Where its cursor stands, if it belongs to a node of the walk that remembers it.
+    fn place(&self) -> Option<RowPlace> {
+        None
     }
     /// What the cursor is on: pivots, `=`, `!`, `y`, notes and verdicts work on it.
     fn selected(&self) -> Selection {
