@@ -28,7 +28,7 @@ impl Format for TextLines {
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
         let binary = head.iter().take(4096).any(|b| *b == 0);
-        let special = super::ALL.iter().take_while(|f| f.name() != "json-lines");
+        let special = super::ALL.iter().take_while(|f| f.name() != "text-lines");
         let timed = !binary && head::most(head, 20, |l| stamp(l).is_some());
         if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
     }
