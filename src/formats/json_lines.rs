@@ -5,8 +5,9 @@
 //! partial.
 
 use super::json::{self, Members};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head, lift, unwrap};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, Zone, clock, draft, draft::Draft, head, lift, unwrap};
 use crate::model::field::{self, FieldId, Place, Type};
+use crate::model::origin::EvidenceKey;
 use crate::model::time::Time;
 use crate::model::value::Value;
 
@@ -34,9 +35,7 @@ impl Format for JsonLines {
             &super::elastic::FORMAT,
             &super::splunk::FORMAT,
         ];
-        let timed = |l: &str| {
-            l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o))
-        };
+        let timed = |l: &str| l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o));
         let found = head::most(head, 50, timed) && special.iter().all(|f| f.sniff(head) == Sniff::No);
         if found { Sniff::Maybe } else { Sniff::No }
     }
@@ -130,20 +129,37 @@ impl Reader for Lines {
     }
 }
 
-/// The first time that an object states, with its key.
-pub(super) fn time<'a>(members: &Members<'_>, context: &Context, out: &mut Out) -> Option<(&'a str, Time)> {
-    TIMES.iter().find_map(|key| {
+/// The first time that an object states, with its key: one of the usual keys, else one that speaks of a time and holds one.
+pub(super) fn time<'a>(members: &'a Members<'_>, context: &Context, out: &mut Out) -> Option<(&'a str, Time)> {
+    let usual = TIMES.iter().find_map(|key| {
         let value = json::member(members, key)?;
         // MongoDB writes {"$date": ...}.
         let inner = json::object(value.get());
         let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
         Some((*key, clock::any(&json::scalar(value), context, out)?))
-    })
+    });
+    let likely = |time: &Time| (946_684_800..4_102_444_800).contains(&(time.0 / 1_000_000_000));
+    let spoken = || {
+        members
+            .iter()
+            .filter(|(key, raw)| speaks_of_time(key) && !json::is_nested(raw))
+            .find_map(|(key, raw)| Some((key.as_ref(), clock::any(&json::scalar(raw), context, out).filter(likely)?)))
+    };
+    usual.or_else(spoken)
 }
 
-/// Whether an object states a time under a known key.
+/// `EdgeStartTimestamp`, `started_at`, `logged date`.
+fn speaks_of_time(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.ends_with("_at") || ["time", "date", "stamp"].iter().any(|word| key.contains(word))
+}
+
+/// Whether an object states a time, or holds a line of a log.
 pub(super) fn is_timed(members: &Members<'_>) -> bool {
+    let context = Context { evidence: EvidenceKey(0), stem: String::new(), zone: Zone::Fixed(0), year: None, modified: Time(0) };
     TIMES.iter().any(|key| json::member(members, key).is_some())
+        || time(members, &context, &mut Out::default()).is_some()
+        || unwrap::is_wrapped(members)
 }
 
 /// Gives an object's members to a record; those named in `skip` are left out.

@@ -76,7 +76,13 @@ impl Job<'_> {
             }
             // Winlogbeat has `message` too, which is the rendering of the whole event.
             if windows_event::is(&members) {
-                return self.finish(windows_event::read(&members, self.context, self.unit, self.len, outer.time, out), 0, None, &outer, out);
+                return self.finish(
+                    windows_event::read(&members, self.context, self.unit, self.len, outer.time, out),
+                    0,
+                    None,
+                    &outer,
+                    out,
+                );
             }
             if let Some(format) = format_of(text, true) {
                 return self.line(format, text, &members, &outer, out);
@@ -239,12 +245,20 @@ fn line_inside(members: &Members<'_>) -> Option<String> {
     LINES.iter().find_map(|key| scalar_at(members, key))
 }
 
+/// Whether an object holds a line that a format is sure of.
+pub(super) fn is_wrapped(members: &Members<'_>) -> bool {
+    line_inside(members).is_some_and(|line| format_of(&line, false).is_some())
+}
+
 /// The format that is sure of a text: those of JSON for an object, those of lines for a line.
 fn format_of(text: &str, object: bool) -> Option<&'static dyn Format> {
     // Lists and inventories are files, not lines of logs; what is general says nothing more than the wrapper.
     let is_line = |f: &&dyn Format| {
         matches!(f.framing(), Framing::Lines { .. })
-            && !matches!(f.name(), "reputation-csv" | "reputation-list" | "inventory-csv" | "json-lines" | "text-lines" | "csv-lines")
+            && !matches!(
+                f.name(),
+                "reputation-csv" | "reputation-list" | "inventory-csv" | "json-lines" | "text-lines" | "csv-lines"
+            )
     };
     let is_object = |name: &str| matches!(name, "suricata-eve" | "zeek" | "windows-event");
     super::ALL
@@ -282,7 +296,10 @@ fn kind(members: &Members<'_>) -> Kind {
     match () {
         () if says("event.kind", "alert") => Kind::Alert,
         () if says("event.category", "authentication") => Kind::Auth,
-        () if has("dns.question") || json::member(members, "dns.question.name").is_some() || nested_has(members, "dns", "question") => {
+        () if has("dns.question")
+            || json::member(members, "dns.question.name").is_some()
+            || nested_has(members, "dns", "question") =>
+        {
             Kind::Dns
         }
         () if has("http.request.method") && (has("url.full") || has("url.original") || has("url.path")) => Kind::Http,
