@@ -200,6 +200,10 @@ impl Meter {
             stats: MeterStats::default(),
         }
     }
+    /// Senders with wrong checksums: address, wrong, all.
+    pub fn senders(&self) -> Vec<(std::net::IpAddr, u64, u64)> {
+        self.senders.wrong()
+    }
 
     /// What was counted so far.
     pub fn stats(&self) -> &MeterStats {

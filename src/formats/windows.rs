@@ -6,7 +6,7 @@
 
 use super::draft::{self, Draft};
 use super::windows_codes as codes;
-use super::{Context, Out, Unit, clock};
+use super::{Context, Out, Unit, clock, lift};
 use crate::model::field::{self, FieldId};
 use crate::model::record::Kind;
 use crate::model::time::Time;
@@ -74,6 +74,10 @@ impl Event<'_> {
     fn fill(&self, meaning: codes::Meaning, utc: bool, d: &mut Draft) {
         d.text(field::EVENT_CODE, &self.code);
         d.text(field::HOSTNAME, &self.host);
+        // The driver's clock gave the record's time: the event log's own stays beside it.
+        if let (true, Some(time)) = (utc, self.time) {
+            d.keep("TimeCreated", &time.to_string());
+        }
         d.keep("provider", &self.provider);
         d.keep("channel", &self.channel);
         if let Some(rank) = codes::level(&self.level) {
@@ -96,6 +100,11 @@ impl Event<'_> {
             if !(utc && datum.name == "UtcTime") {
                 self.datum_to(datum, d);
             }
+        }
+        // Of what is not known only its words can tell something.
+        if meaning.is_other() {
+            self.data.iter().filter(|datum| !datum.nested).for_each(|datum| lift::lift(&datum.text, d));
+            lift::lift(&self.message, d);
         }
     }
 

@@ -5,6 +5,7 @@ mod again;
 mod cli;
 mod crash;
 mod docs;
+mod evtx;
 mod formats;
 mod hostile;
 mod keymaps;

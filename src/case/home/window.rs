@@ -1,6 +1,7 @@
 //! The window in which a case begins.
 
 use crate::model::source::SourceInfo;
+use crate::model::time::usual_bins;
 use crate::model::{Cancel, Kind, Window};
 use crate::query::{Engine, Question};
 
@@ -19,19 +20,7 @@ pub fn first_window(engine: &dyn Engine) -> Option<Window> {
 /// wrong year stays in the case, but does not make a line of the timeline a month.
 fn usual_span(engine: &dyn Engine, window: Window) -> Option<Window> {
     let line = engine.timeline(&Question::all(window), 480, None, &Cancel::default()).ok()?;
-    let few = line.bins.iter().sum::<f64>() * 0.0005;
-    let mut sum = 0.0;
-    let mut beyond = |n: &f64| {
-        sum += *n;
-        sum > few
-    };
-    let first = line.bins.iter().position(&mut beyond)? as i64;
-    sum = 0.0;
-    let mut beyond = |n: &f64| {
-        sum += *n;
-        sum > few
-    };
-    let last = line.bins.iter().rposition(&mut beyond)? as i64;
+    let (first, last) = usual_bins(&line.bins).map(|(first, last)| (first as i64, last as i64))?;
     let at = |n: i64| line.start.plus(line.bin.saturating_mul(n));
     let usual = Window::new(at(first), at(last + 1)).intersect(&window);
     (usual.length() < window.length() / 2).then_some(usual)
