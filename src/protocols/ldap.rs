@@ -100,6 +100,14 @@ impl Conversation {
                     // Microsoft's own steps carry NTLM bare.
                     _ => ("ntlm".to_owned(), how.value),
                 };
+                let method = match method.as_str() {
+                    "gss-spnego" | "gssapi" if ntlm::find(blob).is_some() => "ntlm".to_owned(),
+                    "gss-spnego" | "gssapi" if kerberos(blob) => "kerberos".to_owned(),
+                    _ => method,
+                };
+                if matches!(method.as_str(), "ntlm" | "kerberos") {
+                    out.flow.push((field::METHOD_AUTH, method.as_str().into()));
+                }
                 let waiting = Waiting { id, tls: false, user: text(name.value, 255), method, ntlm: ntlm::find(blob), at: first };
                 self.wait(waiting);
             }
@@ -129,6 +137,14 @@ impl Conversation {
         }
         self.pending.push_back(waiting);
     }
+}
+
+/// Whether a GSSAPI token offers Kerberos (RFC 4121, and Microsoft's older number for it) first.
+fn kerberos(token: &[u8]) -> bool {
+    let standard = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
+    let microsoft = b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02";
+    let head = token.get(..token.len().min(96)).unwrap_or_default();
+    memchr::memmem::find(head, standard).is_some() || memchr::memmem::find(head, microsoft).is_some()
 }
 
 fn bound(asked: Waiting, code: i64, reason: &str, last: At, out: &mut Out) {

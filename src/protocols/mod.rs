@@ -63,6 +63,10 @@ pub struct Out {
     pub violated: bool,
     /// The parser needs no more data; the flow may stop reassembling for it.
     pub done: bool,
+    /// A bound was reached and content passed unread: the flow's history says `X`.
+    pub partial: bool,
+    /// Connections that this one announces (FTP's data connections): the end that will be called, and what it will carry.
+    pub expect: Vec<(std::net::IpAddr, u16, &'static str)>,
     /// The stream goes on as another protocol from here (STARTTLS, CONNECT, WebSocket): the meter probes afresh.
     pub restart: bool,
 }

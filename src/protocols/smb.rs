@@ -113,6 +113,7 @@ impl Conversation {
                 Message::Ask(id, tree, ask) => {
                     if self.pending.len() >= MAX_PENDING {
                         if !std::mem::replace(&mut self.told, true) {
+                            out.partial = true;
                             out.oddities.push((Oddity::new("smb_many_outstanding"), first.time, first.offset));
                         }
                         self.pending.pop_front();

@@ -112,6 +112,10 @@ fn row(record: &Record) -> Vec<String> {
     let length = record.end.since(record.start).max(0);
     // Zeek leaves duration and bytes unset where nothing but one instant was seen.
     let timed = |shown: String| if length > 0 { shown } else { "-".to_owned() };
+    // Zeek counts a datagram once, with one header, however many fragments it came in.
+    let joined = |id| record.uint(id).unwrap_or(0);
+    let header = if record.addr(field::SRC_IP).is_some_and(|a| a.is_ipv6()) { 48 } else { 20 };
+    let whole = |id, less: u64| record.uint(id).unwrap_or(0).saturating_sub(less).to_string();
     vec![
         seconds(record.time()),
         uid(&record.id.to_string()),
@@ -133,29 +137,46 @@ fn row(record: &Record) -> Vec<String> {
         text(field::STATE),
         number(field::MISSED),
         text(field::HISTORY),
-        number(field::PACKETS_OUT),
-        number(field::BYTES_OUT),
-        number(field::PACKETS_IN),
-        number(field::BYTES_IN),
+        whole(field::PACKETS_OUT, joined(field::FRAGMENTS_JOINED_OUT)),
+        whole(field::BYTES_OUT, joined(field::FRAGMENTS_JOINED_OUT) * header),
+        whole(field::PACKETS_IN, joined(field::FRAGMENTS_JOINED_IN)),
+        whole(field::BYTES_IN, joined(field::FRAGMENTS_JOINED_IN) * header),
         record.text(field::TUNNEL).map_or_else(|| "-".to_owned(), uid),
         protocol.to_string(),
         record.value(field::COMMUNITY_ID).as_ref().and_then(Value::as_text).map_or_else(|| "-".to_owned(), str::to_owned),
     ]
 }
 
-/// Zeek's names of the applications that were recognised by content.
+/// Zeek's names of the applications that were recognised by content, and of the logins that they carry.
 fn service(record: &Record) -> String {
     let by_content = record.text(field::APP_CONF).is_some_and(|c| c == "parsed" || c == "banner");
     let Some(app) = record.text(field::APP).filter(|_| by_content) else { return "-".into() };
+    let stream = record.uint(field::PROTO) == Some(u64::from(proto::TCP));
     let mut names: Vec<&str> = app
         .split(',')
-        .map(|name| match name {
-            "tls" => "ssl",
-            "mdns" | "llmnr" | "nbns" => "dns",
-            "kerberos" => "krb",
-            other => other,
+        .map(|name| match (name, stream) {
+            ("tls", _) => "ssl",
+            ("mdns" | "llmnr" | "nbns", _) => "dns",
+            ("kerberos", true) => "krb_tcp",
+            ("kerberos", false) => "krb",
+            ("ldap", true) => "ldap_tcp",
+            ("ldap", false) => "ldap_udp",
+            ("syslog", true) => "syslog_tcp",
+            ("postgres", _) => "postgresql",
+            ("dcerpc", _) => "dce_rpc",
+            ("ike", _) => "ipsec_ike_udp",
+            (other, _) => other,
         })
         .collect();
+    // A QUIC handshake is one of TLS.
+    if names.contains(&"quic") {
+        names.push("ssl");
+    }
+    match record.text(field::METHOD_AUTH) {
+        Some("ntlm") => names.push("ntlm"),
+        Some("kerberos") => names.extend(["gssapi", "krb"]),
+        _ => {}
+    }
     names.sort_unstable();
     names.dedup();
     names.join(",")
