@@ -274,7 +274,7 @@ fn tcp(
         let side = if side == 0 { Side::Out } else { Side::In };
         match (piece, app.as_deref_mut()) {
             (Piece::Data(bytes), Some(app)) => app.data(asked, ends, side, bytes, at, results),
-            (Piece::Gap(missing), Some(app)) => app.gap(side, missing, at, results),
+            (Piece::Gap(missing), Some(app)) => app.gap(ends, side, missing, at, results),
             (_, None) => {}
         }
     };

@@ -111,11 +111,11 @@ impl Meter {
                 for (i, side) in [Side::Out, Side::In].into_iter().enumerate() {
                     boxed.1[i].flush(at, &mut |piece, at| match piece {
                         Piece::Data(bytes) => app.data(asked, &ends, side, bytes, at, &mut out),
-                        Piece::Gap(missing) => app.gap(side, missing, at, &mut out),
+                        Piece::Gap(missing) => app.gap(&ends, side, missing, at, &mut out),
                     });
                 }
             }
-            app.end(at, &mut out);
+            app.end(&ends, at, &mut out);
         }
         self.waiting_bytes = self.waiting_bytes.saturating_sub(before);
         if std::mem::take(&mut out.partial) {

@@ -1,4 +1,4 @@
-//! LDAP version 3 (RFC 4511) over TCP: binds with their outcome, and the start of TLS. Searches pass unread. Keeps no password.
+//! LDAP version 3 (RFC 4511) over TCP, and over UDP as domain controllers are looked for: binds with their outcome, and the start of TLS. Searches pass unread. Keeps no password.
 
 use super::common::ber;
 use super::common::buffer::Buffer;
@@ -8,7 +8,7 @@ use super::common::ntlm;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
-use crate::model::proto::TCP;
+use crate::model::proto::{TCP, UDP};
 use crate::model::record::Kind;
 use std::collections::VecDeque;
 
@@ -32,7 +32,7 @@ impl Protocol for Ldap {
         "Lightweight Directory Access Protocol 3: binds (RFC 4511)."
     }
     fn over(&self) -> &'static [u8] {
-        &[TCP]
+        &[TCP, UDP]
     }
     fn probe(&self, side: Side, first: &[u8], _ends: &Ends) -> Sniff {
         let tags: &[u8] = if side == Side::Out { &[0x60, 0x63, 0x77] } else { &[0x61, 0x64, 0x65, 0x78] };

@@ -155,6 +155,9 @@ impl Conversation {
                 return;
             }
             Ask::Login(method, ntlm) => {
+                if matches!(method, "ntlm" | "kerberos") {
+                    out.flow.push((field::METHOD_AUTH, method.into()));
+                }
                 if status == MORE_PROCESSING || (method.is_empty() && status == 0) {
                     return;
                 }

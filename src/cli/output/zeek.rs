@@ -164,7 +164,8 @@ fn service(record: &Record) -> String {
             ("syslog", true) => "syslog_tcp",
             ("postgres", _) => "postgresql",
             ("dcerpc", _) => "dce_rpc",
-            ("ike", _) => "ipsec_ike_udp",
+            ("dnp3", true) => "dnp3_tcp",
+            ("dnp3", false) => "dnp3_udp",
             (other, _) => other,
         })
         .collect();
@@ -173,6 +174,8 @@ fn service(record: &Record) -> String {
         names.push("ssl");
     }
     match record.text(field::METHOD_AUTH) {
+        // SMB carries it in GSSAPI tokens.
+        Some("ntlm") if names.contains(&"smb") => names.extend(["gssapi", "ntlm"]),
         Some("ntlm") => names.push("ntlm"),
         Some("kerberos") => names.extend(["gssapi", "krb"]),
         _ => {}
@@ -180,4 +183,50 @@ fn service(record: &Record) -> String {
     names.sort_unstable();
     names.dedup();
     names.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::origin::{EvidenceKey, RecordId};
+    use crate::model::source::SourceId;
+
+    fn flow(fields: &[(field::FieldId, Value)]) -> Record {
+        let id = RecordId { evidence: EvidenceKey(1), offset: 24, ordinal: 0 };
+        let mut record = Record::new(Kind::Flow, id, SourceId(0), Time(0));
+        record.fields = fields.to_vec();
+        record.fields.sort_by_key(|f| f.0);
+        record
+    }
+
+    #[test]
+    fn applications_have_the_names_that_zeek_gives_them() {
+        let named = |app: &str, protocol: u8, login: &str| {
+            let mut fields = vec![
+                (field::PROTO, Value::Uint(u64::from(protocol))),
+                (field::APP, Value::text(app.to_owned())),
+                (field::APP_CONF, Value::text("parsed".to_owned())),
+            ];
+            if !login.is_empty() {
+                fields.push((field::METHOD_AUTH, Value::text(login.to_owned())));
+            }
+            service(&flow(&fields))
+        };
+        assert_eq!(named("ldap", proto::TCP, "ntlm"), "ldap_tcp,ntlm");
+        assert_eq!(named("ldap,tls", proto::TCP, "kerberos"), "gssapi,krb,ldap_tcp,ssl");
+        assert_eq!(named("smb", proto::TCP, "ntlm"), "gssapi,ntlm,smb");
+        assert_eq!((named("kerberos", proto::UDP, ""), named("quic", proto::UDP, "")), ("krb".into(), "quic,ssl".into()));
+    }
+
+    #[test]
+    fn fragments_of_a_datagram_count_once_with_one_header() {
+        let row = row(&flow(&[
+            (field::SRC_IP, Value::Addr([10, 0, 0, 1].into())),
+            (field::PACKETS_OUT, Value::Uint(3)),
+            (field::BYTES_OUT, Value::Uint(168)),
+            (field::FRAGMENTS_JOINED_OUT, Value::Uint(2)),
+        ]));
+        let at = |name: &str| row[FIELDS.iter().position(|f| f.0 == name).unwrap()].as_str();
+        assert_eq!((at("orig_pkts"), at("orig_ip_bytes")), ("1", "128"));
+    }
 }
