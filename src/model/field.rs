@@ -136,6 +136,8 @@ fields! {
     CAPTURED_OUT = 44, "captured.out", [], Bytes, One, None, "Payload bytes of the originator really present, where fewer than payload.out.";
     CAPTURED_IN = 45, "captured.in", [], Bytes, One, None, "Payload bytes of the responder really present, where fewer than payload.in.";
     FRAGMENTS = 46, "fragments", [], Uint, One, None, "IP fragments among the packets.";
+    FRAGMENTS_JOINED_OUT = 56, "fragments.joined.out", [], Uint, One, None, "Fragments of the originator beyond the first of their datagram: packets that other tools count once per datagram.";
+    FRAGMENTS_JOINED_IN = 57, "fragments.joined.in", [], Uint, One, None, "Fragments of the responder beyond the first of their datagram.";
     ICMP_ERROR = 47, "icmp.error", [], Text, One, None, "Type/code of an ICMP error that answered this flow.";
     RELATED = 48, "related", [], Text, One, Some(E::CommunityId), "Community ID of the flow that an ICMP error is about.";
     OPEN = 49, "open", [], Bool, One, None, "The flow had not ended when last seen.";
