@@ -24,7 +24,7 @@ fn columns(which: Which) -> Vec<Column> {
     const TIME: u16 = 12;
     match which {
         Which::Alerts => vec![
-            left("sev", 4, 8, 6),
+            left("sev", 4, 4, 6),
             left("signature", 16, 34, 0),
             left("target", 13, 15, 0),
             left("host", 9, 15, 4),
@@ -91,7 +91,7 @@ impl Home {
     fn draw_column(&mut self, buf: &mut Buffer, area: Rect, which: &[usize], view: &View) {
         // Where there is room the names of the columns stand over the lines.
         let named = usize::from(area.height) >= which.len() * 6;
-        let wanted: Vec<usize> = which.iter().map(|n| self.len(*n).max(1) + usize::from(named && self.len(*n) > 0)).collect();
+        let wanted: Vec<usize> = which.iter().map(|n| self.wants(*n, named, area.height)).collect();
         let heights = share(&wanted, usize::from(area.height).saturating_sub(which.len()));
         let mut y = area.y;
         for (n, height) in which.iter().zip(heights) {
@@ -102,6 +102,14 @@ impl Home {
             self.draw_heading(buf, Rect { y, height: 1, ..area }, *n, usize::from(height.saturating_sub(u16::from(named))), view);
             self.draw_lines(buf, Rect { y: y + 1, height, ..area }, *n, named, view);
             y += 1 + height;
+        }
+    }
+
+    /// Lines that a section would fill; one that is not there yet keeps room, so that little moves when it comes.
+    fn wants(&self, n: usize, named: bool, height: u16) -> usize {
+        match &self.sections[n] {
+            None => usize::from(height),
+            Some(s) => s.lines.len().max(1) + usize::from(named && !s.lines.is_empty()),
         }
     }
 
