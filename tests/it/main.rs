@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod docs;
 mod formats;
+mod home;
 mod hostile;
 mod keymaps;
 mod pivots;
