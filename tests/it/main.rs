@@ -7,6 +7,7 @@ mod crash;
 mod docs;
 mod evtx;
 mod formats;
+mod home;
 mod hostile;
 mod keymaps;
 mod pivots;

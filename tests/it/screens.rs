@@ -11,10 +11,10 @@ use ratatui::backend::TestBackend;
 use std::sync::Arc;
 
 /// A workbench without a terminal.
-struct Bench {
-    app: App,
+pub struct Bench {
+    pub app: App,
     terminal: Terminal<TestBackend>,
-    keeper: Arc<Notebook>,
+    pub keeper: Arc<Notebook>,
 }
 
 impl Bench {
@@ -26,11 +26,17 @@ impl Bench {
         bench.draw();
         bench
     }
-    fn new(size: (u16, u16)) -> Bench {
+    pub fn home(size: (u16, u16)) -> Bench {
         Bench::on(story(), Arc::new(Notebook::default()), size)
     }
+    /// A workbench that stands on the alerts of the whole case.
+    fn new(size: (u16, u16)) -> Bench {
+        let mut bench = Bench::home(size);
+        bench.keys("1");
+        bench
+    }
     /// Keys: words apart by blanks; `<enter>` is a key by its name, anything else is typed.
-    fn keys(&mut self, script: &str) -> String {
+    pub fn keys(&mut self, script: &str) -> String {
         for word in script.split_whitespace() {
             match word.strip_prefix('<').and_then(|w| w.strip_suffix('>')).filter(|w| !w.is_empty()) {
                 Some(name) => self.key(Key::parse(name).unwrap_or_else(|| panic!("no key {name}"))),
@@ -63,11 +69,13 @@ impl Bench {
     }
 }
 
-const SMALL: (u16, u16) = (80, 24);
-const LARGE: (u16, u16) = (120, 40);
+pub const SMALL: (u16, u16) = (80, 24);
+pub const LARGE: (u16, u16) = (120, 40);
 
 #[test]
-fn a_case_opens_with_its_alerts() {
+fn a_case_opens_at_home_and_its_alerts_are_one_key_away() {
+    insta::assert_snapshot!("home_80x24", Bench::home(SMALL).screen());
+    insta::assert_snapshot!("home_120x40", Bench::home(LARGE).screen());
     insta::assert_snapshot!("start_80x24", Bench::new(SMALL).screen());
     insta::assert_snapshot!("start_120x40", Bench::new(LARGE).screen());
 }
@@ -156,7 +164,7 @@ fn the_finder_finds_a_value_by_a_few_letters() {
 fn the_place_is_restored_exactly_after_a_kill() {
     let keeper = Arc::new(Notebook::default());
     let mut bench = Bench::on(story(), keeper.clone(), LARGE);
-    let left = bench.keys("<enter> 2 <down> <down> <down> <down> l l / app <space> = <space> tls <enter> Z <tab>");
+    let left = bench.keys("1 <enter> 2 <down> <down> <down> <down> l l / app <space> = <space> tls <enter> Z <tab>");
     // No close: the process is gone. What was saved at the last step is all there is.
     let mut again = Bench::on(story(), keeper, LARGE);
     again.app.handle(Event::Input(InputEvent::Resize(120, 40)));

@@ -156,7 +156,11 @@ impl Engine for Memory {
     fn compile(&self, text: &str) -> Result<Question> {
         let sources: Vec<String> = self.sources.iter().map(|s| s.name.clone()).collect();
         let newest = self.records.last().map(Record::time);
-        Ok(query::compile(text, &Scope { newest, sources: &sources, ..Scope::empty() })?)
+        let home = self.home(&Cancel::default())?;
+        let sets = |name: &str| (name == "home").then(|| home.members().clone());
+        let mut question = query::compile(text, &Scope { newest, sets: &sets, sources: &sources, ..Scope::empty() })?;
+        question.filter = home.expand(question.filter);
+        Ok(question)
     }
     fn select(
         &self,

@@ -222,13 +222,14 @@ pub fn section(which: Which, asking: &Asking) -> Result<Section> {
     }
 }
 
-/// Rows of a table whose first columns are a value each and whose last is a number.
+/// Rows of a table of groups: the values that group, and the sum, else the number of records.
 fn numbers(table: crate::query::engine::Table) -> impl Iterator<Item = (Vec<Value>, u64)> {
-    table.rows.into_iter().filter_map(|mut row| {
-        let n = match row.pop()?? {
-            Value::Uint(n) => n,
+    let keys = table.columns.iter().position(|c| c == "sum" || c == "count").unwrap_or(0);
+    table.rows.into_iter().filter_map(move |row| {
+        let n = match row.get(keys)?.as_ref()? {
+            Value::Uint(n) => *n,
             other => other.as_number().unwrap_or(0.0) as u64,
         };
-        Some((row.into_iter().collect::<Option<Vec<Value>>>()?, n))
+        Some((row.into_iter().take(keys).collect::<Option<Vec<Value>>>()?, n))
     })
 }

@@ -38,6 +38,6 @@ fn line(source: &SourceInfo) -> Line {
             if warned == 0 { Cell::Empty } else { Cell::Text(source.warnings.join("; ")) },
         ],
         go: Go::Query { label: source.name.clone(), text: format!("source = {}", quote(&source.name)), lens: "all" },
-        loud: false,
+        loud: warned > 0,
     }
 }

@@ -31,6 +31,6 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
         let cells = vec![Cell::Text(format!("@{set}")), Cell::Count(hits), edge(true)?, edge(false)?];
         lines.push(Line { cells, go: Go::Query { label: format!("@{set}"), text, lens: "all" }, loud: hits > 0 });
     }
-    let why = "no set is named watch or watch-...: what is in one is looked for here";
+    let why = "no watch set yet: records with members of a set named watch, or watch-..., are counted here";
     Ok(Section::new(Which::Watch, lines, "", why))
 }

@@ -24,10 +24,10 @@ fn columns(which: Which) -> Vec<Column> {
     const TIME: u16 = 12;
     match which {
         Which::Alerts => vec![
-            left("sev", 4, 8, 6),
+            left("sev", 4, 4, 6),
             left("signature", 16, 34, 0),
             left("target", 13, 15, 0),
-            left("host", 9, 15, 4),
+            left("host", 11, 15, 4),
             right("done", 6, 0),
             left("first", TIME, TIME, 8),
             left("last", TIME, TIME, 7),
@@ -45,7 +45,7 @@ fn columns(which: Which) -> Vec<Column> {
             left("format", 6, 13, 8),
             left("from", TIME, TIME, 5),
             left("to", TIME, TIME, 6),
-            right("records", 8, 0),
+            right("records", 7, 0),
             left("zone", 7, 14, 4),
             left("warnings", 8, 20, 9),
         ],
@@ -72,6 +72,11 @@ impl Home {
     pub(super) fn draw_sections(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();
         fill(buf, area, view.theme.style("ui.background"));
+        if area.height == 0 {
+            return;
+        }
+        self.draw_foot(buf, Rect { y: area.bottom() - 1, height: 1, ..area }, view);
+        let area = Rect { height: area.height - 1, ..area };
         if self.alone {
             return self.draw_column(buf, area, &[self.at], view);
         }
@@ -80,7 +85,8 @@ impl Home {
             return self.draw_column(buf, area, &all, view);
         }
         let (even, odd): (Vec<usize>, Vec<usize>) = (0..SECTIONS).partition(|n| n % 2 == 0);
-        let half = area.width / 2;
+        // Signatures and names are long: the left column gets a little more.
+        let half = area.width * 11 / 20;
         self.draw_column(buf, Rect { width: half - 1, ..area }, &even, view);
         for y in area.top()..area.bottom() {
             put(buf, area.x + half - 1, y, 1, view.glyphs.vertical, view.theme.style("ui.border"));
@@ -91,7 +97,7 @@ impl Home {
     fn draw_column(&mut self, buf: &mut Buffer, area: Rect, which: &[usize], view: &View) {
         // Where there is room the names of the columns stand over the lines.
         let named = usize::from(area.height) >= which.len() * 6;
-        let wanted: Vec<usize> = which.iter().map(|n| self.len(*n).max(1) + usize::from(named && self.len(*n) > 0)).collect();
+        let wanted: Vec<usize> = which.iter().map(|n| self.wants(*n, named, area.height)).collect();
         let heights = share(&wanted, usize::from(area.height).saturating_sub(which.len()));
         let mut y = area.y;
         for (n, height) in which.iter().zip(heights) {
@@ -102,6 +108,29 @@ impl Home {
             self.draw_heading(buf, Rect { y, height: 1, ..area }, *n, usize::from(height.saturating_sub(u16::from(named))), view);
             self.draw_lines(buf, Rect { y: y + 1, height, ..area }, *n, named, view);
             y += 1 + height;
+        }
+    }
+
+    /// The line under the cursor in full: its cells may have been cut.
+    fn draw_foot(&self, buf: &mut Buffer, area: Rect, view: &View) {
+        let Some(line) = self.line() else { return };
+        let time = |t| view.zone.format(t, "%Y-%m-%d %H:%M:%S");
+        let columns = Which::ALL[self.at].columns();
+        let mut foot = Line::new(buf, Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }, 0);
+        for (name, cell) in columns.iter().zip(&line.cells).filter(|(_, c)| **c != Cell::Empty) {
+            foot.add(&format!("{name} "), view.theme.style("ui.dim"));
+            foot.add(&view.glyphs.put(&text::clean(&cell.show(&time))), view.theme.style("ui.text"));
+            foot.add("  ", view.theme.style("ui.dim"));
+        }
+    }
+
+    /// Lines that a section would fill; one that is not there yet keeps room, so that little moves when it comes.
+    fn wants(&self, n: usize, named: bool, height: u16) -> usize {
+        match &self.sections[n] {
+            None => usize::from(height),
+            // Why there is nothing may take two lines.
+            Some(s) if s.lines.is_empty() => 1 + usize::from(named),
+            Some(s) => s.lines.len() + usize::from(named),
         }
     }
 
@@ -221,7 +250,9 @@ fn show(cell: &Cell, column: usize, loud: bool, wide: usize, view: &View) -> (St
             (if wide < word.len() { word.chars().take(4).collect() } else { role(word) }, format!("severity.{word}"))
         }
         other => {
-            let text = view.glyphs.put(&text::clean(&other.show(&|t| t.rfc3339())));
+            // What was assumed of a clock is marked; the foot has it in words.
+            let text = other.show(&|t| t.rfc3339()).replace(" assumed", "?");
+            let text = view.glyphs.put(&text::clean(&text));
             let style = match (other, loud && column <= 1) {
                 (_, true) => "ui.warning",
                 (Cell::Of(..), _) => "entity",
