@@ -141,7 +141,6 @@ fn texts_and_community_ids_are_found_too() {
 fn a_later_import_is_checked_against_the_watch_sets() {
     let case = Case::of(&["conntrack.log.gz"]);
     let text = |t: &str| t.to_owned();
-    // An import and a decision within one tick of the clock must not count as before each other.
     let add = |set: &str, entries: &[&str]| What::SetAdd {
         set: set.into(),
         entries: entries.iter().map(|e| text(e)).collect(),
