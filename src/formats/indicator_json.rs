@@ -174,7 +174,11 @@ fn pattern(text: &str, line: u32, take: &mut Take) {
         let bare = gap.trim_end();
         // A part of the path in quotes: `file:hashes.'SHA-256'`.
         if bare.ends_with('.') || bare.ends_with('[') && bare.len() > 1 && path_char(bare) {
-            path = format!("{gap}{value}");
+            if gap.contains(':') {
+                path.clear();
+            }
+            path.push_str(gap);
+            path.push_str(&value);
             continue;
         }
         let upper = gap.to_uppercase();

@@ -230,3 +230,173 @@ fn read_table(text: &str, take: &mut Take) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::indicator::word;
+
+    fn taken(text: &str) -> Vec<String> {
+        extract(text, false).indicators.iter().map(|i| format!("{} {} {}", i.line, word(i.kind), i.text)).collect()
+    }
+    /// Of a text in one line, without the line.
+    fn of(text: &str) -> String {
+        let found: Vec<String> = extract(text, false).indicators.iter().map(|i| format!("{}={}", word(i.kind), i.text)).collect();
+        found.join(" ")
+    }
+
+    #[test]
+    fn every_way_of_defanging_is_undone() {
+        for (text, want) in [
+            ("beacon went to evil[.]com twice", "name=evil.com"),
+            ("beacon went to evil(.)com twice", "name=evil.com"),
+            ("beacon went to evil{.}com twice", "name=evil.com"),
+            ("beacon went to evil[dot]com twice", "name=evil.com"),
+            ("beacon went to evil(DOT)com twice", "name=evil.com"),
+            (r"beacon went to evil\.com twice", "name=evil.com"),
+            ("beacon went to evil[.com twice", "name=evil.com"),
+            ("beacon went to 203[.]0[.]113[.]9[:]8443 twice", "address=203.0.113.9"),
+            ("beacon went to 203.0.113[.]9:8443, twice", "address=203.0.113.9"),
+            ("fetch hxxps[:]//evil[.]com/a?b=c).", "url=https://evil.com/a?b=c"),
+            ("fetch hXXp://evil.com/a.", "url=http://evil.com/a"),
+            ("fetch http[://]evil[.]com/ now", "url=http://evil.com/"),
+            ("fetch evil[.]com/gate.php now", "url=evil.com/gate.php"),
+            ("mail of bad[at]evil[.]com and so on", "mail or user=bad@evil.com"),
+            ("seen at 2001:db8[:]:9 and [2001:db8::1]:443 too", "address=2001:db8::9 address=2001:db8::1"),
+            ("drops foo[.]py there", "name=foo.py"),
+            ("its zone is *.evil[.]com there", "name=evil.com"),
+        ] {
+            assert_eq!(of(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_one_is_left() {
+        for text in [
+            "we ran version 1.2.3.4 and firmware 10.0.1.9 of it",
+            "the loader main.py calls foo.dll and run.sh in archive.tar.gz",
+            "it uses System.Net.Sockets and ASP.NET with com.example.app classes",
+            "this is the end.it was late, e.g. here, i.e. there, at 10:15:42",
+            "bound to 127.0.0.1 and 0.0.0.0, ::1 and :: as std::net does, ab::cd",
+            "the route 0.0.0.0/0 and 10.0.0.0/4",
+            "fixed by commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12 last week",
+            "read and/or application/json over TCP/IP with Apache/2.4.1",
+            "CVE-20-1, cve-abcd-1234, T1071.001 and MS17-010",
+        ] {
+            assert_eq!(of(text), "", "{text}");
+        }
+    }
+
+    #[test]
+    fn every_kind_is_taken_out_of_a_sentence_once() {
+        let text = "We saw 10.0.0.5, then 192.0.2.0/24 (and 10.0.0.5) and evil.example.com over TLS\n\
+            with d41d8cd98f00b204e9800998ecf8427e, SHA-1 da39a3ee5e6b4b0d3255bfef95601890afd80709 and CVE-2024-3094 too,\n\
+            the JA3 was 1a7c9191e9a1e7d39444f8a8484b0600 and JA4 t12d130700_695b9cdc3781_054019f90316 as we think,\n\
+            conn 1:wCb3OG7yAFWelaUydu0D+125CLM= of host 00:1B:44:11:3A:B7, evil@example.com wrote it all the same\n";
+        assert_eq!(
+            taken(text),
+            [
+                "1 address 10.0.0.5",
+                "1 network 192.0.2.0/24",
+                "1 name evil.example.com",
+                "2 hash d41d8cd98f00b204e9800998ecf8427e",
+                "2 hash da39a3ee5e6b4b0d3255bfef95601890afd80709",
+                "2 cve CVE-2024-3094",
+                "3 fingerprint 1a7c9191e9a1e7d39444f8a8484b0600",
+                "3 fingerprint t12d130700_695b9cdc3781_054019f90316",
+                "4 community id 1:wCb3OG7yAFWelaUydu0D+125CLM=",
+                "4 mac 00:1b:44:11:3a:b7",
+                "4 mail or user evil@example.com",
+            ]
+        );
+    }
+
+    #[test]
+    fn references_of_a_text_that_defangs_are_left_out_and_counted() {
+        let text = "The name evil[.]example is described at https://blog.example.com/post and on mitre.org in detail\n";
+        assert_eq!(taken(text), ["1 name evil.example"]);
+        assert!(extract(text, false).notices[0].starts_with("2 names and URLs left out"));
+        assert_eq!(extract(text, true).indicators.len(), 3);
+    }
+
+    #[test]
+    fn lists_have_comments_and_names_with_any_end() {
+        let text = "# from https://feed.example.org/list\n\n203.0.113.9 # c2\nevil.zone\n// note\nFOO.Evil.Quest;\nreadme.txt\n10.1.2.3/24\n";
+        assert_eq!(taken(text), ["3 address 203.0.113.9", "4 name evil.zone", "6 name foo.evil.quest", "8 network 10.1.2.0/24"]);
+    }
+
+    #[test]
+    fn tables_are_read_by_their_header() {
+        let text = "# feed\ntype,value,reference,comment\nip-dst,203.0.113[.]9,https://ref.example/1,\"C2, see 10.9.9.9\"\n\
+            user-agent,\"Mozilla/4.0 (bad)\",,\nja3-fingerprint-md5,1a7c9191e9a1e7d39444f8a8484b0600,,\n";
+        assert_eq!(
+            taken(text),
+            ["3 address 203.0.113.9", "4 user agent Mozilla/4.0 (bad)", "5 fingerprint 1a7c9191e9a1e7d39444f8a8484b0600"]
+        );
+        assert_eq!(extract(text, false).form, Form::Csv);
+    }
+
+    #[test]
+    fn stix_gives_its_patterns_and_observables_not_its_references() {
+        let text = r#"{"type": "bundle", "objects": [
+{"type": "indicator", "pattern_type": "stix", "name": "see https://blog.example/x",
+ "pattern": "[ipv4-addr:value = '198.51.100.1/32' OR domain-name:value IN ('evil.example', 'bad.example')] START t'2024-01-01T00:00:00Z'",
+ "external_references": [{"source_name": "mitre", "url": "https://attack.mitre.org/x"}]},
+{"type": "indicator", "pattern": "[file:hashes.'SHA-256' = 'bae76f78e3b591b1123775dda65546ac9de953b0461eb948616a15a4b09fe790' AND file:name = 'a.exe']"},
+{"type": "indicator", "pattern": "[network-traffic:extensions.'http-request-ext'.request_header.'User-Agent' = 'Bad/1.0 (x)']"},
+{"type": "indicator", "pattern": "[url:value LIKE 'http://evil%']"},
+{"type": "file", "hashes": {"MD5": "d41d8cd98f00b204e9800998ecf8427e"}},
+{"type": "vulnerability", "name": "CVE-2021-44228"}]}"#;
+        assert_eq!(
+            taken(text),
+            [
+                "3 address 198.51.100.1",
+                "3 name evil.example",
+                "3 name bad.example",
+                "5 hash bae76f78e3b591b1123775dda65546ac9de953b0461eb948616a15a4b09fe790",
+                "6 user agent Bad/1.0 (x)",
+                "8 hash d41d8cd98f00b204e9800998ecf8427e",
+                "9 cve CVE-2021-44228",
+            ]
+        );
+        let read = extract(text, false);
+        assert_eq!((read.form, read.notices.len()), (Form::Stix, 1));
+    }
+
+    #[test]
+    fn misp_gives_its_attributes() {
+        let text = r#"{"Event": {"info": "about 10.9.9.9", "Attribute": [
+{"type": "domain|ip", "value": "evil.example|203.0.113.9", "to_ids": true},
+{"value": "a.exe|d41d8cd98f00b204e9800998ecf8427e", "type": "filename|md5"},
+{"type": "link", "value": "https://blog.example/x"},
+{"type": "user-agent", "value": "Bad/1.0"}]}}"#;
+        assert_eq!(
+            taken(text),
+            ["2 name evil.example", "2 address 203.0.113.9", "3 hash d41d8cd98f00b204e9800998ecf8427e", "5 user agent Bad/1.0"]
+        );
+    }
+
+    #[test]
+    fn hostile_texts_are_bounded_and_what_is_left_out_is_said() {
+        let long = format!("{} evil[.]example", "x[.".repeat(400_000));
+        assert_eq!(taken(&long), ["1 name evil.example"]);
+        let many: String = (0..MOST + 5).map(|n| format!("a{n:063x}\n")).collect();
+        let read = extract(&many, false);
+        assert_eq!(read.indicators.len(), MOST);
+        assert!(read.notices[0].starts_with("5 indicators left out"), "{:?}", read.notices);
+        let deep = format!("{}\"pattern\": \"[url:value = 'http://evil.example/'\"", "{\"a\":[".repeat(100_000));
+        assert!(extract(&deep, false).indicators.len() <= 1);
+        for text in ["{", "{\"", "{\"a\":\"\\", "[\"\\u12", "'", "[x:y = '", "\u{feff}", "://", "a://", "@", "1:", "[.", "hxx"] {
+            extract(text, false);
+        }
+    }
+
+    #[test]
+    fn entries_of_sets_are_understood_one_by_one() {
+        let word_of = |text: &str| one(text).word();
+        assert_eq!(word_of("evil.example"), "name");
+        assert_eq!(word_of("Bad/1.0 (x)"), "user agent");
+        assert_eq!(word_of("jdoe"), "mail or user");
+        assert_eq!(word_of("http://evil.example/a,b"), "url");
+    }
+}

@@ -21,7 +21,12 @@ pub struct Swept {
     pub indicator: Indicator,
     /// Where it was found, the strongest way first; empty: nowhere.
     pub found: Vec<Sighting>,
+    /// Of a name: further records that its question selects, flows without a name of their own whose client was told their address for it.
+    pub reached: u64,
 }
+
+/// Most names of which is asked who reached them: each is a question of its own.
+const REACHED: usize = 100;
 
 /// Which sources could have seen an indicator of a kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,8 +62,15 @@ pub fn sweep(engine: &dyn Engine, indicators: Vec<Indicator>, window: Window, ca
     for kind in indicators.iter().map(|i| i.kind) {
         covers.entry(kind).or_insert_with(|| cover(kind, &sources, &sightings.fills, &coverage));
     }
-    let rows = indicators.into_iter().zip(found).map(|(indicator, found)| Swept { indicator, found }).collect();
-    Ok(Answer { rows, covers })
+    let rows = indicators.into_iter().zip(found).map(|(indicator, found)| Swept { indicator, found, reached: 0 });
+    let mut answer = Answer { rows: rows.collect(), covers };
+    let names = answer.rows.iter_mut().filter(|r| r.indicator.kind == EntityKind::Name && (r.hits() > 0 || r.below() > 0));
+    for row in names.take(REACHED) {
+        let question = engine.compile(&row.query())?.within(&window);
+        let count = engine.counts(&[question], u64::MAX, cancel)?.first().map_or(0, |c| c.n);
+        row.reached = count.saturating_sub(row.best().map_or(0, |s| s.records));
+    }
+    Ok(answer)
 }
 
 /// A source could have shown an indicator if any of its records fills a field of its kind, or if it is of packets, in which all of them
@@ -69,7 +81,9 @@ fn cover(
     fills: &[(SourceId, Vec<FieldId>)],
     coverage: &BTreeMap<SourceId, Window>,
 ) -> Cover {
-    let fields = indicator::fields(kind);
+    // Every log has the name of its own host, and many have accounts: such a source sees no other names and no mail.
+    let own = |f: &FieldId| *f == field::HOSTNAME || kind == EntityKind::User && (*f == field::USER || *f == field::OWNER);
+    let fields: Vec<FieldId> = indicator::fields(kind).iter().copied().filter(|f| !own(f)).collect();
     let mut out = Cover::default();
     for source in sources {
         let happens = |k: &Kind| *k != Kind::Inventory && (*k != Kind::Vuln || kind == EntityKind::Cve);
@@ -152,6 +166,7 @@ impl Swept {
     pub fn also(&self) -> String {
         let ways = [
             (self.below(), "below it"),
+            (self.reached, "flows to its addresses by DNS"),
             (self.site(), "of its host"),
             (self.mentioned(), "in texts"),
             (self.listed(), "in lists"),

@@ -16,6 +16,7 @@ mod query;
 mod screens;
 mod story;
 mod support;
+mod sweep;
 mod themes;
 mod tidy;
 mod totals;

@@ -225,3 +225,31 @@ fn every_command_that_a_keymap_names_exists() {
         }
     }
 }
+
+#[test]
+fn a_sweep_lists_what_was_seen_goes_to_it_and_comes_back_to_the_same_place() {
+    let mut bench = Bench::new((120, 40));
+    bench.keys("I");
+    let paste = "nowhere[.]test\n203[.]0.113.9\nq\n:quit\n192.0.2.99\n";
+    bench.app.handle(Event::Input(InputEvent::Paste(paste.into())));
+    assert!(bench.app.settle());
+    bench.draw();
+    let screen = bench.screen();
+    assert!(screen.contains("3 indicators, 1 seen"), "{screen}");
+    let line = |screen: &str, what: &str| screen.lines().position(|l| l.contains(what)).unwrap();
+    assert!(line(&screen, "203.0.113.9") < line(&screen, "nowhere.test"), "what was seen comes first:\n{screen}");
+    assert!(screen.contains("none, and"), "{screen}");
+    bench.keys("/ nowhere <enter>");
+    assert!(bench.screen().contains("1 with \"nowhere\" of 3"), "{}", bench.screen());
+    bench.keys("\\");
+    let there = bench.keys("<enter>");
+    assert!(!there.contains("3 indicators") && there.contains("rows"), "{there}");
+    let back = bench.keys("<backspace>");
+    assert!(back.contains("3 indicators, 1 seen"), "{back}");
+    bench.keys("K <enter>");
+    let kept = bench.keeper.decisions();
+    let What::SetAdd { set, entries, .. } = &kept.last().unwrap().what else { panic!("no set was kept") };
+    assert_eq!((set.as_str(), entries.len()), ("watch", 3));
+    let closed = bench.keys("<esc>");
+    assert!(!closed.contains("3 indicators"), "{closed}");
+}

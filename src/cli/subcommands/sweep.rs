@@ -189,7 +189,7 @@ fn row_json(row: &Swept, answer: &Answer, engine: &dyn Engine) -> serde_json::Va
     let cover = answer.covers.get(&row.indicator.kind);
     json!({
         "schema": "backtrail.sweep/1", "kind": row.indicator.word(), "indicator": row.indicator.text, "line": row.indicator.line,
-        "hits": row.hits(), "below": row.below(), "host_of_url": row.site(), "in_texts": row.mentioned(), "listed": row.listed(),
+        "hits": row.hits(), "below": row.below(), "reached_by_dns": row.reached, "host_of_url": row.site(), "in_texts": row.mentioned(), "listed": row.listed(),
         "start": best.map(|s| s.first.rfc3339()), "end": best.map(|s| s.last.rfc3339()), "sources": sources,
         "hosts": best.map(|s| s.hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default(),
         "host_count": best.map_or(0, |s| s.host_count), "seen": row.is_seen(), "note": told(row, answer, engine),

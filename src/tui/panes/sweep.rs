@@ -29,8 +29,8 @@ const COLUMNS: [Column; 7] = [
     Column { title: "hits", least: 6, wanted: 7, right: true, drop: 0 },
     Column { title: "kind", least: 7, wanted: 11, right: false, drop: 6 },
     Column { title: "indicator", least: 24, wanted: 34, right: false, drop: 0 },
-    Column { title: "first", least: 12, wanted: 16, right: false, drop: 3 },
-    Column { title: "last", least: 12, wanted: 16, right: false, drop: 8 },
+    Column { title: "first", least: 12, wanted: 12, right: false, drop: 3 },
+    Column { title: "last", least: 12, wanted: 12, right: false, drop: 8 },
     Column { title: "hosts", least: 15, wanted: 18, right: false, drop: 7 },
     Column { title: "where, or why not", least: 20, wanted: 30, right: false, drop: 0 },
 ];
@@ -246,8 +246,7 @@ impl Pane for Sweep {
         }
         let below = if area.height > BELOW + 4 { BELOW } else { 0 };
         let list = Rect { height: area.height - below, ..area };
-        let form = if view.narrow { "%d %b %H:%M" } else { "%Y-%m-%d %H:%M" };
-        let at = |t: Option<Time>| t.map(|t| view.zone.format(t, form)).unwrap_or_default();
+        let at = |t: Option<Time>| t.map(|t| view.zone.format(t, "%d %b %H:%M")).unwrap_or_default();
         let mut scroll = self.scroll;
         let mut cells = |n: usize| {
             let row = &self.rows()[self.order[n]];
