@@ -14,12 +14,10 @@ use crate::model::packet::PacketRef;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
-use crate::sources::compression::Compression;
-use crate::sources::reread;
+use crate::sources::reread::{self, Place};
 use crate::store::clocks::Shift;
 use crate::store::{Ask, Sightings, Snapshot, Store};
 use std::io::Read;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -113,20 +111,11 @@ impl LocalEngine {
             cancel.check()?;
         }
     }
-    fn evidence_file(&self, key: EvidenceKey) -> std::result::Result<EvidenceInfo, String> {
-        let Some(mut info) = self.store.snapshot().evidence_of(key) else {
-            return Err("the evidence is not in this case".to_owned());
-        };
-        // A stream was spooled into the case, which may have been moved since.
-        let spooled = Path::new(&info.path).file_name().map(|name| self.store.dir().join("evidence").join(name));
-        if let Some(spooled) = spooled.filter(|s| info.path.ends_with(&format!("/evidence/stream-{key}")) && s.exists()) {
-            info.path = spooled.display().to_string();
-        }
-        match std::fs::metadata(&info.path) {
-            _ if info.path == "-" => Err("it came through standard input and was not kept".to_owned()),
-            Err(e) => Err(format!("the evidence was at {}: {e}; put it back there to see its bytes", info.path)),
-            Ok(m) if m.len() < info.size => Err(format!("{} is shorter now than when it was imported", info.path)),
-            Ok(_) => Ok(info),
+    /// Where the evidence can be read now, or why it cannot.
+    fn place(&self, key: EvidenceKey) -> std::result::Result<Place, String> {
+        match self.store.snapshot().evidence_of(key) {
+            Some(info) => Place::of(&self.store.dir().join("evidence"), &info),
+            None => Err("the evidence is not in this case".to_owned()),
         }
     }
 }
@@ -267,8 +256,8 @@ impl Engine for LocalEngine {
         self.store.snapshot().packets(flow)
     }
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
-        let info = self.evidence_file(evidence).map_err(Error::input)?;
-        let found = reread::packets(Path::new(&info.path), compression(&info), refs, &|| cancel.is_cancelled())?;
+        let place = self.place(evidence).map_err(Error::input)?;
+        let found = reread::packets(&place, refs, &|| cancel.is_cancelled())?;
         cancel.check()?;
         Ok(found.into_iter().map(|p| PacketBytes { at: p.at, link: p.link, wire_len: p.wire_len, data: p.data }).collect())
     }
@@ -276,12 +265,9 @@ impl Engine for LocalEngine {
         if origin.len == 0 {
             return Ok(Raw::Gone("it has no bytes of its own: see its packets".to_owned()));
         }
-        match self.evidence_file(origin.evidence) {
+        match self.place(origin.evidence) {
             Err(why) => Ok(Raw::Gone(why)),
-            Ok(info) => {
-                let bytes = reread::bytes(Path::new(&info.path), compression(&info), origin.offset, origin.len)?;
-                Ok(Raw::Bytes(bytes))
-            }
+            Ok(place) => reread::bytes(&place, origin.offset, origin.len).map(Raw::Bytes),
         }
     }
     fn sources(&self) -> Vec<SourceInfo> {
@@ -329,10 +315,6 @@ impl Engine for LocalEngine {
     }
 }
 
-fn compression(info: &EvidenceInfo) -> Compression {
-    Compression::parse(&info.compression).unwrap_or(Compression::None)
-}
-
 /// The smallest round width that makes at most `bins` bins of a length.
 fn round_bin(length: i64, bins: usize) -> i64 {
     let least = length / i64::try_from(bins).unwrap_or(i64::MAX).max(1);
@@ -356,6 +338,7 @@ mod tests {
     use super::*;
     use crate::model::source::SourceKey;
     use crate::store::{Begin, Done, NewEvidence, OpenOptions, Reserve};
+    use std::path::Path;
 
     fn engine(dir: &Path) -> LocalEngine {
         let options = OpenOptions {

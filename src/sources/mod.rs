@@ -1,4 +1,6 @@
-//! Where do bytes come from? Files and standard input, compressed or not, in folders; captures and text. Does not know the store.
+//! Where do bytes come from? Files and standard input, compressed or not, in folders and archives; captures and text. Does not know the store.
+
+pub mod archive;
 
 pub mod compression;
 
@@ -7,6 +9,8 @@ pub mod capture;
 pub mod input;
 
 pub mod reread;
+
+pub mod snoop;
 
 pub mod walk;
 
