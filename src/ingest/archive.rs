@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub struct Inside {
     /// Its bytes while it is read.
     pub file: Unpacked,
-    /// When it was changed, by the archive.
-    pub modified: Option<Time>,
+    /// When it was changed, by the archive, or when that was.
+    pub modified: Time,
     /// Bytes that have to be unpacked to read it again.
     pub cost: u64,
     /// It needs a password.
@@ -45,7 +45,7 @@ pub fn ingest_archive(
     (row.format, row.size) = (kind.name().into(), probe.size);
     if depth >= DEPTH {
         let why = format!("archives nested more than {DEPTH} deep: unpack it and ingest what is in it");
-        run.rows.push(FileReport { outcome: Outcome::NotRecognised(why), ..row });
+        run.rows.push(FileReport { outcome: Outcome::NotRecognised(why), format: String::new(), ..row });
         return Ok(());
     }
     let new = NewEvidence {
@@ -67,7 +67,15 @@ pub fn ingest_archive(
     let budget = subject.inside.as_ref().map_or_else(|| Budget::of(probe.size, Rc::new(move || stop())), |i| i.budget.clone());
     let before = keys.enter(&subject.shown);
     let mut failure = None;
-    let walked = walk(run, keys, subject, kind, compression, &Around { budget, depth, cost, encrypted }, &mut failure);
+    let walked = walk(
+        run,
+        keys,
+        subject,
+        kind,
+        compression,
+        &Around { budget, modified: new.modified, depth, cost, encrypted },
+        &mut failure,
+    );
     keys.leave(before);
     if let Some(e) = failure {
         return Err(e);
@@ -82,6 +90,10 @@ pub fn ingest_archive(
         Ok(Some(document)) => Outcome::Skipped(document.clone()),
         Ok(None) => Outcome::Opened(account.clone()),
     };
+    if matches!(row.outcome, Outcome::Failed(_) | Outcome::Skipped(_)) {
+        // It counts as a file that was not read, not as an archive.
+        row.format.clear();
+    }
     let met = walked.is_ok_and(|document| document.is_none()) && !members.is_empty();
     run.rows[at] = row.clone();
     if stopped || locked || !(met || matches!(row.outcome, Outcome::Damaged(_))) {
@@ -109,6 +121,8 @@ pub fn ingest_archive(
 /// What the members of an archive share.
 struct Around {
     budget: Budget,
+    /// When the archive was changed: for members that say nothing.
+    modified: Time,
     depth: usize,
     cost: u64,
     encrypted: bool,
@@ -203,7 +217,7 @@ fn one(
         gap: None,
         inside: Some(Inside {
             file,
-            modified: member.modified,
+            modified: member.modified.unwrap_or(around.modified),
             cost: around.cost.saturating_add(member.cost),
             encrypted: around.encrypted || member.encrypted,
             depth: around.depth + 1,
@@ -215,6 +229,7 @@ fn one(
 
 /// What became of the members, in words, and whether any was not read. Archives inside are not counted themselves.
 fn account(members: &[FileReport], kind: ArchiveKind) -> (String, bool) {
+    let trouble = members.iter().any(FileReport::is_incomplete);
     let members: Vec<&FileReport> = members.iter().filter(|m| !m.is_archive()).collect();
     let count = |is: &dyn Fn(&Outcome) -> bool| members.iter().filter(|m| is(&m.outcome)).count();
     let parts = [
@@ -227,7 +242,6 @@ fn account(members: &[FileReport], kind: ArchiveKind) -> (String, bool) {
         (count(&|o| matches!(o, Outcome::Failed(_))), "failed"),
     ];
     let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let trouble = members.iter().any(|m| m.is_incomplete());
     match members.len() {
         0 => (format!("{} archive without members", kind.name()), false),
         1 => (format!("1 member: {}", said.join(", ")), trouble),

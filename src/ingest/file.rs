@@ -78,7 +78,7 @@ impl Subject {
     }
     /// When it was changed.
     pub fn modified(&self, probe: &Probe) -> Time {
-        self.inside.as_ref().map_or(probe.modified, |i| i.modified.unwrap_or(Time(0)))
+        self.inside.as_ref().map_or(probe.modified, |i| i.modified)
     }
 }
 

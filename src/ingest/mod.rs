@@ -36,6 +36,7 @@ use crate::sources::input::Stop;
 use crate::sources::walk::{Found, walk};
 use crate::store::Store;
 use file::Subject;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use stream::Late;
 
@@ -124,6 +125,25 @@ pub struct Run<'a> {
     rows: Vec<FileReport>,
 }
 
+impl<'a> Run<'a> {
+    fn new(store: &'a Store, request: &'a Request, watch: &'a Watch<'a>) -> Run<'a> {
+        Run { store, request, watch, progress: Progress::default(), rows: Vec::new() }
+    }
+}
+
+/// Imports one stream that is open already; the paths of the request are not looked at.
+pub fn ingest_stream(
+    store: &Store,
+    stream: Box<dyn Read + Send>,
+    name: &Path,
+    request: &Request,
+    watch: &Watch<'_>,
+) -> Result<FileReport> {
+    let mut run = Run::new(store, request, watch);
+    stream::ingest_stream(&mut run, stream, name)?;
+    run.rows.pop().ok_or_else(|| Error::internal("a stream has no row"))
+}
+
 /// Imports every file below the requested paths. Only a refusal of the case itself is an error: what becomes of each file is in the report.
 pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Report> {
     let (streams, paths): (Vec<PathBuf>, Vec<PathBuf>) = request.paths.iter().cloned().partition(|p| p.as_os_str() == "-");
@@ -133,8 +153,8 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
         found.iter().filter_map(|f| if let Found::File(path) = f { Some(path.as_path()) } else { None }).collect();
     let mut gaps = rotation::gaps(&files);
     let keys = Keys::new(&request.passwords, request.ask.as_ref());
-    let progress = Progress { files: found.len() + streams.len(), ..Progress::default() };
-    let mut run = Run { store, request, watch, progress, rows: Vec::new() };
+    let mut run = Run::new(store, request, watch);
+    run.progress.files = found.len() + streams.len();
     let mut stopped = false;
     for item in found {
         if (watch.stop)() {

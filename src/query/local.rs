@@ -337,8 +337,11 @@ fn of_any_kind(filter: &Filter) -> Filter {
 mod tests {
     use super::*;
     use crate::model::source::SourceKey;
+    use crate::sources::input::key_of;
     use crate::store::{Begin, Done, NewEvidence, OpenOptions, Reserve};
     use std::path::Path;
+
+    const LOG: &[u8] = b"first line\nsecond line\n";
 
     fn engine(dir: &Path) -> LocalEngine {
         let options = OpenOptions {
@@ -350,18 +353,13 @@ mod tests {
         };
         let store = Store::open(&dir.join("case"), &options).unwrap();
         let file = dir.join("log");
-        std::fs::write(&file, "first line\nsecond line\n").unwrap();
-        let new = NewEvidence {
-            key: EvidenceKey(1),
-            path: file.display().to_string(),
-            size: 23,
-            modified: Time(0),
-            head_hash: [0; 32],
-        };
+        std::fs::write(&file, LOG).unwrap();
+        let new =
+            NewEvidence { key: key_of(LOG), path: file.display().to_string(), size: 23, modified: Time(0), head_hash: [0; 32] };
         let Begin::Fresh(mut import) = store.begin(&new).unwrap() else { panic!("known") };
         let source = import.source(&SourceKey { format: "test".into(), sensor: "s".into() }, None).unwrap();
         for n in 0..600u64 {
-            let id = RecordId { evidence: EvidenceKey(1), offset: n, ordinal: 0 };
+            let id = RecordId { evidence: key_of(LOG), offset: n, ordinal: 0 };
             let mut r = Record::new(if n % 10 == 0 { Kind::Alert } else { Kind::Flow }, id, source, Time(n as i64 * 60 * SECOND));
             r.set(field::SRC_IP, Value::Addr([10, 0, 0, (n % 3) as u8].into()));
             r.set(field::BYTES_OUT, n);
@@ -405,7 +403,7 @@ mod tests {
         cancel.cancel();
         let all = Question::all(Window::ALL);
         assert_eq!(engine.select(&all, &Page::default(), &cancel, &mut |_| true).unwrap_err(), Error::cancelled());
-        let origin = Origin { evidence: EvidenceKey(1), offset: 11, len: 11 };
+        let origin = Origin { evidence: key_of(LOG), offset: 11, len: 11 };
         assert_eq!(engine.raw(origin).unwrap(), Raw::Bytes(b"second line".to_vec()));
         std::fs::remove_file(dir.path().join("log")).unwrap();
         assert!(matches!(engine.raw(origin).unwrap(), Raw::Gone(why) if why.contains("log")));

@@ -43,7 +43,9 @@ pub fn print(report: &Report, form: Form, all: bool) -> Result<()> {
 fn table(report: &Report, all: bool, out: &mut dyn Write) -> Result<()> {
     let many = report.files.len() > MANY && !all;
     let trouble = |f: &&FileReport| f.is_incomplete() || matches!(f.outcome, Outcome::Opened(_));
-    let troubles: Vec<&FileReport> = report.files.iter().filter(trouble).collect();
+    let mut troubles: Vec<&FileReport> = report.files.iter().filter(trouble).collect();
+    // What can be done something about comes before what no format is known for.
+    troubles.sort_by_key(|f| matches!(f.outcome, Outcome::NotRecognised(_)));
     let shown: Vec<&FileReport> = match many {
         true => troubles.iter().copied().take(TROUBLES).collect(),
         false => report.files.iter().collect(),
