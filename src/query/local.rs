@@ -18,11 +18,9 @@ use crate::model::site::{self, Direction, Home, Site, Sites};
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
-use crate::sources::compression::Compression;
-use crate::sources::reread;
+use crate::sources::reread::{self, Place};
 use crate::store::clocks::Shift;
 use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -152,20 +150,11 @@ impl LocalEngine {
         question.filter = self.knowledge.widen(snapshot, question.filter)?;
         Ok(question)
     }
-    fn evidence_file(&self, key: EvidenceKey) -> std::result::Result<EvidenceInfo, String> {
-        let Some(mut info) = self.store.snapshot().evidence_of(key) else {
-            return Err("the evidence is not in this case".to_owned());
-        };
-        // A stream was spooled into the case, which may have been moved since.
-        let spooled = Path::new(&info.path).file_name().map(|name| self.store.dir().join("evidence").join(name));
-        if let Some(spooled) = spooled.filter(|s| info.path.ends_with(&format!("/evidence/stream-{key}")) && s.exists()) {
-            info.path = spooled.display().to_string();
-        }
-        match std::fs::metadata(&info.path) {
-            _ if info.path == "-" => Err("it came through standard input and was not kept".to_owned()),
-            Err(e) => Err(format!("the evidence was at {}: {e}; put it back there to see its bytes", info.path)),
-            Ok(m) if m.len() < info.size => Err(format!("{} is shorter now than when it was imported", info.path)),
-            Ok(_) => Ok(info),
+    /// Where the evidence can be read now, or why it cannot.
+    fn place(&self, key: EvidenceKey) -> std::result::Result<Place, String> {
+        match self.store.snapshot().evidence_of(key) {
+            Some(info) => Place::of(&self.store.dir().join("evidence"), &info),
+            None => Err("the evidence is not in this case".to_owned()),
         }
     }
 }
@@ -316,8 +305,8 @@ impl Engine for LocalEngine {
         self.store.snapshot().packets(flow)
     }
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
-        let info = self.evidence_file(evidence).map_err(Error::input)?;
-        let found = reread::packets(Path::new(&info.path), compression(&info), refs, &|| cancel.is_cancelled())?;
+        let place = self.place(evidence).map_err(Error::input)?;
+        let found = reread::packets(&place, refs, &|| cancel.is_cancelled())?;
         cancel.check()?;
         Ok(found.into_iter().map(|p| PacketBytes { at: p.at, link: p.link, wire_len: p.wire_len, data: p.data }).collect())
     }
@@ -325,12 +314,9 @@ impl Engine for LocalEngine {
         if origin.len == 0 {
             return Ok(Raw::Gone("it has no bytes of its own: see its packets".to_owned()));
         }
-        match self.evidence_file(origin.evidence) {
+        match self.place(origin.evidence) {
             Err(why) => Ok(Raw::Gone(why)),
-            Ok(info) => {
-                let bytes = reread::bytes(Path::new(&info.path), compression(&info), origin.offset, origin.len)?;
-                Ok(Raw::Bytes(bytes))
-            }
+            Ok(place) => reread::bytes(&place, origin.offset, origin.len).map(Raw::Bytes),
         }
     }
     fn sources(&self) -> Vec<SourceInfo> {
@@ -395,10 +381,6 @@ impl Engine for LocalEngine {
     }
 }
 
-fn compression(info: &EvidenceInfo) -> Compression {
-    Compression::parse(&info.compression).unwrap_or(Compression::None)
-}
-
 /// The smallest round width that makes at most `bins` bins of a length.
 fn round_bin(length: i64, bins: usize) -> i64 {
     let least = length / i64::try_from(bins).unwrap_or(i64::MAX).max(1);
@@ -421,7 +403,11 @@ fn of_any_kind(filter: &Filter) -> Filter {
 mod tests {
     use super::*;
     use crate::model::source::SourceKey;
+    use crate::sources::input::key_of;
     use crate::store::{Begin, Done, NewEvidence, OpenOptions, Reserve};
+    use std::path::Path;
+
+    const LOG: &[u8] = b"first line\nsecond line\n";
 
     fn engine(dir: &Path) -> LocalEngine {
         let options = OpenOptions {
@@ -433,18 +419,13 @@ mod tests {
         };
         let store = Store::open(&dir.join("case"), &options).unwrap();
         let file = dir.join("log");
-        std::fs::write(&file, "first line\nsecond line\n").unwrap();
-        let new = NewEvidence {
-            key: EvidenceKey(1),
-            path: file.display().to_string(),
-            size: 23,
-            modified: Time(0),
-            head_hash: [0; 32],
-        };
+        std::fs::write(&file, LOG).unwrap();
+        let new =
+            NewEvidence { key: key_of(LOG), path: file.display().to_string(), size: 23, modified: Time(0), head_hash: [0; 32] };
         let Begin::Fresh(mut import) = store.begin(&new).unwrap() else { panic!("known") };
         let source = import.source(&SourceKey { format: "test".into(), sensor: "s".into() }, None).unwrap();
         for n in 0..600u64 {
-            let id = RecordId { evidence: EvidenceKey(1), offset: n, ordinal: 0 };
+            let id = RecordId { evidence: key_of(LOG), offset: n, ordinal: 0 };
             let mut r = Record::new(if n % 10 == 0 { Kind::Alert } else { Kind::Flow }, id, source, Time(n as i64 * 60 * SECOND));
             r.set(field::SRC_IP, Value::Addr([10, 0, 0, (n % 3) as u8].into()));
             r.set(field::BYTES_OUT, n);
@@ -488,7 +469,7 @@ mod tests {
         cancel.cancel();
         let all = Question::all(Window::ALL);
         assert_eq!(engine.select(&all, &Page::default(), &cancel, &mut |_| true).unwrap_err(), Error::cancelled());
-        let origin = Origin { evidence: EvidenceKey(1), offset: 11, len: 11 };
+        let origin = Origin { evidence: key_of(LOG), offset: 11, len: 11 };
         assert_eq!(engine.raw(origin).unwrap(), Raw::Bytes(b"second line".to_vec()));
         std::fs::remove_file(dir.path().join("log")).unwrap();
         assert!(matches!(engine.raw(origin).unwrap(), Raw::Gone(why) if why.contains("log")));

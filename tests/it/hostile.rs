@@ -669,11 +669,8 @@ fn stopped(case: &Case, pieces: Vec<Vec<u8>>) -> FileReport {
     let told = Arc::new(AtomicBool::new(false));
     let slow = Slow { pieces, pause: Duration::from_millis(20), told: Arc::clone(&told) };
     let watch = watch(Arc::new(move || told.load(Ordering::Relaxed)));
-    let mut progress = ingest::Progress::default();
     let begun = Instant::now();
-    let name = Path::new("-");
-    let file =
-        ingest::file::ingest_stream(&case.store, Box::new(slow), name, &Request::default(), &watch, &mut progress).unwrap();
+    let file = ingest::ingest_stream(&case.store, Box::new(slow), Path::new("-"), &Request::default(), &watch).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(20), "it waits for the end of the stream");
     reconciles(&file);
     file

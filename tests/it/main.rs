@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod again;
+mod archives;
 mod cli;
 mod crash;
 mod docs;
