@@ -17,3 +17,4 @@ mod support;
 mod themes;
 mod tidy;
 mod totals;
+mod triage;
