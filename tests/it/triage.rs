@@ -241,7 +241,7 @@ fn a_group_is_judged_put_away_shown_again_and_the_verdict_undone_by_one_key_each
         bench.keys("<backspace> R");
         let mut screen = String::new();
         for _ in 0..40 {
-            screen = bench.keys("y");
+            screen = bench.keys("");
             let group = screen.lines().rev().nth(1).unwrap_or_default();
             if group.contains("Sqlmap") {
                 break;

@@ -110,7 +110,13 @@ fn choose_scope(app: &mut App, judgement: Judgement, choices: &[Choice]) -> Resu
         About::Query(text) => text.clone(),
         _ => String::new(),
     };
-    let items = choices.iter().map(|c| Item { label: c.label.clone(), preview: query(&c.about), ..Item::default() }).collect();
+    let known = |about: &About| match about {
+        About::Records(ids) => ids.len().to_string(),
+        About::Query(_) => String::new(),
+        _ => " ".to_owned(),
+    };
+    let item = |c: &Choice| Item { label: c.label.clone(), count: known(&c.about), preview: query(&c.about), empty: false };
+    let items = choices.iter().map(item).collect();
     let lines = choices.iter().map(|c| format!("verdict {} {}", judgement.name(), c.word)).collect();
     app.choose_from(format!("{}: what", judgement.name()), items, lines);
     // Scopes hold for the whole case, so they are counted in it.

@@ -17,12 +17,12 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 const COLUMNS: [Column; 7] = [
-    Column { title: "set", least: 8, wanted: 14, right: false, drop: 0 },
+    Column { title: "set", least: 12, wanted: 14, right: false, drop: 0 },
     Column { title: "entry", least: 16, wanted: 40, right: false, drop: 0 },
     Column { title: "kind", least: 7, wanted: 9, right: false, drop: 6 },
-    Column { title: "until", least: 10, wanted: 16, right: false, drop: 3 },
+    Column { title: "until", least: 10, wanted: 10, right: false, drop: 3 },
     Column { title: "who", least: 6, wanted: 10, right: false, drop: 4 },
-    Column { title: "when", least: 12, wanted: 16, right: false, drop: 5 },
+    Column { title: "when", least: 10, wanted: 10, right: false, drop: 5 },
     Column { title: "why", least: 12, wanted: 40, right: false, drop: 0 },
 ];
 
@@ -103,7 +103,7 @@ impl Pane for Sets {
         self.entry().map(|(_, e)| ("entry".to_owned(), e.text.clone()))
     }
     fn status(&self) -> String {
-        format!("{} sets · {}", self.sets, self.scroll.place(self.entries.len()))
+        format!("{} entries in {} sets", self.entries.len(), self.sets)
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();
@@ -129,7 +129,7 @@ impl Pane for Sets {
         }
         let list = Rect { height: area.height - 1, ..area };
         let (mut scroll, now) = (self.scroll, now());
-        let day = |t| view.zone.format(t, "%Y-%m-%d %H:%M");
+        let day = |t| view.zone.format(t, "%Y-%m-%d");
         let mut row = |n: usize| {
             let (set, e) = &self.entries[n];
             let (until, role) = match e.expires {
