@@ -60,8 +60,10 @@ impl Entry {
         if service(&self.text).is_some() {
             return EntityKind::Service.name();
         }
-        let bare = self.text.strip_prefix("*.").unwrap_or(&self.text);
-        Entity::recognise(bare).map_or("text", |e| e.kind.name())
+        if self.text.starts_with("*.") {
+            return EntityKind::Name.name();
+        }
+        Entity::recognise(&self.text).map_or("text", |e| e.kind.name())
     }
 }
 

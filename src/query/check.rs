@@ -295,8 +295,8 @@ impl Checker<'_> {
         match (self.scope.sets)(&name.text) {
             Some(members) => Ok(Test::Set(members)),
             None => Err(QueryError::new(format!("there is no set @{}", name.text), name.span)
-                .nearest(&name.text, self.scope.set_names.iter().map(String::as_str))
-                .hint("`backtrail set list` names all; a file with one address, network or name per line is one too: host in @path/to/file")),
+                .hint("backtrail set list names all; a file with one value per line is a set too: host in @path/to/file")
+                .nearest(&name.text, self.scope.set_names.iter().map(String::as_str))),
         }
     }
 

@@ -61,7 +61,8 @@ pub(super) fn equal(field: &Field, mut literal: Literal, sources: &[String]) -> 
 }
 
 fn equal_text(field: &Field, mut literal: Literal, sources: &[String]) -> Parsed<(Test, Literal)> {
-    let glob = !literal.exact && literal.text.contains('*');
+    // What begins with `@` would read back as a set if it were not quoted, and in quotes a star is a star.
+    let glob = !literal.exact && literal.text.contains('*') && !literal.text.starts_with('@');
     if field.id == field::KIND && !glob {
         let lower = literal.text.to_ascii_lowercase();
         let kind =

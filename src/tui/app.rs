@@ -142,6 +142,10 @@ pub struct App {
     pub(super) awaiting: Option<&'static str>,
     pub(super) message: Option<Message>,
     pub(super) counts: Vec<Option<Count>>,
+    /// Rows of the lens that are put away, once counted.
+    pub(super) hidden: Option<[u64; 2]>,
+    /// What was entered in this session and can be taken back: sequence and name, the newest last.
+    pub(super) entered: Vec<(u64, String)>,
     pub(super) zone: Zone,
     pub(super) keymap: Arc<Keymap>,
     pub(super) theme: Arc<Theme>,
@@ -191,6 +195,8 @@ impl App {
             awaiting: None,
             message: None,
             counts: Vec::new(),
+            hidden: None,
+            entered: Vec::new(),
             zone: Zone::Utc,
             keymap,
             theme,

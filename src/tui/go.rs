@@ -11,6 +11,7 @@ use super::panes::home::Home;
 use super::panes::packets::Packets;
 use super::times::thousands;
 use super::walk::{RowPlace, Step};
+use crate::case::triage;
 use crate::error::{Error, Result};
 use crate::model::entity::EntityKind;
 use crate::model::site::Site;
@@ -18,7 +19,7 @@ use crate::model::{Entity, Kind, Record, RecordId, Time, Window, field};
 use crate::query::engine::{Count, Cursor, Match};
 
 /// Counting for the tabs stops here: `100,000+` says enough.
-const COUNT_LIMIT: u64 = 100_000;
+pub(super) const COUNT_LIMIT: u64 = 100_000;
 
 /// Something for the message line that a job found out.
 pub struct Said(pub String);
@@ -28,6 +29,9 @@ pub struct HomeSite(pub Option<Site>);
 
 /// The counts of the lenses, in their order; none for lenses that are not counted.
 struct Counted(Vec<Option<Count>>);
+
+/// How many rows of the open lens are put away.
+struct Hidden([u64; 2]);
 
 /// The flow whose packets are wanted, and the packet that an alert names.
 struct FlowFound(Option<Record>, Option<u64>);
@@ -116,6 +120,7 @@ impl App {
         };
         let place = node.place();
         self.with(|app| &mut app.card, "card", |card, cx| card.show(&focus, window, cx));
+        self.ask_hidden();
         if lens.name != "home" {
             self.ask_counts();
         }
@@ -170,6 +175,20 @@ impl App {
             }
             let mut counts = work.engine.counts(&questions, COUNT_LIMIT, &work.cancel)?.into_iter();
             work.give(Counted(texts.iter().map(|t| t.as_ref().and_then(|_| counts.next())).collect()));
+            Ok(())
+        });
+    }
+    /// Counts what is put away in the open lens.
+    fn ask_hidden(&mut self) {
+        let node = self.walk.here();
+        let lens = node.lens();
+        if node.away == [false; 2] || lens.timeless || lens.name == "packets" {
+            self.hidden = None;
+            return;
+        }
+        let (text, window) = (node.query(lens), node.step.window);
+        self.ask("hidden", move |work| {
+            work.give(Hidden(triage::left_out(&*work.engine, &text, window.as_ref(), COUNT_LIMIT, &work.cancel)?));
             Ok(())
         });
     }
@@ -231,6 +250,8 @@ impl App {
                 self.counts = counts;
                 self.counted();
             }
+        } else if answer.is::<Hidden>() {
+            self.hidden = answer.take::<Hidden>().map(|Hidden(n)| n);
         } else if answer.is::<Copied>() {
             if let Some(copied) = answer.take::<Copied>() {
                 if !copied.bytes.is_empty() {

@@ -178,6 +178,7 @@ fn every_query_in_the_readme_is_one() {
                     &query,
                     &backtrail::query::Scope {
                         newest: backtrail::model::Time::parse("2026-11-20"),
+                        sets: &|_| Some(std::sync::Arc::default()),
                         ..backtrail::query::Scope::empty()
                     },
                 ) {

@@ -21,3 +21,4 @@ mod sweep;
 mod themes;
 mod tidy;
 mod totals;
+mod triage;

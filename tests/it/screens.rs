@@ -176,7 +176,7 @@ fn the_place_is_restored_exactly_after_a_kill() {
 #[test]
 fn bookmarks_notes_and_verdicts_reach_the_journal_and_the_gutter() {
     let mut bench = Bench::new(LARGE);
-    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> b <enter>");
+    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> <enter> b <enter>");
     let kept = bench.keeper.decisions();
     let has = |wanted: fn(&What) -> bool| kept.iter().any(|d| wanted(&d.what));
     assert!(has(|w| matches!(w, What::Note { text, .. } if text == "looks bad")));

@@ -6,11 +6,12 @@ use crate::cli::{Cx, Done, Subcommand};
 use crate::context::sets::{self, Set as Named};
 use crate::error::{Error, Result, nearest};
 use crate::model::decision::What;
-use crate::model::{Time, Value};
+use crate::model::{Time, Value, field};
 use crate::query::engine::Table;
 use crate::query::sets::entries;
 use crate::store::now;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand as _};
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -121,10 +122,10 @@ fn name_of(text: &str) -> Result<String> {
 fn add<'a>(opened: &Opened, name: &str, given: impl Iterator<Item = &'a str>, with: With) -> Result<()> {
     let set = name_of(name)?;
     let expires = with.expires.map(|text| sets::expiry(&text, now())).transpose().map_err(Error::user)?.map(|t| t.0);
-    let (mut entries, mut refused) = (Vec::new(), 0);
+    let (mut entries, mut seen, mut refused) = (Vec::new(), HashSet::new(), 0);
     for text in given {
         match sets::clean(text) {
-            Some(entry) if !entries.contains(&entry) || entries.len() > BATCH => entries.push(entry),
+            Some(entry) if seen.insert(entry.clone()) => entries.push(entry),
             Some(_) => {}
             None => refused += 1,
         }
@@ -213,8 +214,12 @@ fn list(opened: &Opened, name: Option<&str>, form: Form) -> Result<()> {
             (&["set", "entry", "kind", "reason", "who", "at", "expires", "state"], entries.map(row).collect())
         }
     };
-    let fields =
-        columns.iter().map(|c| if matches!(*c, "at" | "last" | "expires") { Some(crate::model::field::START) } else { None });
+    // A field says how a column is shown: times as times, texts to the left, numbers to the right.
+    let fields = columns.iter().map(|c| match *c {
+        "at" | "last" | "expires" => Some(field::START),
+        "entries" | "expired" => None,
+        _ => Some(field::REASON),
+    });
     let table =
         Table { fields: fields.collect(), columns: columns.iter().map(|c| (*c).to_owned()).collect(), rows, ..Table::default() };
     output::table(form, &table, "backtrail.set/1", &mut std::io::stdout().lock())

@@ -116,7 +116,12 @@ fn list(opened: &Opened, form: Form) -> Result<()> {
             text(if v.is_expired(now) { "expired" } else { "" }),
         ]
     });
-    let fields = columns.iter().map(|c| if matches!(*c, "at" | "expires") { Some(field::START) } else { None }).collect();
-    let table = Table { columns: columns.map(str::to_owned).to_vec(), fields, rows: rows.collect(), ..Table::default() };
+    let fields = columns.map(|c| match c {
+        "at" | "expires" => Some(field::START),
+        "#" => None,
+        _ => Some(field::REASON),
+    });
+    let table =
+        Table { columns: columns.map(str::to_owned).to_vec(), fields: fields.to_vec(), rows: rows.collect(), ..Table::default() };
     output::table(form, &table, "backtrail.verdict/1", &mut std::io::stdout().lock())
 }

@@ -21,6 +21,8 @@ pub mod program;
 
 pub mod rows;
 
+pub mod triage;
+
 pub mod window;
 
 /// A command of the app.
@@ -49,6 +51,7 @@ pub const ALL: &[(&str, &[Command])] = &[
     ("rows", rows::TABLE),
     ("time", window::TABLE),
     ("case", case::TABLE),
+    ("triage", triage::TABLE),
     ("program", program::TABLE),
 ];
 

@@ -29,10 +29,15 @@ pub mod sweep;
 
 pub mod case;
 
+pub mod groups;
+
+pub mod sets;
+
 use super::effect::{Cx, Effect};
 use super::jobs::Answer;
 use super::view::View;
 use super::walk::RowPlace;
+use crate::case::verdicts::Subject;
 use crate::error::Result;
 use crate::pivots::Selection;
 use ratatui::Frame;
@@ -90,6 +95,10 @@ pub trait Pane {
     /// What the cursor is on: pivots, `=`, `!`, `y`, notes and verdicts work on it.
     fn selected(&self) -> Selection {
         Selection::default()
+    }
+    /// What a verdict is given on, if not on a row or value: groups of alerts.
+    fn subjects(&self) -> Vec<Subject> {
+        Vec::new()
     }
     /// What `y` copies, if it is not the selected value: a label for the message, and the text.
     fn copied(&self) -> Option<(String, String)> {
