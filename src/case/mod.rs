@@ -3,6 +3,8 @@
 
 pub mod bookmarks;
 
+pub mod home;
+
 pub mod keeper;
 
 pub mod local;

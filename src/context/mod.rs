@@ -1,5 +1,5 @@
-//! What is known about an address or a name besides its traffic? Reputation, inventory, scans, what it serves and uses, and
-//! the sets that people put it in.
+//! What is known about an address or a name besides its traffic? Reputation, inventory, scans, what it serves and uses, whether it is
+//! home, and the sets that people put it in.
 //!
 //! Asks the store with filters, never through a query, and gives facts: what, how bad, and the record that says so. Nothing is looked up on
 //! the network.
@@ -11,6 +11,8 @@ pub mod inventory;
 pub mod services;
 
 pub mod sets;
+
+pub mod sites;
 
 use crate::error::Result;
 use crate::model::answer::Fact;

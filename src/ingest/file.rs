@@ -292,6 +292,7 @@ impl Job {
         };
         let mut warnings: Vec<String> = ended.assumed.iter().map(|a| assumed(a, request)).collect();
         warnings.extend(ended.warnings);
+        warnings.extend(written.copied.clone());
         if cut {
             warnings.push("it was stopped before its end: what had come until then was read and is kept".into());
         }

@@ -7,6 +7,8 @@ pub mod file;
 
 pub mod report;
 
+pub mod sanity;
+
 pub mod stem;
 
 pub mod text;

@@ -13,7 +13,7 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"XCP\0", "a NetXRay capture: editcap turns it into pcap"),
     (b"RTSS", "a NetXRay capture: editcap turns it into pcap"),
     (b"GMBU", "a Network Monitor capture: editcap turns it into pcap"),
-    (b"ElfFile\0", "a Windows event log: export it as JSON lines"),
+    (b"ElfChnk\0", "a chunk of a Windows event log without the file around it"),
     (b"regf", "a Windows registry hive, which is not read"),
     (b"SQLite format 3\0", "an SQLite database: export the tables as CSV or JSON lines"),
     (b"%PDF-", "a PDF document, which is not read"),
@@ -69,7 +69,7 @@ fn what(head: &[u8], tail: &[u8]) -> String {
 
 /// Whether lines end in CR alone: to every format all of it would be one line.
 pub fn is_cr_alone(head: &[u8]) -> bool {
-    memchr::memchr(b'\n', head).is_none() && memchr::memchr_iter(b'\r', head).nth(1).is_some()
+    !head.contains(&0) && memchr::memchr(b'\n', head).is_none() && memchr::memchr_iter(b'\r', head).nth(1).is_some()
 }
 
 /// The name that iconv knows the text's encoding by.

@@ -116,7 +116,8 @@ fields! {
     MAC = 25, "mac", ["eth.addr"], Text, Any(&[SRC_MAC, DST_MAC]), Some(E::Mac), "Either hardware address.";
     SRC_MAC = 26, "src.mac", ["eth.src", "orig_l2_addr", "source.mac"], Text, One, Some(E::Mac), "Hardware address of the originator.";
     DST_MAC = 27, "dst.mac", ["eth.dst", "resp_l2_addr", "destination.mac"], Text, One, Some(E::Mac), "Hardware address of the responder.";
-    DIRECTION = 28, "direction", ["network.direction"], Text, One, None, "Direction as the source states it: in, out, internal, external.";
+    DIRECTION_STATED = 28, "direction.stated", [], Text, One, None, "Direction as the source itself states it (in, out, to_client, ...); `direction` is by the home networks.";
+    DIRECTION = 29, "direction", ["network.direction"], Text, Derived, None, "in, out, internal or external, by which of src.ip and dst.ip are home networks (confirmed, else guessed) when asked.";
     // --- the life of a flow
     STATE = 30, "state", ["conn_state"], Text, One, None, "Zeek's connection state: S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH; of other sources their own word.";
     HISTORY = 31, "history", [], Text, One, None, "Zeek's history letters: upper case the originator, lower case the responder.";
@@ -135,6 +136,8 @@ fields! {
     CAPTURED_OUT = 44, "captured.out", [], Bytes, One, None, "Payload bytes of the originator really present, where fewer than payload.out.";
     CAPTURED_IN = 45, "captured.in", [], Bytes, One, None, "Payload bytes of the responder really present, where fewer than payload.in.";
     FRAGMENTS = 46, "fragments", [], Uint, One, None, "IP fragments among the packets.";
+    FRAGMENTS_JOINED_OUT = 56, "fragments.joined.out", [], Uint, One, None, "Fragments of the originator beyond the first of their datagram: packets that other tools count once per datagram.";
+    FRAGMENTS_JOINED_IN = 57, "fragments.joined.in", [], Uint, One, None, "Fragments of the responder beyond the first of their datagram.";
     ICMP_ERROR = 47, "icmp.error", [], Text, One, None, "Type/code of an ICMP error that answered this flow.";
     RELATED = 48, "related", [], Text, One, Some(E::CommunityId), "Community ID of the flow that an ICMP error is about.";
     OPEN = 49, "open", [], Bool, One, None, "The flow had not ended when last seen.";

@@ -189,6 +189,7 @@ impl Filter {
                 Some(Place::Derived) if *id == field::COMMUNITY_ID => {
                     out.extend([field::SRC_IP, field::SRC_PORT, field::DST_IP, field::DST_PORT, field::PROTO]);
                 }
+                Some(Place::Derived) if *id == field::DIRECTION => out.extend([field::SRC_IP, field::DST_IP]),
                 _ => out.push(*id),
             },
         }

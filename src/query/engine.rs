@@ -7,10 +7,13 @@ use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::Record;
+use crate::model::site::{Home, Sites};
 use crate::model::source::{SourceId, SourceInfo};
 use crate::model::{Entity, Time, Value, Window};
 
 pub use crate::model::evidence::EvidenceInfo;
+
+pub use crate::model::indicator::{How, Indicator, Over, Sighting, Sightings};
 
 pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed};
 
@@ -165,6 +168,12 @@ pub trait Engine: Send + Sync {
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>>;
     /// What is known about an entity at a time besides its traffic.
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>>;
+    /// Which records have which of these indicators, and what each source could have shown.
+    fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Sightings>;
+    /// Sites of one's own: what people confirmed, and what the evidence suggests.
+    fn sites(&self, cancel: &Cancel) -> Result<Sites>;
+    /// The addresses that count as home now: `@home`, and what `direction` goes by.
+    fn home(&self, cancel: &Cancel) -> Result<Home>;
     /// Number of the newest import: grows with each.
     fn sequence(&self) -> u64;
     /// How many records a question selects that came with imports after `sequence`.

@@ -1,23 +1,27 @@
 //! The engine over a store on this machine. Texts of queries and stages are given to `query`; rows come from `store`; bytes are read again
 //! through `sources`. What belongs together and what is known besides traffic is asked of [`Knowledge`].
 
+use super::applied::Applied;
 use super::check::Scope;
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
 use super::standing::{Current, Standing};
 use super::{Cancel, check};
+use crate::context::sites as own;
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
+use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
+use crate::model::site::{self, Direction, Home, Site, Sites};
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::compression::Compression;
 use crate::sources::reread;
 use crate::store::clocks::Shift;
-use crate::store::{Ask, Sightings, Snapshot, Store, now};
+use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
@@ -44,6 +48,11 @@ pub trait Knowledge: Send + Sync {
     fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
         let _ = (snapshot, flow);
         Ok(None)
+    }
+    /// Sites of one's own that the evidence suggests.
+    fn guessed_sites(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Vec<Site>>> {
+        let _ = (snapshot, cancel);
+        Ok(Arc::default())
     }
     /// What is known of an entity at a time besides its traffic.
     fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
@@ -100,6 +109,16 @@ impl LocalEngine {
         *view = Some(View { plain, with: Arc::clone(&with), flows });
         Ok(with)
     }
+    /// The directions that records of the case have, with their number.
+    fn directions(&self, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
+        let words = Direction::ALL.map(Direction::name).into_iter().filter(|w| w.starts_with(&prefix.to_lowercase()));
+        let questions: Vec<Question> = words.clone().map(|w| self.compile(&format!("direction = {w}"))).collect::<Result<_>>()?;
+        let counts = self.counts(&questions, u64::MAX, cancel)?;
+        let mut out: Vec<_> = words.zip(counts).filter(|(_, c)| c.n > 0).map(|(w, c)| (Value::text(w), c.n)).collect();
+        out.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        out.truncate(limit);
+        Ok(out)
+    }
     fn hold_view(&self, cancel: &Cancel) -> Result<MutexGuard<'_, Option<View>>> {
         loop {
             match self.view.try_lock() {
@@ -110,10 +129,15 @@ impl LocalEngine {
             cancel.check()?;
         }
     }
-    /// The sets and verdicts that stand now.
-    fn standing(&self, snapshot: &Arc<Snapshot>) -> Arc<Current> {
+    /// What people decided and stands now: home, sets, verdicts.
+    fn standing(&self, snapshot: &Arc<Snapshot>, cancel: &Cancel) -> Result<Arc<Current>> {
         let decisions = self.store.journal().decisions();
-        self.standing.of(&decisions, snapshot.sequence(), now(), &|text, before| self.compile_in(text, snapshot, Some(before)))
+        let guess = self.knowledge.guessed_sites(snapshot, cancel)?;
+        let compile = |text: &str, before: &Current| self.compile_in(text, snapshot, Some(before));
+        Ok(self.standing.of(&decisions, snapshot.sequence(), now(), &guess, &compile))
+    }
+    fn applied<'a>(&self, view: &'a Arc<Snapshot>, cancel: &Cancel) -> Result<Applied<'a>> {
+        Ok(Applied::new(view, self.standing(view, cancel)?))
     }
     fn compile_in(&self, text: &str, snapshot: &Snapshot, current: Option<&Current>) -> Result<Question> {
         let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
@@ -122,6 +146,9 @@ impl LocalEngine {
         let verdicts = current.map(|c| &c.verdicts);
         let scope = Scope { now: None, newest: snapshot.newest(), sets: &sets, set_names: names, verdicts, sources: &sources };
         let mut question = check::compile(text, &scope)?;
+        if let Some(current) = current.filter(|_| site::asks_for_direction(&question.filter)) {
+            question.filter = current.home.expand(question.filter);
+        }
         question.filter = self.knowledge.widen(snapshot, question.filter)?;
         Ok(question)
     }
@@ -147,23 +174,6 @@ fn ask<'a>(question: &'a Question) -> Ask<'a> {
     Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(&question.filter) }
 }
 
-/// A record with the verdict that stands on it.
-fn judged(snapshot: &Snapshot, current: &Current, mut record: Record) -> Record {
-    if let Some(judgement) = current.verdicts.on(&record, &|f| head(snapshot, &record, f)) {
-        record.set(field::VERDICT, Value::text(judgement.name()));
-    }
-    record
-}
-
-/// Names that only the case knows.
-fn head(snapshot: &Snapshot, record: &Record, id: FieldId) -> Option<Value> {
-    match id {
-        field::SOURCE => snapshot.source_name(record.source).map(Value::text),
-        field::EVIDENCE => snapshot.evidence_path(record.id.evidence).map(Value::from),
-        _ => None,
-    }
-}
-
 /// Stored fields that stages read; none: all of them.
 fn fields_of(stages: &[Stage]) -> Option<Vec<FieldId>> {
     let mut out = Vec::new();
@@ -182,7 +192,8 @@ impl Engine for LocalEngine {
     fn compile(&self, text: &str) -> Result<Question> {
         // Sightings change no name: a text is understood before they are found.
         let snapshot = self.store.snapshot();
-        self.compile_in(text, &snapshot, Some(&*self.standing(&snapshot)))
+        let current = self.standing(&snapshot, &Cancel::default())?;
+        self.compile_in(text, &snapshot, Some(&current))
     }
     fn select(
         &self,
@@ -195,8 +206,8 @@ impl Engine for LocalEngine {
         let view = self.view(cancel)?;
         let ask =
             Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
-        let current = self.standing(&view);
-        let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(judged(&view, &current, record)))?;
+        let applied = self.applied(&view, cancel)?;
+        let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(applied.on(record)))?;
         let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
     }
@@ -208,16 +219,13 @@ impl Engine for LocalEngine {
         each: &mut dyn FnMut(Record) -> bool,
     ) -> Result<()> {
         let view = self.view(cancel)?;
-        let current = self.standing(&view);
+        let applied = self.applied(&view, cancel)?;
         let mut wanted = fields.to_vec();
-        let judge = fields.contains(&field::VERDICT) && !current.verdicts.is_empty();
-        if judge {
-            wanted.extend(current.verdicts.fields());
-        }
+        let more = applied.needs(&mut wanted);
         let ask = Ask { fields: Some(&wanted), ..ask(question) };
         view.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
             let record = row.record();
-            each(if judge { judged(&view, &current, record) } else { record })
+            each(if more { applied.on(record) } else { record })
         })?;
         cancel.check()
     }
@@ -231,14 +239,10 @@ impl Engine for LocalEngine {
         let view = self.view(cancel)?;
         let mut tally = Tally::new(&question.stages);
         let mut fields = fields_of(&question.stages);
-        let current = self.standing(&view);
-        if let Some(fields) = fields.as_mut().filter(|f| f.contains(&field::VERDICT)) {
-            fields.extend(current.verdicts.fields());
+        let applied = self.applied(&view, cancel)?;
+        if let Some(fields) = &mut fields {
+            applied.needs(fields);
         }
-        let head = |record: &Record, id: FieldId| match id {
-            field::VERDICT => current.verdicts.on(record, &|f| head(&view, record, f)).map(|j| Value::text(j.name())),
-            _ => head(&view, record, id),
-        };
         let stop = || cancel.is_cancelled();
         if tally.only_counts() {
             tally.count(view.count(&ask(question), u64::MAX, &stop)?.0);
@@ -248,11 +252,11 @@ impl Engine for LocalEngine {
         let ordered = fields.is_none() || matches!(question.stages.first(), Some(Stage::Head { .. } | Stage::Sort { .. }));
         let ask = Ask { fields: fields.as_deref(), ..ask(question) };
         if ordered {
-            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| head(&record, f)))?;
+            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| applied.value(&record, f)))?;
         } else {
             view.visit(&ask, &stop, &mut |row| {
                 let record = row.record();
-                tally.add(&record, &|f| head(&record, f))
+                tally.add(&record, &|f| applied.value(&record, f))
             })?;
         }
         let mut table = tally.finish();
@@ -297,12 +301,16 @@ impl Engine for LocalEngine {
         Ok(out)
     }
     fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
+        if field == field::DIRECTION {
+            return self.directions(prefix, limit, cancel);
+        }
         self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
     }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
-        let view = self.view(&Cancel::default())?;
-        let current = self.standing(&view);
-        Ok(view.record(id)?.map(|record| judged(&view, &current, record)))
+        let cancel = Cancel::default();
+        let view = self.view(&cancel)?;
+        let applied = self.applied(&view, &cancel)?;
+        Ok(view.record(id)?.map(|record| applied.on(record)))
     }
     fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
         self.store.snapshot().packets(flow)
@@ -350,13 +358,30 @@ impl Engine for LocalEngine {
         snapshot.sources().into_iter().map(cover).collect()
     }
     fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        self.knowledge.links(&*self.view(cancel)?, record, cancel)
+        let view = self.view(cancel)?;
+        let applied = self.applied(&view, cancel)?;
+        let mut links = self.knowledge.links(&view, record, cancel)?;
+        for link in &mut links {
+            link.record =
+                applied.on(std::mem::replace(&mut link.record, Record::new(Kind::Log, record.id, record.source, record.start)));
+        }
+        Ok(links)
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         self.knowledge.name_used(&self.store.snapshot(), flow)
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
+    }
+    fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
+        self.view(cancel)?.sweep(&Wanted::new(indicators), over, &|| cancel.is_cancelled())
+    }
+    fn sites(&self, cancel: &Cancel) -> Result<Sites> {
+        let guess = self.knowledge.guessed_sites(&self.store.snapshot(), cancel)?;
+        Ok(own::sites(&self.store.journal().decisions(), &guess))
+    }
+    fn home(&self, cancel: &Cancel) -> Result<Home> {
+        Ok(self.standing(&self.store.snapshot(), cancel)?.home.clone())
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()

@@ -6,6 +6,8 @@ pub mod error;
 
 pub mod lex;
 
+pub mod applied;
+
 pub mod ast;
 
 pub mod parse;
@@ -39,6 +41,10 @@ pub mod engine;
 pub mod known;
 
 pub mod local;
+
+pub mod sweep;
+
+pub mod watch;
 
 pub use check::{Scope, compile, compile_and, compile_kind, condition, mentions, narrow, quote, without};
 pub use complete::{Completion, complete};

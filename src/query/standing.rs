@@ -1,12 +1,14 @@
-//! The sets and verdicts that stand now, kept until something is entered, imported, or ends by itself.
+//! What people decided and stands now (home, sets, verdicts), kept until something is entered, imported, or ends by itself.
 
 use super::question::Question;
 use super::verdicts::{Verdicts, applied};
 use crate::context::sets::{self, Set};
+use crate::context::sites;
 use crate::error::Result;
 use crate::model::Time;
 use crate::model::decision::{Decision, What};
 use crate::model::filter::Members;
+use crate::model::site::{Home, Site};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Current {
     /// The verdicts.
     pub verdicts: Verdicts,
+    /// The addresses that count as one's own.
+    pub home: Home,
     sets: Vec<Set>,
     names: Vec<String>,
     at: Time,
@@ -24,6 +28,9 @@ pub struct Current {
 impl Current {
     /// The members of `@name`; none: there is no such set.
     pub fn set(&self, name: &str) -> Option<Arc<Members>> {
+        if name == "home" {
+            return Some(Arc::clone(self.home.members()));
+        }
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(members) = made.get(name) {
             return Some(Arc::clone(members));
@@ -57,12 +64,13 @@ struct Kept {
 pub struct Standing(Mutex<Option<Kept>>);
 
 impl Standing {
-    /// What stands now. `sequence` is that of the newest import; `compile` makes a question of a text with sets but without verdicts.
+    /// What stands now. `guess` are the sites that the evidence suggests; `sequence` is that of the newest import; `compile` makes a question of a text with sets but without verdicts.
     pub fn of(
         &self,
         decisions: &[Decision],
         sequence: u64,
         now: Time,
+        guess: &[Site],
         compile: &dyn Fn(&str, &Current) -> Result<Question>,
     ) -> Arc<Current> {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +84,8 @@ impl Standing {
             _ => None,
         });
         let until = ends.chain(sets::next_expiry(&sets, now)).min().unwrap_or(Time::MAX);
-        let mut current = Current { names: names(&sets), sets, at: now, ..Current::default() };
+        let home = sites::home(&sets, guess, now);
+        let mut current = Current { names: names(&sets), sets, home, at: now, ..Current::default() };
         current.verdicts = Verdicts::of(decisions, now, &|text| compile(text, &current));
         let current = Arc::new(current);
         *slot = Some(Kept { decisions: decisions.len(), sequence, until, current: Arc::clone(&current) });

@@ -8,6 +8,8 @@ pub mod input;
 
 pub mod reread;
 
+pub mod text;
+
 pub mod walk;
 
 pub mod write;

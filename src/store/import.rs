@@ -135,6 +135,14 @@ impl Import {
     pub fn records(&self) -> u64 {
         self.records
     }
+    /// The store that it goes into.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+    /// Whether it takes the place of older rows.
+    pub fn is_replacing(&self) -> bool {
+        !self.hides.is_empty()
+    }
     /// This file continues evidence that is known: only what comes from an offset (uncompressed) on is pushed.
     pub fn continues(&mut self, old: EvidenceKey, from: u64) {
         self.continues = Some((old.0, from));

@@ -34,6 +34,8 @@ pub mod select;
 pub mod sightings;
 pub mod sled_catalog;
 pub mod snapshot;
+pub mod sweep;
+pub mod sweep_wanted;
 pub mod values;
 pub mod verify;
 
@@ -43,6 +45,7 @@ pub use journal::{Journal, now};
 pub use select::{Ask, Selected};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
+pub use sweep_wanted::Wanted;
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;

@@ -130,6 +130,10 @@ pub struct App {
     pub(super) opened: Vec<Box<dyn Pane>>,
     /// The first of `opened` belongs to the node and stays while it is the node's.
     pub(super) rooted: bool,
+    /// A pane that one went on from, with the node that it stands over: it is there again on the way back.
+    pub(super) aside: Option<(u64, Box<dyn Pane>)>,
+    /// Home as it was left.
+    pub(super) kept_home: Option<Box<dyn Pane>>,
     pub(super) part: Part,
     pub(super) zoomed: bool,
     pub(super) card_shown: bool,
@@ -181,6 +185,8 @@ impl App {
             letters: BTreeMap::new(),
             opened: Vec::new(),
             rooted: false,
+            aside: None,
+            kept_home: None,
             part: Part::Rows,
             zoomed: false,
             card_shown: true,
@@ -206,7 +212,7 @@ impl App {
             options,
         };
         app.marks.read(&app.keeper.decisions());
-        app.walk.here_mut().step.window = super::go::first_window(&*app.engine);
+        app.walk.here_mut().step.window = crate::case::home::first_window(&*app.engine);
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }
@@ -319,6 +325,9 @@ impl App {
     }
     fn paste(&mut self, text: &str) {
         self.dirty = true;
+        if self.sweep_pasted(text) {
+            return;
+        }
         // Pasted text is never keys: without a place to type it is offered to the finder, one line of it.
         if self.overlay.is_none() {
             self.run_line("finder");
@@ -454,7 +463,7 @@ impl App {
         self.save();
     }
     pub(super) fn save(&mut self) {
-        let place = self.rows.place();
+        let place = self.place();
         self.walk.here_mut().set_place(place);
         let text = place::text(self);
         self.writer.place(text);

@@ -84,6 +84,8 @@ mod run;
 
 mod screen;
 
+mod sweeping;
+
 mod tabs;
 
 pub use app::{App, Event, Options};

@@ -316,6 +316,12 @@ impl App {
             for (command, doc) in pane.commands() {
                 add(command, (*doc).to_owned());
             }
+            if pane.name() == "home" {
+                add("drill", "go there".into());
+                add("next_pane", "next section".into());
+                add("zoom_pane", "alone".into());
+                add("lens_alerts", "alerts".into());
+            }
         } else {
             let goes = self.selection().entity.filter(|e| self.walk.here().step.focus.entity() != Some(e));
             let drill = match goes {

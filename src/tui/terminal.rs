@@ -171,7 +171,9 @@ impl Screen {
         TAKEN.store(true, Ordering::SeqCst);
         self.entered = true;
         self.hidden = false;
-        execute!(io::stdout(), terminal::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide).map_err(refused)
+        let all = terminal::Clear(terminal::ClearType::All);
+        // The Linux console has no second screen: without the erasure what stood there would show between the cells that are drawn.
+        execute!(io::stdout(), terminal::EnterAlternateScreen, all, event::EnableBracketedPaste, cursor::Hide).map_err(refused)
     }
     /// Gives the terminal back. Doing it twice does nothing.
     pub fn leave(&mut self) {
@@ -263,7 +265,10 @@ fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
         let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
-        let _ = execute!(out, event::DisableBracketedPaste, terminal::LeaveAlternateScreen, cursor::Show);
+        let all = terminal::Clear(terminal::ClearType::All);
+        // Erased here too, for a terminal without a second screen: the shell goes on at its top.
+        let top = cursor::MoveTo(0, 0);
+        let _ = execute!(out, event::DisableBracketedPaste, all, top, terminal::LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
     }
 }

@@ -87,11 +87,13 @@ impl Subcommand for Ingest {
                 bar.set_message(format!("{}/{} {}", progress.file, progress.files, progress.path));
             }
         };
+        let before = opened.engine.sequence();
         let report = opened.ingest(&request, &shown, stop_on_signals()?)?;
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
         print(&report, args.form)?;
+        super::sweep::say_watch(&opened, before)?;
         if report.stopped {
             let said = "note: stopped; files that were read to their end are kept, what was not read can be ingested again";
             let _ = writeln!(std::io::stderr(), "{said}");

@@ -17,6 +17,8 @@ pub mod fields;
 
 pub mod formats;
 
+pub mod home;
+
 pub mod ingest;
 
 pub mod keys;
@@ -35,7 +37,11 @@ pub mod report;
 
 pub mod set;
 
+pub mod site;
+
 pub mod sources;
+
+pub mod sweep;
 
 pub mod tag;
 
@@ -54,6 +60,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &open::Open,
     &demo::Demo,
     &ingest::Ingest,
+    &home::Home,
     &ask::FLOWS,
     &ask::EVENTS,
     &ask::ALERTS,
@@ -61,7 +68,9 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &packets::Packets,
+    &sweep::Sweep,
     &sources::Sources,
+    &site::SiteCommand,
     &bookmark::Bookmark,
     &note::Note,
     &tag::Tag,

@@ -11,6 +11,8 @@ pub mod case;
 
 pub mod go;
 
+pub mod home;
+
 pub mod lens;
 
 pub mod moving;
@@ -44,6 +46,7 @@ const fn command(name: &'static str, args: &'static str, doc: &'static str, run:
 pub const ALL: &[(&str, &[Command])] = &[
     ("move", moving::TABLE),
     ("go", go::TABLE),
+    ("home", home::TABLE),
     ("lenses", lens::TABLE),
     ("rows", rows::TABLE),
     ("time", window::TABLE),
