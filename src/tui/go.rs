@@ -182,7 +182,7 @@ impl App {
     fn ask_hidden(&mut self) {
         let node = self.walk.here();
         let lens = node.lens();
-        if node.away == [false; 2] || lens.timeless || lens.name == "packets" {
+        if node.away == [false; 2] || lens.timeless || matches!(lens.name, "packets" | "home") {
             self.hidden = None;
             return;
         }
