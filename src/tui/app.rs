@@ -47,6 +47,12 @@ pub struct Options {
     pub depth: Depth,
     /// Characters of the terminal.
     pub charset: Charset,
+    /// Zone in which a new session shows times.
+    pub zone: Zone,
+    /// Milliseconds after which a lone Esc is a key, where the responder has set it.
+    pub escape_ms: Option<u64>,
+    /// What was wrong with the responder's settings: said on the first screen.
+    pub notice: Option<Error>,
     /// Writes the answer of a question to a file in the form that its name ends in; gives the rows and the SHA-256 of what was written.
     pub export: Option<Export>,
 }
@@ -62,6 +68,9 @@ impl Default for Options {
             config: None,
             depth: Depth::True,
             charset: Charset::Unicode,
+            zone: Zone::Utc,
+            escape_ms: None,
+            notice: None,
             export: None,
         }
     }
@@ -183,9 +192,9 @@ impl App {
             overlay: None,
             pending: Vec::new(),
             awaiting: None,
-            message: None,
+            message: options.notice.clone().map(Message::Failed),
             counts: Vec::new(),
-            zone: Zone::Utc,
+            zone: options.zone,
             keymap,
             theme,
             reopen: Vec::new(),
@@ -219,7 +228,8 @@ impl App {
                 self.tell(Change::Looks);
             }
             Event::Input(InputEvent::Hangup) => self.quit(),
-            Event::Input(_) => self.asks.push(Ask::Redraw),
+            Event::Input(InputEvent::Suspend) => self.asks.push(Ask::Suspend),
+            Event::Input(InputEvent::Continue) => self.asks.push(Ask::Redraw),
             Event::Answer(answer) => self.take(answer),
         }
         self.follow();

@@ -6,6 +6,8 @@
 
 pub mod key;
 
+pub mod decode;
+
 pub mod event;
 
 pub mod glyphs;
@@ -13,6 +15,10 @@ pub mod glyphs;
 pub mod moves;
 
 pub mod frame;
+
+pub mod out;
+
+pub mod settings;
 
 pub mod terminal;
 
