@@ -180,7 +180,9 @@ impl Screen {
         self.entered = true;
         self.hidden = false;
         let mut bytes = Vec::new();
-        queue!(bytes, terminal::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide).map_err(refused)?;
+        // The Linux console has no second screen: without the erasure what stood there would show between the cells that are drawn.
+        let all = terminal::Clear(terminal::ClearType::All);
+        queue!(bytes, terminal::EnterAlternateScreen, all, event::EnableBracketedPaste, cursor::Hide).map_err(refused)?;
         self.out.send(bytes).map_err(refused)
     }
     /// Gives the terminal back. Doing it twice does nothing. A terminal that takes nothing is left as it is, but for its modes.
@@ -288,7 +290,10 @@ fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
         let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
-        let _ = execute!(out, event::DisableBracketedPaste, terminal::LeaveAlternateScreen, cursor::Show);
+        let all = terminal::Clear(terminal::ClearType::All);
+        // Erased here too, for a terminal without a second screen: the shell goes on at its top.
+        let top = cursor::MoveTo(0, 0);
+        let _ = execute!(out, event::DisableBracketedPaste, all, top, terminal::LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
     }
 }
