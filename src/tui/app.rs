@@ -152,6 +152,8 @@ pub struct App {
     pub(super) theme: Arc<Theme>,
     /// Panes to open again when the first frame is due.
     pub(super) reopen: Vec<String>,
+    /// Text that was looked for last in a pane.
+    pub(super) finding: Option<String>,
     pub(super) histories: BTreeMap<String, History>,
     pub(super) glyphs: Glyphs,
     pub(super) size: (u16, u16),
@@ -198,6 +200,7 @@ impl App {
             keymap,
             theme,
             reopen: Vec::new(),
+            finding: None,
             histories: BTreeMap::new(),
             glyphs: Glyphs::new(options.charset),
             size: (80, 24),
@@ -454,7 +457,11 @@ impl App {
     fn follow(&mut self) {
         let record = self.rows.record().cloned();
         let raw = self.part == Part::Detail || self.zoomed;
-        self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), raw, cx));
+        if self.opened.is_empty() && !self.quitting {
+            self.with(|app| &mut app.rows, super::joins::NAME, |rows, cx| rows.look(cx));
+        }
+        let joined = record.as_ref().and_then(|r| self.rows.joined_of(r.id)).cloned();
+        self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), joined, raw, cx));
         self.save();
     }
     pub(super) fn save(&mut self) {

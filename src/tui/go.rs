@@ -7,6 +7,7 @@ use super::focus::Focus;
 use super::jobs::{Answer, Job, Work};
 use super::lenses::{self, Lens};
 use super::load::{Ask, compiled};
+use super::marked::Marked;
 use super::panes::packets::Packets;
 use super::times::thousands;
 use super::walk::Step;
@@ -231,6 +232,10 @@ impl App {
                     self.asks.push(super::app::Ask::Send(copied.bytes));
                 }
                 self.say(copied.say);
+            }
+        } else if answer.is::<Marked>() {
+            if let Some(marked) = answer.take::<Marked>() {
+                self.take_marked(marked)?;
             }
         } else if answer.is::<Said>() {
             if let Some(Said(text)) = answer.take() {

@@ -58,6 +58,8 @@ pub mod load;
 
 pub mod effect;
 
+pub mod joins;
+
 pub mod view;
 
 pub mod widgets;
@@ -81,6 +83,8 @@ mod apply;
 mod finding;
 
 mod go;
+
+mod marked;
 
 mod overlay;
 
