@@ -297,6 +297,7 @@ impl App {
                 Some(entity) => text::fit(&text::clean(&super::focus::show(&entity)), 28),
                 None => "detail".into(),
             };
+            add("drill", "go".to_owned());
             changing = Some(drill);
         }
         for (command, what) in [
@@ -312,7 +313,7 @@ impl App {
             add(command, what.to_owned());
         }
         if let Some(drill) = changing {
-            add("drill", drill);
+            out.push((self.glyphs.right.to_owned(), drill));
         }
         // Help is never crowded out: it stands third.
         if let Some(at) = out.iter().position(|(_, what)| what == "keys").filter(|at| *at > 3) {

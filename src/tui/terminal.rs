@@ -228,7 +228,7 @@ impl Screen {
             return Ok(());
         }
         self.hidden = hides;
-        bytes = super::moves::shorten(&shorten(&bytes, self.depth));
+        bytes = shorten(&bytes, self.depth);
         let mut frame = Vec::with_capacity(bytes.len() + 16);
         frame.extend_from_slice(b"\x1b[?2026h");
         frame.extend_from_slice(&bytes);

@@ -10,6 +10,7 @@ mod hostile;
 mod keymaps;
 mod pivots;
 mod protocols;
+mod pty;
 mod query;
 mod screens;
 mod story;
