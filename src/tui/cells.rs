@@ -130,10 +130,13 @@ fn severity_style(record: &Record) -> Option<String> {
     SEVERITIES.get(rank as usize).map(|name| format!("severity.{name}"))
 }
 
+/// What marks a name that DNS answers gave.
+pub const FROM_DNS: &str = " (dns)";
+
 /// A flow's name from DNS answers, marked as such.
 fn from_dns(shown: &Shown) -> Option<Cell> {
     let used = shown.joined?.name.as_ref()?;
-    let text = format!("{} (dns)", text::clean(&used.name));
+    let text = format!("{}{FROM_DNS}", text::clean(&used.name));
     Some(Cell { text, value: Some((field::NAME, Value::text(&used.name))), style: "ui.dim".into() })
 }
 

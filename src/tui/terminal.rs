@@ -235,9 +235,12 @@ impl Screen {
         frame.extend_from_slice(b"\x1b[?2026l");
         self.out.send(frame).map_err(refused)
     }
-    /// Everything is drawn anew with the next frame.
-    pub fn clear(&mut self) -> Result<()> {
-        self.terminal.clear().map_err(refused)
+    /// Everything is drawn anew with the next frame, over the screen that `take` erases. Not by the drawing library's own `clear`: that asks
+    /// the terminal for its cursor, and the answer would come among the keys.
+    fn forget(&mut self) -> Result<()> {
+        self.pending.bytes().clear();
+        self.terminal = Terminal::new(CrosstermBackend::new(self.pending.clone())).map_err(refused)?;
+        Ok(())
     }
     /// Sends bytes past the frame: a copy sequence of `clipboard.rs`. False: the terminal takes nothing at the moment, and they are dropped.
     pub fn send(&mut self, bytes: Vec<u8>) -> Result<bool> {
@@ -265,8 +268,8 @@ impl Screen {
     pub fn resume(&mut self) -> Result<()> {
         // Leaving raw mode first: it is otherwise believed to be on and not set again.
         let _ = terminal::disable_raw_mode();
-        self.take()?;
-        self.clear()
+        self.forget()?;
+        self.take()
     }
 }
 

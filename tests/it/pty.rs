@@ -241,13 +241,15 @@ fn after_a_hangup_the_workbench_opens_where_it_stood() {
     let mut term = Term::open(home.path());
     term.shows("Alerts");
     term.send(b"2");
-    term.shows("state");
-    term.send(b"/app = http\r");
-    let before = term.shows("app = http");
+    term.shows("port name");
+    term.send(b"/dst.port = 80\r");
+    term.shows("2Flows 3");
+    let before = term.shows("rows");
     term.signal(Signal::HUP);
     term.ends();
     let mut again = Term::open(home.path());
-    let after = again.shows("app = http");
+    again.shows("2Flows 3");
+    let after = again.shows("rows");
     let rows =
         |text: &str| text.lines().filter(|l| l.contains(":80") || l.contains(" 80 ")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(rows(&before), rows(&after));

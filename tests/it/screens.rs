@@ -195,13 +195,13 @@ fn filters_are_edited_switched_and_removed_one_by_one() {
 #[test]
 fn marked_rows_are_looked_at_together() {
     let mut bench = Bench::new(LARGE);
-    let both = bench.keys("2 <space> <space> <enter>");
+    let both = bench.keys("2 g <space> <space> <enter>");
     assert!(both.contains("these 2 hosts") && both.contains("2 Flows 60"), "{both}");
     assert!(both.contains("10.8.21.5") && both.contains("workstation"), "the card tells of each\n{both}");
     let menu = bench.keys("<tab> <tab> <up> p");
     assert!(menu.contains("pivot on"), "{menu}");
     let mut bench = Bench::new(LARGE);
-    let menu = bench.keys("2 <space> <space> p");
+    let menu = bench.keys("2 g <space> <space> p");
     assert!(menu.contains("pivot on these 2 hosts") && menu.contains("alerts of these 2"), "{menu}");
     let mut bench = Bench::new(LARGE);
     bench.keys("2 <space> <space> <space> b <enter>");
@@ -219,7 +219,7 @@ fn how_rows_are_joined_stands_in_every_lens_and_names_from_dns_are_marked() {
     }
     let mut memory = story();
     memory.records.iter_mut().for_each(|r| r.fields.retain(|(id, _)| *id != backtrail::model::field::SNI));
-    let screen = Bench::on(memory, Arc::new(Notebook::default()), LARGE).keys("2 <down>");
+    let screen = Bench::on(memory, Arc::new(Notebook::default()), (200, 50)).keys("2 <down>");
     assert!(screen.contains("evil.example (dns)"), "{screen}");
     assert!(screen.contains("joined") && screen.contains("records of its connection"), "{screen}");
 }
@@ -248,6 +248,7 @@ fn lines_are_found_in_panes_and_n_goes_on() {
     assert!(bench.keys("n").contains("detail"), "n finds the same line again");
     bench.keys("s");
     bench.key(Key::parse("ctrl-f").unwrap());
+    bench.key(Key::parse("ctrl-u").unwrap());
     let none = bench.keys("no-such-thing <enter>");
     assert!(none.contains("no line with no-such-thing"), "{none}");
 }

@@ -90,7 +90,14 @@ impl Rows {
             for (n, (column, width)) in self.columns.iter().enumerate() {
                 let cell = cells::cell(record, column, &shown);
                 let style = cell_style(view, base, &cell, chosen, chosen && n == self.cell && n > 0);
-                let fitted = if column.show == lenses::Show::Match { cells::match_in(&cell.text, *width) } else { &cell.text };
+                let fitted = match column.show {
+                    lenses::Show::Match => cells::match_in(&cell.text, *width),
+                    // Dim alone says it where the word does not fit.
+                    lenses::Show::Field(_) if text::width(&cell.text) > usize::from(*width) => {
+                        cell.text.strip_suffix(cells::FROM_DNS).unwrap_or(&cell.text)
+                    }
+                    _ => &cell.text,
+                };
                 let what = view.glyphs.put(fitted);
                 if column.right {
                     put_right(buf, x, y, *width, &what, style);
