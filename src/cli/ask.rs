@@ -11,7 +11,7 @@ use crate::model::{Filter, Kind};
 use crate::query::engine::{Cancel, Page, Table};
 use crate::query::{Engine, Question, Stage, narrow};
 use serde_json::json;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Options of every question.
@@ -211,7 +211,7 @@ fn answer(engine: &dyn Engine, question: &Question, form: Form, columns: &[Field
 
 /// Prints the answer of a question.
 pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[FieldId], about: About, page: &Page) -> Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = output::standard();
     let cancel = Cancel::default();
     if !question.stages.is_empty() {
         let timeline = question.stages.iter().any(|s| matches!(s, Stage::Timeline { .. }));

@@ -47,6 +47,12 @@ pub struct Options {
     pub depth: Depth,
     /// Characters of the terminal.
     pub charset: Charset,
+    /// Zone in which a new session shows times.
+    pub zone: Zone,
+    /// Milliseconds after which a lone Esc is a key, where the responder has set it.
+    pub escape_ms: Option<u64>,
+    /// What was wrong with the responder's settings: said on the first screen.
+    pub notice: Option<Error>,
     /// Writes the answer of a question to a file in the form that its name ends in; gives the rows and the SHA-256 of what was written.
     pub export: Option<Export>,
 }
@@ -62,6 +68,9 @@ impl Default for Options {
             config: None,
             depth: Depth::True,
             charset: Charset::Unicode,
+            zone: Zone::Utc,
+            escape_ms: None,
+            notice: None,
             export: None,
         }
     }
@@ -151,6 +160,8 @@ pub struct App {
     pub(super) theme: Arc<Theme>,
     /// Panes to open again when the first frame is due.
     pub(super) reopen: Vec<String>,
+    /// Text that was looked for last in a pane.
+    pub(super) finding: Option<String>,
     pub(super) histories: BTreeMap<String, History>,
     pub(super) glyphs: Glyphs,
     pub(super) size: (u16, u16),
@@ -193,14 +204,15 @@ impl App {
             overlay: None,
             pending: Vec::new(),
             awaiting: None,
-            message: None,
+            message: options.notice.clone().map(Message::Failed),
             counts: Vec::new(),
             hidden: None,
             entered: Vec::new(),
-            zone: Zone::Utc,
+            zone: options.zone,
             keymap,
             theme,
             reopen: Vec::new(),
+            finding: None,
             histories: BTreeMap::new(),
             glyphs: Glyphs::new(options.charset),
             size: (80, 24),
@@ -231,7 +243,8 @@ impl App {
                 self.tell(Change::Looks);
             }
             Event::Input(InputEvent::Hangup) => self.quit(),
-            Event::Input(_) => self.asks.push(Ask::Redraw),
+            Event::Input(InputEvent::Suspend) => self.asks.push(Ask::Suspend),
+            Event::Input(InputEvent::Continue) => self.asks.push(Ask::Redraw),
             Event::Answer(answer) => self.take(answer),
         }
         self.follow();
@@ -459,7 +472,11 @@ impl App {
     fn follow(&mut self) {
         let record = self.rows.record().cloned();
         let raw = self.part == Part::Detail || self.zoomed;
-        self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), raw, cx));
+        if self.opened.is_empty() && !self.quitting {
+            self.with(|app| &mut app.rows, super::joins::NAME, |rows, cx| rows.look(cx));
+        }
+        let joined = record.as_ref().and_then(|r| self.rows.joined_of(r.id)).cloned();
+        self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), joined, raw, cx));
         self.save();
     }
     pub(super) fn save(&mut self) {

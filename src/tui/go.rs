@@ -7,6 +7,7 @@ use super::focus::Focus;
 use super::jobs::{Answer, Job, Work};
 use super::lenses::{self, Lens};
 use super::load::{Ask, compiled};
+use super::marked::Marked;
 use super::panes::home::Home;
 use super::panes::packets::Packets;
 use super::times::thousands;
@@ -262,6 +263,10 @@ impl App {
         } else if answer.is::<HomeSite>() {
             if let Some(HomeSite(site)) = answer.take() {
                 super::commands::home::offer(self, site);
+            }
+        } else if answer.is::<Marked>() {
+            if let Some(marked) = answer.take::<Marked>() {
+                self.take_marked(marked)?;
             }
         } else if answer.is::<Said>() {
             if let Some(Said(text)) = answer.take() {

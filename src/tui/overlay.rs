@@ -38,6 +38,8 @@ pub enum Overlay {
         leads: Vec<(&'static Pivot, Lead)>,
         /// What they go from.
         selection: Box<Selection>,
+        /// What one looks at then; none: what they go from.
+        focus: Option<focus::Focus>,
     },
     /// Command lines to choose from.
     Choices {
@@ -193,7 +195,7 @@ impl App {
         let Some(Overlay::Prompt { command, line, .. }) = &mut self.overlay else { return };
         let text = line.text().to_owned();
         let cursor = line.cursor();
-        if matches!(command.as_str(), "filter" | "find" | "query") {
+        if matches!(command.split(' ').next(), Some("filter" | "find" | "query" | "replace_filter")) {
             return self.ask("complete", move |work| {
                 let values = |id, prefix: &str| {
                     let found = work.engine.values(id, prefix, 12, &work.cancel).unwrap_or_default();
@@ -229,9 +231,9 @@ impl App {
         match self.overlay.take() {
             // Behind the ways to go stands what else can be done with the value.
             Some(Overlay::Pivots { leads, .. }) if item == leads.len() => self.try_line("set_add")?,
-            Some(Overlay::Pivots { leads, selection, .. }) => {
+            Some(Overlay::Pivots { leads, selection, focus, .. }) => {
                 if let Some((pivot, lead)) = leads.into_iter().nth(item) {
-                    self.go_lead(pivot, lead, &selection);
+                    self.go_lead(pivot, lead, &selection, focus);
                 }
             }
             Some(Overlay::Choices { lines, .. }) => {
@@ -244,14 +246,14 @@ impl App {
         Ok(true)
     }
     /// Walks along a pivot: the focus becomes what it goes from, the window stays.
-    pub(super) fn go_lead(&mut self, pivot: &'static Pivot, lead: Lead, selection: &Selection) {
+    pub(super) fn go_lead(&mut self, pivot: &'static Pivot, lead: Lead, selection: &Selection, focus: Option<focus::Focus>) {
         if pivot.lens == "packets"
             && let Some(record) = selection.record.clone()
         {
             return self.go_packets(record);
         }
         let here = self.walk.here().step.focus.clone();
-        let focus = selection.entity.clone().map_or(here, focus::Focus::Entity);
+        let focus = focus.unwrap_or_else(|| selection.entity.clone().map_or(here, focus::Focus::Entity));
         let mut step = Step::to(focus, lenses::find(pivot.lens).name, self.walk.here().step.window);
         step.label = lead.label;
         step.query = lead.query;
@@ -262,14 +264,24 @@ impl App {
     pub(super) fn open_pivots(&mut self, selection: Selection) -> Result<()> {
         let leads: Vec<(&'static Pivot, Lead)> =
             pivots::ALL.iter().filter_map(|pivot| (pivot.run)(&selection).map(|lead| (*pivot, lead))).collect();
-        if leads.is_empty() {
-            return Err(Error::user("from here there is nowhere to pivot to").hint("choose a value with the arrow keys"));
-        }
         let title = match (&selection.entity, &selection.record) {
             (Some(entity), _) => format!("pivot on {}", focus::show(entity)),
             (None, Some(record)) => format!("pivot on this {}", record.kind),
             (None, None) => "pivot".into(),
         };
+        self.open_leads(title, leads, selection, None)
+    }
+    /// Opens a menu of ways to go, with the counts of each.
+    pub(super) fn open_leads(
+        &mut self,
+        title: String,
+        leads: Vec<(&'static Pivot, Lead)>,
+        selection: Selection,
+        focus: Option<focus::Focus>,
+    ) -> Result<()> {
+        if leads.is_empty() {
+            return Err(Error::user("from here there is nowhere to pivot to").hint("choose a value with the arrow keys"));
+        }
         let mut items: Vec<Item> = leads
             .iter()
             .map(|(_, lead)| Item { label: lead.label.clone(), count: String::new(), preview: lead.query.clone(), empty: false })
@@ -280,7 +292,7 @@ impl App {
         }
         let queries: Vec<(String, bool)> =
             leads.iter().map(|(pivot, lead)| (lead.query.clone(), lenses::find(pivot.lens).timeless)).collect();
-        self.overlay = Some(Overlay::Pivots { menu: Menu::new(title, items), leads, selection: Box::new(selection) });
+        self.overlay = Some(Overlay::Pivots { menu: Menu::new(title, items), leads, selection: Box::new(selection), focus });
         self.count_choices(queries);
         Ok(())
     }

@@ -102,8 +102,8 @@ impl App {
         let style = view.theme.style("ui.header");
         fill(buf, at.header, style);
         let zone = view.zone.label(view.window.start);
-        let busy = if self.jobs.busy() { format!("{} ", view.glyphs.running) } else { String::new() };
         let away = view.glyphs.put(&self.away(node, at.narrow));
+        let busy = if self.jobs.awaited(super::joins::NAME) { format!("{} ", view.glyphs.running) } else { String::new() };
         if at.narrow && self.opened.is_empty() {
             let arrow = "-";
             let right = format!("{} ", view.zone.window(&view.window, arrow));
@@ -312,6 +312,8 @@ impl App {
                 out.push((keys, what));
             }
         };
+        // Where Enter goes changes with the row: it stands last, so that a step of the cursor draws nothing else anew.
+        let mut changing = None;
         if let Some(pane) = self.opened.last() {
             for (command, doc) in pane.commands() {
                 add(command, (*doc).to_owned());
@@ -328,7 +330,8 @@ impl App {
                 Some(entity) => text::fit(&text::clean(&super::focus::show(&entity)), 28),
                 None => "detail".into(),
             };
-            add("drill", drill);
+            add("drill", "go".to_owned());
+            changing = Some(drill);
         }
         for (command, what) in [
             ("pivot", "pivot"),
@@ -342,6 +345,9 @@ impl App {
         ] {
             add(command, what.to_owned());
         }
+        if let Some(drill) = changing {
+            out.push((self.glyphs.right.to_owned(), drill));
+        }
         // Help is never crowded out: it stands third.
         if let Some(at) = out.iter().position(|(_, what)| what == "keys").filter(|at| *at > 3) {
             let help = out.remove(at);
@@ -353,7 +359,9 @@ impl App {
 
 /// The filters in one line.
 pub(super) fn chips(node: &Node) -> String {
-    node.step.filters.iter().map(|c| text::clean(&c.text).into_owned()).collect::<Vec<_>>().join(" · ")
+    let chip =
+        |c: &super::walk::Chip| if c.off { format!("({} off)", text::clean(&c.text)) } else { text::clean(&c.text).into_owned() };
+    node.step.filters.iter().map(chip).collect::<Vec<_>>().join(" · ")
 }
 
 /// An error in one line: what, where, what next.

@@ -18,6 +18,9 @@ const KEPT: usize = 400;
 pub struct Chip {
     /// Condition, in the query language.
     pub text: String,
+    /// It is off for the moment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
 }
 
 /// Where to go: what one wants to see.
@@ -147,7 +150,7 @@ impl Node {
         if self.filters_off {
             return own;
         }
-        self.step.filters.iter().fold(own, |query, chip| focus::both(&query, &chip.text))
+        self.step.filters.iter().filter(|chip| !chip.off).fold(own, |query, chip| focus::both(&query, &chip.text))
     }
     /// The query of a lens here, without filters.
     pub fn base_query(&self, lens: &Lens) -> String {
@@ -453,7 +456,7 @@ mod tests {
         let mut walk = Walk::begin(Step::to(Focus::Case, "alerts", None));
         walk.go(step("10.0.0.1"));
         walk.here_mut().set_place(RowPlace { time: 5, id: Some(RecordId::default()), index: 0, above: 3, cell: 2 });
-        walk.here_mut().step.filters.push(Chip { text: "app = dns".into() });
+        walk.here_mut().step.filters.push(Chip { text: "app = dns".into(), off: false });
         let (at, saved) = walk.save();
         let text = serde_json::to_string(&saved).unwrap();
         let back = Walk::restore(at, serde_json::from_str(&text).unwrap()).unwrap();

@@ -13,6 +13,7 @@ mod hostile;
 mod keymaps;
 mod pivots;
 mod protocols;
+mod pty;
 mod query;
 mod screens;
 mod story;

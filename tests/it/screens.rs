@@ -176,13 +176,115 @@ fn the_place_is_restored_exactly_after_a_kill() {
 #[test]
 fn bookmarks_notes_and_verdicts_reach_the_journal_and_the_gutter() {
     let mut bench = Bench::new(LARGE);
-    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> <enter> b <enter>");
+    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> <enter> <esc> b <enter>");
     let kept = bench.keeper.decisions();
     let has = |wanted: fn(&What) -> bool| kept.iter().any(|d| wanted(&d.what));
     assert!(has(|w| matches!(w, What::Note { text, .. } if text == "looks bad")));
     assert!(has(|w| matches!(w, What::Verdict { .. })));
     assert!(has(|w| matches!(w, What::Bookmark { rows: 3, .. })));
     assert!(has(|w| matches!(w, What::Trail { .. })));
+}
+
+#[test]
+fn filters_are_edited_switched_and_removed_one_by_one() {
+    let mut bench = Bench::new(SMALL);
+    bench.keys("2 / dst.port <space> = <space> 445 <enter> / app <space> = <space> tls <enter>");
+    assert!(bench.screen().contains("2Flows 0"), "{}", bench.screen());
+    let menu = bench.keys("C");
+    assert!(menu.contains("1 edit") && menu.contains("2 remove"), "{menu}");
+    let off = bench.keys("<down> <enter>");
+    assert!(off.contains("(dst.port = 445 off)") && !off.contains("2Flows 0"), "{off}");
+    let on = bench.keys("C <down> <enter> C <down> <down> <down> <down> <down> <enter>");
+    assert!(on.contains("flt: dst.port = 445") && !on.contains("app = tls"), "{on}");
+    let edited = bench.keys("C <enter> <backspace> <backspace> <backspace> 443 <enter>");
+    assert!(edited.contains("flt: dst.port = 443"), "{edited}");
+}
+
+#[test]
+fn marked_rows_are_looked_at_together() {
+    let mut bench = Bench::new(LARGE);
+    let both = bench.keys("2 g <space> <space> <enter>");
+    assert!(both.contains("these 2 hosts") && both.contains("2 Flows 60"), "{both}");
+    assert!(both.contains("10.8.21.5") && both.contains("workstation"), "the card tells of each\n{both}");
+    let menu = bench.keys("<tab> <tab> <up> p");
+    assert!(menu.contains("pivot on"), "{menu}");
+    let mut bench = Bench::new(LARGE);
+    let menu = bench.keys("2 g <space> <space> p");
+    assert!(menu.contains("pivot on these 2 hosts") && menu.contains("alerts of these 2"), "{menu}");
+    let mut bench = Bench::new(LARGE);
+    bench.keys("2 <space> <space> <space> b <enter>");
+    let kept = bench.keeper.decisions();
+    let of_rows = |w: &What| matches!(w, What::Bookmark { rows: 3, query, .. } if query.starts_with("id in {"));
+    assert!(kept.iter().any(|d| of_rows(&d.what)), "{kept:?}");
+}
+
+#[test]
+fn how_rows_are_joined_stands_in_every_lens_and_names_from_dns_are_marked() {
+    for lens in ["1", "a"] {
+        let mut bench = Bench::new(LARGE);
+        let screen = bench.keys(lens);
+        assert!(screen.lines().any(|l| l.trim_end_matches(['│', ' ']).ends_with(" =")), "{screen}");
+    }
+    let mut memory = story();
+    memory.records.iter_mut().for_each(|r| r.fields.retain(|(id, _)| *id != backtrail::model::field::SNI));
+    let screen = Bench::on(memory, Arc::new(Notebook::default()), (200, 50)).keys("2 <down>");
+    assert!(screen.contains("evil.example (dns)"), "{screen}");
+    assert!(screen.contains("joined") && screen.contains("records of its connection"), "{screen}");
+}
+
+#[test]
+fn an_alert_about_content_without_packets_or_log_says_what_to_obtain() {
+    use backtrail::model::Kind;
+    assert!(!Bench::new(LARGE).screen().contains("cannot confirm"));
+    let mut memory = story();
+    memory.records.retain(|r| !matches!(r.kind, Kind::Flow | Kind::Http));
+    for size in [SMALL, LARGE] {
+        let mut alone = story();
+        alone.records = memory.records.clone();
+        let screen = Bench::on(alone, Arc::new(Notebook::default()), size).screen();
+        assert!(screen.contains("a flow cannot confirm this alert"), "{screen}");
+    }
+}
+
+#[test]
+fn lines_are_found_in_panes_and_n_goes_on() {
+    let mut bench = Bench::new(LARGE);
+    bench.keys("<tab>");
+    bench.key(Key::parse("ctrl-f").unwrap());
+    let screen = bench.keys("dst.port <enter>");
+    assert!(!screen.contains("no line with"), "{screen}");
+    assert!(bench.keys("n").contains("detail"), "n finds the same line again");
+    bench.keys("s");
+    bench.key(Key::parse("ctrl-f").unwrap());
+    bench.key(Key::parse("ctrl-u").unwrap());
+    let none = bench.keys("no-such-thing <enter>");
+    assert!(none.contains("no line with no-such-thing"), "{none}");
+}
+
+#[test]
+fn marks_by_letter_are_jumped_to_and_survive_a_restart() {
+    let keeper = Arc::new(Notebook::default());
+    let mut bench = Bench::on(story(), keeper.clone(), LARGE);
+    let here = bench.keys("2 <down> <down> m x");
+    bench.keys("<enter> 3");
+    let strip = |s: &str| s.lines().take(25).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(strip(&bench.keys("' x")), strip(&here));
+    let mut again = Bench::on(story(), keeper, LARGE);
+    again.keys("<enter>");
+    assert_eq!(strip(&again.keys("' x")), strip(&here));
+}
+
+#[test]
+fn what_is_set_is_kept_for_the_next_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { config: Some(dir.path().to_owned()), ..Options::default() };
+    let app = App::new(Arc::new(story()), Arc::new(Notebook::default()), options).unwrap();
+    let terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
+    let mut bench = Bench { app, terminal, keeper: Arc::new(Notebook::default()) };
+    let said = bench.keys(": set <space> theme <space> paper <enter>");
+    assert!(said.contains("kept for the next sessions"), "{said}");
+    let kept = backtrail::tui::settings::Settings::load(Some(dir.path())).unwrap();
+    assert_eq!(kept.theme.as_deref(), Some("paper"));
 }
 
 #[test]

@@ -4,10 +4,10 @@ use super::rows::value_here;
 use super::{Command, command};
 use crate::error::{Error, Result};
 use crate::model::decision::{About, What};
-use crate::model::field;
+use crate::model::{Record, field};
 use crate::tui::app::{App, Part};
-use crate::tui::clipboard;
 use crate::tui::focus;
+use crate::tui::marked::Wanted;
 use crate::tui::overlay::Overlay;
 use crate::tui::panes::Pane;
 
@@ -20,20 +20,20 @@ pub const TABLE: &[Command] = &[
     command("tag", "TAG", "tag this row or value", tag),
     command("copy", "[value|row|query]", "copy to your own clipboard", |app, args| copy(app, args, false)),
     command("copy_defanged", "[value|row|query]", "copy, made harmless to click", |app, args| copy(app, args, true)),
-    command("export", "FILE.jsonl|.csv|.log", "write the rows of this lens to a file", export),
+    command("export", "FILE.jsonl|.csv|.log", "write the marked rows or this lens to a file", export),
 ];
 
 fn bookmark(app: &mut App, args: &str) -> Result<()> {
     if args.is_empty() {
-        let node = app.walk.here();
-        let title = format!("{} · {}", node.lens().title, app.walk.path().last().copied().unwrap_or_default());
-        app.overlay = Some(Overlay::prompt("bookmark", "bookmark", &title));
+        app.offer_bookmark();
         return Ok(());
     }
     let node = app.walk.here();
-    let mut query = node.query(node.lens());
+    let marked = app.marked_query()?;
+    let of_rows = marked.is_some().then_some(app.marks.marked.len() as u64);
+    let mut query = marked.unwrap_or_else(|| node.query(node.lens()));
     // A bookmark is of its window, absolute, whatever comes in later.
-    if let Some(window) = node.step.window {
+    if let Some(window) = node.step.window.filter(|_| of_rows.is_none()) {
         query = focus::both(&query, &format!("between {} and {}", window.start, window.end));
     }
     let what = What::Bookmark {
@@ -41,7 +41,7 @@ fn bookmark(app: &mut App, args: &str) -> Result<()> {
         query,
         lens: node.step.lens.to_owned(),
         focus: node.step.focus.to_text(),
-        rows: app.rows.known_total().unwrap_or(node.rows),
+        rows: of_rows.or(app.rows.known_total()).unwrap_or(node.rows),
         seen: app.engine.sequence(),
         node: node.sequence,
     };
@@ -134,15 +134,10 @@ fn tag(app: &mut App, args: &str) -> Result<()> {
 }
 
 fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
-    let row = || {
-        let record = app.selection().record?;
-        let mut parts = vec![format!("start={}", record.time()), format!("kind={}", record.kind)];
-        for (id, value) in &record.fields {
-            let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
-            parts.push(format!("{}={}", field::name(*id), crate::query::quote(&value.show(ty))));
-        }
-        Some(("row".to_owned(), parts.join(" ")))
-    };
+    if matches!(args, "" | "row") && app.with_marked(Wanted::Copy(defanged))? {
+        return Ok(());
+    }
+    let row = || app.selection().record.map(|record| ("row".to_owned(), row_text(&record)));
     let value = || match (app.opened.last(), app.part) {
         (Some(pane), _) => pane.copied(),
         (None, Part::Rows) => app.rows.copied(),
@@ -160,12 +155,21 @@ fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
         _ => value().or_else(row).or_else(query),
     };
     let Some((label, text)) = found else { return Err(Error::user("there is nothing to copy here")) };
-    let text = if defanged { clipboard::defang(&text) } else { text };
-    app.copy(&label, &text);
+    app.copy_text(&label, &text, defanged);
     Ok(())
 }
 
-/// Writes every row of the lens, not only those in sight, in the form that the file's name ends in; an existing file is not overwritten.
+/// A row as text: every field with its value.
+pub fn row_text(record: &Record) -> String {
+    let mut parts = vec![format!("start={}", record.time()), format!("kind={}", record.kind)];
+    for (id, value) in &record.fields {
+        let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
+        parts.push(format!("{}={}", field::name(*id), crate::query::quote(&value.show(ty))));
+    }
+    parts.join(" ")
+}
+
+/// Writes the marked rows, else every row of the lens, not only those in sight, in the form that the file's name ends in; an existing file is not overwritten.
 fn export(app: &mut App, args: &str) -> Result<()> {
     let Some(write) = app.options.export else {
         return Err(Error::user("this workbench cannot write files").hint("backtrail query 'TEXT' -o jsonl"));
@@ -177,7 +181,10 @@ fn export(app: &mut App, args: &str) -> Result<()> {
         return Ok(());
     }
     let path = std::path::PathBuf::from(args);
-    let (text, window) = (app.rows.ask.text.clone(), app.rows.ask.window);
+    let (text, window) = match app.marked_query()? {
+        Some(marked) => (marked, None),
+        None => (app.rows.ask.text.clone(), app.rows.ask.window),
+    };
     app.ask("export", move |work| {
         let question = crate::tui::load::compiled(&*work.engine, &text, window)?;
         let (rows, sha256) = write(&*work.engine, &question, &path, &work.cancel)?;

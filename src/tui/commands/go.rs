@@ -6,6 +6,7 @@ use crate::model::{Entity, field};
 use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
 use crate::tui::focus::{self, Focus};
+use crate::tui::marked::Wanted;
 use crate::tui::panes::{case, sources, trail};
 use crate::tui::walk::Step;
 
@@ -27,6 +28,9 @@ pub const TABLE: &[Command] = &[
 ];
 
 fn drill(app: &mut App, _: &str) -> Result<()> {
+    if app.with_marked(Wanted::Go)? {
+        return Ok(());
+    }
     let entity = app.selection().entity.filter(|e| app.walk.here().step.focus.entity() != Some(e));
     if let Some(entity) = entity {
         app.go_entity(entity);
@@ -51,6 +55,9 @@ fn first_of_group(app: &App) -> Option<Entity> {
 }
 
 fn pivot(app: &mut App, args: &str) -> Result<()> {
+    if args.is_empty() && app.with_marked(Wanted::Pivot)? {
+        return Ok(());
+    }
     let mut selection = app.selection();
     if !args.is_empty() {
         let entity = Entity::recognise(args)
@@ -59,6 +66,10 @@ fn pivot(app: &mut App, args: &str) -> Result<()> {
         selection.record = None;
     }
     if selection.entity.is_none() && selection.record.is_none() {
+        let set = app.walk.here().step.focus.members();
+        if set.len() > 1 {
+            return app.open_set_pivots(&set);
+        }
         selection.entity = app.walk.here().step.focus.entity().cloned();
     }
     app.open_pivots(selection)

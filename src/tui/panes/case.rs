@@ -264,6 +264,15 @@ impl Pane for Case {
     fn copied(&self) -> Option<(String, String)> {
         self.entry().map(|e| (TABS[self.tab].trim_end_matches('s').to_owned(), e.body.clone()))
     }
+    fn lines(&self) -> Vec<String> {
+        self.entries.iter().map(|e| format!("{} {} {}", e.who, e.head, e.body)).collect()
+    }
+    fn line(&self) -> usize {
+        self.scroll.selected
+    }
+    fn stand(&mut self, line: usize) {
+        self.scroll.select(line, self.entries.len());
+    }
     fn status(&self) -> String {
         self.scroll.place(self.entries.len())
     }

@@ -104,6 +104,18 @@ pub trait Pane {
     fn copied(&self) -> Option<(String, String)> {
         None
     }
+    /// Its lines as text, so that one can find something in them (`find`, `find_next`); empty: it has its own way, or none.
+    fn lines(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Which of [`lines`](Pane::lines) the cursor is on.
+    fn line(&self) -> usize {
+        0
+    }
+    /// Puts the cursor on one of [`lines`](Pane::lines).
+    fn stand(&mut self, line: usize) {
+        let _ = line;
+    }
     /// Rows and time for the right end of the hint line, e.g. `4,182 rows · 3 ms`.
     fn status(&self) -> String {
         String::new()

@@ -224,6 +224,20 @@ impl Pane for Sources {
     fn copied(&self) -> Option<(String, String)> {
         self.source().map(|s| ("source".into(), s.name.clone()))
     }
+    fn lines(&self) -> Vec<String> {
+        let files = |s: &SourceInfo| -> String {
+            let of = self.evidence.iter().filter(|e| e.sources.contains(&s.id));
+            of.map(|e| format!(" {} {}", e.path, e.sha256)).collect()
+        };
+        let line = |s: &SourceInfo| format!("{} {} {}{}", s.name, s.key.format, s.warnings.join(" "), files(s));
+        self.sources.iter().map(line).collect()
+    }
+    fn line(&self) -> usize {
+        self.scroll.selected
+    }
+    fn stand(&mut self, line: usize) {
+        self.scroll.select(line, self.sources.len());
+    }
     fn status(&self) -> String {
         let records: u64 = self.sources.iter().map(|s| s.counts.records).sum();
         format!("{} records of {} files", thousands(records), thousands(self.evidence.len() as u64))
