@@ -133,3 +133,19 @@ fn the_direction_is_asked_counted_and_shown_by_the_home_networks_of_the_moment()
     let question = case.engine.compile("not direction = out | count by direction").unwrap();
     assert_eq!(case.engine.compile(&question.text).unwrap().text, question.text);
 }
+
+#[test]
+fn what_a_source_states_of_the_direction_never_takes_the_place_of_the_computed_one() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.join("formats"), root.join("protocols")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            let text = std::fs::read_to_string(&entry).unwrap().replace("DIRECTION_STATED", "");
+            assert!(!text.contains("field::DIRECTION"), "{}: direction.stated is what a source says", entry.display());
+        }
+    }
+}

@@ -75,54 +75,70 @@ fn homes(asking: &Asking, lines: &mut Vec<Line>) -> Result<()> {
     Ok(())
 }
 
+/// So many sources or files with the same trouble have a line each; more are one line.
+const APIECE: usize = 4;
+
+/// Sources or files with the same trouble: name, why, where it leads.
+type Alike = Vec<(String, String, Go)>;
+
+/// One line each, or one for all that names them and says why of the first.
+fn alike(what: &dyn Fn(&str) -> String, many: &str, found: Alike, loud: bool, lines: &mut Vec<Line>) {
+    if found.len() <= APIECE {
+        lines.extend(found.into_iter().map(|(name, because, go)| line(what(&name), because, go, loud)));
+    } else {
+        let because = found[0].1.clone();
+        let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        let because = format!("{because}: {}", names.join(", "));
+        lines.push(line(format!("{} {many}", found.len()), because, Go::Source(String::new()), loud));
+    }
+}
+
 fn clocks(sources: &[SourceInfo], lines: &mut Vec<Line>) {
     let span = |s: &SourceInfo| s.span.map(|w| w.shifted(s.clock.shift));
     let flows = sources.iter().filter(|s| s.kinds.iter().any(|(k, n)| *k == Kind::Flow && *n > 0)).filter_map(span);
     let flows = flows.reduce(|a, b| Window::new(a.start.min(b.start), a.end.max(b.end)));
+    let (mut apart, mut zones, mut years) = (Alike::new(), Alike::new(), Alike::new());
     for source in sources.iter().filter(|s| s.counts.records > 0) {
         let go = Go::Source(source.name.clone());
         // Lists and scans are made at any time.
         let said = source.kinds.iter().any(|(k, n)| *n > 0 && !matches!(k, Kind::Inventory | Kind::Vuln));
-        let apart = match (span(source), flows) {
+        let is_apart = match (span(source), flows) {
             (Some(own), Some(flows)) => said && !flows.overlaps(own.start, own.end),
             _ => false,
         };
-        if apart {
-            let because = "its times are none of the flows': a wrong year, zone or clock?".to_owned();
-            lines.push(line(format!("clock of {}", source.name), because, go, true));
+        if is_apart {
+            apart.push((source.name.clone(), "at no time of the flows; wrong year, zone or clock?".to_owned(), go));
         } else if source.clock.zone_basis == Basis::Assumed {
             let year = source.clock.year.map(|y| format!(", year {y}")).unwrap_or_default();
-            lines.push(line(format!("zone of {}", source.name), format!("{}{year}", zone(source)), go, false));
-        } else if source.clock.year.is_some() && !source.clock.manual {
-            let because = source.clock.year.map(|y| format!("{y} assumed")).unwrap_or_default();
-            lines.push(line(format!("year of {}", source.name), because, go, false));
+            zones.push((source.name.clone(), format!("{}{year}", zone(source)), go));
+        } else if let Some(year) = source.clock.year.filter(|_| !source.clock.manual) {
+            years.push((source.name.clone(), format!("{year} assumed"), go));
         }
     }
+    alike(&|n| format!("clock of {n}"), "clocks", apart, true, lines);
+    alike(&|n| format!("zone of {n}"), "zones", zones, false, lines);
+    alike(&|n| format!("year of {n}"), "years", years, false, lines);
 }
 
 fn files(asking: &Asking, sources: &[SourceInfo], lines: &mut Vec<Line>) {
     let name = |path: &str| Path::new(path).file_name().map_or_else(|| path.to_owned(), |n| n.to_string_lossy().into_owned());
+    let (mut unread, mut partly, mut warned) = (Alike::new(), Alike::new(), Alike::new());
     for file in asking.engine.evidence() {
-        let go = match (file.sources.first(), file.format.as_str()) {
-            (Some(id), _) => {
-                sources.iter().find(|s| s.id == *id).map_or(Go::Source(String::new()), |s| Go::Source(s.name.clone()))
-            }
-            _ => Go::Source(String::new()),
-        };
+        let source = file.sources.first().and_then(|id| sources.iter().find(|s| s.id == *id));
+        let go = Go::Source(source.map(|s| s.name.clone()).unwrap_or_default());
         if file.counts.records == 0 && (file.format.is_empty() || file.format == "unknown") {
             let because = file.warnings.first().cloned().unwrap_or_else(|| "of no known form".into());
-            lines.push(line(format!("{} was not read", name(&file.path)), because, go, true));
+            unread.push((name(&file.path), because, go));
         } else if file.counts.failed > 0 {
             let because = format!("{} of {} lines not understood", file.counts.failed, file.counts.units());
-            lines.push(line(format!("{} read in part", name(&file.path)), because, go, false));
-        } else if let Some(warning) = file.warnings.first()
-            && !is_about_clock(warning)
-        {
-            let more = file.warnings.len() - 1;
-            let more = if more > 0 { format!(" (+{more})") } else { String::new() };
-            lines.push(line(format!("{} has a warning", name(&file.path)), format!("{warning}{more}"), go, false));
+            partly.push((name(&file.path), because, go));
+        } else if let Some(warning) = file.warnings.iter().find(|w| !is_about_clock(w)) {
+            warned.push((name(&file.path), warning.clone(), go));
         }
     }
+    alike(&|n| format!("{n} was not read"), "files not read", unread, true, lines);
+    alike(&|n| format!("{n} read in part"), "files read in part", partly, false, lines);
+    alike(&|n| format!("{n} has a warning"), "files with a warning", warned, false, lines);
 }
 
 /// What was assumed of a clock stands with the source already.

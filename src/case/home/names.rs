@@ -60,7 +60,7 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
         let first = first(asking, &name, &used)?;
         lines.push((tier, first, line(name, words, &used, first, tier == 0)));
     }
-    lines.sort_by(|a, b| (a.0, std::cmp::Reverse(a.1)).cmp(&(b.0, std::cmp::Reverse(b.1))));
+    lines.sort_by_key(|(tier, first, _)| (*tier, std::cmp::Reverse(*first)));
     let why = if asking.has(&[Kind::Dns, Kind::Tls, Kind::Http]) {
         "no outside name is listed, new in the last fifth of the window, or used by one host only"
     } else {

@@ -147,9 +147,8 @@ fn list(opened: &Opened, form: Form) -> Result<()> {
         (true, false) => say("a guess: `site confirm` takes it as it is, `site set NAME --networks ...` changes it".into())?,
         _ => {}
     }
-    match zone {
-        Some(zone) => say(format!("the working hours of the flows fit UTC{zone} best: a hint, no proof"))?,
-        None => {}
+    if let Some(zone) = zone {
+        say(format!("the working hours of the flows fit UTC{zone} best: a hint, no proof"))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::{Home, SECTIONS};
 use crate::case::home::{Cell, Line as HomeLine, Which};
+use crate::model::time::DAY;
 use crate::model::value::SEVERITIES;
 use crate::tui::paint::{Line, fill, put, put_right};
 use crate::tui::text;
@@ -36,7 +37,7 @@ fn columns(which: Which) -> Vec<Column> {
         Which::Names => vec![
             left("name", 18, 36, 0),
             left("why", 8, 20, 0),
-            left("host", 9, 15, 4),
+            left("host", 13, 15, 4),
             left("first", TIME, TIME, 5),
             right("count", 6, 6),
         ],
@@ -244,6 +245,8 @@ fn show(cell: &Cell, column: usize, loud: bool, wide: usize, view: &View) -> (St
     match cell {
         Cell::Bytes(n) => (short_size(*n), role("ui.text")),
         Cell::Count(n) => (thousands(*n), role("ui.text")),
+        // Over more than most of a year the year matters, and the minute does not.
+        Cell::At(at) if view.window.length() > 300 * DAY => (view.zone.format(*at, "%Y-%m-%d"), role("ui.time")),
         Cell::At(at) => (view.zone.format(*at, "%d %b %H:%M"), role("ui.time")),
         Cell::Severity(rank) => {
             let word = SEVERITIES.get(*rank as usize).copied().unwrap_or_default();
