@@ -6,6 +6,7 @@ use super::common::framed::{Cut, Framed, Messages};
 use super::common::told::Told;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
+use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
 
@@ -168,7 +169,7 @@ impl Messages for Conversation {
         match (side, kind) {
             (Side::Out, 1) => {
                 if self.connect(body, first).is_none() {
-                    out.oddities.push((crate::model::oddity::Oddity::new("mqtt_malformed"), first.time, first.offset));
+                    out.oddities.push((Oddity::new("mqtt_malformed"), first.time, first.offset));
                 }
             }
             (Side::In, 2) => self.answered(body.get(1).copied(), last, out),

@@ -7,6 +7,7 @@ use super::common::framed::{Cut, Framed, Messages};
 use super::common::ntlm;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
+use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
 
@@ -138,7 +139,7 @@ impl Messages for Conversation {
         match (side, kind) {
             (Side::Out, LOGIN) => {
                 if self.asked(body, first, out).is_none() {
-                    out.oddities.push((crate::model::oddity::Oddity::new("mssql_malformed"), first.time, first.offset));
+                    out.oddities.push((Oddity::new("mssql_malformed"), first.time, first.offset));
                 }
             }
             (Side::In, RESPONSE) if !self.greeted && self.login.is_none() => {
