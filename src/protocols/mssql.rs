@@ -137,10 +137,8 @@ impl Messages for Conversation {
     fn message(&mut self, side: Side, message: &[u8], first: At, last: At, out: &mut Out) -> bool {
         let (kind, body) = (message.first().copied().unwrap_or(0), message.get(8..).unwrap_or_default());
         match (side, kind) {
-            (Side::Out, LOGIN) => {
-                if self.asked(body, first, out).is_none() {
-                    out.oddities.push((Oddity::new("mssql_malformed"), first.time, first.offset));
-                }
+            (Side::Out, LOGIN) if self.asked(body, first, out).is_none() => {
+                out.oddities.push((Oddity::new("mssql_malformed"), first.time, first.offset));
             }
             (Side::In, RESPONSE) if !self.greeted && self.login.is_none() => {
                 self.greeted = true;
