@@ -95,8 +95,7 @@ impl Meter {
         let streams_full = self.waiting_bytes > self.config.stream_budget;
         if c.payload_len > 0 {
             entry.has_data = true;
-            let announced = entry.rare.as_ref().is_some_and(|r| r.expected.is_some());
-            if entry.app.is_none() && !announced && asked.iter().any(|p| p.over().contains(&key.proto)) {
+            if entry.app.is_none() && asked.iter().any(|p| p.over().contains(&key.proto)) {
                 entry.app = Some(Box::new(App::default()));
             }
         }

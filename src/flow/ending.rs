@@ -176,10 +176,13 @@ impl Meter {
 
 /// The name and confidence of a flow's application.
 fn application(entry: &Entry) -> (CompactString, AppConfidence) {
-    if let Some(announced) = entry.rare.as_ref().and_then(|r| r.expected).filter(|_| entry.has_data) {
-        return (CompactString::from(announced), AppConfidence::Parsed);
-    }
     let (name, confidence) = entry.app.as_ref().map_or_else(Default::default, |a| a.name());
+    if let Some(announced) = entry.rare.as_ref().and_then(|r| r.expected).filter(|_| entry.has_data) {
+        // What both sides were seen to speak is said too: an announcement hides nothing.
+        let both = confidence == AppConfidence::Parsed;
+        let name = if both { format!("{announced},{name}").into() } else { CompactString::from(announced) };
+        return (name, AppConfidence::Parsed);
+    }
     if let Some(tunnel) = entry.rare.as_ref().and_then(|r| r.carries) {
         let name = if name.is_empty() { CompactString::from(tunnel) } else { name };
         return (name, AppConfidence::Parsed);

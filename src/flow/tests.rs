@@ -328,8 +328,11 @@ fn icmp_pairs_meet_and_errors_point_at_their_flow() {
     assert_eq!(error.text(field::RELATED), crate::model::community_id::of_record(&asked).as_deref());
 }
 
+/// Ports of a connection, and who says what in it.
+type Spoken<'a> = ((u16, u16), &'a [(bool, &'a str)]);
+
 /// Segments with text as payload through the real protocols, each connection with its own ports.
-fn spoken(connections: &[((u16, u16), &[(bool, &str)])]) -> Got {
+fn spoken(connections: &[Spoken<'_>]) -> Got {
     let mut bench = Bench::new(Config::default());
     let mut ms = 0;
     for (ports, talk) in connections {

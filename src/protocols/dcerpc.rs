@@ -8,6 +8,7 @@ use super::common::rpc_names::{Interface, interface};
 use super::common::told::Told;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
+use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use std::collections::BTreeMap;
 
@@ -147,7 +148,7 @@ impl Messages for Conversation {
         match (side, message.get(2).copied().unwrap_or_default()) {
             (Side::Out, BIND | ALTER) => {
                 if self.bind(message, first, last, out).is_none() {
-                    out.oddities.push((crate::model::oddity::Oddity::new("dcerpc_bind_malformed"), first.time, first.offset));
+                    out.oddities.push((Oddity::new("dcerpc_bind_malformed"), first.time, first.offset));
                 }
                 self.login(message, first, last, out);
             }

@@ -130,6 +130,15 @@ struct Conversation {
 }
 
 impl Conversation {
+    /// Only ends of this connection's own two hosts are announced: an address that differs is one behind translation, or a third host that
+    /// is to be called (the bounce attack), and that one's connections are not this one's to name.
+    fn announce(&self, own: IpAddr, named: IpAddr, port: u16, at: At, out: &mut Out) {
+        if named != own {
+            out.oddities.push((Oddity::at("ftp_other_address", named.to_string()), at.time, at.offset));
+        }
+        out.expect.push((own, port, DATA));
+    }
+
     fn command(&mut self, line: &str, at: At, out: &mut Out) {
         let (word, argument) = line.split_once(' ').unwrap_or((line, ""));
         if word.len() > MAX_COMMAND {
@@ -137,8 +146,8 @@ impl Conversation {
             out.partial = true;
             return;
         }
-        if let Some(end) = called_by_server(word, argument, self.ends.src) {
-            out.expect.push((end.0, end.1, DATA));
+        if let Some((address, port)) = called_by_server(word, argument, self.ends.src) {
+            self.announce(self.ends.src, address, port, at, out);
         }
         if self.waiting.len() >= MAX_PENDING {
             out.oddities.push((Oddity::new("ftp_many_outstanding"), at.time, at.offset));
@@ -154,8 +163,8 @@ impl Conversation {
         let Some(code) = line.get(..3).and_then(|c| c.parse::<u16>().ok()).filter(|_| line.get(3..4) != Some("-")) else {
             return;
         };
-        if let Some(end) = called_by_client(code, line, self.ends.dst) {
-            out.expect.push((end.0, end.1, DATA));
+        if let Some((address, port)) = called_by_client(code, line, self.ends.dst) {
+            self.announce(self.ends.dst, address, port, at, out);
         }
         if !self.greeted && code == 220 {
             self.greeted = true;

@@ -6,6 +6,7 @@ use super::common::framed::{Cut, Framed, Messages};
 use super::common::told::Told;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
+use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
 
@@ -114,7 +115,8 @@ impl Conversation {
             if self.version == 5 {
                 properties(&mut b)?;
             }
-            (b.list16()?, b.list16()?);
+            b.list16()?;
+            b.list16()?;
         }
         if flags & 0x80 != 0 {
             fields.text(field::USER, &text(b.list16()?, 128));
@@ -166,10 +168,8 @@ impl Messages for Conversation {
         let (Some(kind), Some((skip, _))) = (message.first().map(|b| b >> 4), head(message)) else { return false };
         let body = message.get(skip..).unwrap_or_default();
         match (side, kind) {
-            (Side::Out, 1) => {
-                if self.connect(body, first).is_none() {
-                    out.oddities.push((crate::model::oddity::Oddity::new("mqtt_malformed"), first.time, first.offset));
-                }
+            (Side::Out, 1) if self.connect(body, first).is_none() => {
+                out.oddities.push((Oddity::new("mqtt_malformed"), first.time, first.offset));
             }
             (Side::In, 2) => self.answered(body.get(1).copied(), last, out),
             (_, 3 | 8) => {

@@ -7,6 +7,7 @@ use super::common::framed::{Cut, Framed, Messages};
 use super::common::ntlm;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
+use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
 
@@ -136,10 +137,8 @@ impl Messages for Conversation {
     fn message(&mut self, side: Side, message: &[u8], first: At, last: At, out: &mut Out) -> bool {
         let (kind, body) = (message.first().copied().unwrap_or(0), message.get(8..).unwrap_or_default());
         match (side, kind) {
-            (Side::Out, LOGIN) => {
-                if self.asked(body, first, out).is_none() {
-                    out.oddities.push((crate::model::oddity::Oddity::new("mssql_malformed"), first.time, first.offset));
-                }
+            (Side::Out, LOGIN) if self.asked(body, first, out).is_none() => {
+                out.oddities.push((Oddity::new("mssql_malformed"), first.time, first.offset));
             }
             (Side::In, RESPONSE) if !self.greeted && self.login.is_none() => {
                 self.greeted = true;

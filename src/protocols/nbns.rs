@@ -91,7 +91,7 @@ fn read(bytes: &[u8]) -> Option<Message> {
     for _ in 0..answers.saturating_add(additional).min(1) {
         let own = named(&mut b)?;
         m.kind = b.u16()?;
-        (b.u16()?, b.u32()?);
+        b.take(6)?;
         m.name = own.unwrap_or(m.name);
         let mut data = Bytes::new(b.list16()?);
         if m.kind == 0x21 {

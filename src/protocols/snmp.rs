@@ -7,6 +7,7 @@ use super::common::fields::Fields;
 use super::common::told::Told;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
+use crate::model::oddity::Oddity;
 use crate::model::proto::UDP;
 
 /// The protocol.
@@ -115,7 +116,7 @@ struct Conversation {
 impl Parser for Conversation {
     fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
         let Some(said) = read(bytes) else {
-            out.oddities.push((crate::model::oddity::Oddity::new("snmp_malformed"), at.time, at.offset));
+            out.oddities.push((Oddity::new("snmp_malformed"), at.time, at.offset));
             return;
         };
         self.asked |= side == Side::Out;

@@ -204,11 +204,11 @@ mod tests {
         let named = |app: &str, protocol: u8, login: &str| {
             let mut fields = vec![
                 (field::PROTO, Value::Uint(u64::from(protocol))),
-                (field::APP, Value::text(app.to_owned())),
-                (field::APP_CONF, Value::text("parsed".to_owned())),
+                (field::APP, Value::text(app)),
+                (field::APP_CONF, Value::text("parsed")),
             ];
             if !login.is_empty() {
-                fields.push((field::METHOD_AUTH, Value::text(login.to_owned())));
+                fields.push((field::METHOD_AUTH, Value::text(login)));
             }
             service(&flow(&fields))
         };
