@@ -114,6 +114,15 @@ impl Cover {
         let could = if n == 1 { "this source" } else { "these sources" };
         format!("none, and {could} could have seen it, {} → {}: {names}{more}", day(span.start), day(span.last()))
     }
+
+    /// The same in a few words.
+    pub fn short(&self) -> String {
+        match self.sources.len() {
+            0 => "no source covers it".to_owned(),
+            1 => "none; 1 source could see it".to_owned(),
+            n => format!("none; {n} sources could see it"),
+        }
+    }
 }
 
 /// What would have to be imported for a kind of indicator to be seen.

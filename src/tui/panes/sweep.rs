@@ -5,6 +5,7 @@ use super::{Handled, Pane};
 use crate::error::{Error, Result};
 use crate::formats::indicators::{Form, extract};
 use crate::model::decision::What;
+use crate::model::indicator::Sighting;
 use crate::model::{Time, Window};
 use crate::pivots::Selection;
 use crate::query::sweep::{self, Answer, Swept};
@@ -137,6 +138,14 @@ impl Sweep {
             }
         }
     }
+    /// The same for the list.
+    fn briefly(&self, row: &Swept, engine: &dyn crate::query::Engine) -> String {
+        let cover = self.loaded.as_ref().and_then(|l| l.answer.covers.get(&row.indicator.kind));
+        match cover.filter(|_| !row.is_seen()) {
+            Some(cover) => cover.short(),
+            None => self.told(row, engine),
+        }
+    }
     /// Why there is nothing to see.
     fn why_empty(&self, view: &View) -> Option<String> {
         Some(match &self.loaded {
@@ -160,6 +169,12 @@ impl Sweep {
             Some(_) => return None,
         })
     }
+}
+
+/// The first host of a sighting, and how many there are besides.
+fn first_host(sighting: &Sighting) -> String {
+    let Some(first) = sighting.hosts.first() else { return String::new() };
+    if sighting.host_count > 1 { format!("{first} +{}", sighting.host_count - 1) } else { first.to_string() }
 }
 
 fn key(view: &View, command: &str) -> String {
@@ -263,8 +278,8 @@ impl Pane for Sweep {
                 (text::clean(&row.indicator.text).into_owned(), if row.is_seen() { "entity" } else { "ui.text" }),
                 (at(best.map(|s| s.first)), "ui.time"),
                 (at(best.map(|s| s.last)), "ui.time"),
-                (best.map(|s| sweep::hosts_of(s, 1)).unwrap_or_default(), "entity"),
-                (text::clean(&self.told(row, view.engine)).into_owned(), if row.is_seen() { "ui.text" } else { "ui.dim" }),
+                (best.map(first_host).unwrap_or_default(), "entity"),
+                (text::clean(&self.briefly(row, view.engine)).into_owned(), if row.is_seen() { "ui.text" } else { "ui.dim" }),
             ]
         };
         table::draw(buf, list, &COLUMNS, &mut scroll, self.order.len(), view, view.focused, &mut cells);
@@ -301,7 +316,8 @@ impl Sweep {
         let lines = lines.iter().filter(|(text, _)| !text.is_empty());
         for (n, (line, role)) in lines.enumerate().take(usize::from(area.height) - 1) {
             let y = area.y + 1 + n as u16;
-            put(buf, area.x + 1, y, area.width.saturating_sub(2), &text::clean(line), view.theme.style(role));
+            let line = view.glyphs.put(&text::clean(line));
+            put(buf, area.x + 1, y, area.width.saturating_sub(2), &line, view.theme.style(role));
         }
     }
 }
