@@ -243,11 +243,16 @@ impl App {
                 self.tell(Change::Looks);
             }
             Event::Input(InputEvent::Hangup) => self.quit(),
-            Event::Input(InputEvent::Suspend) => self.asks.push(Ask::Suspend),
-            Event::Input(InputEvent::Continue) => self.asks.push(Ask::Redraw),
+            Event::Input(InputEvent::Suspend) => self.hand_over(Ask::Suspend),
+            Event::Input(InputEvent::Continue) => self.hand_over(Ask::Redraw),
             Event::Answer(answer) => self.take(answer),
         }
         self.follow();
+    }
+    /// Something is done with the terminal; after it everything is to be drawn.
+    fn hand_over(&mut self, ask: Ask) {
+        self.asks.push(ask);
+        self.dirty = true;
     }
     /// The channel by which answers come: the loop hands them back as [`Event::Answer`].
     pub fn answers(&self) -> &Receiver<Answer> {

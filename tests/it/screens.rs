@@ -227,7 +227,7 @@ fn how_rows_are_joined_stands_in_every_lens_and_names_from_dns_are_marked() {
     }
     let mut memory = story();
     memory.records.iter_mut().for_each(|r| r.fields.retain(|(id, _)| *id != backtrail::model::field::SNI));
-    let screen = Bench::on(memory, Arc::new(Notebook::default()), (200, 50)).keys("2 <down>");
+    let screen = Bench::on(memory, Arc::new(Notebook::default()), (200, 50)).keys("2");
     assert!(screen.contains("evil.example (dns)"), "{screen}");
     assert!(screen.contains("joined") && screen.contains("records of its connection"), "{screen}");
 }
