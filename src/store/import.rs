@@ -3,13 +3,13 @@
 
 use super::Store;
 use super::block::{BlockBuilder, Class, Packer};
-use super::catalog::{self, About, Change};
+use super::catalog::{About, Change};
+use super::commit::Pending;
 use super::contents::{self, BlockInfo, DoneFrame, DoneSource, ImportData, SourceFrame};
 use super::frame::FrameKind;
 use super::journal::now;
 use super::packets::{Group, GroupInfo, Reach};
 use super::postings::{ChunkInfo, Collector, Span};
-use super::recover::watermark;
 use super::segment::{CASE, OTHER, Place};
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -102,6 +102,7 @@ pub struct Import {
     blocks: Vec<BlockInfo>,
     groups: Vec<GroupInfo>,
     chunks: Vec<ChunkInfo>,
+    pending: Pending,
     records: u64,
     hides: Vec<u32>,
     continues: Option<(u64, u64)>,
@@ -122,6 +123,7 @@ impl Import {
             blocks: Vec::new(),
             groups: Vec::new(),
             chunks: Vec::new(),
+            pending: Pending::default(),
             records: 0,
             hides: Vec::new(),
             continues: None,
@@ -198,8 +200,15 @@ impl Import {
         let mut meta = Vec::new();
         zone.put(&mut meta);
         let place = self.store.segments().append(day, FrameKind::Block, self.id, &meta, &body).map_err(|e| self.store.full(e))?;
+        self.pending.add(About::Block, self.id, number, &place, &meta);
         self.blocks.push(BlockInfo { place, zone, meta: meta.len() as u32, directory: OnceLock::new() });
-        if self.collector.weight() > POSTINGS { self.write_postings() } else { Ok(()) }
+        if self.collector.weight() > POSTINGS {
+            self.write_postings()?;
+        }
+        self.commit_if_due()
+    }
+    fn commit_if_due(&mut self) -> Result<()> {
+        if self.pending.is_due() { self.store.commit_group(&mut self.pending) } else { Ok(()) }
     }
     fn write_group(&mut self) -> Result<()> {
         if self.group.is_empty() {
@@ -213,16 +222,18 @@ impl Import {
         reach.put(&mut meta);
         let place =
             self.store.segments().append(day, FrameKind::Packets, self.id, &meta, &body).map_err(|e| self.store.full(e))?;
+        self.pending.add(About::Packets, self.id, reach.index, &place, &meta);
         self.groups.push(GroupInfo { place, reach });
-        Ok(())
+        self.commit_if_due()
     }
     fn write_postings(&mut self) -> Result<()> {
-        let (id, store, chunks) = (self.id, &self.store, &mut self.chunks);
+        let (id, store, chunks, pending) = (self.id, &self.store, &mut self.chunks, &mut self.pending);
         self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| {
             let span = Span { import: id, index: chunks.len() as u32, source, first: first.into(), last: last.into() };
             let mut meta = Vec::new();
             span.put(&mut meta);
             let place = store.segments().append(day, FrameKind::Postings, id, &meta, &body).map_err(|e| store.full(e))?;
+            pending.add(About::Postings, id, span.index, &place, &meta);
             chunks.push(ChunkInfo { place, span });
             Ok(())
         })
@@ -277,45 +288,25 @@ impl Import {
             blocks: self.blocks.len() as u32,
             groups: self.groups.len() as u32,
             chunks: self.chunks.len() as u32,
+            rollups: 0,
+            answers: 0,
+            derived: false,
         }
     }
-    /// The entries of the catalog, without those of sources.
-    pub(super) fn entries(&self, done: &Place) -> Vec<Change> {
-        let mut out = Vec::new();
-        let mut segments = BTreeSet::from([(done.day, done.segment)]);
-        let mut add = |about, index, place: &Place, meta: &[u8]| {
-            segments.insert((place.day, place.segment));
-            out.push(catalog::entry(about, self.id, index, place, meta));
-        };
-        for block in &self.blocks {
-            let mut meta = Vec::new();
-            block.zone.put(&mut meta);
-            add(About::Block, block.zone.index, &block.place, &meta);
-        }
-        for group in &self.groups {
-            let mut meta = Vec::new();
-            group.reach.put(&mut meta);
-            add(About::Packets, group.reach.index, &group.place, &meta);
-        }
-        for chunk in &self.chunks {
-            let mut meta = Vec::new();
-            chunk.span.put(&mut meta);
-            add(About::Postings, chunk.span.index, &chunk.place, &meta);
-        }
-        add(About::Done, 0, done, &[]);
-        for (day, segment) in segments {
-            if let Some(len) = self.store.segments().durable(day, segment) {
-                out.push(watermark(day, segment, len));
-            }
-        }
-        out
+    /// The last entries of the catalog, once the frame that ends the import is durable.
+    pub(super) fn last_batch(&mut self, done: &Place) -> Vec<Change> {
+        self.pending.add(About::Done, self.id, 0, done, &[]);
+        self.pending.take(self.store.segments())
     }
     pub(super) fn id(&self) -> u32 {
         self.id
     }
     pub(super) fn take_data(&mut self, done: DoneFrame) -> ImportData {
-        let (blocks, groups) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.groups));
-        ImportData { id: self.id, done, blocks, groups, chunks: std::mem::take(&mut self.chunks) }
+        let mut data = ImportData::new(self.id, done);
+        data.blocks = std::mem::take(&mut self.blocks);
+        data.groups = std::mem::take(&mut self.groups);
+        data.chunks = std::mem::take(&mut self.chunks);
+        data
     }
 }
 
