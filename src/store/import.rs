@@ -10,6 +10,7 @@ use super::frame::FrameKind;
 use super::journal::now;
 use super::packets::{Group, GroupInfo, Reach};
 use super::postings::{ChunkInfo, Collector, Span};
+use super::rollups;
 use super::segment::{CASE, OTHER, Place};
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -26,6 +27,8 @@ const DAYS: usize = 1024;
 const OPEN_BLOCKS: usize = 24;
 /// Bytes of postings in memory after which they are written.
 const POSTINGS: usize = 64 << 20;
+/// Bytes of sums in memory after which they are written.
+const SUMS: usize = 32 << 20;
 
 /// A file that is about to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,11 +100,13 @@ pub struct Import {
     days: BTreeSet<i32>,
     packer: Packer,
     collector: Collector,
+    sums: rollups::Collector,
     group: Group,
     sources: BTreeSet<SourceId>,
     blocks: Vec<BlockInfo>,
     groups: Vec<GroupInfo>,
     chunks: Vec<ChunkInfo>,
+    rollups: Vec<ChunkInfo>,
     pending: Pending,
     records: u64,
     hides: Vec<u32>,
@@ -118,11 +123,13 @@ impl Import {
             days: BTreeSet::new(),
             packer: Packer::new()?,
             collector: Collector::default(),
+            sums: rollups::Collector::default(),
             group: Group::default(),
             sources: BTreeSet::new(),
             blocks: Vec::new(),
             groups: Vec::new(),
             chunks: Vec::new(),
+            rollups: Vec::new(),
             pending: Pending::default(),
             records: 0,
             hides: Vec::new(),
@@ -194,6 +201,7 @@ impl Import {
         self.store.room()?;
         let number = self.blocks.len() as u32;
         let (source, day, _) = key;
+        self.sums.add(day, source, &builder);
         let collector = &mut self.collector;
         let mut index = |field: u16, value: &[u8], rows: &[u32]| collector.add(day, source, number, field, value, rows);
         let (zone, body) = builder.close(self.id, number, self.evidence.key, &mut self.packer, &mut index);
@@ -204,6 +212,9 @@ impl Import {
         self.blocks.push(BlockInfo { place, zone, meta: meta.len() as u32, directory: OnceLock::new() });
         if self.collector.weight() > POSTINGS {
             self.write_postings()?;
+        }
+        if self.sums.weight() > SUMS {
+            self.write_sums()?;
         }
         self.commit_if_due()
     }
@@ -227,16 +238,26 @@ impl Import {
         self.commit_if_due()
     }
     fn write_postings(&mut self) -> Result<()> {
-        let (id, store, chunks, pending) = (self.id, &self.store, &mut self.chunks, &mut self.pending);
-        self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| {
-            let span = Span { import: id, index: chunks.len() as u32, source, first: first.into(), last: last.into() };
-            let mut meta = Vec::new();
-            span.put(&mut meta);
-            let place = store.segments().append(day, FrameKind::Postings, id, &meta, &body).map_err(|e| store.full(e))?;
-            pending.add(About::Postings, id, span.index, &place, &meta);
-            chunks.push(ChunkInfo { place, span });
-            Ok(())
-        })
+        let mut to = Chunks {
+            kind: FrameKind::Postings,
+            about: About::Postings,
+            import: self.id,
+            store: &self.store,
+            written: &mut self.chunks,
+            pending: &mut self.pending,
+        };
+        self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
+    }
+    fn write_sums(&mut self) -> Result<()> {
+        let mut to = Chunks {
+            kind: FrameKind::Rollups,
+            about: About::Rollups,
+            import: self.id,
+            store: &self.store,
+            written: &mut self.rollups,
+            pending: &mut self.pending,
+        };
+        self.sums.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
     }
     /// Ends the import: when it returns, all of it is on disk and seen by every question asked from now on.
     pub fn finish(mut self, done: Done) -> Result<EvidenceInfo> {
@@ -245,6 +266,7 @@ impl Import {
         }
         self.write_group()?;
         self.write_postings()?;
+        self.write_sums()?;
         let store = self.store.clone();
         store.commit(self, done)
     }
@@ -288,9 +310,9 @@ impl Import {
             blocks: self.blocks.len() as u32,
             groups: self.groups.len() as u32,
             chunks: self.chunks.len() as u32,
-            rollups: 0,
+            rollups: self.rollups.len() as u32,
             answers: 0,
-            derived: false,
+            derived: true,
         }
     }
     /// The last entries of the catalog, once the frame that ends the import is durable.
@@ -306,7 +328,32 @@ impl Import {
         data.blocks = std::mem::take(&mut self.blocks);
         data.groups = std::mem::take(&mut self.groups);
         data.chunks = std::mem::take(&mut self.chunks);
+        data.rollups = std::mem::take(&mut self.rollups);
         data
+    }
+}
+
+/// Where packed chunks of one kind go.
+struct Chunks<'a> {
+    kind: FrameKind,
+    about: About,
+    import: u32,
+    store: &'a Store,
+    written: &'a mut Vec<ChunkInfo>,
+    pending: &'a mut Pending,
+}
+
+impl Chunks<'_> {
+    fn write(&mut self, day: i32, source: SourceId, first: &[u8], last: &[u8], body: &[u8]) -> Result<()> {
+        let index = self.written.len() as u32;
+        let span = Span { import: self.import, index, source, first: first.into(), last: last.into() };
+        let mut meta = Vec::new();
+        span.put(&mut meta);
+        let segments = self.store.segments();
+        let place = segments.append(day, self.kind, self.import, &meta, body).map_err(|e| self.store.full(e))?;
+        self.pending.add(self.about, self.import, index, &place, &meta);
+        self.written.push(ChunkInfo { place, span });
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![allow(clippy::type_complexity, reason = "callbacks read best where they are taken")]
 
+pub mod ask;
 pub mod bits;
 pub mod block;
 pub mod cache;
@@ -30,20 +31,24 @@ pub mod plan;
 pub mod postings;
 pub mod reader;
 pub mod recover;
+pub mod rollups;
 pub mod segment;
 pub mod select;
 pub mod sightings;
+pub mod sizes;
 pub mod sled_catalog;
 pub mod snapshot;
+pub mod summed;
 pub mod values;
 pub mod verify;
 
+pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;
 pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
 pub use journal::{Journal, now};
-pub use select::{Ask, Selected};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
+pub use summed::Summed;
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -138,8 +143,9 @@ impl Store {
         let now = journal::now();
         // A bare name has no parent directory to make or to sync.
         let dir = &std::path::absolute(dir).map_err(|e| Error::store(format!("not a directory: {e}")).at_path(dir))?;
-        let case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
+        let mut case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
         let lock = lock::CaseLock::take(dir, options.wait, now)?;
+        case.upgrade()?;
         let mut notices = Vec::new();
         let journal = Journal::open(dir, &mut notices)?;
         let segments = Arc::new(segment::Segments::open(dir, options.segment)?);
