@@ -40,24 +40,22 @@ pub struct ImportData {
     pub chunks: Vec<ChunkInfo>,
     /// Chunks of sums by hour and host.
     pub rollups: Vec<ChunkInfo>,
-    /// Chunks of DNS answers.
-    pub answers: Vec<ChunkInfo>,
 }
 
 impl ImportData {
     /// An import without its parts.
     pub fn new(id: u32, done: DoneFrame) -> ImportData {
         let (blocks, groups, chunks) = (Vec::new(), Vec::new(), Vec::new());
-        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new(), answers: Vec::new() }
+        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new() }
     }
     /// Parts that should be there and are not.
     pub fn missing(&self) -> usize {
-        let have = self.blocks.len() + self.groups.len() + self.chunks.len() + self.rollups.len() + self.answers.len();
+        let have = self.blocks.len() + self.groups.len() + self.chunks.len() + self.rollups.len();
         (self.done.parts() as usize).saturating_sub(have)
     }
     /// Where every part stands.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        let chunks = [&self.chunks, &self.rollups, &self.answers].into_iter().flatten().map(|c| &c.place);
+        let chunks = [&self.chunks, &self.rollups].into_iter().flatten().map(|c| &c.place);
         self.blocks.iter().map(|b| &b.place).chain(self.groups.iter().map(|g| &g.place)).chain(chunks)
     }
     /// Span of the raw times of all rows, or of one source.
@@ -166,12 +164,9 @@ pub struct DoneFrame {
     /// Chunks of sums that were written; none in cases of the first layout.
     #[serde(default)]
     pub rollups: u32,
-    /// Chunks of DNS answers that were written; none: there are none, or it is a case of the first layout.
+    /// Sums were made.
     #[serde(default)]
-    pub answers: u32,
-    /// Sums and answers were made.
-    #[serde(default)]
-    pub derived: bool,
+    pub summed: bool,
 }
 
 /// How the times of one source were read in one import.
@@ -229,7 +224,7 @@ impl DoneSource {
 impl DoneFrame {
     /// Frames that were written besides this one.
     pub fn parts(&self) -> u32 {
-        self.blocks + self.groups + self.chunks + self.rollups + self.answers
+        self.blocks + self.groups + self.chunks + self.rollups
     }
     /// As bytes.
     pub fn bytes(&self) -> Result<Vec<u8>> {

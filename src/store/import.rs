@@ -311,8 +311,7 @@ impl Import {
             groups: self.groups.len() as u32,
             chunks: self.chunks.len() as u32,
             rollups: self.rollups.len() as u32,
-            answers: 0,
-            derived: true,
+            summed: true,
         }
     }
     /// The last entries of the catalog, once the frame that ends the import is durable.

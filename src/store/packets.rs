@@ -296,7 +296,7 @@ mod tests {
         }
         let mut out = Vec::new();
         search(&body, RecordId { offset: 100, ..RecordId::default() }, &mut out).unwrap();
-        let packet = |offset, number, micros, inbound| PacketRef { offset, number, time: Time(micros * 1000), inbound };
+        let packet = |offset, number, micros: i64, inbound| PacketRef { offset, number, time: Time(micros * 1000), inbound };
         assert_eq!(out, [packet(100, 1, 10, false), packet(160, 2, 17, true)]);
     }
 

@@ -42,7 +42,7 @@ impl Parts {
                 let reach = Reach::take(&mut take)?;
                 self.groups.insert((reach.import, reach.index), GroupInfo { place, reach });
             }
-            About::Postings | About::Rollups | About::Answers => {
+            About::Postings | About::Rollups => {
                 let span = Span::take(&mut take)?;
                 self.chunks.insert((about, span.import, span.index), ChunkInfo { place, span });
             }
@@ -79,7 +79,6 @@ impl Parts {
             if let Some(import) = imports.get_mut(&id) {
                 match about {
                     About::Rollups => import.rollups.push(part),
-                    About::Answers => import.answers.push(part),
                     _ => import.chunks.push(part),
                 }
             }
@@ -96,7 +95,6 @@ fn about(kind: FrameKind) -> About {
         FrameKind::Packets => About::Packets,
         FrameKind::Postings => About::Postings,
         FrameKind::Rollups => About::Rollups,
-        FrameKind::Answers => About::Answers,
         FrameKind::Done => About::Done,
         FrameKind::Source => About::Source,
     }

@@ -200,6 +200,7 @@ impl Collector {
         let mut hosts: HashMap<(u32, u8, u8), Acc, foldhash::fast::FixedState> =
             HashMap::with_hasher(foldhash::fast::FixedState::with_seed(9));
         let mut at = 0;
+        let before = group.kinds.len();
         for row in 0..block.rows() {
             let kind = kinds[row] as u8;
             let sums = sums_of(row);
@@ -223,6 +224,7 @@ impl Collector {
                 }
             }
         }
+        self.weight += (group.kinds.len() - before) * size_of::<KindSums>();
         let addrs = block.addrs();
         for ((index, kind, role), acc) in hosts {
             let Some(host) = addrs.get(index as usize) else { continue };

@@ -93,7 +93,7 @@ impl Snapshot {
         for (import, data) in self.imports().iter().enumerate() {
             let lost = data.rollups.len() < data.done.rollups as usize || data.missing() > 0;
             let merged = !ask.every_sighting && self.is_merged(crate::model::EvidenceKey(data.done.key));
-            if lost || merged || !data.done.derived || data.done.sequence <= ask.newer_than {
+            if lost || merged || !data.done.summed || data.done.sequence <= ask.newer_than {
                 continue;
             }
             let mut groups: BTreeMap<(i32, SourceId), Option<Group<'a>>> = BTreeMap::new();
