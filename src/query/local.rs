@@ -7,7 +7,7 @@ use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Time
 use super::question::{Question, Stage};
 use super::stages::Tally;
 use super::standing::{Current, Standing};
-use super::{Cancel, check};
+use super::{Cancel, check, summed};
 use crate::context::sites as own;
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
@@ -240,6 +240,8 @@ impl Engine for LocalEngine {
         // Groups do not depend on the order of records, rows do.
         let ordered = fields.is_none() || matches!(question.stages.first(), Some(Stage::Head { .. } | Stage::Sort { .. }));
         let ask = Ask { fields: fields.as_deref(), ..ask(question) };
+        let known = summed::groups(&view, &ask, &question.stages, &mut tally, &stop)?;
+        let ask = Ask { without: Some(&known), ..ask };
         if ordered {
             view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| applied.value(&record, f)))?;
         } else {
@@ -269,7 +271,9 @@ impl Engine for LocalEngine {
         let mut out = Timeline { start, bin, bins: vec![0.0; n], alerts: vec![0; n] };
         let stop = || cancel.is_cancelled();
         let fields: Vec<FieldId> = weight.into_iter().collect();
-        view.visit(&Ask { fields: Some(&fields), ..ask(question) }, &stop, &mut |row| {
+        let all = Ask { fields: Some(&fields), ..ask(question) };
+        let known = summed::bins(&view, &all, bin, weight, &stop, &mut |t, n| out.bins[place(t)] += n as f64)?;
+        view.visit(&Ask { without: Some(&known), ..all }, &stop, &mut |row| {
             out.bins[place(row.time())] += match weight {
                 Some(field::DURATION) => row.until().since(row.time()).max(0) as f64,
                 Some(field) => match row.uint(field) {
@@ -282,9 +286,13 @@ impl Engine for LocalEngine {
         })?;
         let alerts = of_any_kind(&question.filter).and(Filter::is(field::KIND, Kind::Alert.name()));
         let ask = Ask { filter: &alerts, fields: Some(&[]), ..ask(question) };
-        view.visit(&ask, &stop, &mut |row| {
-            let count = &mut out.alerts[place(row.time())];
-            *count = count.saturating_add(1);
+        let mut alert = |t: Time, n: u64| {
+            let count = &mut out.alerts[place(t)];
+            *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        };
+        let known = summed::bins(&view, &ask, bin, None, &stop, &mut alert)?;
+        view.visit(&Ask { without: Some(&known), ..ask }, &stop, &mut |row| {
+            alert(row.time(), 1);
             true
         })?;
         Ok(out)

@@ -27,6 +27,7 @@ mod check_stages;
 mod check_value;
 
 pub mod stages;
+pub mod summed;
 
 pub mod sets;
 

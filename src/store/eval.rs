@@ -2,8 +2,8 @@
 //! a property test holds it to.
 
 use super::bits::Bits;
+use super::block::Zone;
 use super::column::{Column, Values};
-use super::contents::BlockInfo;
 use super::reader::Reader;
 use crate::error::Result;
 use crate::model::field::{self, FieldId, Place, Type};
@@ -34,11 +34,11 @@ pub enum Verdict {
 }
 
 /// Whether rows of a block can match, by kinds, source, evidence and the bounds of ids alone.
-pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdict {
+pub fn judge(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> Verdict {
     let of = |yes: bool| if yes { Verdict::Yes } else { Verdict::No };
     match filter {
         Filter::All => Verdict::Yes,
-        Filter::Not(f) => match judge(f, info, setting) {
+        Filter::Not(f) => match judge(f, zone, setting) {
             Verdict::No => Verdict::Yes,
             Verdict::Maybe => Verdict::Maybe,
             Verdict::Yes => Verdict::No,
@@ -46,7 +46,7 @@ pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdic
         Filter::And(all) => {
             let mut verdict = Verdict::Yes;
             for f in all {
-                match judge(f, info, setting) {
+                match judge(f, zone, setting) {
                     Verdict::No => return Verdict::No,
                     Verdict::Maybe => verdict = Verdict::Maybe,
                     Verdict::Yes => {}
@@ -57,7 +57,7 @@ pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdic
         Filter::Or(any) => {
             let mut verdict = Verdict::No;
             for f in any {
-                match judge(f, info, setting) {
+                match judge(f, zone, setting) {
                     Verdict::Yes => return Verdict::Yes,
                     Verdict::Maybe => verdict = Verdict::Maybe,
                     Verdict::No => {}
@@ -68,17 +68,16 @@ pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdic
         Filter::Test(field::SOURCE, test) => of(test.holds(&Value::text(setting.source), Type::Text)),
         Filter::Test(field::EVIDENCE, test) => of(test.holds(&Value::text(setting.evidence), Type::Text)),
         Filter::Test(field::KIND, test) => {
-            let holds = info.zone.kinds.iter().filter(|(k, _)| test.holds(&Value::text(k.name()), Type::Text)).count();
+            let holds = zone.kinds.iter().filter(|(k, _)| test.holds(&Value::text(k.name()), Type::Text)).count();
             if holds == 0 {
                 Verdict::No
-            } else if holds == info.zone.kinds.len() {
+            } else if holds == zone.kinds.len() {
                 Verdict::Yes
             } else {
                 Verdict::Maybe
             }
         }
         Filter::Test(field::ID, Test::Is(Value::Text(text))) => {
-            let zone = &info.zone;
             let here = |id: RecordId| id.evidence == zone.evidence && (zone.offsets.0..=zone.offsets.1).contains(&id.offset);
             if text.parse().is_ok_and(here) { Verdict::Maybe } else { Verdict::No }
         }
@@ -91,7 +90,7 @@ pub fn eval(filter: &Filter, reader: &Reader<'_>, setting: &Setting<'_>, within:
     if within.is_empty() {
         return Ok(within.clone());
     }
-    match judge(filter, reader.info(), setting) {
+    match judge(filter, &reader.info().zone, setting) {
         Verdict::No => return Ok(Bits::none(within.rows())),
         Verdict::Yes => return Ok(within.clone()),
         Verdict::Maybe => {}

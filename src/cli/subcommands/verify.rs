@@ -21,10 +21,19 @@ impl Subcommand for Verify {
         clap::Command::new("verify")
             .about("Check the case: checksums of its segments, the journal's chain, the hashes of the evidence")
             .arg(Arg::new("quick").long("quick").action(ArgAction::SetTrue).help("Leave the hashes of the evidence out"))
+            .arg(
+                Arg::new("sizes")
+                    .long("sizes")
+                    .action(ArgAction::SetTrue)
+                    .help("Print what each column and index takes on disk instead of checking"),
+            )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let opened = Opened::existing(cx)?;
         let mut out = std::io::stdout().lock();
+        if matches.get_flag("sizes") {
+            return sizes(&opened, &mut out);
+        }
         let check = opened.store.verify()?;
         let mut bad = check.damage.len();
         for line in &check.damage {
@@ -86,4 +95,20 @@ fn state(kept: &Path, info: &EvidenceInfo, whole: &BTreeSet<String>) -> &'static
         Ok(_) => "CHANGED",
         Err(_) => "GONE",
     }
+}
+
+/// Prints what each part of the segments takes, and of it on one record.
+fn sizes(opened: &Opened, out: &mut dyn Write) -> Result<Done> {
+    let (parts, records) = opened.store.sizes()?;
+    let each = |n: u64| if records == 0 { "-".to_owned() } else { format!("{:.2}", n as f64 / records as f64) };
+    let names = ["part", "bytes", "unpacked", "a record"].map(str::to_owned).to_vec();
+    let mut grid = Grid::new(names, vec![false, true, true, true], false, out);
+    let (mut stored, mut raw) = (0, 0);
+    for p in parts {
+        (stored, raw) = (stored + p.stored, raw + p.raw);
+        grid.row(vec![p.part, p.stored.to_string(), p.raw.to_string(), each(p.stored)])?;
+    }
+    grid.row(vec![format!("all of {records} records"), stored.to_string(), raw.to_string(), each(stored)])?;
+    grid.end()?;
+    Ok(Done::All)
 }
