@@ -260,12 +260,13 @@ fn format_of(text: &str, object: bool) -> Option<&'static dyn Format> {
                 "reputation-csv" | "reputation-list" | "inventory-csv" | "json-lines" | "text-lines" | "csv-lines"
             )
     };
-    let is_object = |name: &str| matches!(name, "suricata-eve" | "zeek" | "windows-event");
+    // A Windows event was asked for before.
+    let is_object = |name: &str| matches!(name, "suricata-eve" | "zeek");
     super::ALL
         .iter()
         .copied()
         .filter(is_line)
-        .filter(|f| is_object(f.name()) == object || f.name() == "zeek")
+        .filter(|f| is_object(f.name()) == object && (object || f.name() != "windows-event"))
         .find(|f| f.sniff(text.as_bytes()) == Sniff::Yes)
 }
 
