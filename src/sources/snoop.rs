@@ -107,7 +107,10 @@ mod tests {
         out
     }
 
-    fn packets(data: &[u8]) -> (Vec<(i64, u16, u32, Vec<u8>, u64)>, End) {
+    /// Time, link type, length on the wire, bytes, offset.
+    type Seen = (i64, u16, u32, Vec<u8>, u64);
+
+    fn packets(data: &[u8]) -> (Vec<Seen>, End) {
         let mut got = Vec::new();
         let kind = CaptureKind::of(data).unwrap();
         let end = read(kind, &mut &data[..], &mut |item| {

@@ -42,8 +42,7 @@ pub fn print(report: &Report, form: Form, all: bool) -> Result<()> {
 
 fn table(report: &Report, all: bool, out: &mut dyn Write) -> Result<()> {
     let many = report.files.len() > MANY && !all;
-    let trouble = |f: &&FileReport| f.is_incomplete() || matches!(f.outcome, Outcome::Opened(_));
-    let mut troubles: Vec<&FileReport> = report.files.iter().filter(trouble).collect();
+    let mut troubles: Vec<&FileReport> = report.files.iter().filter(|f| f.is_incomplete()).collect();
     // What can be done something about comes before what no format is known for.
     troubles.sort_by_key(|f| matches!(f.outcome, Outcome::NotRecognised(_)));
     let shown: Vec<&FileReport> = match many {
@@ -69,7 +68,7 @@ fn table(report: &Report, all: bool, out: &mut dyn Write) -> Result<()> {
     let sum = report.counts();
     let archives = report.files.iter().filter(|f| f.is_archive()).count();
     let bad = report.files.iter().filter(|f| f.is_incomplete()).count();
-    let opened = if archives > 0 { format!(" in {archives} archives and beside them") } else { String::new() };
+    let opened = if archives > 0 { format!(" and {archives} archives") } else { String::new() };
     writeln!(
         out,
         "{} files{opened}, {} records: {} units = {} ok + {} partial + {} skipped + {} failed; {} oddities{}{}",
@@ -99,16 +98,18 @@ struct Group {
 /// How many files there are of each outcome and format, or reason: what was read first, each by how often.
 fn summary(report: &Report, out: &mut dyn Write) -> Result<()> {
     let mut groups: BTreeMap<(u8, String, String), Group> = BTreeMap::new();
-    for file in report.files.iter().filter(|f| !f.is_archive()) {
+    for file in &report.files {
         let what = if file.format.is_empty() {
-            // Without what is of the one file.
-            file.note().split(['(', ';', '\n']).next().unwrap_or_default().trim_end().to_owned()
+            // Without what is of the one file, and without the outcome, which has a column.
+            let note = file.note();
+            let reason = note.strip_prefix(&format!("{}: ", file.word())).unwrap_or(&note);
+            reason.split(['(', ';', '\n']).next().unwrap_or_default().trim_end().to_owned()
         } else {
             file.format.clone()
         };
         let order = match file.outcome {
             Outcome::Read | Outcome::Grown => 0,
-            Outcome::Known | Outcome::Opened(_) => 1,
+            Outcome::Opened(_) | Outcome::Known => 1,
             Outcome::Skipped(_) => 2,
             _ => 3,
         };
