@@ -9,7 +9,7 @@ use crate::query::Engine;
 use crate::query::engine::Raw;
 use crate::tui::cells::{self, Cell};
 use crate::tui::effect::Cx;
-use crate::tui::jobs::{Answer, Body};
+use crate::tui::jobs::Answer;
 use crate::tui::joins::Joined;
 use crate::tui::paint::{Line, fill, put};
 use crate::tui::text;
@@ -190,9 +190,8 @@ impl Pane for Detail {
         Ok(Handled::Yes)
     }
     fn answer(&mut self, answer: Answer, _: &mut Cx) -> Result<()> {
-        match (&answer.body, answer.slot) {
-            (Body::Piece(_), "raw") => self.raw = answer.take::<Raw>(),
-            _ => {}
+        if answer.is::<Raw>() {
+            self.raw = answer.take();
         }
         Ok(())
     }
