@@ -2,10 +2,11 @@
 //! correcting them; then wrong checksums say nothing. Judged per sender: a wrong checksum is believed to be damage (and the packet left
 //! out of its flow) only where that host's checksums are otherwise right.
 
-use super::key::{Octets, octets};
+use super::key::{Octets, address, octets};
 use crate::protocols::layers::{Checksum, Conversation};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use std::net::IpAddr;
 
 /// Hosts whose checksums are counted; of others wrong checksums are accepted.
 const MAX_HOSTS: usize = 65_536;
@@ -27,6 +28,8 @@ pub enum Checksums {
 struct Count {
     good: u32,
     bad: u32,
+    /// Left as a network card finds them.
+    offloaded: u32,
 }
 
 /// Senders and their checksums.
@@ -47,6 +50,19 @@ pub enum Verdict {
 }
 
 impl Senders {
+    /// Every sender with a wrong checksum: its address, how many were wrong, how many were looked at.
+    pub fn wrong(&self) -> Vec<(IpAddr, u64, u64)> {
+        let wrong = self.counts.iter().filter(|(_, count)| count.bad > 0 || count.offloaded > 0);
+        let mut all: Vec<_> = wrong
+            .map(|((octets, four), c)| {
+                let bad = u64::from(c.bad) + u64::from(c.offloaded);
+                (address(octets, *four), bad, bad + u64::from(c.good))
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
     /// Judges a packet.
     pub fn judge(&mut self, c: &Conversation<'_>, how: Checksums) -> Verdict {
         if how == Checksums::Ignore {
@@ -57,7 +73,6 @@ impl Senders {
             (_, Checksum::Unknown) => return Verdict::Take,
             (Checksums::Check, Checksum::Good) => return Verdict::Take,
             (Checksums::Check, _) => return Verdict::Leave,
-            (_, Checksum::Offloaded) => return Verdict::TakeWrong,
             _ => {}
         }
         let key = (octets(c.src), c.src.is_ipv4());
@@ -68,6 +83,10 @@ impl Senders {
         if sum == Checksum::Good {
             count.good = count.good.saturating_add(1);
             return Verdict::Take;
+        }
+        if sum == Checksum::Offloaded {
+            count.offloaded = count.offloaded.saturating_add(1);
+            return Verdict::TakeWrong;
         }
         count.bad = count.bad.saturating_add(1);
         if count.bad.saturating_mul(4) > count.good { Verdict::TakeWrong } else { Verdict::Leave }

@@ -250,6 +250,71 @@ pub(super) fn asctime(text: &[u8]) -> Option<Stamp> {
     Some(stamp)
 }
 
+/// Kibana's `Nov 20, 2026 @ 08:00:00.000`, glog's `I1120 08:00:00.123` (no year), Spark's `26/11/20 08:00:00`, and dates whose order is sure:
+/// `20.11.2026 08:00:00`, `11/20/2026 8:00:00 AM`, `20/11/2026 08:00:00`. `11/10/2026` without AM or PM may be either and is none.
+pub(super) fn other(text: &[u8]) -> Option<Stamp> {
+    kibana(text).or_else(|| glog(text)).or_else(|| numeric(text))
+}
+
+fn kibana(text: &[u8]) -> Option<Stamp> {
+    let month = month(text)?;
+    let width = text.get(4..)?.iter().take_while(|b| b.is_ascii_digit()).count();
+    let day = digits(text, 4, if matches!(width, 1 | 2) && text[3] == b' ' { width } else { return None })?;
+    let at = 4 + width;
+    let year = digits(text, at + 2, 4)?;
+    if text.get(at..at + 2) != Some(b", ") || text.get(at + 6..at + 9) != Some(b" @ ") {
+        return None;
+    }
+    let second = clock(text, at + 9)?;
+    let (nanos, len) = fraction(text, at + 17);
+    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east: None, len })
+}
+
+fn glog(text: &[u8]) -> Option<Stamp> {
+    let (month, day) = (digits(text, 1, 2)?, digits(text, 3, 2)?);
+    if !matches!(text.first(), Some(b'I' | b'W' | b'E' | b'F')) || text.get(5) != Some(&b' ') {
+        return None;
+    }
+    let second = clock(text, 6)?;
+    let (nanos, len) = fraction(text, 14);
+    (len > 14).then_some(())?;
+    valid(Stamp { year: None, month, day, second, nanos, east: None, len })
+}
+
+fn numeric(text: &[u8]) -> Option<Stamp> {
+    let number = |at: usize| {
+        let width = text.get(at..)?.iter().take_while(|b| b.is_ascii_digit()).count();
+        Some((digits(text, at, if matches!(width, 1 | 2 | 4) { width } else { return None })?, at + width, width))
+    };
+    let (first, at, wide) = number(0)?;
+    let separator = *text.get(at).filter(|b| matches!(b, b'/' | b'.' | b'-'))?;
+    let (second, at, _) = number(at + 1)?;
+    let (third, at, width) = number(at + 1).filter(|_| text.get(at) == Some(&separator))?;
+    let at = at + text.get(at..)?.iter().take_while(|b| matches!(b, b' ' | b',')).count();
+    let (hour, minute, _) = number(at)?;
+    let at = minute;
+    let seconds = digits(text, at + 4, 2).filter(|s| *s < 61 && text.get(at + 3) == Some(&b':'));
+    let minute = digits(text, at + 1, 2).filter(|m| *m < 60 && text.get(at) == Some(&b':'))?;
+    let (nanos, mut len) = fraction(text, if seconds.is_some() { at + 6 } else { at + 3 });
+    let half = text.get(len..len + 3).filter(|h| h[0] == b' ' && h[2].eq_ignore_ascii_case(&b'm'));
+    let half = half.map(|h| h[1].to_ascii_lowercase()).filter(|h| matches!(h, b'a' | b'p'));
+    let hour = match half {
+        Some(half) if (1..=12).contains(&hour) => hour % 12 + if half == b'p' { 12 } else { 0 },
+        None if hour < 24 => hour,
+        _ => return None,
+    };
+    len += if half.is_some() { 3 } else { 0 };
+    let (year, month, day) = match (separator, wide, width) {
+        (b'/', 2, 2) if seconds.is_some() => (2000 + first, second, third),
+        (b'.', 1 | 2, 4) => (third, second, first),
+        (b'/' | b'-', 1 | 2, 4) if half.is_some() && first <= 12 || second > 12 => (third, first, second),
+        (b'/' | b'-', 1 | 2, 4) if first > 12 => (third, second, first),
+        _ => return None,
+    };
+    let second = hour * 3600 + minute * 60 + seconds.unwrap_or(0).min(59);
+    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east: None, len })
+}
+
 /// A date alone, `2026-11-20`: its first second.
 pub(super) fn date(text: &[u8]) -> Option<Stamp> {
     let (year, month, day) = (digits(text, 0, 4)?, digits(text, 5, 2)?, digits(text, 8, 2)?);
@@ -268,7 +333,12 @@ pub(super) fn any(text: &str, context: &Context, out: &mut Out) -> Option<Time> 
     if bytes.first().is_some_and(u8::is_ascii_digit) && bytes.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
         return epoch(text);
     }
-    let stamp = iso(bytes).or_else(|| date(bytes)).or_else(|| apache(bytes)).or_else(|| bsd(bytes)).or_else(|| asctime(bytes))?;
+    let stamp = iso(bytes)
+        .or_else(|| date(bytes))
+        .or_else(|| apache(bytes))
+        .or_else(|| bsd(bytes))
+        .or_else(|| asctime(bytes))
+        .or_else(|| other(bytes))?;
     text.get(stamp.len..).filter(|rest| rest.trim().is_empty())?;
     stamp.time(context, out)
 }
@@ -342,6 +412,25 @@ mod tests {
             ["2018-13-05T15:07:20Z", "2018-02-30T15:07:20Z", "2018-07-05T25:07:20Z", "2018-07-05T15:0", "9999-01-01T00:00:00Z"]
         {
             assert_eq!(read(iso(text.as_bytes()), "2020-01-01").0, "", "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_of_other_makes_are_read_where_their_order_is_sure() {
+        for (text, want) in [
+            ("Nov 2, 2026 @ 08:00:00.120", "2026-11-02T07:00:00.120Z"),
+            ("I0517 15:04:22.619642  952452992 x.cc:259]", "2026-05-17T14:04:22.619642Z"),
+            ("26/11/20 08:00:00 INFO x", "2026-11-20T07:00:00Z"),
+            ("20.11.2026 08:00", "2026-11-20T07:00:00Z"),
+            ("11/2/2026 1:00:05 PM", "2026-11-02T12:00:05Z"),
+            ("11/2/2026, 12:00:05 AM", "2026-11-01T23:00:05Z"),
+            ("20/11/2026 08:00:00", "2026-11-20T07:00:00Z"),
+            ("11/10/2026 08:00:00", ""),
+            ("1.2.3 4", ""),
+            ("10.0.0.5 8:00", ""),
+            ("26/13/20 08:00:00", ""),
+        ] {
+            assert_eq!(read(other(text.as_bytes()), "2026-11-24").0, want, "{text}");
         }
     }
 

@@ -1,14 +1,13 @@
 //! Any JSON object a line that holds a time: what nobody more special understood.
 //!
-//! Keys are flattened with dots; a key that is a field's name or alias (ours, Wireshark's, Zeek's, ECS's) gives that field where its value is
+//! A line of a log that an object holds (`log`, `message`, `event.original` ...) is read by its own format: see [`unwrap`]. Else keys are flattened with dots; a key that is a field's name or alias (ours, Wireshark's, Zeek's, ECS's) gives that field where its value is
 //! of the field's type, the rest is `extra`. Kind is log; objects without a time that can be read stand at the file's modification time and are
 //! partial.
 
 use super::json::{self, Members};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head, lift};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, Zone, clock, draft, draft::Draft, head, lift, unwrap};
 use crate::model::field::{self, FieldId, Place, Type};
-use crate::model::oddity::Oddity;
-use crate::model::record::Kind;
+use crate::model::origin::EvidenceKey;
 use crate::model::time::Time;
 use crate::model::value::Value;
 
@@ -29,10 +28,14 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special: [&dyn Format; 3] = [&super::suricata_eve::FORMAT, &super::zeek::FORMAT, &super::windows_event::FORMAT];
-        let timed = |l: &str| {
-            l.starts_with('{') && json::object(l).is_some_and(|o| TIMES.iter().any(|key| json::member(&o, key).is_some()))
-        };
+        let special: [&dyn Format; 5] = [
+            &super::suricata_eve::FORMAT,
+            &super::zeek::FORMAT,
+            &super::windows_event::FORMAT,
+            &super::elastic::FORMAT,
+            &super::splunk::FORMAT,
+        ];
+        let timed = |l: &str| l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o));
         let found = head::most(head, 50, timed) && special.iter().all(|f| f.sniff(head) == Sniff::No);
         if found { Sniff::Maybe } else { Sniff::No }
     }
@@ -42,7 +45,7 @@ impl Format for JsonLines {
 }
 
 /// Keys of the time, best first.
-const TIMES: [&str; 18] = [
+pub(super) const TIMES: [&str; 18] = [
     "@timestamp",
     "timestamp",
     "time",
@@ -86,6 +89,20 @@ const KEYS: &[(&str, FieldId)] = &[
     ("clientip", field::SRC_IP),
     ("client.ip", field::SRC_IP),
     ("ip", field::SRC_IP),
+    ("_raw", field::MESSAGE),
+    ("log.original", field::MESSAGE),
+    ("process.executable", field::PROCESS),
+    ("process.hash.md5", field::MD5),
+    ("process.hash.sha1", field::SHA1),
+    ("process.hash.sha256", field::SHA256),
+    ("dns.answers.data", field::ANSWER_TEXT),
+    ("server.ip", field::DST_IP),
+    ("client.port", field::SRC_PORT),
+    ("server.port", field::DST_PORT),
+    ("client.bytes", field::BYTES_OUT),
+    ("server.bytes", field::BYTES_IN),
+    ("src_user", field::USER),
+    ("dvc", field::HOSTNAME),
     ("server_ip", field::DST_IP),
     ("request.remote_ip", field::SRC_IP),
     ("request.method", field::HTTP_METHOD),
@@ -108,43 +125,65 @@ impl Reader for Lines {
         if text.is_empty() {
             return Status::Skipped;
         }
-        let Some(members) = json::object(text) else {
-            out.oddities.push(Oddity::at("json_malformed", format!("line {}", unit.line)));
-            return Status::Failed;
-        };
-        let time = TIMES.iter().find_map(|key| {
-            let value = json::member(&members, key)?;
-            // MongoDB writes {"$date": ...}.
-            let inner = json::object(value.get());
-            let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
-            Some((*key, clock::any(&json::scalar(value), &self.context, out)?))
-        });
-        let mut d = Draft::timed(Kind::Log, &self.context, unit, line.len(), time.map(|(_, t)| t), out);
-        let mut left = KEYS_MAX;
-        self.members(&members, "", time, 0, &mut left, &mut d, out);
-        d.partial |= left == 0;
-        if let Some(message) = d.record.text(field::MESSAGE).map(str::to_owned) {
-            lift::lift(&message, &mut d);
-        }
-        d.finish(None, out)
+        unwrap::read(text, &self.context, unit, line.len(), out)
     }
 }
 
-impl Lines {
-    #[expect(clippy::too_many_arguments, reason = "a recursion with its state")]
-    fn members(
-        &self,
-        members: &Members<'_>,
-        path: &str,
-        time: Option<(&str, Time)>,
-        depth: usize,
-        left: &mut usize,
-        d: &mut Draft,
-        out: &mut Out,
-    ) {
+/// The first time that an object states, with its key: one of the usual keys, else one that speaks of a time and holds one.
+pub(super) fn time<'a>(members: &'a Members<'_>, context: &Context, out: &mut Out) -> Option<(&'a str, Time)> {
+    let usual = TIMES.iter().find_map(|key| {
+        let value = json::member(members, key)?;
+        // MongoDB writes {"$date": ...}.
+        let inner = json::object(value.get());
+        let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
+        Some((*key, clock::any(&json::scalar(value), context, out)?))
+    });
+    let likely = |time: &Time| (946_684_800..4_102_444_800).contains(&(time.0 / 1_000_000_000));
+    let spoken = || {
+        members
+            .iter()
+            .filter(|(key, raw)| speaks_of_time(key) && !json::is_nested(raw))
+            .find_map(|(key, raw)| Some((key.as_ref(), clock::any(&json::scalar(raw), context, out).filter(likely)?)))
+    };
+    usual.or_else(spoken)
+}
+
+/// `EdgeStartTimestamp`, `started_at`, `logged date`.
+fn speaks_of_time(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.ends_with("_at") || ["time", "date", "stamp"].iter().any(|word| key.contains(word))
+}
+
+/// Whether an object states a time, or holds a line of a log.
+pub(super) fn is_timed(members: &Members<'_>) -> bool {
+    let context = Context { evidence: EvidenceKey(0), stem: String::new(), zone: Zone::Fixed(0), year: None, modified: Time(0) };
+    TIMES.iter().any(|key| json::member(members, key).is_some())
+        || time(members, &context, &mut Out::default()).is_some()
+        || unwrap::is_wrapped(members)
+}
+
+/// Gives an object's members to a record; those named in `skip` are left out.
+pub(super) fn fill(members: &Members<'_>, skip: &[&str], context: &Context, d: &mut Draft, out: &mut Out) {
+    let mut left = KEYS_MAX;
+    Fill { context, skip }.members(members, "", 0, &mut left, d, out);
+    d.partial |= left == 0;
+    if let Some(message) = d.record.text(field::MESSAGE).map(str::to_owned) {
+        lift::lift(&message, d);
+    }
+}
+
+/// How the members of an object are given to a record.
+struct Fill<'a> {
+    context: &'a Context,
+    skip: &'a [&'a str],
+}
+
+impl Fill<'_> {
+    fn members(&self, members: &Members<'_>, path: &str, depth: usize, left: &mut usize, d: &mut Draft, out: &mut Out) {
         for (key, raw) in members {
             let name = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
-            if time.is_some_and(|(used, _)| used == name) {
+            // A wrapper's `source` is a text, the common schema's an object.
+            if self.skip.contains(&name.as_str()) && !json::is_nested(raw) {
                 continue;
             }
             *left = left.saturating_sub(1);
@@ -155,7 +194,7 @@ impl Lines {
                 && depth < DEPTH
                 && let Some(inner) = json::object(raw.get())
             {
-                self.members(&inner, &name, time, depth + 1, left, d, out);
+                self.members(&inner, &name, depth + 1, left, d, out);
                 continue;
             }
             let given = if raw.get().starts_with('[') {
@@ -181,7 +220,7 @@ impl Lines {
         let Some(id) = id_of(name) else { return false };
         match (id, field::get(id).map(|f| f.ty)) {
             (field::SEVERITY, _) => level(text).is_some_and(|rank| d.uint(id, rank)),
-            (_, Some(Type::Time)) => clock::any(text, &self.context, out).is_some_and(|t| d.give(id, Value::Time(t))),
+            (_, Some(Type::Time)) => clock::any(text, self.context, out).is_some_and(|t| d.give(id, Value::Time(t))),
             // Durations come in any unit.
             (_, Some(Type::Span)) => false,
             _ => d.put(id, text),

@@ -192,19 +192,32 @@ pub mod cisco_text;
 /// Shared: not a member.
 pub mod clock;
 pub mod conntrack;
+pub mod csv_lines;
 /// Shared: not a member.
 pub mod draft;
+pub mod elastic;
 /// Shared: not a member.
 pub mod envelope;
+pub mod evtx;
 pub mod filterlog;
 pub mod fortigate;
 /// Shared: not a member.
 pub mod head;
 /// Shared: not a member.
 pub mod indicator;
+
+/// Shared: not a member.
+pub mod indicator_json;
+
+/// Shared: not a member.
+pub mod indicator_words;
+
+/// Shared: not a member.
+pub mod indicators;
 pub mod inventory_csv;
 /// Shared: not a member.
 pub mod json;
+pub mod json_document;
 pub mod json_lines;
 /// Shared: not a member.
 pub mod lift;
@@ -213,9 +226,12 @@ pub mod lines;
 pub mod nessus;
 pub mod netfilter;
 pub mod nmap_xml;
+/// Shared: not a member.
+pub mod objects;
 pub mod palo_alto;
 pub mod reputation_csv;
 pub mod reputation_list;
+pub mod splunk;
 pub mod squid;
 pub mod suricata_eve;
 /// Shared: not a member.
@@ -224,6 +240,8 @@ pub mod syslog;
 /// Shared: not a member.
 pub mod table;
 pub mod text_lines;
+/// Shared: not a member.
+pub mod unwrap;
 /// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
@@ -243,6 +261,9 @@ pub use lines::read;
 pub const ALL: &[&dyn Format] = &[
     &suricata_eve::FORMAT,
     &zeek::FORMAT,
+    &evtx::FORMAT,
+    &elastic::FORMAT,
+    &splunk::FORMAT,
     &windows_event::FORMAT,
     &netfilter::FORMAT,
     &conntrack::FORMAT,
@@ -260,6 +281,8 @@ pub const ALL: &[&dyn Format] = &[
     &reputation_csv::FORMAT,
     &reputation_list::FORMAT,
     &json_lines::FORMAT,
+    &json_document::FORMAT,
+    &csv_lines::FORMAT,
     &text_lines::FORMAT,
 ];
 

@@ -1,14 +1,16 @@
 //! Any text whose lines begin with a time: what nobody more special understood.
 //!
-//! A line that begins with a time (ISO, syslog's, Apache's in brackets, C's, a bare epoch) is a log record with the line as message. A line
-//! without one continues the record before it: it is a record of its own at that time, and partial. Lines before the first time
-//! fail.
+//! A line that begins with a time (ISO, syslog's, Apache's in brackets, C's, a bare epoch; after white space, a bracket, colours of a terminal)
+//! is a log record with the line as message. Where no line before it began with a time, the first time inside of it counts (`t=...`, `worker |
+//! ...`). A line without one continues the record before it: it is a record of its own at that time, and partial. Lines that begin with `#` are
+//! comments. Lines before the first time fail.
 
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, head, lift};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
 use crate::model::time::Time;
+use std::borrow::Cow;
 
 /// The format.
 pub static FORMAT: TextLines = TextLines;
@@ -28,12 +30,22 @@ impl Format for TextLines {
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
         let binary = head.iter().take(4096).any(|b| *b == 0);
-        let special = super::ALL.iter().take_while(|f| f.name() != "json-lines");
-        let timed = !binary && head::most(head, 20, |l| stamp(l).is_some());
+        let special = super::ALL.iter().take_while(|f| f.name() != "text-lines");
+        let (mut starting, mut inside, mut all) = (0, 0, 0);
+        head::most(head, 0, |l| {
+            let found = stamp(l);
+            all += 1;
+            starting += usize::from(matches!(found, Some((_, true))));
+            inside += usize::from(found.is_some());
+            true
+        });
+        // What is in tags and braces may hold times and is no log for it.
+        let marked = head::plain(head).trim_ascii_start().starts_with(b"<") || super::json_document::first_object(head).is_some();
+        let timed = !binary && (starting > 0 || !marked && inside * 5 >= all.max(1));
         if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
-        Box::new(Lines { context: context.clone(), last: None })
+        Box::new(Lines { context: context.clone(), last: None, starts: false })
     }
 }
 
@@ -42,12 +54,42 @@ enum Start {
     Epoch(Time),
 }
 
-/// The time at the start of a line, after an opening bracket at most.
-fn stamp(line: &str) -> Option<Start> {
-    let bytes = line.as_bytes();
-    let bytes = bytes.strip_prefix(b"[").unwrap_or(bytes);
-    let forms = [clock::iso, clock::bsd, clock::asctime, clock::apache];
-    if let Some(stamp) = forms.iter().find_map(|form| form(bytes)) {
+/// How far into a line a time is looked for.
+const INSIDE: usize = 160;
+
+/// The first time in a line, and whether the line begins with it.
+fn stamp(line: &str) -> Option<(Start, bool)> {
+    let plain = uncoloured(line);
+    let bytes = plain.as_bytes();
+    let before = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
+    let begin = before + usize::from(matches!(bytes.get(before), Some(b'[' | b'"' | b'(')));
+    if let Some(start) = stamp_at(&bytes[begin..]) {
+        return Some((start, true));
+    }
+    let separated = |at: &usize| !bytes[at - 1].is_ascii_alphanumeric() && !matches!(bytes[at - 1], b'.' | b'-');
+    (begin + 1..bytes.len().min(INSIDE)).filter(separated).find_map(|at| date_at(&bytes[at..])).map(|s| (Start::Stamp(s), false))
+}
+
+/// A line without the colours of a terminal.
+fn uncoloured(line: &str) -> Cow<'_, str> {
+    if !line.contains('\x1b') {
+        return Cow::Borrowed(line);
+    }
+    let mut parts = line.split('\x1b');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_ascii_alphabetic()).map_or(0, |n| n + 1);
+        plain.push_str(part.get(end..).unwrap_or_default());
+    }
+    Cow::Owned(plain)
+}
+
+fn date_at(bytes: &[u8]) -> Option<clock::Stamp> {
+    [clock::iso, clock::bsd, clock::asctime, clock::apache, clock::other].iter().find_map(|form| form(bytes))
+}
+
+fn stamp_at(bytes: &[u8]) -> Option<Start> {
+    if let Some(stamp) = date_at(bytes) {
         return Some(Start::Stamp(stamp));
     }
     let end = bytes.iter().position(|b| !b.is_ascii_digit() && *b != b'.').unwrap_or(bytes.len());
@@ -62,6 +104,8 @@ fn stamp(line: &str) -> Option<Start> {
 struct Lines {
     context: Context,
     last: Option<Time>,
+    /// A line began with a time: then times inside of lines are part of what they say.
+    starts: bool,
 }
 
 impl Reader for Lines {
@@ -71,11 +115,17 @@ impl Reader for Lines {
         if message.is_empty() {
             return Status::Skipped;
         }
-        let own = match stamp(message) {
-            Some(Start::Stamp(stamp)) => stamp.time(&self.context, out),
-            Some(Start::Epoch(time)) => Some(time),
+        let found = stamp(message).filter(|(_, first)| *first || !self.starts);
+        let starts = matches!(found, Some((_, true)));
+        let own = match found {
+            Some((Start::Stamp(stamp), _)) => stamp.time(&self.context, out),
+            Some((Start::Epoch(time), _)) => Some(time),
             None => None,
         };
+        self.starts |= starts && own.is_some();
+        if own.is_none() && message.starts_with('#') {
+            return Status::Skipped;
+        }
         let Some(time) = own.or(self.last) else {
             out.oddities.push(Oddity::at("time_missing", format!("line {}", unit.line)));
             return Status::Failed;
@@ -96,6 +146,24 @@ impl Reader for Lines {
 mod tests {
     use super::*;
     use crate::formats::tests::read_all;
+
+    #[test]
+    fn times_after_prefixes_and_colours_are_found_and_those_inside_of_timed_lines_are_not_taken() {
+        for text in [
+            "web-1  | 2026-11-20T08:00:00Z x",
+            "logger=a t=2026-11-20T08:00:00Z level=info",
+            "Main::ERROR::2026-11-20 08:00:00,000::x",
+            "\x1b[0m\x1b[32m2026-11-20\x1b[0m 08:00:00 x",
+            "[pid: 7] 127.0.0.1 () [Fri Nov 20 08:00:00 2026] GET /",
+            "   Nov 20 08:00:00 gw thing",
+        ] {
+            assert_eq!(FORMAT.sniff(text.as_bytes()), Sniff::Maybe, "{text}");
+            assert_eq!(read_all(&FORMAT, text).records[0].record.start.to_string(), "2026-11-20T08:00:00Z", "{text}");
+        }
+        let read = read_all(&FORMAT, "# made by x\n2026-11-20 08:00:00 one\n  since 2001-01-01 00:00:00 it runs\n");
+        assert_eq!(read.counts, [1, 1, 1, 0]);
+        assert_eq!(read.records[1].record.start.to_string(), "2026-11-20T08:00:00Z");
+    }
 
     #[test]
     fn lines_without_a_time_continue_the_line_before() {

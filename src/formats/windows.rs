@@ -6,7 +6,7 @@
 
 use super::draft::{self, Draft};
 use super::windows_codes as codes;
-use super::{Context, Out, Unit, clock};
+use super::{Context, Out, Unit, clock, lift};
 use crate::model::field::{self, FieldId};
 use crate::model::record::Kind;
 use crate::model::time::Time;
@@ -74,6 +74,10 @@ impl Event<'_> {
     fn fill(&self, meaning: codes::Meaning, utc: bool, d: &mut Draft) {
         d.text(field::EVENT_CODE, &self.code);
         d.text(field::HOSTNAME, &self.host);
+        // The driver's clock gave the record's time: the event log's own stays beside it.
+        if let (true, Some(time)) = (utc, self.time) {
+            d.keep("TimeCreated", &time.to_string());
+        }
         d.keep("provider", &self.provider);
         d.keep("channel", &self.channel);
         if let Some(rank) = codes::level(&self.level) {
@@ -97,6 +101,11 @@ impl Event<'_> {
                 self.datum_to(datum, d);
             }
         }
+        // Of what is not known only its words can tell something.
+        if meaning.is_other() {
+            self.data.iter().filter(|datum| !datum.nested).for_each(|datum| lift::lift(&datum.text, d));
+            lift::lift(&self.message, d);
+        }
     }
 
     /// Gives a datum to its field, or keeps it.
@@ -115,8 +124,8 @@ impl Event<'_> {
             "queryname" => d.text(field::NAME, text),
             "queryresults" => answers(text, d),
             "querystatus" => rcode(text).is_some_and(|code| d.text(field::DNS_RCODE, code)),
-            "initiated" => d.text(field::DIRECTION, if text.eq_ignore_ascii_case("true") { "out" } else { "in" }),
-            "direction" => direction(text).is_some_and(|word| d.text(field::DIRECTION, word)),
+            "initiated" => d.text(field::DIRECTION_STATED, if text.eq_ignore_ascii_case("true") { "out" } else { "in" }),
+            "direction" => direction(text).is_some_and(|word| d.text(field::DIRECTION_STATED, word)),
             "processid" if self.code == "4688" && !self.is_sysmon() => false,
             "processid" | "newprocessid" | "sourceprocessid" => number(text).is_some_and(|n| n == 0 || d.uint(field::PID, n)),
             "objectname" => matches!(self.datum("ObjectType"), "File" | "") && d.text(field::FILE_NAME, text),

@@ -17,6 +17,10 @@ pub(super) struct Meaning {
 }
 
 impl Meaning {
+    /// Nothing is known of it.
+    pub fn is_other(&self) -> bool {
+        self.kind == Kind::Log && self.action.is_empty()
+    }
     pub fn action_of(&self, status: &str, failed: bool) -> &'static str {
         let digits = status.strip_prefix("0x").unwrap_or(status);
         let error = digits.bytes().any(|b| b != b'0') || failed;

@@ -168,7 +168,7 @@ impl Reader for Lines {
             let text = String::from_utf8_lossy(line);
             let whole = text.trim().trim_end_matches(',');
             if let Some(object) = json::object(whole) {
-                return read(&object, &self.context, unit, line.len(), out);
+                return read(&object, &self.context, unit, line.len(), None, out);
             }
             if whole.len() > 1
                 && whole.starts_with('[')
@@ -184,7 +184,7 @@ impl Reader for Lines {
                 Some(object) => {
                     let end = unit.offset.saturating_add(line.len() as u64);
                     let len = usize::try_from(end.saturating_sub(start.offset)).unwrap_or(line.len());
-                    read(&object, &self.context, start, len, out)
+                    read(&object, &self.context, start, len, None, out)
                 }
                 None => malformed(start, out),
             },
@@ -206,7 +206,7 @@ impl Lines {
             let before = (element.get().as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
             let unit = Unit { offset: unit.offset.saturating_add(before as u64), ..unit };
             let one = match json::object(element.get()) {
-                Some(object) => read(&object, &self.context, unit, element.get().len(), out),
+                Some(object) => read(&object, &self.context, unit, element.get().len(), None, out),
                 None => malformed(unit, out),
             };
             if one != Status::Ok {
@@ -222,13 +222,20 @@ fn malformed(unit: Unit, out: &mut Out) -> Status {
     Status::Failed
 }
 
-/// Reads an event; also called for one that was wrapped by an export.
-fn read(object: &Members<'_>, context: &Context, unit: Unit, len: usize, out: &mut Out) -> Status {
+/// Reads an event, whatever it came in; `fallback` is its time if it states none.
+pub(super) fn read(
+    object: &Members<'_>,
+    context: &Context,
+    unit: Unit,
+    len: usize,
+    fallback: Option<Time>,
+    out: &mut Out,
+) -> Status {
     let mut event = Event::default();
     let mut times = Times::default();
     let mut left = DATA_MAX;
     members(object, "", 0, &mut left, &mut event, &mut times);
-    event.time = times.event(context, out);
+    event.time = times.event(context, out).or(fallback);
     if event.code.is_empty() {
         out.oddities.push(Oddity::at("event_id_missing", format!("line {}", unit.line)));
     }
@@ -317,6 +324,7 @@ fn members<'a>(object: &Members<'a>, path: &str, depth: usize, left: &mut usize,
                 event.level = text
             }
             "Message" | "message" => event.message = text,
+            "System.Keywords" | "winlog.keywords" | "Keywords" if is_failure(&text) => event.failed = true,
             "EventTime" => times.local = text,
             "EventReceivedTime" => times.received = text,
             "@timestamp" => times.document = text,
@@ -344,10 +352,16 @@ fn members<'a>(object: &Members<'a>, path: &str, depth: usize, left: &mut usize,
     }
 }
 
+/// Whether keywords say that an audit failed: their bit (winmeta.xml), or the word.
+fn is_failure(keywords: &str) -> bool {
+    let bits = keywords.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    bits.is_some_and(|b| b & 0x10_0000_0000_0000 != 0) || keywords.contains("Audit Failure")
+}
+
 /// The name of a datum without the objects that only hold data.
 fn data_name<'a>(path: &str) -> Cow<'a, str> {
-    const HOLDERS: [&str; 6] =
-        ["winlog.event_data.", "EventData.", "event_data.", "winlog.user_data.", "user_data.", "UserData."];
+    const HOLDERS: [&str; 7] =
+        ["System.", "winlog.event_data.", "EventData.", "event_data.", "winlog.user_data.", "user_data.", "UserData."];
     let name = HOLDERS.iter().find_map(|h| path.strip_prefix(h)).unwrap_or(path);
     Cow::Owned(name.to_owned())
 }
@@ -364,7 +378,7 @@ mod tests {
     fn a_connection_that_sysmon_saw_has_its_tuple_process_and_user() {
         assert_eq!(
             show(&FORMAT, NXLOG),
-            "log 2020-09-22T18:53:31.668Z src.ip=172.18.39.5 src.port=62782 dst.ip=172.18.39.6 dst.port=445 proto=tcp direction=out \
+            "log 2020-09-22T18:53:31.668Z src.ip=172.18.39.5 src.port=62782 dst.ip=172.18.39.6 dst.port=445 proto=tcp direction.stated=out \
              severity=info action=connect user=SYSTEM hostname=workstation5.theshire.local process=System event.code=3 \
              extra={\"provider\":\"Microsoft-Windows-Sysmon\",\"channel\":\"Microsoft-Windows-Sysmon/Operational\",\
              \"User\":\"NT AUTHORITY\\\\SYSTEM\"} sensor=WORKSTATION5.theshire.local/sysmon"

@@ -1,5 +1,6 @@
 //! A capture: packets through the meter, flows, events and oddities to the writer.
 
+use super::sanity::{self, Directions, Times};
 use super::writer::Writer;
 use crate::flow::{Config, Meter, MeterStats, Sink};
 use crate::model::flow::Flow;
@@ -56,6 +57,11 @@ struct Stream<'a> {
     ordinal: u16,
     /// Oddities of the file itself, by name.
     oddities: BTreeMap<&'static str, u64>,
+    /// When its packets were sent, and how its connections look.
+    times: Times,
+    directions: Directions,
+    /// The longest snapshot length that an interface states.
+    snaplen: u32,
 }
 
 impl Stream<'_> {
@@ -84,6 +90,7 @@ impl Stream<'_> {
     }
     fn packet(&mut self, interface: u32, time: Time) {
         self.last = Some(interface);
+        self.times.add(time);
         if !self.held.is_empty() {
             self.release_at(Some(time));
         }
@@ -127,6 +134,7 @@ impl Stream<'_> {
 
 impl Sink for Stream<'_> {
     fn flow(&mut self, flow: Flow, packets: &[PacketRef], interface: u32) {
+        self.directions.flow(&flow);
         let source = self.source(interface);
         self.writer.packets(flow.id, source, packets);
         self.writer.push(flow.into_record(source));
@@ -171,6 +179,9 @@ pub fn read(
         last_offset: u64::MAX,
         ordinal: 0,
         oddities: BTreeMap::new(),
+        times: Times::default(),
+        directions: Directions::default(),
+        snaplen: 0,
     };
     let (mut last, mut packets) = (None, 0u64);
     let end = capture::read(kind, input, &mut |item| {
@@ -185,6 +196,7 @@ pub fn read(
                 return !packets.is_multiple_of(4096) || !(stream.writer.has_failed() || stop(packets));
             }
             Item::Interface(interface) => {
+                stream.snaplen = stream.snaplen.max(interface.snaplen);
                 stream.interfaces.push((interface.name.clone(), None));
                 // A second interface splits the file into sources, but only for what comes after the first packet of it.
                 stream.many |= stream.interfaces.len() > 1 && stream.interfaces[0].1.is_none();
@@ -214,6 +226,13 @@ pub fn read(
     });
     stream.release();
     let mut warnings = warnings(meter.stats());
+    warnings.extend(sanity::cut(meter.stats().cut, meter.stats().packets, stream.snaplen));
+    warnings.extend(sanity::offload(&meter.senders()));
+    warnings.extend(sanity::one_way(&stream.directions));
+    // What the snapshot length cut is missing too.
+    warnings.extend(sanity::sampled(&stream.directions).filter(|_| meter.stats().cut == 0));
+    warnings.extend(sanity::outliers(&mut stream.times, "packets"));
+    warnings.extend(sanity::gaps(&mut stream.times, "packets"));
     warnings.extend(
         stream
             .oddities
@@ -235,7 +254,6 @@ fn warnings(stats: &MeterStats) -> Vec<String> {
             out.push(format!("{n} of {} packets {what}", stats.packets));
         }
     };
-    say(stats.cut, "were cut by the snapshot length");
     say(stats.checksum_bad, "left out for a wrong checksum");
     say(stats.backwards, "are older than the one before");
     let unknown: u64 = stats.unknown_links.values().sum();

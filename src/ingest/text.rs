@@ -1,9 +1,10 @@
 //! A log: units through a format's reader to the writer.
 
+use super::sanity::{self, Times};
 use super::writer::Writer;
 use crate::formats::{self, Context, Format, Out, Status, Unit};
 use crate::model::record::Record;
-use crate::model::{RecordId, SourceId};
+use crate::model::{Kind, RecordId, SourceId};
 use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, Read};
 
@@ -46,6 +47,7 @@ pub fn read(log: &Log<'_>, input: &mut dyn BufRead, writer: &mut Writer, stop: &
         return ended;
     }
     let mut sources: HashMap<Option<String>, SourceId> = HashMap::new();
+    let mut times: HashMap<SourceId, Times> = HashMap::new();
     let mut units = 0u64;
     // Oddities have no ids of their own: they are numbered from the place of their unit.
     let mut place = (RecordId { evidence: context.evidence, offset: from, ordinal: 0 }, context.modified);
@@ -63,6 +65,10 @@ pub fn read(log: &Log<'_>, input: &mut dyn BufRead, writer: &mut Writer, stop: &
             let mut record = read.record;
             record.source = source;
             first.get_or_insert(source);
+            // What is said to be there has no pace.
+            if !matches!(record.kind, Kind::Inventory | Kind::Vuln) && status == Status::Ok {
+                times.entry(source).or_default().add(record.start);
+            }
             place = (record.id, record.start);
             numbered = 0;
             writer.push(record);
@@ -88,9 +94,34 @@ pub fn read(log: &Log<'_>, input: &mut dyn BufRead, writer: &mut Writer, stop: &
         }
         !units.is_multiple_of(1024) || !(writer.has_failed() || stop(units))
     });
+    ended.warnings.extend(implausible(times, &sources));
     match result {
         Ok(end) => ended.bytes = end.offset,
         Err(e) => ended.damage = Some(format!("cannot be read on: {e}; {units} units before it were read")),
     }
     ended
+}
+
+/// Sources of one file whose times are looked at, and warnings about times that are given.
+const LOOKED_AT: usize = 64;
+const WARNINGS: usize = 6;
+
+/// What is odd about the times of each source, with its sensor where the file has several.
+fn implausible(mut times: HashMap<SourceId, Times>, sources: &HashMap<Option<String>, SourceId>) -> Vec<String> {
+    let mut names: Vec<(&SourceId, &str)> = sources.iter().map(|(name, id)| (id, name.as_deref().unwrap_or(""))).collect();
+    names.sort();
+    let several = names.len() > 1;
+    let mut all = Vec::new();
+    for (id, name) in names.into_iter().take(LOOKED_AT) {
+        let Some(times) = times.get_mut(id) else { continue };
+        let what = if several && !name.is_empty() { format!("records of {name}") } else { "records".to_owned() };
+        all.extend(sanity::outliers(times, &what));
+        all.extend(sanity::gaps(times, &what));
+    }
+    if all.len() > WARNINGS {
+        let more = all.len() - WARNINGS;
+        all.truncate(WARNINGS);
+        all.push(format!("{more} more warnings about times of other sources of this file"));
+    }
+    all
 }

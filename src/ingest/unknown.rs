@@ -8,12 +8,11 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"PK\x05\x06", "an empty zip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it, then ingest the folder"),
     (b"Rar!\x1a\x07", "a rar archive: unpack it, then ingest the folder"),
-    (b"snoop\0\0\0", "a snoop capture: editcap or tshark turns it into pcap"),
     (b"TRSNIFF", "a Sniffer capture: editcap turns it into pcap"),
     (b"XCP\0", "a NetXRay capture: editcap turns it into pcap"),
     (b"RTSS", "a NetXRay capture: editcap turns it into pcap"),
     (b"GMBU", "a Network Monitor capture: editcap turns it into pcap"),
-    (b"ElfFile\0", "a Windows event log: export it as JSON lines"),
+    (b"ElfChnk\0", "a chunk of a Windows event log without the file around it"),
     (b"regf", "a Windows registry hive, which is not read"),
     (b"SQLite format 3\0", "an SQLite database: export the tables as CSV or JSON lines"),
     (b"%PDF-", "a PDF document, which is not read"),
@@ -69,7 +68,7 @@ fn what(head: &[u8], tail: &[u8]) -> String {
 
 /// Whether lines end in CR alone: to every format all of it would be one line.
 pub fn is_cr_alone(head: &[u8]) -> bool {
-    memchr::memchr(b'\n', head).is_none() && memchr::memchr_iter(b'\r', head).nth(1).is_some()
+    !head.contains(&0) && memchr::memchr(b'\n', head).is_none() && memchr::memchr_iter(b'\r', head).nth(1).is_some()
 }
 
 /// The name that iconv knows the text's encoding by.

@@ -1,5 +1,6 @@
 //! The second half of the pipeline: batches of records go to a thread that encodes and writes them.
 
+use super::sanity::{self, Sample};
 use crate::error::{Error, Result};
 use crate::model::packet::PacketRef;
 use crate::model::record::Record;
@@ -43,6 +44,8 @@ pub struct Written {
     pub import: Import,
     /// The case's number of each local source.
     pub sources: Vec<SourceId>,
+    /// Of which records the case has copies, in words.
+    pub copied: Option<String>,
 }
 
 impl Writer {
@@ -140,20 +143,28 @@ impl Writer {
 
 fn write(mut import: Import, from: &Receiver<Vec<Item>>, rename: Option<&str>) -> Result<Written> {
     let mut sources: Vec<SourceId> = Vec::new();
+    let mut format = String::new();
+    let mut sample = Sample::default();
     let of = |sources: &[SourceId], local: SourceId| {
         sources.get(local.0 as usize).copied().ok_or_else(|| Error::internal("a record of a source that was not named"))
     };
     while let Ok(batch) = from.recv() {
         for item in batch {
             match item {
-                Item::Source(key) => sources.push(import.source(&key, rename)?),
+                Item::Source(key) => {
+                    sources.push(import.source(&key, rename)?);
+                    format = key.format;
+                }
                 Item::Record(mut record) => {
                     record.source = of(&sources, record.source)?;
+                    sample.add(&record);
                     import.push(record)?;
                 }
                 Item::Packets(flow, source, refs) => import.packets(flow, of(&sources, source)?, &refs)?,
             }
         }
     }
-    Ok(Written { import, sources })
+    // What takes the place of older rows is the same as those.
+    let copied = if import.is_replacing() { None } else { sanity::copies(import.store(), &format, &sample) };
+    Ok(Written { import, sources, copied })
 }

@@ -180,6 +180,31 @@ impl Tally {
         alone && self.take == u64::MAX
     }
 
+    /// Takes records that are known only by what they add up to: those of one group, by the value that it is grouped by.
+    pub fn add_group(&mut self, value: &Option<Value>, records: u64, whole: u64) {
+        if self.top.is_some() && value.is_none() {
+            return;
+        }
+        let Work::Groups { groups, .. } = &mut self.work else { return };
+        let mut key = Vec::with_capacity(20);
+        encode(value, &mut key);
+        if !groups.contains_key(&key) {
+            if groups.len() >= self.limit || self.bytes >= MAX_BYTES {
+                self.beyond = self.beyond.saturating_add(records);
+                return;
+            }
+            self.bytes = self.bytes.saturating_add(key.len());
+        }
+        let acc = groups.entry(key).or_default();
+        acc.count = acc.count.saturating_add(records);
+        acc.whole = acc.whole.saturating_add(whole);
+    }
+
+    /// So many records went into groups by [`Tally::add_group`].
+    pub fn add_records(&mut self, records: u64) {
+        self.records = self.records.saturating_add(records);
+    }
+
     /// Takes so many records of which nothing else matters, see [`Tally::only_counts`].
     pub fn count(&mut self, records: u64) {
         self.records = self.records.saturating_add(records);

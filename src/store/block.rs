@@ -147,7 +147,8 @@ pub struct Entry {
     pub offset: u32,
     /// Length as stored.
     pub stored: u32,
-    raw: u32,
+    /// Length before compression.
+    pub raw: u32,
     crc: u32,
 }
 
@@ -271,6 +272,22 @@ impl BlockBuilder {
     /// Whether it is to be closed now.
     pub fn is_full(&self) -> bool {
         self.rows as usize >= ROWS || self.bytes >= FULL || self.list.len() >= MANY_ADDRS
+    }
+    /// The column of a field and variant, if any row has such values. Addresses are numbers in [`BlockBuilder::addrs`].
+    pub fn column(&self, field: u16, variant: Variant) -> Option<&Builder> {
+        self.columns.iter().find(|(f, v, _)| *f == field && *v == variant).map(|(_, _, b)| b)
+    }
+    /// Its addresses, in order of first use.
+    pub fn addrs(&self) -> &[IpAddr] {
+        &self.list
+    }
+    /// Kind of each row.
+    pub fn kinds(&self) -> &[u64] {
+        self.heads[2].uints()
+    }
+    /// Start of each row.
+    pub fn starts(&self) -> &[i64] {
+        self.heads[3].times()
     }
     /// Adds a row.
     pub fn push(&mut self, record: Record) {

@@ -9,8 +9,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Version of the layout on disk that this build writes and reads.
-pub const VERSION: u32 = 1;
+/// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by day.
+pub const VERSION: u32 = 2;
 
 /// How much of the disk stays free: whichever of both is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,20 @@ impl CaseDir {
         let text = std::fs::read_to_string(&file).map_err(|e| Error::store(format!("cannot read: {e}")).at_path(&file))?;
         let case = read_case(&text).map_err(|e| e.at_path(&file))?;
         Ok(CaseDir { path: path.to_owned(), case, reserve, free_for_tests: None })
+    }
+    /// Says in `case.toml` that what is written from now on may be of this version: older programs then refuse the case.
+    pub fn upgrade(&mut self) -> Result<()> {
+        if self.case.version >= VERSION {
+            return Ok(());
+        }
+        let file = self.path.join("case.toml");
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::store(format!("cannot read: {e}")).at_path(&file))?;
+        let mut table: toml::Table =
+            text.parse().map_err(|e| Error::store(format!("case.toml cannot be understood: {e}")).at_path(&file))?;
+        table.insert("version".to_owned(), i64::from(VERSION).into());
+        replace(&file, table.to_string().as_bytes())?;
+        self.case.version = VERSION;
+        Ok(())
     }
     /// Whether the disk has room beyond what stays free.
     pub fn room(&self) -> Result<()> {

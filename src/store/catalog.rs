@@ -19,8 +19,20 @@ pub trait Catalog: Send {
     fn commit(&mut self, changes: Vec<Change>) -> Result<()>;
 }
 
+/// Changes that are made at once.
+const BATCH: usize = 10_000;
+
+/// Makes any number of changes, batch by batch: what makes them count has to be the last.
+pub fn commit_all(catalog: &mut dyn Catalog, mut changes: Vec<Change>) -> Result<()> {
+    while changes.len() > BATCH {
+        let rest = changes.split_off(BATCH);
+        catalog.commit(std::mem::replace(&mut changes, rest))?;
+    }
+    catalog.commit(changes)
+}
+
 /// What a key is about. The letters are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
     /// A block: import, number.
     Block = b'b' as isize,
@@ -28,11 +40,14 @@ pub enum About {
     Packets = b'p' as isize,
     /// A chunk of postings: import, number.
     Postings = b'x' as isize,
+    /// A chunk of sums by hour and host: import, number.
+    Rollups = b'r' as isize,
     /// Evidence done: import, 0.
     Done = b'd' as isize,
     /// A source: its number, 0.
     Source = b's' as isize,
-    /// How far a segment is acknowledged: day, segment.
+    /// How far a segment is acknowledged: day, segment. Of segment 0 of what has no day: below which number no import may begin; without
+    /// it the catalog is not complete.
     Watermark = b'w' as isize,
 }
 
@@ -49,7 +64,8 @@ pub fn read_key(key: &[u8]) -> Result<(About, u32, u32)> {
     let (Some(letter), Some(numbers)) = (key.first(), key.get(1..9).filter(|_| key.len() == 9)) else {
         return Err(damaged("catalog"));
     };
-    let about = [About::Block, About::Packets, About::Postings, About::Done, About::Source, About::Watermark]
+    use About::{Block, Done, Packets, Postings, Rollups, Source, Watermark};
+    let about = [Block, Packets, Postings, Rollups, Done, Source, Watermark]
         .into_iter()
         .find(|a| *a as u8 == *letter)
         .ok_or_else(|| damaged("catalog"))?;

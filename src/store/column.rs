@@ -37,6 +37,8 @@ pub enum Variant {
 }
 
 impl Variant {
+    /// Every variant, by number.
+    pub const ALL: [Variant; 6] = [Variant::Bool, Variant::Uint, Variant::Float, Variant::Text, Variant::Addr, Variant::Time];
     /// The variant of a value.
     pub fn of(value: &Value) -> Variant {
         match value {
@@ -50,7 +52,7 @@ impl Variant {
     }
     /// The variant with a number.
     pub fn from_u8(n: u8) -> Option<Variant> {
-        [Variant::Bool, Variant::Uint, Variant::Float, Variant::Text, Variant::Addr, Variant::Time].get(n as usize).copied()
+        Variant::ALL.get(n as usize).copied()
     }
 }
 
@@ -270,6 +272,25 @@ impl Builder {
             }
             Pending::Uint(v) => v.iter().zip(&self.rows).for_each(|(n, row)| each(*n, *row)),
             Pending::Bool(_) | Pending::Float(_) | Pending::Time(_) => {}
+        }
+    }
+    /// The row of each value.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+    /// The values of a column of unsigned numbers.
+    pub fn uints(&self) -> &[u64] {
+        if let Pending::Uint(v) = &self.pending { v } else { &[] }
+    }
+    /// The values of a column of instants or signed numbers.
+    pub fn times(&self) -> &[i64] {
+        if let Pending::Time(v) = &self.pending { v } else { &[] }
+    }
+    /// The numbers of the addresses or texts of such a column.
+    pub fn indexes(&self) -> &[u32] {
+        match &self.pending {
+            Pending::Addr(v) | Pending::Text { uses: v, .. } => v,
+            _ => &[],
         }
     }
     /// The distinct texts of a text column.

@@ -38,13 +38,25 @@ pub struct ImportData {
     pub groups: Vec<GroupInfo>,
     /// Chunks of postings.
     pub chunks: Vec<ChunkInfo>,
+    /// Chunks of sums by hour and host.
+    pub rollups: Vec<ChunkInfo>,
 }
 
 impl ImportData {
+    /// An import without its parts.
+    pub fn new(id: u32, done: DoneFrame) -> ImportData {
+        let (blocks, groups, chunks) = (Vec::new(), Vec::new(), Vec::new());
+        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new() }
+    }
     /// Parts that should be there and are not.
     pub fn missing(&self) -> usize {
-        let want = self.done.blocks as usize + self.done.groups as usize + self.done.chunks as usize;
-        want.saturating_sub(self.blocks.len() + self.groups.len() + self.chunks.len())
+        let have = self.blocks.len() + self.groups.len() + self.chunks.len() + self.rollups.len();
+        (self.done.parts() as usize).saturating_sub(have)
+    }
+    /// Where every part stands.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        let chunks = [&self.chunks, &self.rollups].into_iter().flatten().map(|c| &c.place);
+        self.blocks.iter().map(|b| &b.place).chain(self.groups.iter().map(|g| &g.place)).chain(chunks)
     }
     /// Span of the raw times of all rows, or of one source.
     pub fn span(&self, source: Option<SourceId>) -> Option<Window> {
@@ -140,6 +152,9 @@ pub struct DoneFrame {
     /// Imports whose rows are hidden from here on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hides: Vec<u32>,
+    /// The uncompressed data, where the file is compressed: size, SHA-256 of the first 64 KiB and of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<(u64, String, String)>,
     /// Evidence that this one continues, and from where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<(u64, u64)>,
@@ -147,8 +162,14 @@ pub struct DoneFrame {
     pub blocks: u32,
     /// Groups that were written.
     pub groups: u32,
-    /// Chunks that were written.
+    /// Chunks of postings that were written.
     pub chunks: u32,
+    /// Chunks of sums that were written; none in cases of the first layout.
+    #[serde(default)]
+    pub rollups: u32,
+    /// Sums were made.
+    #[serde(default)]
+    pub summed: bool,
 }
 
 /// How the times of one source were read in one import.
@@ -204,6 +225,18 @@ impl DoneSource {
 }
 
 impl DoneFrame {
+    /// The uncompressed data: size, SHA-256 of the first 64 KiB and of all; none: it was not read to its end.
+    pub fn content(&self) -> Option<(u64, &str, &str)> {
+        match &self.content {
+            Some((size, head, sha256)) => Some((*size, head, sha256)),
+            None if self.compression.is_empty() => Some((self.size, &self.head_hash, &self.sha256)),
+            None => None,
+        }
+    }
+    /// Frames that were written besides this one.
+    pub fn parts(&self) -> u32 {
+        self.blocks + self.groups + self.chunks + self.rollups
+    }
     /// As bytes.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).map_err(|e| Error::internal(format!("evidence cannot be described: {e}")))

@@ -2,14 +2,15 @@
 //! a property test holds it to.
 
 use super::bits::Bits;
+use super::block::Zone;
 use super::column::{Column, Values};
-use super::contents::BlockInfo;
 use super::reader::Reader;
 use crate::error::Result;
 use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::filter::Test;
 use crate::model::{Filter, Kind, RecordId, Time, Value, Window, community_id};
 use crate::store::clocks::Shift;
+use std::collections::HashSet;
 
 /// What a block has in common for all its rows, for filters: names and clock.
 pub struct Setting<'a> {
@@ -33,11 +34,11 @@ pub enum Verdict {
 }
 
 /// Whether rows of a block can match, by kinds, source, evidence and the bounds of ids alone.
-pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdict {
+pub fn judge(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> Verdict {
     let of = |yes: bool| if yes { Verdict::Yes } else { Verdict::No };
     match filter {
         Filter::All => Verdict::Yes,
-        Filter::Not(f) => match judge(f, info, setting) {
+        Filter::Not(f) => match judge(f, zone, setting) {
             Verdict::No => Verdict::Yes,
             Verdict::Maybe => Verdict::Maybe,
             Verdict::Yes => Verdict::No,
@@ -45,7 +46,7 @@ pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdic
         Filter::And(all) => {
             let mut verdict = Verdict::Yes;
             for f in all {
-                match judge(f, info, setting) {
+                match judge(f, zone, setting) {
                     Verdict::No => return Verdict::No,
                     Verdict::Maybe => verdict = Verdict::Maybe,
                     Verdict::Yes => {}
@@ -56,7 +57,7 @@ pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdic
         Filter::Or(any) => {
             let mut verdict = Verdict::No;
             for f in any {
-                match judge(f, info, setting) {
+                match judge(f, zone, setting) {
                     Verdict::Yes => return Verdict::Yes,
                     Verdict::Maybe => verdict = Verdict::Maybe,
                     Verdict::No => {}
@@ -67,17 +68,16 @@ pub fn judge(filter: &Filter, info: &BlockInfo, setting: &Setting<'_>) -> Verdic
         Filter::Test(field::SOURCE, test) => of(test.holds(&Value::text(setting.source), Type::Text)),
         Filter::Test(field::EVIDENCE, test) => of(test.holds(&Value::text(setting.evidence), Type::Text)),
         Filter::Test(field::KIND, test) => {
-            let holds = info.zone.kinds.iter().filter(|(k, _)| test.holds(&Value::text(k.name()), Type::Text)).count();
+            let holds = zone.kinds.iter().filter(|(k, _)| test.holds(&Value::text(k.name()), Type::Text)).count();
             if holds == 0 {
                 Verdict::No
-            } else if holds == info.zone.kinds.len() {
+            } else if holds == zone.kinds.len() {
                 Verdict::Yes
             } else {
                 Verdict::Maybe
             }
         }
         Filter::Test(field::ID, Test::Is(Value::Text(text))) => {
-            let zone = &info.zone;
             let here = |id: RecordId| id.evidence == zone.evidence && (zone.offsets.0..=zone.offsets.1).contains(&id.offset);
             if text.parse().is_ok_and(here) { Verdict::Maybe } else { Verdict::No }
         }
@@ -90,7 +90,7 @@ pub fn eval(filter: &Filter, reader: &Reader<'_>, setting: &Setting<'_>, within:
     if within.is_empty() {
         return Ok(within.clone());
     }
-    match judge(filter, reader.info(), setting) {
+    match judge(filter, &reader.info().zone, setting) {
         Verdict::No => return Ok(Bits::none(within.rows())),
         Verdict::Yes => return Ok(within.clone()),
         Verdict::Maybe => {}
@@ -260,11 +260,11 @@ fn eval_head(
         field::ID => {
             let (offset, ordinal) = reader.ids()?;
             let evidence = reader.info().zone.evidence;
-            let wanted = if let Test::Is(Value::Text(text)) = test { text.parse::<RecordId>().ok() } else { None };
+            let wanted = ids_of(test);
             keep(&|row| {
                 let id = RecordId { evidence, offset: offset.times()[row] as u64, ordinal: ordinal.uints()[row] as u16 };
                 // Texts of other ids need not be made.
-                wanted.is_none_or(|wanted| wanted == id).then(|| Value::from(id.to_string()))
+                wanted.as_ref().is_none_or(|wanted| wanted.contains(&id)).then(|| Value::from(id.to_string()))
             });
         }
         field::RAW_START => {
@@ -300,6 +300,15 @@ fn eval_head(
         _ => {}
     }
     Ok(())
+}
+
+/// The ids that a test of ids wants, if it names them one by one.
+fn ids_of(test: &Test) -> Option<HashSet<RecordId>> {
+    match test {
+        Test::Is(Value::Text(text)) => Some(HashSet::from([text.parse().ok()?])),
+        Test::In(tests) => tests.iter().map(ids_of).collect::<Option<Vec<_>>>().map(|sets| sets.into_iter().flatten().collect()),
+        _ => None,
+    }
 }
 
 /// The rows whose corrected span overlaps a window.

@@ -26,14 +26,15 @@ pub enum FrameKind {
     Done = 4,
     /// A source: its number, identity and name.
     Source = 5,
+    /// What the records of a day and source add up to, by hour and by host.
+    Rollups = 6,
 }
 
 impl FrameKind {
     /// The kind with a number.
     pub fn from_u8(n: u8) -> Option<FrameKind> {
-        [FrameKind::Block, FrameKind::Packets, FrameKind::Postings, FrameKind::Done, FrameKind::Source]
-            .into_iter()
-            .find(|k| *k as u8 == n)
+        use FrameKind::{Block, Done, Packets, Postings, Rollups, Source};
+        [Block, Packets, Postings, Done, Source, Rollups].into_iter().find(|k| *k as u8 == n)
     }
 }
 

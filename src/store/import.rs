@@ -3,13 +3,14 @@
 
 use super::Store;
 use super::block::{BlockBuilder, Class, Packer};
-use super::catalog::{self, About, Change};
+use super::catalog::{About, Change};
+use super::commit::Pending;
 use super::contents::{self, BlockInfo, DoneFrame, DoneSource, ImportData, SourceFrame};
 use super::frame::FrameKind;
 use super::journal::now;
 use super::packets::{Group, GroupInfo, Reach};
 use super::postings::{ChunkInfo, Collector, Span};
-use super::recover::watermark;
+use super::rollups;
 use super::segment::{CASE, OTHER, Place};
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -26,6 +27,8 @@ const DAYS: usize = 1024;
 const OPEN_BLOCKS: usize = 24;
 /// Bytes of postings in memory after which they are written.
 const POSTINGS: usize = 64 << 20;
+/// Bytes of sums in memory after which they are written.
+const SUMS: usize = 32 << 20;
 
 /// A file that is about to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,17 @@ pub struct SourceRead {
     pub warnings: Vec<String>,
 }
 
+/// The uncompressed data of a compressed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the first 64 KiB.
+    pub head_hash: [u8; 32],
+    /// SHA-256.
+    pub sha256: [u8; 32],
+}
+
 /// What is known at the end of an import.
 #[derive(Debug, Clone, Default)]
 pub struct Done {
@@ -84,6 +98,8 @@ pub struct Done {
     pub custody: [String; 3],
     /// Uncompressed length that was read, up to the end of the last whole unit.
     pub text_end: u64,
+    /// What is inside, if it is compressed and was read to its end.
+    pub content: Option<Content>,
     /// Per source how its times were read; a source without one states its times.
     pub clocks: Vec<SourceRead>,
 }
@@ -97,11 +113,14 @@ pub struct Import {
     days: BTreeSet<i32>,
     packer: Packer,
     collector: Collector,
+    sums: rollups::Collector,
     group: Group,
     sources: BTreeSet<SourceId>,
     blocks: Vec<BlockInfo>,
     groups: Vec<GroupInfo>,
     chunks: Vec<ChunkInfo>,
+    rollups: Vec<ChunkInfo>,
+    pending: Pending,
     records: u64,
     hides: Vec<u32>,
     continues: Option<(u64, u64)>,
@@ -117,11 +136,14 @@ impl Import {
             days: BTreeSet::new(),
             packer: Packer::new()?,
             collector: Collector::default(),
+            sums: rollups::Collector::default(),
             group: Group::default(),
             sources: BTreeSet::new(),
             blocks: Vec::new(),
             groups: Vec::new(),
             chunks: Vec::new(),
+            rollups: Vec::new(),
+            pending: Pending::default(),
             records: 0,
             hides: Vec::new(),
             continues: None,
@@ -134,6 +156,14 @@ impl Import {
     /// Records so far.
     pub fn records(&self) -> u64 {
         self.records
+    }
+    /// The store that it goes into.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+    /// Whether it takes the place of older rows.
+    pub fn is_replacing(&self) -> bool {
+        !self.hides.is_empty()
     }
     /// This file continues evidence that is known: only what comes from an offset (uncompressed) on is pushed.
     pub fn continues(&mut self, old: EvidenceKey, from: u64) {
@@ -192,14 +222,25 @@ impl Import {
         self.store.room()?;
         let number = self.blocks.len() as u32;
         let (source, day, _) = key;
+        self.sums.add(day, source, &builder);
         let collector = &mut self.collector;
         let mut index = |field: u16, value: &[u8], rows: &[u32]| collector.add(day, source, number, field, value, rows);
         let (zone, body) = builder.close(self.id, number, self.evidence.key, &mut self.packer, &mut index);
         let mut meta = Vec::new();
         zone.put(&mut meta);
         let place = self.store.segments().append(day, FrameKind::Block, self.id, &meta, &body).map_err(|e| self.store.full(e))?;
+        self.pending.add(About::Block, self.id, number, &place, &meta);
         self.blocks.push(BlockInfo { place, zone, meta: meta.len() as u32, directory: OnceLock::new() });
-        if self.collector.weight() > POSTINGS { self.write_postings() } else { Ok(()) }
+        if self.collector.weight() > POSTINGS {
+            self.write_postings()?;
+        }
+        if self.sums.weight() > SUMS {
+            self.write_sums()?;
+        }
+        self.commit_if_due()
+    }
+    fn commit_if_due(&mut self) -> Result<()> {
+        if self.pending.is_due() { self.store.commit_group(&mut self.pending) } else { Ok(()) }
     }
     fn write_group(&mut self) -> Result<()> {
         if self.group.is_empty() {
@@ -213,19 +254,31 @@ impl Import {
         reach.put(&mut meta);
         let place =
             self.store.segments().append(day, FrameKind::Packets, self.id, &meta, &body).map_err(|e| self.store.full(e))?;
+        self.pending.add(About::Packets, self.id, reach.index, &place, &meta);
         self.groups.push(GroupInfo { place, reach });
-        Ok(())
+        self.commit_if_due()
     }
     fn write_postings(&mut self) -> Result<()> {
-        let (id, store, chunks) = (self.id, &self.store, &mut self.chunks);
-        self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| {
-            let span = Span { import: id, index: chunks.len() as u32, source, first: first.into(), last: last.into() };
-            let mut meta = Vec::new();
-            span.put(&mut meta);
-            let place = store.segments().append(day, FrameKind::Postings, id, &meta, &body).map_err(|e| store.full(e))?;
-            chunks.push(ChunkInfo { place, span });
-            Ok(())
-        })
+        let mut to = Chunks {
+            kind: FrameKind::Postings,
+            about: About::Postings,
+            import: self.id,
+            store: &self.store,
+            written: &mut self.chunks,
+            pending: &mut self.pending,
+        };
+        self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
+    }
+    fn write_sums(&mut self) -> Result<()> {
+        let mut to = Chunks {
+            kind: FrameKind::Rollups,
+            about: About::Rollups,
+            import: self.id,
+            store: &self.store,
+            written: &mut self.rollups,
+            pending: &mut self.pending,
+        };
+        self.sums.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
     }
     /// Ends the import: when it returns, all of it is on disk and seen by every question asked from now on.
     pub fn finish(mut self, done: Done) -> Result<EvidenceInfo> {
@@ -234,6 +287,7 @@ impl Import {
         }
         self.write_group()?;
         self.write_postings()?;
+        self.write_sums()?;
         let store = self.store.clone();
         store.commit(self, done)
     }
@@ -272,50 +326,55 @@ impl Import {
             custody: done.custody,
             text_end: done.text_end,
             sources: sources.collect(),
+            content: done.content.map(|c| (c.size, hex(&c.head_hash), hex(&c.sha256))),
             hides: self.hides.clone(),
             continues: self.continues,
             blocks: self.blocks.len() as u32,
             groups: self.groups.len() as u32,
             chunks: self.chunks.len() as u32,
+            rollups: self.rollups.len() as u32,
+            summed: true,
         }
     }
-    /// The entries of the catalog, without those of sources.
-    pub(super) fn entries(&self, done: &Place) -> Vec<Change> {
-        let mut out = Vec::new();
-        let mut segments = BTreeSet::from([(done.day, done.segment)]);
-        let mut add = |about, index, place: &Place, meta: &[u8]| {
-            segments.insert((place.day, place.segment));
-            out.push(catalog::entry(about, self.id, index, place, meta));
-        };
-        for block in &self.blocks {
-            let mut meta = Vec::new();
-            block.zone.put(&mut meta);
-            add(About::Block, block.zone.index, &block.place, &meta);
-        }
-        for group in &self.groups {
-            let mut meta = Vec::new();
-            group.reach.put(&mut meta);
-            add(About::Packets, group.reach.index, &group.place, &meta);
-        }
-        for chunk in &self.chunks {
-            let mut meta = Vec::new();
-            chunk.span.put(&mut meta);
-            add(About::Postings, chunk.span.index, &chunk.place, &meta);
-        }
-        add(About::Done, 0, done, &[]);
-        for (day, segment) in segments {
-            if let Some(len) = self.store.segments().durable(day, segment) {
-                out.push(watermark(day, segment, len));
-            }
-        }
-        out
+    /// The last entries of the catalog, once the frame that ends the import is durable.
+    pub(super) fn last_batch(&mut self, done: &Place) -> Vec<Change> {
+        self.pending.add(About::Done, self.id, 0, done, &[]);
+        self.pending.take(self.store.segments())
     }
     pub(super) fn id(&self) -> u32 {
         self.id
     }
     pub(super) fn take_data(&mut self, done: DoneFrame) -> ImportData {
-        let (blocks, groups) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.groups));
-        ImportData { id: self.id, done, blocks, groups, chunks: std::mem::take(&mut self.chunks) }
+        let mut data = ImportData::new(self.id, done);
+        data.blocks = std::mem::take(&mut self.blocks);
+        data.groups = std::mem::take(&mut self.groups);
+        data.chunks = std::mem::take(&mut self.chunks);
+        data.rollups = std::mem::take(&mut self.rollups);
+        data
+    }
+}
+
+/// Where packed chunks of one kind go.
+struct Chunks<'a> {
+    kind: FrameKind,
+    about: About,
+    import: u32,
+    store: &'a Store,
+    written: &'a mut Vec<ChunkInfo>,
+    pending: &'a mut Pending,
+}
+
+impl Chunks<'_> {
+    fn write(&mut self, day: i32, source: SourceId, first: &[u8], last: &[u8], body: &[u8]) -> Result<()> {
+        let index = self.written.len() as u32;
+        let span = Span { import: self.import, index, source, first: first.into(), last: last.into() };
+        let mut meta = Vec::new();
+        span.put(&mut meta);
+        let segments = self.store.segments();
+        let place = segments.append(day, self.kind, self.import, &meta, body).map_err(|e| self.store.full(e))?;
+        self.pending.add(self.about, self.import, index, &place, &meta);
+        self.written.push(ChunkInfo { place, span });
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![allow(clippy::type_complexity, reason = "callbacks read best where they are taken")]
 
+pub mod ask;
 pub mod bits;
 pub mod block;
 pub mod cache;
@@ -13,6 +14,7 @@ pub mod case_dir;
 pub mod catalog;
 pub mod clocks;
 pub mod column;
+pub mod commit;
 pub mod contents;
 pub mod encode;
 pub mod eval;
@@ -29,20 +31,27 @@ pub mod plan;
 pub mod postings;
 pub mod reader;
 pub mod recover;
+pub mod rollups;
 pub mod segment;
 pub mod select;
 pub mod sightings;
+pub mod sizes;
 pub mod sled_catalog;
 pub mod snapshot;
+pub mod summed;
+pub mod sweep;
+pub mod sweep_wanted;
 pub mod values;
 pub mod verify;
 
+pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;
-pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
+pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead};
 pub use journal::{Journal, now};
-pub use select::{Ask, Selected};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
+pub use summed::Summed;
+pub use sweep_wanted::Wanted;
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -99,6 +108,10 @@ impl Default for OpenOptions {
 pub struct Grown {
     /// The evidence.
     pub info: EvidenceInfo,
+    /// Bytes of its uncompressed data.
+    pub size: u64,
+    /// SHA-256 of them, hexadecimal.
+    pub sha256: String,
     /// Uncompressed length that was read of it.
     pub text_end: u64,
     /// Where in the uncompressed data reading it began: what is before belongs to evidence that it continued itself.
@@ -137,8 +150,9 @@ impl Store {
         let now = journal::now();
         // A bare name has no parent directory to make or to sync.
         let dir = &std::path::absolute(dir).map_err(|e| Error::store(format!("not a directory: {e}")).at_path(dir))?;
-        let case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
+        let mut case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
         let lock = lock::CaseLock::take(dir, options.wait, now)?;
+        case.upgrade()?;
         let mut notices = Vec::new();
         let journal = Journal::open(dir, &mut notices)?;
         let segments = Arc::new(segment::Segments::open(dir, options.segment)?);
@@ -199,22 +213,24 @@ impl Store {
         };
         Import::new(self.clone(), id, new.clone()).map(Begin::Fresh)
     }
-    /// Evidence that a file of this size and beginning may continue, the longest first. Of evidence shorter than 64 KiB the beginning says
-    /// nothing. The caller compares the SHA-256 of the file's first `info.size` bytes.
+    /// Evidence that uncompressed data of this size and beginning may hold or continue, the longest first. Of evidence shorter than 64 KiB the
+    /// beginning says nothing. The caller compares the SHA-256 of the first `size` bytes.
     pub fn grown_candidates(&self, head_hash: [u8; 32], size: u64) -> Vec<Grown> {
         let head = hex(&head_hash);
         let state = hold(&self.0.state);
-        let visible = state.contents.visible();
-        let fits = visible
-            .iter()
-            .filter(|i| i.done.size > 0 && i.done.size < size && (i.done.size < 64 << 10 || i.done.head_hash == head));
-        let grown = |i: &ImportData| Grown {
-            info: i.done.info(i),
-            text_end: i.done.text_end,
-            from: i.done.continues.map_or(0, |(_, from)| from),
+        let grown = |i: &ImportData| {
+            let (known, start, sha256) = i.done.content()?;
+            let fits = known > 0 && known <= size && (known < 64 << 10 || start == head);
+            fits.then(|| Grown {
+                info: i.done.info(i),
+                size: known,
+                sha256: sha256.to_owned(),
+                text_end: i.done.text_end,
+                from: i.done.continues.map_or(0, |(_, from)| from),
+            })
         };
-        let mut out: Vec<Grown> = fits.map(|i| grown(i)).collect();
-        out.sort_by_key(|g| std::cmp::Reverse(g.info.size));
+        let mut out: Vec<Grown> = state.contents.visible().iter().filter_map(|i| grown(i)).collect();
+        out.sort_by_key(|g| std::cmp::Reverse(g.size));
         out
     }
     /// An immutable view of every import that has ended, with clocks as set by hand until now.
@@ -243,7 +259,7 @@ impl Store {
     /// Per import: its number, how many frames it has, its path.
     pub(crate) fn parts_wanted(&self) -> Vec<(u32, u32, String)> {
         let state = hold(&self.0.state);
-        let of = |i: &Arc<ImportData>| (i.id, i.done.blocks + i.done.groups + i.done.chunks, i.done.path.clone());
+        let of = |i: &Arc<ImportData>| (i.id, i.done.parts(), i.done.path.clone());
         state.contents.imports.values().map(of).collect()
     }
     pub(crate) fn segments(&self) -> &segment::Segments {
@@ -279,7 +295,13 @@ impl Store {
         state.contents.sources.insert(id, frame);
         Ok(SourceId(id))
     }
-    /// The commit: segments durable, then the frame that ends the import, durable, then the catalog.
+    /// A commit while an import runs: segments durable, then the catalog.
+    pub(crate) fn commit_group(&self, pending: &mut commit::Pending) -> Result<()> {
+        self.0.segments.sync().map_err(|e| self.full(e))?;
+        let mut catalog = hold(&self.0.catalog);
+        catalog.commit(pending.take(&self.0.segments)).map_err(|e| self.full(e))
+    }
+    /// The last commit of an import: segments durable, then the frame that ends it, durable, then the catalog.
     pub(crate) fn commit(&self, mut import: Import, done: Done) -> Result<EvidenceInfo> {
         let mut catalog = hold(&self.0.catalog);
         self.0.segments.sync()?;
@@ -292,7 +314,7 @@ impl Store {
         let place =
             self.0.segments.append(import::NO_DAY, FrameKind::Done, import.id(), &bytes, &[]).map_err(|e| self.full(e))?;
         self.0.segments.sync()?;
-        if let Err(error) = catalog.commit(import.entries(&place)) {
+        if let Err(error) = catalog.commit(import.last_batch(&place)) {
             return Err(self.full(error));
         }
         let data: ImportData = import.take_data(done);
@@ -315,8 +337,8 @@ fn open_catalog(
 ) -> Result<(Box<dyn Catalog>, Contents)> {
     let path = dir.join("catalog");
     if !options.forget && path.exists() {
-        let loaded = sled_catalog::SledCatalog::open(&path).and_then(|catalog| {
-            let contents = recover::load(segments, &catalog, notices)?;
+        let loaded = sled_catalog::SledCatalog::open(&path).and_then(|mut catalog| {
+            let contents = recover::load(segments, &mut catalog, notices)?;
             Ok((Box::new(catalog) as Box<dyn Catalog>, contents))
         });
         match loaded {
@@ -327,18 +349,14 @@ fn open_catalog(
             }
         }
     }
-    let (contents, mut changes) = recover::rebuild(segments, notices)?;
+    let (contents, changes) = recover::rebuild(segments, notices)?;
     let mut catalog: Box<dyn Catalog> = if options.forget {
         Box::new(memory_catalog::MemoryCatalog::default())
     } else {
         Box::new(sled_catalog::SledCatalog::open(&path)?)
     };
-    // The entry that says that it is complete is in the last batch.
-    while changes.len() > 10_000 {
-        let rest = changes.split_off(10_000);
-        catalog.commit(std::mem::replace(&mut changes, rest))?;
-    }
-    catalog.commit(changes)?;
+    // The entry that says that it is complete is the last.
+    catalog::commit_all(catalog.as_mut(), changes)?;
     Ok((catalog, contents))
 }
 

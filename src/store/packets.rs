@@ -1,4 +1,7 @@
 //! Packet references: where the packets of a flow stand in its capture, delta-coded, in groups of pieces; read only on a pivot to packets.
+//!
+//! A group's body: its layout, then five parts, each compressed by itself: the list of pieces (flow, how many packets, whether times are whole
+//! microseconds); directions as bits; differences of offsets, of numbers, of times. Like stands with like, which compresses better than piece by piece.
 
 use super::block::Packer;
 use super::encode::{Take, damaged, put_signed, put_varint};
@@ -7,8 +10,8 @@ use crate::error::Result;
 use crate::model::packet::PacketRef;
 use crate::model::{RecordId, SourceId, Time};
 
-/// Bytes after which a group is written.
-pub const GROUP: usize = 256 << 10;
+/// Packets after which a group is written: 2 MiB in memory, about 128 KiB on disk.
+pub const GROUP: usize = 64 << 10;
 
 /// What is known of a group without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +47,23 @@ impl Reach {
     }
 }
 
+/// Layout of a group's body. Those of the first layout begin with 0 or 1.
+const LAYOUT: u8 = 2;
+
+/// Packets of one flow in a group.
+#[derive(Debug)]
+struct Piece {
+    offset: u64,
+    ordinal: u16,
+    source: SourceId,
+    refs: Vec<PacketRef>,
+}
+
 /// Pieces being collected.
 #[derive(Debug, Default)]
 pub struct Group {
-    pieces: Vec<(u64, u16, SourceId, Vec<u8>)>,
-    bytes: usize,
+    pieces: Vec<Piece>,
+    packets: usize,
     /// Day of the first packet.
     pub day: i32,
 }
@@ -56,7 +71,7 @@ pub struct Group {
 impl Group {
     /// Whether it is to be written now.
     pub fn is_full(&self) -> bool {
-        self.bytes >= GROUP
+        self.packets >= GROUP
     }
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
@@ -68,46 +83,39 @@ impl Group {
         if self.pieces.is_empty() {
             self.day = first.time.day();
         }
-        let mut out = Vec::with_capacity(refs.len() * 6 + 8);
-        put_varint(&mut out, refs.len() as u64);
-        let mut bits = vec![0u8; refs.len().div_ceil(8)];
-        for (i, r) in refs.iter().enumerate() {
-            bits[i / 8] |= u8::from(r.inbound) << (i % 8);
-        }
-        out.extend_from_slice(&bits);
-        let micros = refs.iter().all(|r| r.time.0 % 1000 == 0);
-        out.push(u8::from(micros));
-        let (mut offset, mut number, mut time) = (flow.offset, 0u64, 0i64);
-        for r in refs {
-            let t = if micros { r.time.0 / 1000 } else { r.time.0 };
-            put_signed(&mut out, r.offset.wrapping_sub(offset) as i64);
-            put_signed(&mut out, r.number.wrapping_sub(number) as i64);
-            put_signed(&mut out, t.wrapping_sub(time));
-            (offset, number, time) = (r.offset, r.number, t);
-        }
-        self.bytes += out.len() + 12;
-        self.pieces.push((flow.offset, flow.ordinal, source, out));
+        self.packets += refs.len();
+        self.pieces.push(Piece { offset: flow.offset, ordinal: flow.ordinal, source, refs: refs.to_vec() });
     }
     /// Least and greatest offset of a flow in it, and the body; it is empty then.
     pub fn take(&mut self, packer: &mut Packer) -> ((u64, u64), Vec<u8>) {
         let mut pieces = std::mem::take(&mut self.pieces);
-        self.bytes = 0;
+        self.packets = 0;
         // Stable: pieces of one flow stay in the order in which they came.
-        pieces.sort_by_key(|p| (p.0, p.1, p.2));
-        let reach = (pieces.first().map_or(0, |p| p.0), pieces.last().map_or(0, |p| p.0));
-        let (mut list, mut data) = (Vec::new(), Vec::new());
+        pieces.sort_by_key(|p| (p.offset, p.ordinal, p.source));
+        let reach = (pieces.first().map_or(0, |p| p.offset), pieces.last().map_or(0, |p| p.offset));
+        let [mut list, mut bits, mut offsets, mut numbers, mut times] = [const { Vec::new() }; 5];
         put_varint(&mut list, pieces.len() as u64);
-        let mut before = 0;
-        for (offset, ordinal, source, bytes) in &pieces {
-            put_varint(&mut list, offset - before);
-            put_varint(&mut list, u64::from(*ordinal));
-            put_varint(&mut list, u64::from(source.0));
-            put_varint(&mut list, bytes.len() as u64);
-            data.extend_from_slice(bytes);
-            before = *offset;
+        let mut before = Before::default();
+        for p in &pieces {
+            let micros = p.refs.iter().all(|r| r.time.0 % 1000 == 0);
+            put_varint(&mut list, p.offset - before.flow);
+            put_varint(&mut list, u64::from(p.ordinal));
+            put_varint(&mut list, u64::from(p.source.0));
+            put_varint(&mut list, (p.refs.len() as u64) << 1 | u64::from(micros));
+            before.begin(p.offset, if micros { 1000 } else { 1 });
+            let bit = bits.len();
+            bits.resize(bit + p.refs.len().div_ceil(8), 0u8);
+            for (i, r) in p.refs.iter().enumerate() {
+                bits[bit + i / 8] |= u8::from(r.inbound) << (i % 8);
+                let time = r.time.0 / before.unit;
+                put_signed(&mut offsets, r.offset.wrapping_sub(before.offset) as i64);
+                put_signed(&mut numbers, r.number.wrapping_sub(before.number) as i64);
+                put_signed(&mut times, time.wrapping_sub(before.time));
+                (before.offset, before.number, before.time) = (r.offset, r.number, time);
+            }
         }
-        let mut body = Vec::new();
-        for part in [&list, &data] {
+        let mut body = vec![LAYOUT];
+        for part in [&list, &bits, &offsets, &numbers, &times] {
             let mut packed = Vec::new();
             let is_packed = packer.pack(part, &mut packed);
             body.push(u8::from(is_packed));
@@ -116,6 +124,27 @@ impl Group {
             body.extend_from_slice(&packed);
         }
         (reach, body)
+    }
+}
+
+/// What the next packet is the difference to. Number and time go on from the piece before, which began nearby; the offset of a flow's first packet
+/// is the one that its id has.
+#[derive(Debug, Default)]
+struct Before {
+    flow: u64,
+    offset: u64,
+    number: u64,
+    time: i64,
+    unit: i64,
+}
+
+impl Before {
+    fn begin(&mut self, flow: u64, unit: i64) {
+        if self.unit != unit {
+            let nanos = self.time.wrapping_mul(self.unit);
+            self.time = nanos / unit;
+        }
+        (self.flow, self.offset, self.unit) = (flow, flow, unit);
     }
 }
 
@@ -128,6 +157,66 @@ fn part(take: &mut Take<'_>) -> Result<Vec<u8>> {
 
 /// Adds to `out` the packets that a group's body has of a flow.
 pub fn search(body: &[u8], flow: RecordId, out: &mut Vec<PacketRef>) -> Result<()> {
+    let mut take = Take::new(body);
+    match body.first() {
+        Some(&LAYOUT) => take.u8()?,
+        _ => return search_first(body, flow, out),
+    };
+    let list = part(&mut take)?;
+    if !holds(&list, flow)? {
+        return Ok(());
+    }
+    let parts = [part(&mut take)?, part(&mut take)?, part(&mut take)?, part(&mut take)?];
+    let [mut bits, mut offsets, mut numbers, mut times] = parts.each_ref().map(|p| Take::new(p));
+    let mut list = Take::new(&list);
+    let mut before = Before::default();
+    for _ in 0..list.varint()? {
+        let start = before.flow.wrapping_add(list.varint()?);
+        let ordinal = list.varint()?;
+        list.varint()?;
+        let head = list.size(1 << 30)?;
+        if start > flow.offset {
+            break;
+        }
+        let wanted = start == flow.offset && ordinal == u64::from(flow.ordinal);
+        before.begin(start, if head & 1 == 1 { 1000 } else { 1 });
+        let n = head >> 1;
+        let bits = bits.bytes(n.div_ceil(8))?;
+        for i in 0..n {
+            before.offset = before.offset.wrapping_add(offsets.signed()? as u64);
+            before.number = before.number.wrapping_add(numbers.signed()? as u64);
+            before.time = before.time.wrapping_add(times.signed()?);
+            if wanted {
+                let inbound = bits[i / 8] >> (i % 8) & 1 == 1;
+                let time = Time(before.time.wrapping_mul(before.unit));
+                out.push(PacketRef { offset: before.offset, number: before.number, time, inbound });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a list names a flow.
+fn holds(list: &[u8], flow: RecordId) -> Result<bool> {
+    let mut list = Take::new(list);
+    let mut offset = 0u64;
+    for _ in 0..list.varint()? {
+        offset = offset.wrapping_add(list.varint()?);
+        let ordinal = list.varint()?;
+        list.varint()?;
+        list.varint()?;
+        if offset == flow.offset && ordinal == u64::from(flow.ordinal) {
+            return Ok(true);
+        }
+        if offset > flow.offset {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+/// The same for a body of the first layout: a list of pieces with their lengths, then the pieces one after the other.
+fn search_first(body: &[u8], flow: RecordId, out: &mut Vec<PacketRef>) -> Result<()> {
     let mut take = Take::new(body);
     let list = part(&mut take)?;
     let mut data = None;
@@ -193,5 +282,43 @@ mod tests {
         assert_eq!(look(100), a);
         assert_eq!(look(700), b[..2]);
         assert!(look(300).is_empty());
+    }
+
+    #[test]
+    fn groups_of_the_first_layout_are_still_read() {
+        // One flow at 100 with two packets, as the first layout wrote it: list, then one piece, neither compressed.
+        let list = [1, 100, 0, 1, 9];
+        let piece = [2, 0b10, 1, 0, 2, 20, 120, 2, 14];
+        let mut body = Vec::new();
+        for part in [&list[..], &piece[..]] {
+            body.extend_from_slice(&[0, part.len() as u8, part.len() as u8]);
+            body.extend_from_slice(part);
+        }
+        let mut out = Vec::new();
+        search(&body, RecordId { offset: 100, ..RecordId::default() }, &mut out).unwrap();
+        let packet = |offset, number, micros: i64, inbound| PacketRef { offset, number, time: Time(micros * 1000), inbound };
+        assert_eq!(out, [packet(100, 1, 10, false), packet(160, 2, 17, true)]);
+    }
+
+    #[test]
+    fn a_packet_of_a_usual_capture_costs_at_most_three_bytes() {
+        // Five conversations at a time, microseconds, acknowledgements between full segments.
+        let (mut group, mut at, mut time) = (Group::default(), 24u64, 1_700_000_000_000_000i64);
+        let mut flows: Vec<(u64, Vec<PacketRef>)> = Vec::new();
+        let mut x = 7u64;
+        for n in 0..60_000u64 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let which = (n / 200 * 5 + (x >> 40) % 5) as usize;
+            flows.resize_with(flows.len().max(which + 1), || (at, Vec::new()));
+            let inbound = x >> 50 & 1 == 1;
+            flows[which].1.push(PacketRef { offset: at, number: n + 1, time: Time(time * 1000), inbound });
+            at += if inbound { 16 + 1514 } else { 16 + 66 };
+            time += 20 + (x >> 33) as i64 % 200;
+        }
+        for (_, refs) in flows.iter().filter(|(_, r)| !r.is_empty()) {
+            group.add(RecordId { offset: refs[0].offset, ..RecordId::default() }, SourceId(1), refs);
+        }
+        let (_, body) = group.take(&mut Packer::new().unwrap());
+        assert!(body.len() <= 3 * 60_000, "{:.2} bytes a packet", body.len() as f64 / 60_000.0);
     }
 }

@@ -62,6 +62,10 @@ impl<'a> Reader<'a> {
     pub fn info(&self) -> &'a BlockInfo {
         self.info
     }
+    /// Its columns as the directory lists them.
+    pub fn entries(&self) -> &[Entry] {
+        &self.directory
+    }
     /// Which block.
     pub fn id(&self) -> BlockId {
         self.id

@@ -1,7 +1,8 @@
 //! What a case holds, from the catalog if it can be trusted, else from the segments, which are the truth.
 //!
 //! Trust: every description of evidence in `seg/case` that is acknowledged has in the catalog just the parts that it names, no segment is
-//! shorter than acknowledged, and no evidence ended beyond what is acknowledged. What lies beyond belongs to imports that never ended.
+//! shorter than acknowledged, and no evidence ended beyond what is acknowledged. What lies beyond belongs to imports that never ended; so do
+//! parts in the catalog whose import has no end: they are dropped from it, and what of them ends a segment is cut off.
 
 use super::block::Zone;
 use super::catalog::{self, About, Catalog, Change};
@@ -22,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 struct Parts {
     blocks: BTreeMap<(u32, u32), BlockInfo>,
     groups: BTreeMap<(u32, u32), GroupInfo>,
-    chunks: BTreeMap<(u32, u32), ChunkInfo>,
+    chunks: BTreeMap<(About, u32, u32), ChunkInfo>,
     done: BTreeMap<u32, (Place, DoneFrame)>,
     sources: BTreeMap<u32, (Place, SourceFrame)>,
     next_import: u32,
@@ -41,9 +42,9 @@ impl Parts {
                 let reach = Reach::take(&mut take)?;
                 self.groups.insert((reach.import, reach.index), GroupInfo { place, reach });
             }
-            About::Postings => {
+            About::Postings | About::Rollups => {
                 let span = Span::take(&mut take)?;
-                self.chunks.insert((span.import, span.index), ChunkInfo { place, span });
+                self.chunks.insert((about, span.import, span.index), ChunkInfo { place, span });
             }
             About::Done => {
                 let done = DoneFrame::read(meta)?;
@@ -62,7 +63,7 @@ impl Parts {
         let mut imports: BTreeMap<u32, ImportData> = BTreeMap::new();
         for (id, (_, done)) in self.done {
             contents.next_import = contents.next_import.max(done.next_import).max(id.saturating_add(1));
-            imports.insert(id, ImportData { id, done, blocks: Vec::new(), groups: Vec::new(), chunks: Vec::new() });
+            imports.insert(id, ImportData::new(id, done));
         }
         for ((id, _), part) in self.blocks {
             if let Some(import) = imports.get_mut(&id) {
@@ -74,9 +75,12 @@ impl Parts {
                 import.groups.push(part);
             }
         }
-        for ((id, _), part) in self.chunks {
+        for ((about, id, _), part) in self.chunks {
             if let Some(import) = imports.get_mut(&id) {
-                import.chunks.push(part);
+                match about {
+                    About::Rollups => import.rollups.push(part),
+                    _ => import.chunks.push(part),
+                }
             }
         }
         contents.imports = imports.into_iter().map(|(id, import)| (id, Arc::new(import))).collect();
@@ -90,6 +94,7 @@ fn about(kind: FrameKind) -> About {
         FrameKind::Block => About::Block,
         FrameKind::Packets => About::Packets,
         FrameKind::Postings => About::Postings,
+        FrameKind::Rollups => About::Rollups,
         FrameKind::Done => About::Done,
         FrameKind::Source => About::Source,
     }
@@ -100,16 +105,27 @@ pub fn watermark(day: i32, segment: u32, len: u64) -> Change {
     catalog::entry(About::Watermark, day as u32, segment, &Place { day, segment, offset: len, len: 0 }, &[])
 }
 
-/// The first batch of a new catalog.
-pub fn first() -> Vec<Change> {
-    vec![watermark(CASE, 0, 0)]
+/// The entry that says that a catalog is complete, and below which number no import may begin.
+fn complete(next_import: u32) -> Change {
+    watermark(CASE, 0, u64::from(next_import))
+}
+
+/// Where the last part of an import that ended ends, per segment: what comes after is of imports that never ended.
+fn live_ends(contents: &Contents) -> BTreeMap<(i32, u32), u64> {
+    let mut out = BTreeMap::new();
+    for place in contents.imports.values().flat_map(|i| i.places()) {
+        let end: &mut u64 = out.entry((place.day, place.segment)).or_default();
+        *end = (*end).max(place.offset + HEADER as u64 + u64::from(place.len));
+    }
+    out
 }
 
 /// Reads what the catalog says. An error is doubt.
-pub fn load(segments: &Segments, catalog: &dyn Catalog, notices: &mut Vec<String>) -> Result<Contents> {
+pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<String>) -> Result<Contents> {
     let mut parts = Parts::default();
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
     let mut described = 0usize;
+    let mut keys: Vec<(u32, Vec<u8>)> = Vec::new();
     catalog.scan(&mut |key, value| {
         let (kind, a, b) = catalog::read_key(key)?;
         let (place, meta) = catalog::read_value(key, value)?;
@@ -119,14 +135,17 @@ pub fn load(segments: &Segments, catalog: &dyn Catalog, notices: &mut Vec<String
             }
             About::Done => described += 1,
             About::Source => {}
-            kind => parts.add(kind, place, meta)?,
+            kind => {
+                parts.next_import = parts.next_import.max(a.saturating_add(1));
+                keys.push((a, key.to_vec()));
+                parts.add(kind, place, meta)?;
+            }
         }
         Ok(())
     })?;
     let doubt = |why: &str| Error::store(format!("the catalog does not fit the segments: {why}"));
-    if !marks.contains_key(&(CASE, 0)) {
-        return Err(doubt("it is not complete"));
-    }
+    let Some(floor) = marks.remove(&(CASE, 0)) else { return Err(doubt("it is not complete")) };
+    parts.next_import = parts.next_import.max(u32::try_from(floor).unwrap_or(0));
     let list = segments.list()?;
     let lens: BTreeMap<(i32, u32), u64> = list.iter().map(|(d, s, len)| ((*d, *s), *len)).collect();
     if marks.iter().any(|(at, mark)| *mark > 0 && lens.get(at).is_none_or(|len| len < mark)) {
@@ -152,16 +171,25 @@ pub fn load(segments: &Segments, catalog: &dyn Catalog, notices: &mut Vec<String
         return Err(doubt("evidence is missing"));
     }
     let contents = parts.contents();
-    if let Some(import) = contents.imports.values().find(|i| {
-        i.missing() > 0
-            || i.blocks
-                .iter()
-                .map(|b| &b.place)
-                .chain(i.groups.iter().map(|g| &g.place))
-                .chain(i.chunks.iter().map(|c| &c.place))
-                .any(|p| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark))
-    }) {
+    let beyond =
+        |p: &Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
+    if let Some(import) = contents.imports.values().find(|i| i.missing() > 0 || i.places().any(beyond)) {
         return Err(doubt(&format!("parts of {} are missing", import.done.path)));
+    }
+    // First out of the catalog, then off the segments: interrupted in between, the next open finds more than is acknowledged and cuts it.
+    keys.retain(|(import, _)| !contents.imports.contains_key(import));
+    if !keys.is_empty() {
+        let ends = live_ends(&contents);
+        let mut changes: Vec<Change> = keys.into_iter().map(|(_, key)| (key, None)).collect();
+        for ((day, segment), mark) in marks.iter_mut().filter(|((day, _), _)| *day != CASE) {
+            let end = ends.get(&(*day, *segment)).copied().unwrap_or(0);
+            if end < *mark {
+                *mark = end;
+                changes.push(watermark(*day, *segment, end));
+            }
+        }
+        changes.push(complete(contents.next_import));
+        catalog::commit_all(catalog, changes)?;
     }
     let mut cut = 0;
     for (day, segment, len) in list {
@@ -181,6 +209,8 @@ pub fn load(segments: &Segments, catalog: &dyn Catalog, notices: &mut Vec<String
 pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Contents, Vec<Change>)> {
     let mut parts = Parts::default();
     let mut changes = Vec::new();
+    let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
+    let mut damaged = false;
     for (day, segment, len) in segments.list()? {
         let scan = scan(segments, day, segment, len, &mut |place, header, payload| {
             let (meta, _) = frame::split(payload)?;
@@ -199,7 +229,8 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
             segments.truncate(day, segment, torn)?;
             end = torn;
         }
-        changes.push(watermark(day, segment, end));
+        damaged |= !scan.damaged.is_empty();
+        marks.insert((day, segment), end);
     }
     for info in parts.blocks.values().filter(|b| parts.done.contains_key(&b.zone.import)) {
         let mut meta = Vec::new();
@@ -211,15 +242,28 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
         info.reach.put(&mut meta);
         changes.push(catalog::entry(About::Packets, info.reach.import, info.reach.index, &info.place, &meta));
     }
-    for info in parts.chunks.values().filter(|c| parts.done.contains_key(&c.span.import)) {
+    for ((about, _, _), info) in parts.chunks.iter().filter(|(_, c)| parts.done.contains_key(&c.span.import)) {
         let mut meta = Vec::new();
         info.span.put(&mut meta);
-        changes.push(catalog::entry(About::Postings, info.span.import, info.span.index, &info.place, &meta));
+        changes.push(catalog::entry(*about, info.span.import, info.span.index, &info.place, &meta));
     }
     changes.extend(parts.done.iter().map(|(id, (place, _))| catalog::entry(About::Done, *id, 0, place, &[])));
     changes.extend(parts.sources.iter().map(|(id, (place, _))| catalog::entry(About::Source, *id, 0, place, &[])));
-    changes.extend(first());
     let contents = parts.contents();
+    // Where something is damaged or lost, what has no end may have had one: it stays.
+    if !damaged && marks.keys().any(|(day, _)| *day == CASE) {
+        let ends = live_ends(&contents);
+        for ((day, segment), mark) in marks.iter_mut().filter(|((day, _), _)| *day != CASE) {
+            let end = ends.get(&(*day, *segment)).copied().unwrap_or(0);
+            if end < *mark {
+                notices.push(format!("{} bytes of an import that never ended were removed; import its files again", *mark - end));
+                segments.truncate(*day, *segment, end)?;
+                *mark = end;
+            }
+        }
+    }
+    changes.extend(marks.into_iter().map(|((day, segment), mark)| watermark(day, segment, mark)));
+    changes.push(complete(contents.next_import));
     for import in contents.imports.values().filter(|i| i.missing() > 0) {
         notices.push(format!("{} parts of {} are lost", import.missing(), import.done.path));
     }

@@ -1,6 +1,7 @@
 //! Rows in the order of their corrected start, then id: blocks are opened in the order of their bounds and merged, so that the first rows
 //! are there before the last block is read. Also rows in no order, and counts. Blocks are decoded by several threads, a few ahead.
 
+use super::ask::{Ask, Selected, bounds, is_inside};
 use super::bits::Bits;
 use super::eval::{self, Setting, Verdict};
 use super::frame;
@@ -9,9 +10,10 @@ use super::plan;
 use super::postings::{self, Found, Rows};
 use super::reader::{Columns, Heads, Reader};
 use super::snapshot::{BlockId, Snapshot};
+use super::summed;
 use crate::error::{Error, Result};
 use crate::model::filter::Test;
-use crate::model::{FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Value, Window, field};
+use crate::model::{FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Value, field};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Atomic};
@@ -22,55 +24,6 @@ const WARM: usize = 32;
 const AHEAD: usize = 8;
 /// A block of so few rows asked for is one of many: its columns are decoded when it is opened, beside those of others.
 const SPARSE: usize = 64;
-
-/// Which rows are asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
-    /// Condition.
-    pub filter: &'a Filter,
-    /// Window in corrected time.
-    pub window: Window,
-    /// Oldest first, else newest first.
-    pub ascending: bool,
-    /// At most so many rows.
-    pub limit: usize,
-    /// Only rows strictly after this place, in the order asked for.
-    pub after: Option<(Time, RecordId)>,
-    /// Stored fields that the answer needs; none: all. Parts of `Any` and `Sum` fields are included.
-    pub fields: Option<&'a [FieldId]>,
-    /// Only these sources.
-    pub sources: Option<&'a [SourceId]>,
-    /// Rows of every sighting of a connection.
-    pub every_sighting: bool,
-    /// Only rows of imports after this one; 0: all.
-    pub newer_than: u64,
-}
-
-impl<'a> Ask<'a> {
-    /// Every row that satisfies a filter, oldest first.
-    pub fn new(filter: &'a Filter) -> Ask<'a> {
-        Ask {
-            filter,
-            window: Window::ALL,
-            ascending: true,
-            limit: usize::MAX,
-            after: None,
-            fields: None,
-            sources: None,
-            every_sighting: false,
-            newer_than: 0,
-        }
-    }
-}
-
-/// How a selection ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Selected {
-    /// Rows given.
-    pub rows: u64,
-    /// There are more.
-    pub more: bool,
-}
 
 /// A block that may hold rows.
 struct Candidate<'a> {
@@ -261,12 +214,14 @@ impl Snapshot {
         let total = AtomicU64::new(0);
         let mut costly = Vec::new();
         for candidate in candidates {
-            let info = &self.imports()[candidate.import].blocks[candidate.block];
-            if candidate.inside && eval::judge(ask.filter, info, &candidate.setting) == Verdict::Yes {
-                let masked = self.mask(info.zone.import, info.zone.index, ask).map_or(0, Bits::count);
-                total.fetch_add((info.zone.rows as usize).saturating_sub(masked) as u64, Atomic::Relaxed);
-            } else {
-                costly.push(candidate);
+            let zone = &self.imports()[candidate.import].blocks[candidate.block].zone;
+            match summed::of_kinds(ask.filter, zone, &candidate.setting).filter(|_| candidate.inside) {
+                Some(rows) => {
+                    // Only flows are hidden, and they are in blocks of their own.
+                    let masked = self.mask(zone.import, zone.index, ask).map_or(0, Bits::count);
+                    total.fetch_add(rows.saturating_sub(masked as u64), Atomic::Relaxed);
+                }
+                None => costly.push(candidate),
             }
         }
         let enough = AtomicBool::new(false);
@@ -324,10 +279,11 @@ impl Snapshot {
         if ask.sources.is_some_and(|s| !s.contains(&zone.source)) {
             return None;
         }
+        if ask.without.is_some_and(|w| w.contains(&BlockId { import: zone.import, block: zone.index })) {
+            return None;
+        }
         let setting = self.setting(import, zone.source);
-        let (low, high) = setting.shift.bounds(zone.start.0, zone.start.1);
-        let start = (zone.start.0.plus(low), zone.start.1.plus(high));
-        let end = (zone.end.0.plus(low), zone.end.1.plus(high));
+        let (start, end) = bounds(zone, setting.shift);
         if !ask.window.overlaps(start.0, end.1) {
             return None;
         }
@@ -336,10 +292,10 @@ impl Snapshot {
         {
             return None;
         }
-        if eval::judge(ask.filter, info, &setting) == Verdict::No {
+        if eval::judge(ask.filter, zone, &setting) == Verdict::No {
             return None;
         }
-        let inside = start.1 < ask.window.end && end.0 >= ask.window.start;
+        let inside = is_inside(&ask.window, start, end);
         Some(Candidate { import, block, setting, start, inside, rows: None })
     }
     /// What postings say for all conditions; none: not worth asking.

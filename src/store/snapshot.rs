@@ -16,7 +16,7 @@ use crate::model::evidence::EvidenceInfo;
 use crate::model::packet::PacketRef;
 use crate::model::source::{Clock, Counts, SourceInfo};
 use crate::model::{EvidenceKey, Kind, Record, RecordId, SourceId, Window};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A block of a case: number of its import, number within it.
@@ -37,6 +37,8 @@ pub struct Snapshot {
     sources: Arc<BTreeMap<SourceId, SourceRow>>,
     shifts: Arc<HashMap<(u32, SourceId), Shift>>,
     sightings: Arc<Sightings>,
+    /// Evidence of which flows are hidden or shown for others too.
+    merged: Arc<HashSet<EvidenceKey>>,
     sequence: u64,
 }
 
@@ -79,12 +81,20 @@ impl Snapshot {
             sources: Arc::new(sources),
             shifts: Arc::new(shifts),
             sightings: Arc::default(),
+            merged: Arc::default(),
             sequence: contents.sequence(),
         }
     }
     /// The same view with sightings: one row per connection.
     pub fn with_sightings(&self, sightings: Arc<Sightings>) -> Snapshot {
-        Snapshot { sightings, ..self.clone() }
+        let hidden: HashSet<u32> = sightings.masked.keys().map(|b| b.import).collect();
+        let mut merged: HashSet<EvidenceKey> = sightings.seen_by.keys().map(|id| id.evidence).collect();
+        merged.extend(self.imports.iter().filter(|i| hidden.contains(&i.id)).map(|i| EvidenceKey(i.done.key)));
+        Snapshot { sightings, merged: Arc::new(merged), ..self.clone() }
+    }
+    /// Whether flows of an evidence file are sightings of connections that others saw too.
+    pub(super) fn is_merged(&self, evidence: EvidenceKey) -> bool {
+        self.merged.contains(&evidence)
     }
     /// The sightings that are applied.
     pub fn sightings(&self) -> &Arc<Sightings> {

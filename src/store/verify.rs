@@ -29,7 +29,7 @@ impl Store {
             let frames = &mut out.frames;
             let found = scan(self.segments(), day, segment, len, &mut |_, header, _| {
                 *frames += 1;
-                if matches!(header.kind, FrameKind::Block | FrameKind::Packets | FrameKind::Postings) {
+                if !matches!(header.kind, FrameKind::Done | FrameKind::Source) {
                     *parts.entry(header.id).or_default() += 1;
                 }
                 Ok(())

@@ -71,6 +71,7 @@ impl App {
                     }
                     None => {
                         self.marks.read(&self.keeper.decisions());
+                        self.entered(&decision);
                         self.touch();
                         self.tell(Change::Decisions);
                     }

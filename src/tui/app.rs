@@ -139,6 +139,10 @@ pub struct App {
     pub(super) opened: Vec<Box<dyn Pane>>,
     /// The first of `opened` belongs to the node and stays while it is the node's.
     pub(super) rooted: bool,
+    /// A pane that one went on from, with the node that it stands over: it is there again on the way back.
+    pub(super) aside: Option<(u64, Box<dyn Pane>)>,
+    /// Home as it was left.
+    pub(super) kept_home: Option<Box<dyn Pane>>,
     pub(super) part: Part,
     pub(super) zoomed: bool,
     pub(super) card_shown: bool,
@@ -147,6 +151,10 @@ pub struct App {
     pub(super) awaiting: Option<&'static str>,
     pub(super) message: Option<Message>,
     pub(super) counts: Vec<Option<Count>>,
+    /// Rows of the lens that are put away, once counted.
+    pub(super) hidden: Option<[u64; 2]>,
+    /// What was entered in this session and can be taken back: sequence and name, the newest last.
+    pub(super) entered: Vec<(u64, String)>,
     pub(super) zone: Zone,
     pub(super) keymap: Arc<Keymap>,
     pub(super) theme: Arc<Theme>,
@@ -188,6 +196,8 @@ impl App {
             letters: BTreeMap::new(),
             opened: Vec::new(),
             rooted: false,
+            aside: None,
+            kept_home: None,
             part: Part::Rows,
             zoomed: false,
             card_shown: true,
@@ -196,6 +206,8 @@ impl App {
             awaiting: None,
             message: options.notice.clone().map(Message::Failed),
             counts: Vec::new(),
+            hidden: None,
+            entered: Vec::new(),
             zone: options.zone,
             keymap,
             theme,
@@ -212,7 +224,7 @@ impl App {
             options,
         };
         app.marks.read(&app.keeper.decisions());
-        app.walk.here_mut().step.window = super::go::first_window(&*app.engine);
+        app.walk.here_mut().step.window = crate::case::home::first_window(&*app.engine);
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }
@@ -331,6 +343,9 @@ impl App {
     }
     fn paste(&mut self, text: &str) {
         self.dirty = true;
+        if self.sweep_pasted(text) {
+            return;
+        }
         // Pasted text is never keys: without a place to type it is offered to the finder, one line of it.
         if self.overlay.is_none() {
             self.run_line("finder");
@@ -470,7 +485,7 @@ impl App {
         self.save();
     }
     pub(super) fn save(&mut self) {
-        let place = self.rows.place();
+        let place = self.place();
         self.walk.here_mut().set_place(place);
         let text = place::text(self);
         self.writer.place(text);

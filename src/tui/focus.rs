@@ -2,6 +2,7 @@
 
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, FieldId, Type};
+pub use crate::model::indicator::is_inside;
 use crate::model::{Entity, Record, Value};
 use crate::query::{narrow, quote};
 use std::net::IpAddr;
@@ -188,17 +189,6 @@ pub fn of_row(record: &Record, focus: &Focus) -> Option<Entity> {
         _ => inside().or(Some(field::NAME)).and_then(entity),
     }
     .filter(|e| focus.entity() != Some(e))
-}
-
-/// Whether an address is one that is used inside (RFC 1918, RFC 6598, RFC 4193, link local).
-pub fn is_inside(addr: IpAddr) -> bool {
-    match addr.to_canonical() {
-        IpAddr::V4(a) => {
-            let shared = a.octets()[0] == 100 && a.octets()[1] & 0xc0 == 64;
-            a.is_private() || a.is_link_local() || shared
-        }
-        IpAddr::V6(a) => a.segments()[0] & 0xfe00 == 0xfc00 || a.segments()[0] & 0xffc0 == 0xfe80,
-    }
 }
 
 #[cfg(test)]

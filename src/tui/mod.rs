@@ -94,6 +94,8 @@ mod run;
 
 mod screen;
 
+mod sweeping;
+
 mod tabs;
 
 pub use app::{App, Event, Options};

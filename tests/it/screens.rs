@@ -11,10 +11,10 @@ use ratatui::backend::TestBackend;
 use std::sync::Arc;
 
 /// A workbench without a terminal.
-struct Bench {
-    app: App,
+pub struct Bench {
+    pub app: App,
     terminal: Terminal<TestBackend>,
-    keeper: Arc<Notebook>,
+    pub keeper: Arc<Notebook>,
 }
 
 impl Bench {
@@ -26,11 +26,17 @@ impl Bench {
         bench.draw();
         bench
     }
-    fn new(size: (u16, u16)) -> Bench {
+    pub fn home(size: (u16, u16)) -> Bench {
         Bench::on(story(), Arc::new(Notebook::default()), size)
     }
+    /// A workbench that stands on the alerts of the whole case.
+    fn new(size: (u16, u16)) -> Bench {
+        let mut bench = Bench::home(size);
+        bench.keys("1");
+        bench
+    }
     /// Keys: words apart by blanks; `<enter>` is a key by its name, anything else is typed.
-    fn keys(&mut self, script: &str) -> String {
+    pub fn keys(&mut self, script: &str) -> String {
         for word in script.split_whitespace() {
             match word.strip_prefix('<').and_then(|w| w.strip_suffix('>')).filter(|w| !w.is_empty()) {
                 Some(name) => self.key(Key::parse(name).unwrap_or_else(|| panic!("no key {name}"))),
@@ -64,11 +70,13 @@ impl Bench {
     }
 }
 
-const SMALL: (u16, u16) = (80, 24);
-const LARGE: (u16, u16) = (120, 40);
+pub const SMALL: (u16, u16) = (80, 24);
+pub const LARGE: (u16, u16) = (120, 40);
 
 #[test]
-fn a_case_opens_with_its_alerts() {
+fn a_case_opens_at_home_and_its_alerts_are_one_key_away() {
+    insta::assert_snapshot!("home_80x24", Bench::home(SMALL).screen());
+    insta::assert_snapshot!("home_120x40", Bench::home(LARGE).screen());
     insta::assert_snapshot!("start_80x24", Bench::new(SMALL).screen());
     insta::assert_snapshot!("start_120x40", Bench::new(LARGE).screen());
 }
@@ -157,7 +165,7 @@ fn the_finder_finds_a_value_by_a_few_letters() {
 fn the_place_is_restored_exactly_after_a_kill() {
     let keeper = Arc::new(Notebook::default());
     let mut bench = Bench::on(story(), keeper.clone(), LARGE);
-    let left = bench.keys("<enter> 2 <down> <down> <down> <down> l l / app <space> = <space> tls <enter> Z <tab>");
+    let left = bench.keys("1 <enter> 2 <down> <down> <down> <down> l l / app <space> = <space> tls <enter> Z <tab>");
     // No close: the process is gone. What was saved at the last step is all there is.
     let mut again = Bench::on(story(), keeper, LARGE);
     again.app.handle(Event::Input(InputEvent::Resize(120, 40)));
@@ -169,7 +177,7 @@ fn the_place_is_restored_exactly_after_a_kill() {
 #[test]
 fn bookmarks_notes_and_verdicts_reach_the_journal_and_the_gutter() {
     let mut bench = Bench::new(LARGE);
-    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> <esc> b <enter>");
+    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> <enter> <esc> b <enter>");
     let kept = bench.keeper.decisions();
     let has = |wanted: fn(&What) -> bool| kept.iter().any(|d| wanted(&d.what));
     assert!(has(|w| matches!(w, What::Note { text, .. } if text == "looks bad")));
@@ -319,4 +327,32 @@ fn every_command_that_a_keymap_names_exists() {
             }
         }
     }
+}
+
+#[test]
+fn a_sweep_lists_what_was_seen_goes_to_it_and_comes_back_to_the_same_place() {
+    let mut bench = Bench::new((120, 40));
+    bench.keys("I");
+    let paste = "nowhere[.]test\n203[.]0.113.9\nq\n:quit\n192.0.2.99\n";
+    bench.app.handle(Event::Input(InputEvent::Paste(paste.into())));
+    assert!(bench.app.settle());
+    bench.draw();
+    let screen = bench.screen();
+    assert!(screen.contains("3 indicators, 1 seen"), "{screen}");
+    let line = |screen: &str, what: &str| screen.lines().position(|l| l.contains(what)).unwrap();
+    assert!(line(&screen, "203.0.113.9") < line(&screen, "nowhere.test"), "what was seen comes first:\n{screen}");
+    assert!(screen.contains("could see it"), "{screen}");
+    bench.keys("/ nowhere <enter>");
+    assert!(bench.screen().contains("1 with \"nowhere\" of 3"), "{}", bench.screen());
+    bench.keys("\\");
+    let there = bench.keys("<enter>");
+    assert!(!there.contains("3 indicators") && there.contains("rows"), "{there}");
+    let back = bench.keys("<backspace>");
+    assert!(back.contains("3 indicators, 1 seen"), "{back}");
+    bench.keys("K <enter>");
+    let kept = bench.keeper.decisions();
+    let What::SetAdd { set, entries, .. } = &kept.last().unwrap().what else { panic!("no set was kept") };
+    assert_eq!((set.as_str(), entries.len()), ("watch", 3));
+    let closed = bench.keys("<esc>");
+    assert!(!closed.contains("3 indicators"), "{closed}");
 }

@@ -5,6 +5,8 @@ pub mod csv;
 
 pub mod jsonl;
 
+pub mod report;
+
 pub mod table;
 
 pub mod zeek;

@@ -1,9 +1,9 @@
-//! What one enters: bookmarks, marks by letter, notes, tags, verdicts; and what one takes along: copies, exports.
+//! What one enters: bookmarks, marks by letter, notes, tags; and what one takes along: copies, exports.
 
 use super::rows::value_here;
 use super::{Command, command};
 use crate::error::{Error, Result};
-use crate::model::decision::{About, Judgement, What};
+use crate::model::decision::{About, What};
 use crate::model::{Record, field};
 use crate::tui::app::{App, Part};
 use crate::tui::focus;
@@ -18,7 +18,6 @@ pub const TABLE: &[Command] = &[
     command("jump_mark", "LETTER", "jump to the place under a letter", jump_mark),
     command("note", "TEXT", "write a note on this row or value", note),
     command("tag", "TAG", "tag this row or value", tag),
-    command("verdict", "[benign|suspicious|malicious REASON]", "judge this row or value", verdict),
     command("copy", "[value|row|query]", "copy to your own clipboard", |app, args| copy(app, args, false)),
     command("copy_defanged", "[value|row|query]", "copy, made harmless to click", |app, args| copy(app, args, true)),
     command("export", "FILE.jsonl|.csv|.log", "write the marked rows or this lens to a file", export),
@@ -89,7 +88,7 @@ fn jump_mark(app: &mut App, args: &str) -> Result<()> {
 }
 
 /// What a note, tag or verdict is about: the marked rows, else the value under the cursor, else the row, else the focus; and its name.
-fn about(app: &App) -> (About, String) {
+pub(super) fn about(app: &App) -> (About, String) {
     if !app.marks.marked.is_empty() {
         let n = app.marks.marked.len();
         return (About::records(app.marks.marked.iter().copied()), format!("{n} marked rows"));
@@ -131,29 +130,6 @@ fn tag(app: &mut App, args: &str) -> Result<()> {
         app.writer.append(What::Tag { about: about.clone(), tag: tag.to_owned() });
     }
     app.say(format!("tagged {name}: {args}"));
-    Ok(())
-}
-
-fn verdict(app: &mut App, args: &str) -> Result<()> {
-    let (about, name) = about(app);
-    let (word, reason) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
-    let judgement = match word {
-        "" => {
-            app.open_verdicts(&name);
-            return Ok(());
-        }
-        "benign" => Judgement::Benign,
-        "suspicious" => Judgement::Suspicious,
-        "malicious" => Judgement::Malicious,
-        other => return Err(Error::user(format!("no verdict is called {other}")).hint("benign, suspicious or malicious")),
-    };
-    let reason = reason.trim();
-    if judgement == Judgement::Benign && reason.is_empty() {
-        app.overlay = Some(Overlay::prompt(&format!("why is {name} benign"), "verdict benign", ""));
-        return Ok(());
-    }
-    app.writer.append(What::Verdict { about, judgement, reason: reason.to_owned(), expires: None });
-    app.say(format!("{name}: {word}"));
     Ok(())
 }
 

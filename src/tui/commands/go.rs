@@ -21,7 +21,8 @@ pub const TABLE: &[Command] = &[
     command("open_trail", "", "the trail as a tree", open_trail),
     command("all_around", "", "everything around this row for its host", all_around),
     command("links", "", "what this row is linked with, and how well", links),
-    command("open_sources", "", "sources, their clocks and coverage", open_sources),
+    command("open_sources", "[NAME]", "sources, their clocks and coverage", open_sources),
+    command("sweep", "[FILE|INDICATORS]", "look for the indicators of a report or list", sweep),
     command("open_case", "", "the case: bookmarks and notes", open_case),
     command("open_bookmarks", "", "bookmarks", open_bookmarks),
 ];
@@ -163,9 +164,13 @@ fn links(app: &mut App, _: &str) -> Result<()> {
     Ok(())
 }
 
-fn open_sources(app: &mut App, _: &str) -> Result<()> {
-    app.open(Box::new(sources::Sources::new()));
+fn open_sources(app: &mut App, name: &str) -> Result<()> {
+    app.open(Box::new(sources::Sources::new(name)));
     Ok(())
+}
+
+fn sweep(app: &mut App, args: &str) -> Result<()> {
+    app.sweep(args)
 }
 
 fn open_case(app: &mut App, _: &str) -> Result<()> {

@@ -132,7 +132,7 @@ fn quit(app: &mut App, _: &str) -> Result<()> {
     if app.opened.len() > usize::from(app.rooted) {
         return cancel(app, "");
     }
-    if app.rooted {
+    if app.rooted && app.walk.here().parent.is_some() {
         return app.try_line("back");
     }
     if app.zoomed {

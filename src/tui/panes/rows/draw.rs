@@ -1,6 +1,7 @@
 //! Drawing the lens table: heading, the rows in sight, the gutter; and, where there are none, why.
 
 use super::Rows;
+use crate::case::triage::AWAY;
 use crate::model::decision::Judgement;
 use crate::model::field::FieldId;
 use crate::model::{Value, Window};
@@ -171,6 +172,11 @@ impl Rows {
         }
         let mut lines = Vec::new();
         if let Some(hidden) = why.unfiltered.filter(|n| *n > 0) {
+            if AWAY.iter().any(|a| crate::query::without(&self.ask.text, a.condition).is_some()) {
+                lines.push(format!("out of sight: filters or what is put away hide {} {what}", thousands(hidden)));
+                lines.push(format!("{} shows what is put away, {} switches filters off", key("put_away"), key("toggle_filters")));
+                return lines;
+            }
             lines.push(format!("filtered out: the filters hide {} {what}", thousands(hidden)));
             lines.push(format!("{} shows them; :clear_filters removes the filters", key("toggle_filters")));
             return lines;
