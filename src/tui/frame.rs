@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(out.matches("\x1b[38;2").count(), 2, "{out:?}");
         assert!(out.len() < 200 && out.find("label") < out.find("value1") && out.rfind("label") < out.find("value1"));
         // The cursor's own place stays last.
-        assert!(short(&format!("{frame}\x1b[?25h\x1b[3;9H"), Depth::True).ends_with("\x1b[?25h\x1b[3;9H"));
+        assert!(short(&format!("{frame}\x1b[?25h\x1b[3;9H"), Depth::True).ends_with("\x1b[?25h\x1b[3;9H\x1b[0m"));
         let over = format!("{frame}\x1b[1;2H\x1b[38;2;1;2;3mX");
         assert!(short(&over, Depth::True).find("value5") < short(&over, Depth::True).find('X'));
     }
@@ -314,9 +314,15 @@ mod tests {
                     ["ab", "é─", "日", " x "][random(4) as usize]
                 ));
             }
+            // A frame never writes beyond the end of a row.
+            let mut written = 0;
             for _ in 0..200 * (round % 2) {
-                match random(4) {
-                    0 => frame.push_str(&format!("\x1b[{};{}H", random(10) + 1, random(40) + 1)),
+                written += 1;
+                match if written % 15 == 0 { 0 } else { random(4) } {
+                    0 => {
+                        frame.push_str(&format!("\x1b[{};{}H", random(10) + 1, random(25) + 1));
+                        written = 0;
+                    }
                     1 => frame.push_str(&format!("\x1b[{}m", codes[random(codes.len() as u32) as usize])),
                     2 => frame.push(' '),
                     _ => frame.push(char::from(b'a' + random(26) as u8)),

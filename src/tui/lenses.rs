@@ -87,7 +87,7 @@ const OUT: Column = number("out", Size(f::BYTES_OUT), 5, 2);
 const IN: Column = number("in", Size(f::BYTES_IN), 5, 2);
 const DUR: Column = number("dur", Duration, 6, 8);
 const NAME: Column = column("name", Field(&[f::SNI, f::HTTP_HOST, f::NAME]), 12, 60, 0);
-const MATCH: Column = column("m", Match, 2, 15, 3);
+const MATCH: Column = column("m", Match, 2, 15, 1);
 const SRC: Column = column("source", Source, 6, 14, 6);
 
 /// Every lens, in the order of the tabs.
