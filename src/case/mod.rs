@@ -3,6 +3,8 @@
 
 pub mod bookmarks;
 
+pub mod home;
+
 pub mod keeper;
 
 pub mod local;
@@ -14,6 +16,10 @@ pub mod report;
 pub mod standing;
 
 pub mod trail;
+
+pub mod triage;
+
+pub mod verdicts;
 
 pub use keeper::Keeper;
 pub use local::LocalKeeper;

@@ -3,17 +3,19 @@
 use super::opened::Opened;
 use super::output::{self, Form};
 use super::{Cx, Done};
+use crate::case::triage::{AWAY, Away};
 use crate::error::{Error, Result};
 use crate::model::field::{self, FieldId};
 use crate::model::time::parse_span;
 use crate::model::{Filter, Kind};
 use crate::query::engine::{Cancel, Page, Table};
-use crate::query::{Engine, Question, Stage};
-use std::io::{BufWriter, Write};
+use crate::query::{Engine, Question, Stage, narrow};
+use serde_json::json;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Options of every question.
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 pub struct AskArgs {
     /// Question, e.g. `host 10.0.0.5 and port 445`; `backtrail fields` lists the fields
     #[arg(value_name = "TEXT")]
@@ -39,6 +41,12 @@ pub struct AskArgs {
     /// Every sighting as a row of its own, not one row per connection
     #[arg(long)]
     every_sighting: bool,
+    /// Leave out what the allow sets cover, and say how much that is
+    #[arg(long)]
+    allow: bool,
+    /// Leave out what was judged benign, and say how much that is
+    #[arg(long)]
+    benign: bool,
     /// Read this file or folder into a temporary case, ask, forget; may stand several times
     #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
@@ -102,7 +110,7 @@ fn when(text: &str) -> String {
 
 /// The question that text and options make.
 pub fn question(engine: &dyn Engine, args: &AskArgs, about: About) -> Result<Question> {
-    let mut text = args.text.join(" ");
+    let mut text = away(args).try_fold(args.text.join(" "), |text, away| narrow(&text, away.condition))?;
     let mut clauses = String::new();
     if let Some(since) = &args.since {
         clauses.push_str(&format!("since {} ", when(since)));
@@ -119,6 +127,41 @@ pub fn question(engine: &dyn Engine, args: &AskArgs, about: About) -> Result<Que
     Ok(restrict(engine.compile(&text)?, about, args))
 }
 
+/// What is to be left out.
+fn away(args: &AskArgs) -> impl Iterator<Item = &'static Away> {
+    AWAY.iter().zip([args.allow, args.benign]).filter(|(_, wanted)| *wanted).map(|(away, _)| away)
+}
+
+/// How many records each of what is to be left out hides, in the order of [`AWAY`].
+pub fn left_out(engine: &dyn Engine, args: &AskArgs, about: About) -> Result<Vec<(&'static Away, u64)>> {
+    let mut out = Vec::new();
+    let mut text = args.text.join(" ");
+    for away in away(args) {
+        let mut bare = args.with_text(narrow(&text, &format!("not ({})", away.condition))?);
+        (bare.allow, bare.benign) = (false, false);
+        let mut hidden = question(engine, &bare, about)?;
+        hidden.stages.clear();
+        out.push((away, engine.counts(&[hidden], u64::MAX, &Cancel::default())?.first().map_or(0, |c| c.n)));
+        text = narrow(&text, away.condition)?;
+    }
+    Ok(out)
+}
+
+impl AskArgs {
+    /// The same options with another question.
+    fn with_text(&self, text: String) -> AskArgs {
+        AskArgs { text: vec![text], ..self.clone() }
+    }
+    /// Most rows.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+    /// Form of the output.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+}
+
 fn restrict(mut question: Question, about: About, args: &AskArgs) -> Question {
     question.every_sighting |= args.every_sighting;
     match about {
@@ -129,7 +172,7 @@ fn restrict(mut question: Question, about: About, args: &AskArgs) -> Question {
 }
 
 /// Opens the case, or reads the files of `-r` into a temporary one.
-fn open(args: &AskArgs, cx: &Cx) -> Result<(Opened, Done)> {
+pub fn open(args: &AskArgs, cx: &Cx) -> Result<(Opened, Done)> {
     if args.read.is_empty() {
         return Ok((Opened::existing(cx)?, Done::All));
     }
@@ -141,8 +184,24 @@ pub fn run(args: &AskArgs, about: About, cx: &Cx) -> Result<Done> {
     let (opened, done) = open(args, cx)?;
     let engine = &*opened.engine;
     let question = question(engine, args, about)?;
+    // Counted before anything is printed, so that a question which fails says so alone.
+    let left_out = left_out(engine, args, about)?;
     answer(engine, &question, args.form, &output::columns(&args.columns)?, about, args)?;
+    say_left_out(args.form, &left_out)?;
     Ok(done)
+}
+
+/// Says what was left out: on standard error, and in JSON Lines as a row of its own, so that no total is lower without a reason.
+pub fn say_left_out(form: Form, left_out: &[(&'static Away, u64)]) -> Result<()> {
+    for (away, n) in left_out {
+        let words = format!("{n} {} left out ({})", away.name, away.condition);
+        if form == Form::Jsonl {
+            let row = json!({"schema": "backtrail.notice/1", "notice": words, "left_out": n, "condition": away.condition});
+            writeln!(std::io::stdout(), "{row}").map_err(output::io)?;
+        }
+        let _ = writeln!(std::io::stderr(), "note: {words}");
+    }
+    Ok(())
 }
 
 fn answer(engine: &dyn Engine, question: &Question, form: Form, columns: &[FieldId], about: About, args: &AskArgs) -> Result<()> {
@@ -152,7 +211,7 @@ fn answer(engine: &dyn Engine, question: &Question, form: Form, columns: &[Field
 
 /// Prints the answer of a question.
 pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[FieldId], about: About, page: &Page) -> Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = output::standard();
     let cancel = Cancel::default();
     if !question.stages.is_empty() {
         let timeline = question.stages.iter().any(|s| matches!(s, Stage::Timeline { .. }));
@@ -209,6 +268,8 @@ fn explain(engine: &dyn Engine, table: &Table) {
 /// Columns enough for records of every kind.
 pub fn every_column() -> Vec<FieldId> {
     use field::Place::{Derived, Head, Many, One};
-    let stored = |f: &&field::Field| matches!(f.place, Head | One | Many) || (f.place == Derived && f.id == field::COMMUNITY_ID);
+    let stored = |f: &&field::Field| {
+        matches!(f.place, Head | One | Many) || f.place == Derived && matches!(f.id, field::COMMUNITY_ID | field::VERDICT)
+    };
     field::ALL.iter().filter(stored).map(|f| f.id).collect()
 }

@@ -8,6 +8,8 @@ pub mod opened;
 
 pub mod output;
 
+pub mod secret;
+
 pub mod subcommands;
 
 use crate::error::{Error, ErrorKind, Result};

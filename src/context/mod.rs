@@ -1,4 +1,5 @@
-//! What is known about an address or a name besides its traffic? Reputation, inventory, scans, and what it serves and uses.
+//! What is known about an address or a name besides its traffic? Reputation, inventory, scans, what it serves and uses, whether it is
+//! home, and the sets that people put it in.
 //!
 //! Asks the store with filters, never through a query, and gives facts: what, how bad, and the record that says so. Nothing is looked up on
 //! the network.
@@ -8,6 +9,10 @@ pub mod reputation;
 pub mod inventory;
 
 pub mod services;
+
+pub mod sets;
+
+pub mod sites;
 
 use crate::error::Result;
 use crate::model::answer::Fact;

@@ -126,9 +126,16 @@ impl Meter {
         let packets = datagram.map_or(1, |d| d.parts.len() as u64);
         side.packets = side.packets.saturating_add(packets);
         side.bytes = side.bytes.saturating_add(u64::from(c.ip_len));
-        if datagram.is_some() {
+        if let Some(d) = datagram {
             let rare = entry.rare();
             rare.fragments = rare.fragments.saturating_add(packets as u32);
+            if d.whole {
+                let joined = &mut rare.joined[usize::from(!out)];
+                *joined = joined.saturating_add(packets.saturating_sub(1) as u32);
+            }
+        }
+        if std::mem::take(&mut after.out.partial) {
+            entry.history.once(true, once::PARTIAL, 'X');
         }
         if c.carries.is_some() {
             entry.rare().carries = c.carries;
@@ -139,6 +146,7 @@ impl Meter {
             self.odd(Oddity::at("tcp_overlap", place), at.time, at.offset, now.interface, sink);
         }
         self.stats.streams_given_up += u64::from(after.given_up);
+        self.expected.note(&mut after.out.expect, at.time);
         self.give(slot, after.out, sink);
         self.arm(slot);
         Some(id)
@@ -176,6 +184,9 @@ impl Meter {
         }
         if flipped {
             entry.history.add(true, '^');
+        }
+        if let Some(name) = self.expected.take(entry.key.end(!entry.out_is_low), key.proto, now.place.time) {
+            entry.rare().expected = Some(name);
         }
         if key.is_tcp() {
             entry.tcp = Some(Box::new((Tcp::default(), [Stream::default(), Stream::default()])));
@@ -262,7 +273,7 @@ fn tcp(
         let side = if side == 0 { Side::Out } else { Side::In };
         match (piece, app.as_deref_mut()) {
             (Piece::Data(bytes), Some(app)) => app.data(asked, ends, side, bytes, at, results),
-            (Piece::Gap(missing), Some(app)) => app.gap(side, missing, at, results),
+            (Piece::Gap(missing), Some(app)) => app.gap(ends, side, missing, at, results),
             (_, None) => {}
         }
     };

@@ -61,7 +61,7 @@ const PORTS: &[(u8, u16, &str)] = &[
     (proto::TCP, 3389, "rdp"),
     (proto::TCP, 5432, "postgres"),
     (proto::UDP, 5353, "mdns"),
-    (proto::TCP, 5900, "vnc"),
+    (proto::TCP, 5900, "rfb"),
     (proto::TCP, 5985, "winrm"),
     (proto::TCP, 6379, "redis"),
     (proto::TCP, 8080, "http"),
@@ -152,13 +152,13 @@ impl App {
             Stage::Probing { .. } => self.probe(all, ends, side, bytes, at, out),
             Stage::Parsing { .. } => {
                 self.match_side(ends, side, bytes, at, out);
-                self.feed(side, bytes, at, out);
+                self.feed(ends, side, bytes, at, out);
             }
         }
     }
 
     /// Bytes of a stream are missing.
-    pub fn gap(&mut self, side: Side, missing: u64, at: At, out: &mut Out) {
+    pub fn gap(&mut self, ends: &Ends, side: Side, missing: u64, at: At, out: &mut Out) {
         self.unread = true;
         match &mut self.stage {
             Stage::Over => {}
@@ -171,16 +171,16 @@ impl App {
             }
             Stage::Parsing { parser, .. } => {
                 let alive = guarded(out, at, |out| parser.gap(side, missing, at, out));
-                self.settle(alive, at, out);
+                self.settle(ends, alive, at, out);
             }
         }
     }
 
     /// The flow is over.
-    pub fn end(&mut self, at: At, out: &mut Out) {
+    pub fn end(&mut self, ends: &Ends, at: At, out: &mut Out) {
         if let Stage::Parsing { parser, .. } = &mut self.stage {
             let alive = guarded(out, at, |out| parser.end(out));
-            self.settle(alive, at, out);
+            self.settle(ends, alive, at, out);
         }
         self.over();
     }
@@ -213,6 +213,12 @@ impl App {
     /// Whether a protocol is among the names.
     pub fn is(&self, name: &str) -> bool {
         self.names.iter().any(|n| n.0 == name)
+    }
+
+    fn add_name(&mut self, name: &'static str) {
+        if !self.is(name) && self.names.len() < 8 {
+            self.names.push((name, AppConfidence::Banner));
+        }
     }
 
     fn over(&mut self) {
@@ -283,15 +289,13 @@ impl App {
         let Some(parser) = parser else { return };
         let mut matched = [false; 2];
         matched[index(side)] = true;
-        if !self.is(protocol.name()) && self.names.len() < 8 {
-            self.names.push((protocol.name(), AppConfidence::Banner));
-        }
+        self.add_name(protocol.name());
         // The other side's first bytes were probed in vain by all; they may still become a match with more.
         self.prefix = [Vec::new(), Vec::new()];
         self.stage = Stage::Parsing { protocol, parser, matched };
         for (side, bytes, at) in held {
             self.match_side(ends, side, &bytes, at, out);
-            self.feed(side, &bytes, at, out);
+            self.feed(ends, side, &bytes, at, out);
         }
     }
 
@@ -330,14 +334,14 @@ impl App {
         }
     }
 
-    fn feed(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
+    fn feed(&mut self, ends: &Ends, side: Side, bytes: &[u8], at: At, out: &mut Out) {
         let Stage::Parsing { parser, .. } = &mut self.stage else { return };
         let alive = guarded(out, at, |out| parser.data(side, bytes, at, out));
-        self.settle(alive, at, out);
+        self.settle(ends, alive, at, out);
     }
 
     /// Acts on what a parser said about itself.
-    fn settle(&mut self, alive: bool, at: At, out: &mut Out) {
+    fn settle(&mut self, ends: &Ends, alive: bool, at: At, out: &mut Out) {
         let Stage::Parsing { protocol, parser, .. } = &mut self.stage else { return };
         let name = protocol.name();
         if alive && out.done && !out.violated {
@@ -351,6 +355,10 @@ impl App {
         }
         let (confirmed, violated) = (std::mem::take(&mut out.confirmed), std::mem::take(&mut out.violated));
         let (done, restart) = (std::mem::take(&mut out.done), std::mem::take(&mut out.restart));
+        let follows = std::mem::take(&mut out.follows).and_then(crate::protocols::find);
+        if let Some(also) = out.also.take() {
+            self.add_name(also);
+        }
         if confirmed {
             self.confirm(name);
         }
@@ -362,7 +370,14 @@ impl App {
             self.restarts += 1;
             self.exhausted = [false; 2];
             self.prefix = [Vec::new(), Vec::new()];
-            self.stage = Stage::Probing { held: Vec::new(), bytes: 0 };
+            self.stage = match follows.and_then(|p| Some((p, guard::quietly(|| p.parser(ends))?))) {
+                Some((protocol, parser)) => {
+                    self.add_name(protocol.name());
+                    self.confirm(protocol.name());
+                    Stage::Parsing { protocol, parser, matched: [true; 2] }
+                }
+                None => Stage::Probing { held: Vec::new(), bytes: 0 },
+            };
         } else if violated || done || !alive {
             self.over();
         }

@@ -1,6 +1,7 @@
 //! How a flow ends: its deadline, and what is given when it is over.
 
 use super::account::{ends_of, held};
+use super::history::once;
 use super::reassembly::Piece;
 use super::table::Entry;
 use super::tcp::State;
@@ -110,13 +111,16 @@ impl Meter {
                 for (i, side) in [Side::Out, Side::In].into_iter().enumerate() {
                     boxed.1[i].flush(at, &mut |piece, at| match piece {
                         Piece::Data(bytes) => app.data(asked, &ends, side, bytes, at, &mut out),
-                        Piece::Gap(missing) => app.gap(side, missing, at, &mut out),
+                        Piece::Gap(missing) => app.gap(&ends, side, missing, at, &mut out),
                     });
                 }
             }
-            app.end(at, &mut out);
+            app.end(&ends, at, &mut out);
         }
         self.waiting_bytes = self.waiting_bytes.saturating_sub(before);
+        if std::mem::take(&mut out.partial) {
+            entry.history.once(true, once::PARTIAL, 'X');
+        }
         self.give(slot, out, sink);
         let Some(mut entry) = self.table.remove(slot) else { return };
         self.refs_bytes = self.refs_bytes.saturating_sub(entry.refs.len());
@@ -173,6 +177,12 @@ impl Meter {
 /// The name and confidence of a flow's application.
 fn application(entry: &Entry) -> (CompactString, AppConfidence) {
     let (name, confidence) = entry.app.as_ref().map_or_else(Default::default, |a| a.name());
+    if let Some(announced) = entry.rare.as_ref().and_then(|r| r.expected).filter(|_| entry.has_data) {
+        // What both sides were seen to speak is said too: an announcement hides nothing.
+        let both = confidence == AppConfidence::Parsed;
+        let name = if both { format!("{announced},{name}").into() } else { CompactString::from(announced) };
+        return (name, AppConfidence::Parsed);
+    }
     if let Some(tunnel) = entry.rare.as_ref().and_then(|r| r.carries) {
         let name = if name.is_empty() { CompactString::from(tunnel) } else { name };
         return (name, AppConfidence::Parsed);
@@ -220,6 +230,11 @@ fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
     }
     if rare.fragments > 0 {
         add(field::FRAGMENTS, Value::Uint(u64::from(rare.fragments)));
+    }
+    for (f, joined) in [field::FRAGMENTS_JOINED_OUT, field::FRAGMENTS_JOINED_IN].into_iter().zip(rare.joined) {
+        if joined > 0 {
+            add(f, Value::Uint(u64::from(joined)));
+        }
     }
     if let Some((kind, code)) = rare.icmp_error {
         add(field::ICMP_ERROR, Value::from(format!("{kind}/{code}")));

@@ -37,8 +37,10 @@ pub struct Datagram {
     pub ttl: u8,
     /// Link layer of the first fragment seen.
     pub link: LinkHead,
-    /// Tunnel layer.
+    /// Which conversation of its packet it is.
     pub layer: u8,
+    /// Tunnels that it stands in.
+    pub level: u8,
     /// The payload, or what is there of it from its start.
     pub payload: Vec<u8>,
     /// The fragments as packets, in the order of the capture.
@@ -95,6 +97,7 @@ impl Fragments {
                     ttl: c.ttl,
                     link: c.link,
                     layer,
+                    level: c.level,
                     payload: Vec::new(),
                     parts: Vec::new(),
                     whole: false,

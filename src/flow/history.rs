@@ -19,6 +19,8 @@ pub mod once {
     pub const DATA: u16 = 32;
     /// A.
     pub const ACK: u16 = 64;
+    /// X: content passed unread for a bound; upper case whichever side it was.
+    pub const PARTIAL: u16 = 128;
 }
 
 /// Letters that stand at powers of ten.

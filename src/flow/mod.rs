@@ -17,6 +17,7 @@ use crate::protocols;
 use crate::protocols::layers::{self, Conversation};
 use fragments::{Datagram, Fragments};
 use refs::Place;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use table::Table;
 use timers::{Deadlines, Timeouts};
@@ -26,6 +27,7 @@ pub mod app;
 pub mod checksums;
 pub mod direction;
 mod ending;
+mod expected;
 pub mod fragments;
 pub mod history;
 pub mod icmp;
@@ -164,6 +166,7 @@ pub struct Meter {
     deadlines: Deadlines,
     fragments: Fragments,
     senders: checksums::Senders,
+    expected: expected::Expected,
     /// Bytes of packet references in memory.
     refs_bytes: usize,
     /// Bytes kept in streams and probes.
@@ -193,6 +196,7 @@ impl Meter {
             deadlines: Deadlines::default(),
             fragments: Fragments::default(),
             senders: checksums::Senders::default(),
+            expected: expected::Expected::default(),
             refs_bytes: 0,
             waiting_bytes: 0,
             last: Time::MIN,
@@ -247,28 +251,51 @@ impl Meter {
         }
         self.stats.ip_packets += 1;
         let now = Now { place, interface: packet.interface, layer: 0, parent: None };
-        self.conversations(&walk.found, now, sink);
+        self.conversations(&walk.found, now, None, sink);
     }
 
-    /// Conversations of a packet from outer to inner; a damaged one hides what it carries.
-    fn conversations(&mut self, found: &[Conversation<'_>], mut now: Now, sink: &mut dyn Sink) {
-        for c in found {
-            if c.bad_ip_checksum {
-                self.stats.ip_checksum_bad += 1;
-                let place = format!("{} > {}", c.src, c.dst);
-                self.odd(Oddity::at("ip_checksum", place), now.place.time, now.place.offset, now.interface, sink);
-                if self.config.checksums == Checksums::Check {
-                    return;
+    /// Conversations of a packet (or of a datagram put together from fragments) from outer to inner; a damaged one hides what it carries.
+    fn conversations(&mut self, found: &[Conversation<'_>], mut now: Now, datagram: Option<&Datagram>, sink: &mut dyn Sink) {
+        let outermost = now.parent;
+        let mut carriers: SmallVec<[(u8, RecordId); 4]> = SmallVec::new();
+        let mut hidden = None;
+        for (i, c) in found.iter().enumerate() {
+            if hidden.is_some_and(|level| c.level > level) {
+                continue;
+            }
+            carriers.retain(|(level, _)| *level < c.level);
+            now.parent = carriers.last().map(|(_, id)| *id).or(outermost);
+            hidden = match self.conversation(c, now, datagram.filter(|_| i == 0), sink) {
+                Some(id) => {
+                    carriers.push((c.level, id));
+                    None
                 }
-            }
-            if c.fragment.is_some() {
-                self.fragment(c, now, sink);
-                return;
-            }
-            let Some(id) = self.account(c, now, None, sink) else { return };
-            now.parent = Some(id);
-            now.layer += 1;
+                None => Some(c.level),
+            };
+            now.layer = now.layer.saturating_add(1);
         }
+    }
+
+    fn conversation(
+        &mut self,
+        c: &Conversation<'_>,
+        now: Now,
+        datagram: Option<&Datagram>,
+        sink: &mut dyn Sink,
+    ) -> Option<RecordId> {
+        if c.bad_ip_checksum {
+            self.stats.ip_checksum_bad += 1;
+            let place = format!("{} > {}", c.src, c.dst);
+            self.odd(Oddity::at("ip_checksum", place), now.place.time, now.place.offset, now.interface, sink);
+            if self.config.checksums == Checksums::Check {
+                return None;
+            }
+        }
+        if c.fragment.is_some() {
+            self.fragment(c, now, sink);
+            return None;
+        }
+        self.account(c, now, datagram, sink)
     }
 
     fn fragment(&mut self, c: &Conversation<'_>, now: Now, sink: &mut dyn Sink) {
@@ -303,10 +330,11 @@ impl Meter {
             payload_len: d.payload.len() as u32,
             link: d.link,
             carries: None,
+            level: d.level,
         };
         now.layer = d.layer;
         now.place = Place { time: now.place.time, ..first.place };
-        let mut walk = layers::decode_datagram(&head, &d.payload, d.layer);
+        let mut walk = layers::decode_datagram(&head, &d.payload, d.level);
         if !d.whole {
             // What its headers promise is not there: only the first conversation is believed.
             walk.found.truncate(1);
@@ -315,16 +343,7 @@ impl Meter {
         for oddity in std::mem::take(&mut walk.oddities) {
             self.odd(oddity, now.place.time, now.place.offset, now.interface, sink);
         }
-        for (i, c) in walk.found.iter().enumerate() {
-            if c.fragment.is_some() {
-                self.fragment(c, now, sink);
-                return;
-            }
-            let parts = (i == 0).then_some(d);
-            let Some(id) = self.account(c, now, parts, sink) else { return };
-            now.parent = Some(id);
-            now.layer = now.layer.saturating_add(1);
-        }
+        self.conversations(&walk.found, now, Some(d), sink);
     }
 
     fn give_up_fragments(&mut self, now: Time, sink: &mut dyn Sink) {

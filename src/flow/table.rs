@@ -66,6 +66,10 @@ pub struct Rare {
     pub tunnel: Option<RecordId>,
     /// IP fragments among its packets.
     pub fragments: u32,
+    /// Of those of the originator and of the responder: what is not the first of a whole datagram.
+    pub joined: [u32; 2],
+    /// What another flow announced it to be.
+    pub expected: Option<&'static str>,
     /// Type and code of an ICMP error that answered it.
     pub icmp_error: Option<(u8, u8)>,
     /// Community ID of the flow that it is an error about.

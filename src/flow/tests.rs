@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::field;
+use crate::model::flow::AppConfidence;
 use crate::model::packet::LinkType;
 use crate::model::record::Kind;
 use crate::model::time::SECOND;
@@ -327,6 +328,81 @@ fn icmp_pairs_meet_and_errors_point_at_their_flow() {
     assert_eq!(error.text(field::RELATED), crate::model::community_id::of_record(&asked).as_deref());
 }
 
+/// Ports of a connection, and who says what in it.
+type Spoken<'a> = ((u16, u16), &'a [(bool, &'a str)]);
+
+/// Segments with text as payload through the real protocols, each connection with its own ports.
+fn spoken(connections: &[Spoken<'_>]) -> Got {
+    let mut bench = Bench::new(Config::default());
+    let mut ms = 0;
+    for (ports, talk) in connections {
+        let mut seq = [100u32, 500];
+        let mut send = |out: bool, flags: &'static str, text: &str| {
+            ms += 1;
+            let (me, peer) = if out { (0, 1) } else { (1, 0) };
+            let bytes = tcp_bytes(&seg(ms, out, flags, seq[me], seq[peer], text.len()), *ports, text.as_bytes());
+            bench.ip(ms, &bytes);
+            seq[me] += text.len() as u32 + u32::from(flags.contains('S'));
+        };
+        send(true, "S", "");
+        send(false, "SA", "");
+        talk.iter().for_each(|(out, text)| send(*out, "A", text));
+    }
+    bench.end().0
+}
+
+#[test]
+fn a_data_connection_of_ftp_is_known_by_its_announcement() {
+    let control: &[(bool, &str)] = &[
+        (false, "220 ftp\r\n"),
+        (true, "EPSV\r\n"),
+        (false, "229 ok (|||1025|)\r\n"),
+        (true, "PASV\r\n"),
+        (false, "227 ok (192,0,2,80,4,2)\r\n"),
+    ];
+    let file: &[(bool, &str)] = &[(false, "GET / HTTP/1.1\r\n\r\n")];
+    let got = spoken(&[((40_000, 21), control), ((40_001, 1025), file), ((40_002, 1026), file), ((40_003, 1027), file)]);
+    let apps: Vec<_> = got.flows.iter().map(|(f, _)| (f.app.as_str(), f.app_confidence)).collect();
+    assert_eq!(
+        apps[..3],
+        [("ftp", AppConfidence::Parsed), ("ftp-data", AppConfidence::Parsed), ("ftp-data", AppConfidence::Parsed)]
+    );
+    assert_eq!(apps[3].0, "http", "not announced");
+}
+
+#[test]
+fn what_passes_unread_for_a_bound_is_an_x_in_the_history() {
+    let long = format!("{} x\r\n", "A".repeat(100));
+    let got = spoken(&[((40_000, 21), &[(false, "220 ftp\r\n"), (true, &long), (true, &long)])]);
+    assert_eq!(got.flows[0].0.history, "ShdDX");
+    assert_eq!(got.odd("ftp_command_too_long"), 2);
+}
+
+#[test]
+fn every_frame_of_an_aggregate_is_carried_by_the_same_tunnel() {
+    let inner = |port| {
+        let ip = udp(A, port, B, 9000, b"hello");
+        let mut frame = [&[2u8; 12][..], &[0, 8 + ip.len() as u8, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &ip].concat();
+        frame.resize(frame.len().next_multiple_of(4), 0);
+        frame
+    };
+    let mut wifi = vec![0x88, 0, 0, 0];
+    wifi.resize(24, 1);
+    wifi.extend([0x80, 0]);
+    wifi.extend([inner(1001), inner(1002), inner(1003)].concat());
+    let gre = [&[0, 0, 0x82, 0][..], &wifi].concat();
+    let mut outer = Vec::new();
+    PacketBuilder::ipv4(A, B, 64).write(&mut outer, etherparse::IpNumber::GRE, &gre).unwrap();
+    let mut bench = Bench::new(Config::default());
+    bench.ip(0, &outer);
+    let (got, _) = bench.end();
+    let tunnel = got.flows[0].0.id.to_string();
+    let ports: Vec<u16> = got.flows[1..].iter().map(|(f, _)| f.src_port).collect();
+    assert_eq!(ports, [1001, 1002, 1003]);
+    let carried = |f: &Flow| f.more.iter().any(|(n, v)| *n == field::TUNNEL && v.to_string() == tunnel);
+    assert!(got.flows[1..].iter().all(|(f, _)| carried(f)), "{:?}", got.flows);
+}
+
 /// A UDP datagram cut into IP fragments of `size` bytes.
 fn fragments(id: u16, payload: &[u8], size: usize) -> Vec<Vec<u8>> {
     let whole = udp(A, 1000, B, 2000, payload);
@@ -359,6 +435,8 @@ fn fragments_are_one_datagram_in_any_order_and_each_is_a_packet() {
     let (f, refs) = &got.flows[0];
     assert_eq!((f.src_port, f.dst_port, f.out.packets, f.out.payload, f.out.bytes), (1000, 2000, 3, 100, 108 + 60));
     assert_eq!((refs.len(), stats.fragments, f.id.offset), (3, 3, 24));
+    let joined = f.more.iter().find(|(n, _)| *n == field::FRAGMENTS_JOINED_OUT).map(|(_, v)| v.to_string());
+    assert_eq!(joined.as_deref(), Some("2"), "what Zeek counts is one packet");
 }
 
 #[test]

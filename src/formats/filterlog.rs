@@ -53,7 +53,7 @@ pub(super) fn read(message: &str, d: &mut Draft) {
     d.text(field::ACTION, action);
     let inward = at(7) == "in";
     d.text(if inward { field::IFACE_IN } else { field::IFACE_OUT }, at(4));
-    d.text(field::DIRECTION, at(7));
+    d.text(field::DIRECTION_STATED, at(7));
     // Where the fields after the IP header begin.
     let rest = match at(8) {
         "4" => {
@@ -140,15 +140,15 @@ mod tests {
         for (line, want) in [
             (
                 "<134>Jul  3 19:10:30 filterlog[72237]: 146,,,1535324496,igb1.12,match,block,in,4,0x0,,63,12617,0,DF,6,tcp,60,10.170.12.50,1.1.1.1,49724,853,0,S,1891286705,,64240,,mss;sackOK;TS;nop;wscale",
-                "fw 2026-07-03T19:10:30Z src.ip=10.170.12.50 src.port=49724 dst.ip=1.1.1.1 dst.port=853 proto=tcp direction=in packets.out=1 bytes.out=60 payload.out=0 severity=info action=deny reason=match rule=146 interface.in=igb1.12 process=filterlog pid=72237 tcp.flags=S",
+                "fw 2026-07-03T19:10:30Z src.ip=10.170.12.50 src.port=49724 dst.ip=1.1.1.1 dst.port=853 proto=tcp direction.stated=in packets.out=1 bytes.out=60 payload.out=0 severity=info action=deny reason=match rule=146 interface.in=igb1.12 process=filterlog pid=72237 tcp.flags=S",
             ),
             (
                 "<134>Jul  3 19:10:30 filterlog[72237]: 6,,,1000000105,igb1.27,match,block,in,6,0x00,0xf6279,1,UDP,17,32,fe80::208:9bff:fef3:652b,ff02::1:2,546,547,32",
-                "fw 2026-07-03T19:10:30Z src.ip=fe80::208:9bff:fef3:652b src.port=546 dst.ip=ff02::1:2 dst.port=547 proto=udp direction=in",
+                "fw 2026-07-03T19:10:30Z src.ip=fe80::208:9bff:fef3:652b src.port=546 dst.ip=ff02::1:2 dst.port=547 proto=udp direction.stated=in",
             ),
             (
                 "<134>Jul  3 19:10:30 filterlog[72237]: 176,,,1520797901,igb1.10,match,pass,in,4,0x0,,64,62096,0,DF,1,icmp,84,10.100.10.30,142.250.114.105,request,37728,164",
-                "fw 2026-07-03T19:10:30Z src.ip=10.100.10.30 src.port=8 dst.ip=142.250.114.105 dst.port=0 proto=icmp direction=in packets.out=1 bytes.out=84 severity=info action=allow",
+                "fw 2026-07-03T19:10:30Z src.ip=10.100.10.30 src.port=8 dst.ip=142.250.114.105 dst.port=0 proto=icmp direction.stated=in packets.out=1 bytes.out=84 severity=info action=allow",
             ),
         ] {
             let shown = show(&FORMAT, line);

@@ -10,16 +10,55 @@ use crate::model::field;
 use crate::model::value::Value;
 use std::borrow::Cow;
 
-/// Undoes the usual defanging: `hxxp`, `[.]`, `(.)`, `[:]`.
+/// What stands in brackets instead of a sign, in lower case, and the sign. The longest first.
+const SIGNS: [(&str, &str); 8] =
+    [("://", "://"), ("dot", "."), ("at", "@"), (".", "."), (":", ":"), ("@", "@"), ("/", "/"), (":/", ":/")];
+
+/// Undoes the usual defanging: `hxxp`, `[.]`, `(dot)`, `{.}`, `[:]`, `[://]`, `[at]`, `\.`, and brackets of which one half is missing.
 pub(super) fn refang(text: &str) -> Cow<'_, str> {
-    if !text.contains(['[', '(']) && !text.starts_with("hxxp") {
+    let broken = |t: &str| t.get(..4).is_some_and(|h| h.eq_ignore_ascii_case("hxxp"));
+    if !text.contains(['[', '(', '{', '\\']) && !text.contains(".]") && !text.char_indices().any(|(i, _)| broken(&text[i..])) {
         return Cow::Borrowed(text);
     }
-    let text = text.replace("[.]", ".").replace("(.)", ".").replace("[:]", ":").replace("[://]", "://");
-    Cow::Owned(match text.strip_prefix("hxxp") {
-        Some(rest) => format!("http{rest}"),
-        None => text,
-    })
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let word = out.ends_with(char::is_alphanumeric);
+        let next = |at: usize| rest.get(at..).is_some_and(|r| r.starts_with(char::is_alphanumeric));
+        let (sign, len) = match c {
+            '[' | '(' | '{' => match bracketed(rest, c) {
+                Some(found) => found,
+                None if word && rest[1..].starts_with('.') && next(2) => (".", 2),
+                None => ("", 0),
+            },
+            '.' if word && rest[1..].starts_with(']') && next(2) => (".", 2),
+            '\\' if rest[1..].starts_with('.') => (".", 2),
+            'h' | 'H' if !word && broken(rest) => ("http", 4),
+            _ => ("", 0),
+        };
+        if len > 0 {
+            out.push_str(sign);
+            rest = &rest[len..];
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
+}
+
+/// A sign in brackets at the beginning of a text, and how long it is there.
+fn bracketed(text: &str, open: char) -> Option<(&'static str, usize)> {
+    let close = match open {
+        '[' => ']',
+        '(' => ')',
+        _ => '}',
+    };
+    let inner = &text[1..];
+    let (written, sign) = SIGNS.iter().find(|(written, _)| {
+        inner.get(..written.len()).is_some_and(|t| t.eq_ignore_ascii_case(written)) && inner[written.len()..].starts_with(close)
+    })?;
+    Some((sign, written.len() + 2))
 }
 
 /// The indicator that a text is, by its form. Names must look like names of hosts, not of files.
@@ -39,7 +78,8 @@ pub(super) fn recognise(text: &str) -> Option<Entity> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text in lower case has the form of a name of a host and does not end as names of files do.
+pub(super) fn is_name(text: &str) -> bool {
     const FILES: [&str; 26] = [
         "txt", "log", "rs", "py", "xml", "json", "pcap", "pcapng", "csv", "md", "html", "htm", "exe", "dll", "conf", "cfg", "gz",
         "zip", "png", "jpg", "js", "css", "toml", "yaml", "yml", "lock",

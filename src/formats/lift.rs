@@ -15,7 +15,7 @@ const NAMES_MAX: usize = 8;
 
 /// Ends of names that are surely those of domains: generic ones in wide use, a few private ones, and countries that are no common
 /// file extension (`.sh`, `.pl`, `.py`, `.rs`, `.so`, `.md`, `.zip` are).
-const TOPS: [&str; 76] = [
+pub(super) const TOPS: [&str; 76] = [
     "com", "net", "org", "info", "biz", "edu", "gov", "mil", "int", "io", "co", "example", "test", "local", "lan", "internal",
     "corp", "home", "arpa", "onion", "app", "dev", "cloud", "online", "site", "xyz", "top", "club", "shop", "live", "icu", "tk",
     "ml", "ga", "cf", "gq", "ru", "cn", "de", "fr", "uk", "nl", "it", "es", "se", "no", "fi", "dk", "at", "ch", "be", "cz", "hu",
@@ -177,7 +177,7 @@ fn hash(word: &str) -> Option<FieldId> {
     (hex && word.bytes().any(|b| b.is_ascii_digit()) && word.bytes().any(|b| b.is_ascii_alphabetic())).then_some(id)
 }
 
-fn is_mac(word: &str) -> bool {
+pub(super) fn is_mac(word: &str) -> bool {
     let bytes = word.as_bytes();
     bytes.len() == 17
         && matches!(bytes[2], b':' | b'-')

@@ -205,6 +205,15 @@ pub mod fortigate;
 pub mod head;
 /// Shared: not a member.
 pub mod indicator;
+
+/// Shared: not a member.
+pub mod indicator_json;
+
+/// Shared: not a member.
+pub mod indicator_words;
+
+/// Shared: not a member.
+pub mod indicators;
 pub mod inventory_csv;
 /// Shared: not a member.
 pub mod json;

@@ -89,7 +89,7 @@ impl Eve {
                 "icmp_type" => icmp.0 = value().parse().ok(),
                 "icmp_code" => icmp.1 = value().parse().ok(),
                 "app_proto" => app(&mut d, &value()),
-                "direction" => _ = d.text(field::DIRECTION, &value()),
+                "direction" => _ = d.text(field::DIRECTION_STATED, &value()),
                 "xff" => _ = d.text(field::XFF, &value()),
                 "payload_printable" => _ = d.text(field::PAYLOAD_TEXT, &value()),
                 "vlan" => vlan(&mut d, raw),
@@ -142,7 +142,7 @@ impl Eve {
         let alert = json::member(event, "alert").and_then(|a| json::object(a.get()));
         let source = alert.as_ref().and_then(|a| json::member(a, "source")).and_then(|s| json::object(s.get()));
         let (src, dst) = (d.record.addr(field::SRC_IP), d.record.addr(field::DST_IP));
-        let direction = d.record.text(field::DIRECTION).map(str::to_owned);
+        let direction = d.record.text(field::DIRECTION_STATED).map(str::to_owned);
         let port = |id| d.record.uint(id);
         if let Some(origin) = address(&flow, "src_ip") {
             let from = flow.as_ref().and_then(|m| json::member(m, "src_port")).and_then(|p| p.get().parse().ok());

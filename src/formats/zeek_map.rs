@@ -156,7 +156,7 @@ logs! {
     ]
     "ssh" Auth "ssh" [
         "auth_success" => Success, "client" => Field(field::SSH_CLIENT), "server" => Field(field::SSH_SERVER),
-        "hassh" => Field(field::HASSH), "hasshServer" => Field(field::HASSH_SERVER), "direction" => Field(field::DIRECTION),
+        "hassh" => Field(field::HASSH), "hasshServer" => Field(field::HASSH_SERVER), "direction" => Field(field::DIRECTION_STATED),
         "version" => Field(field::VERSION), "status" => Success,
     ]
     "kerberos" Auth "kerberos" [

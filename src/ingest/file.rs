@@ -1,30 +1,34 @@
 //! One file or stream: known? grown? new? Recognised by its head, read, finished as one transaction.
 
+use super::archive::{Inside, ingest_archive};
+use super::known::{self, Hashed};
 use super::report::{FileReport, Outcome};
 use super::stem::stem;
 use super::writer::Writer;
-use super::{Progress, Request, Watch, capture, text, unknown};
+use super::{Request, Run, capture, text, unknown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::{self, Context, Format, Zone};
 use crate::model::source::{Basis, Counts};
 use crate::model::{EvidenceKey, SourceId, Time};
+use crate::sources::archive::{ArchiveKind, Keys};
 use crate::sources::capture::CaptureKind;
 use crate::sources::compression::Compression;
-use crate::sources::input::{Input, Probe, hash_prefix};
-use crate::sources::reread;
-use crate::store::{Begin, Done, Grown, Import, NewEvidence, SourceRead, Store};
+use crate::sources::input::{Input, KEY_PART, Probe};
+use crate::store::{Begin, Content, Done, Import, NewEvidence, SourceRead};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Bytes that may have to be unpacked to see a packet, or a line, of a member again; what costs more is kept in the case when it is imported.
+/// A packet is asked for with a hundred others while someone waits, a line alone.
+const CAPTURE_COST: u64 = 4 << 20;
+const TEXT_COST: u64 = 32 << 20;
 
 /// What a file is.
 #[derive(Clone, Copy)]
-enum What {
+pub(super) enum What {
     Capture(CaptureKind),
     Text(&'static dyn Format),
 }
@@ -38,7 +42,7 @@ impl What {
     }
 }
 
-fn recognise(head: &[u8], request: &Request) -> Option<What> {
+pub(super) fn recognise(head: &[u8], request: &Request) -> Option<What> {
     if let Some(kind) = CaptureKind::of(head) {
         return Some(What::Capture(kind));
     }
@@ -48,186 +52,167 @@ fn recognise(head: &[u8], request: &Request) -> Option<What> {
     request.format.or_else(|| formats::recognise(head)).map(What::Text)
 }
 
-/// Imports one file. Errors are those of the case; the file's own troubles are in the report.
-pub fn ingest_file(
-    store: &Store,
-    path: &Path,
-    request: &Request,
-    watch: &Watch<'_>,
-    progress: &mut Progress,
-) -> Result<FileReport> {
-    let shown = path.display().to_string();
-    let failed = |e: Error| FileReport::new(shown.clone(), Outcome::Failed(e));
-    let probe = match Probe::of(path) {
-        Ok(probe) => probe,
-        Err(e) => return Ok(failed(e)),
-    };
-    progress.size = probe.size;
-    if probe.size == 0 {
-        return Ok(FileReport::new(shown, Outcome::Skipped("empty".into())));
+/// A file to be imported, and what it is called.
+pub struct Subject {
+    /// Where its bytes are now.
+    pub path: PathBuf,
+    /// What it is called on screen.
+    pub shown: String,
+    /// What the case calls it: an absolute path, a member after its archive.
+    pub kept: String,
+    /// Its name without folders.
+    pub name: String,
+    /// What is missing of the rotation before it, in words.
+    pub gap: Option<String>,
+    /// For a member of an archive.
+    pub inside: Option<Inside>,
+}
+
+impl Subject {
+    /// A file that lies where it was found.
+    pub fn file(path: &Path, gap: Option<String>) -> Subject {
+        let shown = path.display().to_string();
+        let kept = std::fs::canonicalize(path).map_or_else(|_| shown.clone(), |path| path.display().to_string());
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Subject { path: path.to_owned(), shown, kept, name, gap, inside: None }
     }
-    let mut input = match Input::open(path) {
-        Ok(input) => input,
-        Err(e) => return Ok(failed(e)),
+    /// When it was changed.
+    pub fn modified(&self, probe: &Probe) -> Time {
+        self.inside.as_ref().map_or(probe.modified, |i| i.modified)
+    }
+}
+
+/// Imports one file, or every member of an archive. Errors are those of the case; the file's own troubles are in its row.
+pub fn ingest_file(run: &mut Run<'_>, keys: &Keys<'_>, subject: Subject) -> Result<()> {
+    let row = |outcome| FileReport::new(subject.shown.clone(), outcome);
+    let opened = Probe::of(&subject.path).and_then(|probe| match probe.size {
+        0 => Ok((probe, None)),
+        _ => Input::open(&subject.path).map(|input| (probe, Some(input))),
+    });
+    let (probe, input) = match opened {
+        Ok((probe, Some(input))) => (probe, input),
+        Ok((_, None)) => {
+            run.rows.push(row(Outcome::Skipped("empty".into())));
+            return Ok(());
+        }
+        Err(e) => {
+            run.rows.push(row(Outcome::Failed(e)));
+            return Ok(());
+        }
     };
-    let Some(what) = recognise(&input.head, request) else {
-        let mut row = FileReport::new(shown, unknown::outcome(&input.head, &probe.tail));
-        row.size = probe.size;
-        return Ok(row);
+    (run.progress.size, run.progress.bytes, run.progress.path) = (probe.size, 0, subject.shown.clone());
+    if run.request.format.is_none()
+        && let Some(kind) = ArchiveKind::of(&input.head)
+    {
+        let compression = input.compression;
+        drop(input);
+        return ingest_archive(run, keys, &subject, &probe, kind, compression);
+    }
+    let Some(what) = recognise(&input.head, run.request) else {
+        run.rows.push(FileReport { size: probe.size, ..row(unknown::outcome(&input.head, &probe.tail)) });
+        return Ok(());
     };
+    let row = read(run, &subject, &probe, input, what)?;
+    run.progress.records += row.counts.records;
+    run.rows.push(row);
+    Ok(())
+}
+
+/// Reads what was recognised, if it is not known.
+fn read(run: &mut Run<'_>, subject: &Subject, probe: &Probe, mut input: Input, what: What) -> Result<FileReport> {
+    let row = |outcome| FileReport { size: probe.size, ..FileReport::new(subject.shown.clone(), outcome) };
     let new = NewEvidence {
         key: probe.key,
-        path: probe.path.display().to_string(),
+        path: subject.kept.clone(),
         size: probe.size,
-        modified: probe.modified,
+        modified: subject.modified(probe),
         head_hash: probe.head_hash,
     };
-    let mut import = match store.begin(&new)? {
+    let mut import = match run.store.begin(&new)? {
         Begin::Fresh(import) => import,
         Begin::Known(known) => {
-            let mut row = FileReport::new(shown, Outcome::Known);
-            (row.format, row.span, row.size) = (known.format, known.span, probe.size);
-            return Ok(row);
+            return Ok(FileReport { format: known.format, span: known.span, ..row(Outcome::Known) });
         }
     };
     // A file whose prefix is known evidence: a log goes on where it ended; a capture or document is read anew in place of the old rows.
+    let (size, head_hash) = match input.compression {
+        Compression::None => (probe.size, probe.head_hash),
+        _ => (u64::MAX, Sha256::digest(&input.head).into()),
+    };
+    let mut candidates = run.store.grown_candidates(head_hash, size);
+    candidates.retain(|old| old.info.format == what.name());
     let mut from = 0;
     let mut grown = false;
-    for old in store.grown_candidates(probe.head_hash, probe.size) {
-        let known = &old.info;
-        if known.format == what.name() && hash_prefix(path, known.size).is_ok_and(|hash| hash == known.sha256) {
-            if matches!(what, What::Text(f) if matches!(f.framing(), formats::Framing::Lines { .. })) {
-                // A line that was half written has a row of its own half: what was read then is read again.
-                let unfinished = is_unfinished(path, &old);
-                from = if unfinished { old.from } else { old.text_end };
-                if unfinished {
-                    import.replaces(known.key);
-                }
-                import.continues(known.key, from);
-            } else {
-                import.replaces(known.key);
-            }
-            grown = true;
-            break;
+    if let Some(prefix) = known::prefix(&subject.path, input.compression, &input.head, KEY_PART as usize, candidates) {
+        let old = prefix.known;
+        if prefix.is_all {
+            let warnings = vec![format!("its content was imported as {}", old.info.path)];
+            return Ok(FileReport { format: old.info.format, span: old.info.span, warnings, ..row(Outcome::Known) });
         }
+        if matches!(what, What::Text(f) if matches!(f.framing(), formats::Framing::Lines { .. })) {
+            // A line that was half written has a row of its own half: what was read then is read again.
+            let unfinished = old.text_end <= old.from || prefix.last != Some(b'\n');
+            from = if unfinished { old.from } else { old.text_end };
+            if unfinished {
+                import.replaces(old.info.key);
+            }
+            import.continues(old.info.key, from);
+        } else {
+            import.replaces(old.info.key);
+        }
+        grown = true;
     }
-    let job = Job { path: shown, what, key: probe.key, stem: stem(path), modified: probe.modified, from, grown, stream: false };
-    job.run(import, &mut input, request, watch, progress)?.finish(input)
-}
-
-/// Whether the last line of what was read had no end yet, or nothing was read for damage.
-fn is_unfinished(path: &Path, old: &Grown) -> bool {
-    let compression = Compression::parse(&old.info.compression).unwrap_or(Compression::None);
-    let last = || reread::bytes(path, compression, old.text_end.saturating_sub(1), 1);
-    old.text_end <= old.from || last().map_or(true, |byte| byte != b"\n")
-}
-
-/// Imports a stream. Its bytes are kept in the case, since they cannot be read again.
-pub fn ingest_stream(
-    store: &Store,
-    stream: Box<dyn Read + Send>,
-    name: &Path,
-    request: &Request,
-    watch: &Watch<'_>,
-    progress: &mut Progress,
-) -> Result<FileReport> {
-    let shown = name.display().to_string();
-    store.room()?;
-    let (key, path, file) = spool(store, watch.now)?;
-    // A copy that nothing refers to is of no use.
-    let forget = |row: FileReport| {
-        let _ = std::fs::remove_file(&path);
-        row
+    let job = Job {
+        path: subject.shown.clone(),
+        what,
+        key: probe.key,
+        stem: stem(Path::new(&subject.name)),
+        modified: subject.modified(probe),
+        from,
+        grown,
+        stream: false,
+        gap: subject.gap.clone(),
     };
-    let mut input = match Input::stream(stream, Some(Box::new(file)), Arc::clone(&watch.stop)) {
-        Ok(input) => input,
-        Err(e) => return Ok(forget(FileReport::new(shown, Outcome::Failed(e)))),
+    let compressed = input.compression != Compression::None;
+    job.run(import, &mut input, run)?.finish(input, &|key| keep(subject, what, compressed, key))
+}
+
+/// Keeps a member in the case if it could not well be read again from its archive.
+fn keep(subject: &Subject, what: What, compressed: bool, key: EvidenceKey) -> Result<()> {
+    let Some(inside) = &subject.inside else { return Ok(()) };
+    let (most, pack) = match what {
+        What::Capture(_) => (CAPTURE_COST, false),
+        What::Text(_) => (TEXT_COST, !compressed),
     };
-    let Some(what) = recognise(&input.head, request) else {
-        return Ok(forget(FileReport::new(shown, unknown::outcome(&input.head, &[]))));
-    };
-    let kept = path.display().to_string();
-    let Begin::Fresh(import) = store.begin(&NewEvidence { key, path: kept, size: 0, modified: watch.now, head_hash: [0; 32] })?
-    else {
-        return Err(Error::internal("a random evidence key was there already"));
-    };
-    progress.size = 0;
-    let stem = if shown == "-" { "stdin".into() } else { stem(name) };
-    let job = Job { path: shown, what, key, stem, modified: watch.now, from: 0, grown: false, stream: true };
-    job.run(import, &mut input, request, watch, progress).and_then(|body| body.finish(input)).inspect_err(|_| {
-        let _ = std::fs::remove_file(&path);
-    })
-}
-
-/// A pipe that is opened where it is read: opening waits for a writer.
-pub struct Late {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl Late {
-    /// Of a path.
-    pub fn new(path: PathBuf) -> Late {
-        Late { path, file: None }
-    }
-}
-
-impl Read for Late {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(File::open(&self.path)?),
-        };
-        file.read(buf)
-    }
-}
-
-/// A file of the case for the bytes of a stream, and a key for them: by the time and the process, since the bytes are not there yet.
-fn spool(store: &Store, now: Time) -> Result<(EvidenceKey, PathBuf, File)> {
-    let dir = store.dir().join("evidence");
-    let failed = |e: std::io::Error| Error::io("cannot keep the stream in the case", &dir, &e);
-    std::fs::create_dir_all(&dir).map_err(failed)?;
-    let mut hash = Sha256::new();
-    hash.update(now.0.to_le_bytes());
-    hash.update(std::process::id().to_le_bytes());
-    let mut key = [0; 8];
-    key.copy_from_slice(&hash.finalize()[..8]);
-    let key = EvidenceKey(u64::from_be_bytes(key));
-    let path = dir.join(format!("stream-{key}"));
-    let file = File::options().write(true).create_new(true).mode(0o400).open(&path).map_err(failed)?;
-    Ok((key, path, file))
+    if inside.encrypted || inside.cost > most { inside.file.keep(key, pack) } else { Ok(()) }
 }
 
 /// What is to be read, and what is known of it.
-struct Job {
-    path: String,
-    what: What,
-    key: EvidenceKey,
-    stem: String,
-    modified: Time,
-    from: u64,
-    grown: bool,
-    stream: bool,
+pub(super) struct Job {
+    pub path: String,
+    pub what: What,
+    pub key: EvidenceKey,
+    pub stem: String,
+    pub modified: Time,
+    pub from: u64,
+    pub grown: bool,
+    pub stream: bool,
+    pub gap: Option<String>,
 }
 
 /// What was read, before it is acknowledged.
-struct Body {
+pub(super) struct Body {
     row: FileReport,
     import: Option<Import>,
     done: Done,
 }
 
 impl Job {
-    fn run(
-        self,
-        import: Import,
-        input: &mut Input,
-        request: &Request,
-        watch: &Watch<'_>,
-        progress: &mut Progress,
-    ) -> Result<Body> {
+    pub fn run(self, import: Import, input: &mut Input, run: &mut Run<'_>) -> Result<Body> {
+        let Run { request, watch, progress, .. } = run;
         let consumed = std::sync::Arc::clone(&input.consumed);
-        let body = input.read();
+        let mut body = Hashed::new(input.read());
+        let compressed = input.compression != Compression::None;
         let mut stopped = false;
         let mut last = 0;
         let before = progress.records;
@@ -247,8 +232,7 @@ impl Job {
             let ended = match self.what {
                 What::Capture(kind) => {
                     let about = capture::About { evidence: self.key, stem: self.stem.clone(), modified: self.modified };
-                    let mut reader = body;
-                    let e = capture::read(kind, &mut reader, &about, &mut writer, &mut stop);
+                    let e = capture::read(kind, &mut body, &about, &mut writer, &mut stop);
                     text::Ended { damage: e.damage, bytes: e.bytes, warnings: e.warnings, assumed: BTreeSet::new() }
                 }
                 What::Text(format) => {
@@ -259,7 +243,7 @@ impl Job {
                         year: request.year,
                         modified: self.modified,
                     };
-                    let mut reader = BufReader::with_capacity(1 << 18, body);
+                    let mut reader = BufReader::with_capacity(1 << 18, &mut body);
                     let log = text::Log { format, context: &context, from: self.from, head: &input.head };
                     text::read(&log, &mut reader, &mut writer, &mut stop)
                 }
@@ -293,6 +277,7 @@ impl Job {
         let mut warnings: Vec<String> = ended.assumed.iter().map(|a| assumed(a, request)).collect();
         warnings.extend(ended.warnings);
         warnings.extend(written.copied.clone());
+        warnings.extend(self.gap);
         if cut {
             warnings.push("it was stopped before its end: what had come until then was read and is kept".into());
         }
@@ -304,6 +289,11 @@ impl Job {
             counts: *counts,
             warnings: warnings.clone(),
         };
+        let content = body.done().filter(|_| compressed).map(|(size, sha256)| Content {
+            size,
+            head_hash: Sha256::digest(&input.head).into(),
+            sha256,
+        });
         let done = Done {
             sha256: [0; 32],
             format: self.what.name().into(),
@@ -312,6 +302,7 @@ impl Job {
             warnings: warnings.iter().cloned().chain(ended.damage).collect(),
             custody: request.custody.clone(),
             text_end: ended.bytes,
+            content,
             clocks: written.sources.iter().zip(&counts).map(clock).collect(),
         };
         let mut row = FileReport::new(self.path, outcome);
@@ -332,9 +323,10 @@ fn assumed(what: &str, request: &Request) -> String {
 }
 
 impl Body {
-    /// Reads on to the end of the file for its hash, and acknowledges the import.
-    fn finish(mut self, input: Input) -> Result<FileReport> {
+    /// Reads on to the end of the file for its hash, has a copy kept if there is to be one, and acknowledges the import.
+    pub fn finish(mut self, input: Input, keep: &dyn Fn(EvidenceKey) -> Result<()>) -> Result<FileReport> {
         let Some(import) = self.import else { return Ok(self.row) };
+        keep(import.key())?;
         match input.finish() {
             Ok(summary) => {
                 self.row.size = summary.size;

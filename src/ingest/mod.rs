@@ -1,19 +1,29 @@
 //! Source -> protocols or formats -> flow -> store, with progress, counts, cancellation. One file after another; while one is read ahead,
 //! hashed and decoded, what was understood before it is encoded and written on another thread. No record is lost without being counted.
 
+pub mod archive;
+
 pub mod capture;
 
 pub mod file;
 
+pub mod known;
+
 pub mod report;
+
+pub mod rotation;
 
 pub mod sanity;
 
 pub mod stem;
 
+pub mod stream;
+
 pub mod text;
 
 pub mod unknown;
+
+pub mod unpacked;
 
 pub mod writer;
 
@@ -22,10 +32,15 @@ pub use report::{FileReport, Outcome, Report};
 use crate::error::{Error, Result};
 use crate::formats::{Format, Zone};
 use crate::model::Time;
+use crate::sources::archive::Keys;
+use crate::sources::archive::keys::Ask;
 use crate::sources::input::Stop;
 use crate::sources::walk::{Found, walk};
 use crate::store::Store;
+use file::Subject;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use stream::Late;
 
 /// What an import is to do.
 #[derive(Clone, Default)]
@@ -42,6 +57,10 @@ pub struct Request {
     pub year: Option<i32>,
     /// Custody: from whom, how obtained, ticket.
     pub custody: [String; 3],
+    /// Passwords of archives, tried in this order.
+    pub passwords: Vec<String>,
+    /// Asks a person for the password of an archive that none of these opens.
+    pub ask: Option<Ask>,
 }
 
 /// How far an import is.
@@ -59,6 +78,8 @@ pub struct Progress {
     pub size: u64,
     /// Records stored so far, of all files.
     pub records: u64,
+    /// Members of archives met so far.
+    pub members: u64,
 }
 
 /// What an import needs from whoever started it.
@@ -97,42 +118,72 @@ pub fn zone_of(text: &str) -> Result<Zone> {
     })
 }
 
+/// An import under way: what it is to do, and what became of it so far.
+pub struct Run<'a> {
+    store: &'a Store,
+    request: &'a Request,
+    watch: &'a Watch<'a>,
+    progress: Progress,
+    rows: Vec<FileReport>,
+}
+
+impl<'a> Run<'a> {
+    fn new(store: &'a Store, request: &'a Request, watch: &'a Watch<'a>) -> Run<'a> {
+        Run { store, request, watch, progress: Progress::default(), rows: Vec::new() }
+    }
+}
+
+/// Imports one stream that is open already; the paths of the request are not looked at.
+pub fn ingest_stream(
+    store: &Store,
+    stream: Box<dyn Read + Send>,
+    name: &Path,
+    request: &Request,
+    watch: &Watch<'_>,
+) -> Result<FileReport> {
+    let mut run = Run::new(store, request, watch);
+    stream::ingest_stream(&mut run, stream, name)?;
+    run.rows.pop().ok_or_else(|| Error::internal("a stream has no row"))
+}
+
 /// Imports every file below the requested paths. Only a refusal of the case itself is an error: what becomes of each file is in the report.
 pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Report> {
     let (streams, paths): (Vec<PathBuf>, Vec<PathBuf>) = request.paths.iter().cloned().partition(|p| p.as_os_str() == "-");
+    unpacked::sweep(store);
     let found = walk(&paths);
-    let mut report = Report::default();
-    let mut progress = Progress { files: found.len() + streams.len(), ..Progress::default() };
+    let files: Vec<&Path> =
+        found.iter().filter_map(|f| if let Found::File(path) = f { Some(path.as_path()) } else { None }).collect();
+    let mut gaps = rotation::gaps(&files);
+    let keys = Keys::new(&request.passwords, request.ask.as_ref());
+    let mut run = Run::new(store, request, watch);
+    run.progress.files = found.len() + streams.len();
+    let mut stopped = false;
     for item in found {
         if (watch.stop)() {
-            report.stopped = true;
+            stopped = true;
             break;
         }
-        progress.file += 1;
-        let one = match item {
+        run.progress.file += 1;
+        match item {
             Found::File(path) => {
-                progress.path = path.display().to_string();
-                file::ingest_file(store, &path, request, watch, &mut progress)?
+                let gap = gaps.remove(&path);
+                file::ingest_file(&mut run, &keys, Subject::file(&path, gap))?;
             }
             Found::Stream(path) => {
-                progress.path = path.display().to_string();
-                let stream = Box::new(file::Late::new(path.clone()));
-                file::ingest_stream(store, stream, &path, request, watch, &mut progress)?
+                run.progress.path = path.display().to_string();
+                stream::ingest_stream(&mut run, Box::new(Late::new(path.clone())), &path)?;
             }
-            Found::Skipped(path, why) => FileReport::new(path.display().to_string(), Outcome::Skipped(why)),
-            Found::Failed(path, error) => FileReport::new(path.display().to_string(), Outcome::Failed(error)),
-        };
-        progress.records += one.counts.records;
-        report.files.push(one);
+            Found::Skipped(path, why) => run.rows.push(FileReport::new(path.display().to_string(), Outcome::Skipped(why))),
+            Found::Failed(path, error) => run.rows.push(FileReport::new(path.display().to_string(), Outcome::Failed(error))),
+        }
     }
     // The stop may have come in the last file.
-    report.stopped |= (watch.stop)();
-    if !streams.is_empty() && !report.stopped {
-        progress.file += 1;
-        progress.path = "-".into();
-        let stdin = Box::new(std::io::stdin());
-        report.files.push(file::ingest_stream(store, stdin, Path::new("-"), request, watch, &mut progress)?);
-        report.stopped |= (watch.stop)();
+    stopped |= (watch.stop)();
+    if !streams.is_empty() && !stopped {
+        run.progress.file += 1;
+        run.progress.path = "-".into();
+        stream::ingest_stream(&mut run, Box::new(std::io::stdin()), Path::new("-"))?;
+        stopped |= (watch.stop)();
     }
-    Ok(report)
+    Ok(Report { files: run.rows, stopped })
 }

@@ -19,6 +19,10 @@ pub enum Outcome {
     NotRecognised(String),
     /// Not read by rule: why.
     Skipped(String),
+    /// An archive whose members have rows of their own: what became of them.
+    Opened(String),
+    /// A member that cannot be read without its password.
+    Locked,
     /// Could not be read.
     Failed(Error),
 }
@@ -49,7 +53,11 @@ impl FileReport {
     }
     /// Whether something in it could not be read: then the exit status is 2.
     pub fn is_incomplete(&self) -> bool {
-        matches!(self.outcome, Outcome::Damaged(_) | Outcome::NotRecognised(_) | Outcome::Failed(_))
+        matches!(self.outcome, Outcome::Damaged(_) | Outcome::NotRecognised(_) | Outcome::Locked | Outcome::Failed(_))
+    }
+    /// Whether it is an archive: what was read is in the rows of its members.
+    pub fn is_archive(&self) -> bool {
+        ["zip", "tar"].contains(&self.format.as_str())
     }
     /// The outcome in words.
     pub fn note(&self) -> String {
@@ -60,6 +68,8 @@ impl FileReport {
             Outcome::Damaged(what) => format!("damaged: {what}"),
             Outcome::NotRecognised(why) => format!("not recognised: {why}"),
             Outcome::Skipped(why) => format!("skipped: {why}"),
+            Outcome::Opened(account) => account.clone(),
+            Outcome::Locked => "needs a password, and no password given opens it: --password PASSWORD".into(),
             Outcome::Failed(error) if error.hint.is_empty() => error.what.clone(),
             Outcome::Failed(error) => format!("{} ({})", error.what, error.hint),
         }
@@ -73,6 +83,8 @@ impl FileReport {
             Outcome::Damaged(_) => "damaged",
             Outcome::NotRecognised(_) => "not recognised",
             Outcome::Skipped(_) => "skipped",
+            Outcome::Opened(_) => "opened",
+            Outcome::Locked => "locked",
             Outcome::Failed(_) => "failed",
         }
     }

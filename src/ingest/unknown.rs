@@ -8,7 +8,6 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"PK\x05\x06", "an empty zip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it, then ingest the folder"),
     (b"Rar!\x1a\x07", "a rar archive: unpack it, then ingest the folder"),
-    (b"snoop\0\0\0", "a snoop capture: editcap or tshark turns it into pcap"),
     (b"TRSNIFF", "a Sniffer capture: editcap turns it into pcap"),
     (b"XCP\0", "a NetXRay capture: editcap turns it into pcap"),
     (b"RTSS", "a NetXRay capture: editcap turns it into pcap"),

@@ -24,6 +24,8 @@ const LEAST: i64 = 60 * SECOND;
 const GRACE: i64 = 300 * SECOND;
 /// An older answer of the same client is still a hint for so long.
 const STALE: i64 = 86_400 * SECOND;
+/// Names of a set that are looked for among the answers; of a larger set only the names that records carry themselves are.
+const MAX_SET: usize = 64;
 /// Answers looked at for one flow.
 const MOST: usize = 4_096;
 
@@ -221,7 +223,7 @@ pub fn asks_for_name(filter: &Filter) -> bool {
     match filter {
         Filter::And(list) | Filter::Or(list) => list.iter().any(asks_for_name),
         Filter::Not(inner) => asks_for_name(inner),
-        Filter::Test(field::NAME, Test::Is(_) | Test::Under(_)) => true,
+        Filter::Test(field::NAME, Test::Is(_) | Test::Under(_) | Test::Set(_)) => true,
         Filter::Test(field::NAME, Test::In(tests)) => tests.iter().any(|t| matches!(t, Test::Is(_) | Test::Under(_))),
         _ => false,
     }
@@ -249,6 +251,10 @@ fn uses_of(names: &Names, test: &Test) -> Vec<Use> {
     match test {
         Test::Is(Value::Text(name)) => names.uses(name, false),
         Test::Under(name) => names.uses(name, true),
+        Test::Set(set) if set.texts.len() + set.under.len() <= MAX_SET => {
+            let own = set.texts.iter().flat_map(|name| names.uses(name, false));
+            own.chain(set.under.iter().flat_map(|name| names.uses(name, true))).collect()
+        }
         _ => Vec::new(),
     }
 }

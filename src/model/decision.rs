@@ -3,6 +3,7 @@
 
 use super::origin::RecordId;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub struct Who {
 }
 
 /// Judgement of a record, entity or set of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
     /// Explained and harmless; needs a reason.
@@ -40,6 +41,30 @@ pub enum Judgement {
     Suspicious,
     /// Part of the attack.
     Malicious,
+}
+
+impl Judgement {
+    /// Every judgement, the least first.
+    pub const ALL: [Judgement; 3] = [Judgement::Benign, Judgement::Suspicious, Judgement::Malicious];
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Judgement::Benign => "benign",
+            Judgement::Suspicious => "suspicious",
+            Judgement::Malicious => "malicious",
+        }
+    }
+    /// The judgement that a word means.
+    pub fn parse(word: &str) -> Option<Judgement> {
+        Judgement::ALL.into_iter().find(|j| j.name().eq_ignore_ascii_case(word))
+    }
+}
+
+/// The decisions that were not taken back, oldest first.
+pub fn standing(decisions: &[Decision]) -> impl Iterator<Item = &Decision> {
+    let gone: HashSet<u64> =
+        decisions.iter().filter_map(|d| if let What::Remove { id } = d.what { Some(id) } else { None }).collect();
+    decisions.iter().filter(move |d| !gone.contains(&d.sequence))
 }
 
 /// What a decision is about.

@@ -50,7 +50,7 @@ pub enum Place {
     Any(&'static [FieldId]),
     /// Nowhere: the sum of these fields.
     Sum(&'static [FieldId]),
-    /// Nowhere: computed from the record (duration, community_id, direction).
+    /// Nowhere: computed from the record (duration, community_id) or filled in when a question is answered (verdict).
     Derived,
 }
 
@@ -96,6 +96,7 @@ fields! {
     END = 6, "end", ["event.end"], Time, Head, None, "Last instant of the record; equals start where there is none.";
     DURATION = 7, "duration", ["dur", "event.duration", "tcp.time_relative"], Span, Derived, None, "End minus start.";
     RAW_START = 8, "start.raw", ["ts_raw"], Time, Derived, None, "First instant as the source wrote it, before any correction.";
+    VERDICT = 9, "verdict", ["judgement"], Text, Derived, None, "What people judged the record to be: benign, suspicious, malicious; the worst that covers it; missing while nobody has.";
     // --- who with whom
     HOST = 10, "host", ["ip", "ip.addr", "ipv6.addr", "addr", "related.ip"], Addr, Any(&[SRC_IP, DST_IP, NAT_SRC_IP, NAT_DST_IP, ANSWER_IP]), Some(E::Address), "Any address of the record: originator, responder, translated or answered.";
     SRC_IP = 11, "src.ip", ["src", "id.orig_h", "source.ip", "ip.src", "ipv6.src", "src_ip", "saddr"], Addr, One, Some(E::Address), "Address of the originator (RFC 5103 forward side).";
@@ -115,7 +116,8 @@ fields! {
     MAC = 25, "mac", ["eth.addr"], Text, Any(&[SRC_MAC, DST_MAC]), Some(E::Mac), "Either hardware address.";
     SRC_MAC = 26, "src.mac", ["eth.src", "orig_l2_addr", "source.mac"], Text, One, Some(E::Mac), "Hardware address of the originator.";
     DST_MAC = 27, "dst.mac", ["eth.dst", "resp_l2_addr", "destination.mac"], Text, One, Some(E::Mac), "Hardware address of the responder.";
-    DIRECTION = 28, "direction", ["network.direction"], Text, One, None, "Direction as the source states it: in, out, internal, external.";
+    DIRECTION_STATED = 28, "direction.stated", [], Text, One, None, "Direction as the source itself states it (in, out, to_client, ...); `direction` is by the home networks.";
+    DIRECTION = 29, "direction", ["network.direction"], Text, Derived, None, "in, out, internal or external, by which of src.ip and dst.ip are home networks (confirmed, else guessed) when asked.";
     // --- the life of a flow
     STATE = 30, "state", ["conn_state"], Text, One, None, "Zeek's connection state: S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH; of other sources their own word.";
     HISTORY = 31, "history", [], Text, One, None, "Zeek's history letters: upper case the originator, lower case the responder.";
@@ -134,6 +136,8 @@ fields! {
     CAPTURED_OUT = 44, "captured.out", [], Bytes, One, None, "Payload bytes of the originator really present, where fewer than payload.out.";
     CAPTURED_IN = 45, "captured.in", [], Bytes, One, None, "Payload bytes of the responder really present, where fewer than payload.in.";
     FRAGMENTS = 46, "fragments", [], Uint, One, None, "IP fragments among the packets.";
+    FRAGMENTS_JOINED_OUT = 56, "fragments.joined.out", [], Uint, One, None, "Fragments of the originator beyond the first of their datagram: packets that other tools count once per datagram.";
+    FRAGMENTS_JOINED_IN = 57, "fragments.joined.in", [], Uint, One, None, "Fragments of the responder beyond the first of their datagram.";
     ICMP_ERROR = 47, "icmp.error", [], Text, One, None, "Type/code of an ICMP error that answered this flow.";
     RELATED = 48, "related", [], Text, One, Some(E::CommunityId), "Community ID of the flow that an ICMP error is about.";
     OPEN = 49, "open", [], Bool, One, None, "The flow had not ended when last seen.";

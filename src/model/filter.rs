@@ -66,7 +66,18 @@ pub struct Pattern {
     pub regex: Regex,
 }
 
-/// The members of a set, by kind. Names are lower case without trailing dot.
+/// An end of conversations as a member of a set: a port of a protocol, of one host or of any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Service {
+    /// The host; none: any.
+    pub addr: Option<IpAddr>,
+    /// Port.
+    pub port: u16,
+    /// Protocol, by its IANA number; none: any.
+    pub proto: Option<u8>,
+}
+
+/// The members of a set, by kind. Names are lower case without trailing dot. What is made of a text is in [`context::sets`](crate::context::sets).
 #[derive(Debug, Clone, Default)]
 pub struct Members {
     /// The set's name, as `@name` shows it.
@@ -77,9 +88,43 @@ pub struct Members {
     pub nets: Vec<IpNet>,
     /// Names, URLs, hashes, users and any other text, lower case.
     pub texts: HashSet<String>,
+    /// Names that stand for themselves and all below them (`*.evil.example`), without the star.
+    pub under: HashSet<String>,
+    /// Services. They are of two fields at once, so [`Test::Set`] does not know them: `query/sets.rs` adds them to the condition.
+    pub services: Vec<Service>,
 }
 
 impl Members {
+    /// Whether a text is a member: itself, as a name below one, or as a URL by its host.
+    pub fn has_text(&self, text: &str) -> bool {
+        let text = text.trim_end_matches('.').to_lowercase();
+        if self.texts.contains(&text) || self.is_under(&text) {
+            return true;
+        }
+        let Some((_, rest)) = text.split_once("://") else { return false };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let host = authority.rsplit('@').next().unwrap_or(authority);
+        let host = match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
+            Some((bare, _)) => bare,
+            None => host.split(':').next().unwrap_or(host),
+        };
+        match host.parse() {
+            Ok(addr) => self.has(addr),
+            Err(_) => self.texts.contains(host) || self.is_under(host),
+        }
+    }
+    fn is_under(&self, name: &str) -> bool {
+        !self.under.is_empty()
+            && std::iter::successors(Some(name), |n| n.split_once('.').map(|(_, rest)| rest)).any(|n| self.under.contains(n))
+    }
+    /// Whether there is no member at all.
+    pub fn is_empty(&self) -> bool {
+        self.addrs.is_empty()
+            && self.nets.is_empty()
+            && self.texts.is_empty()
+            && self.under.is_empty()
+            && self.services.is_empty()
+    }
     /// Whether an address is a member, by itself or by its network.
     pub fn has(&self, addr: IpAddr) -> bool {
         let addr = canonical(addr);
@@ -144,6 +189,7 @@ impl Filter {
                 Some(Place::Derived) if *id == field::COMMUNITY_ID => {
                     out.extend([field::SRC_IP, field::SRC_PORT, field::DST_IP, field::DST_PORT, field::PROTO]);
                 }
+                Some(Place::Derived) if *id == field::DIRECTION => out.extend([field::SRC_IP, field::DST_IP]),
                 _ => out.push(*id),
             },
         }
@@ -186,7 +232,7 @@ impl Test {
             Test::In(tests) => tests.iter().any(|t| t.holds(value, ty)),
             Test::Set(set) => match value {
                 Value::Addr(a) => set.has(*a),
-                Value::Text(t) => set.texts.contains(&t.trim_end_matches('.').to_lowercase()),
+                Value::Text(t) => set.has_text(t),
                 other => set.texts.contains(&other.show(ty).to_lowercase()),
             },
         }

@@ -38,6 +38,10 @@ pub mod answer;
 
 pub mod guard;
 
+pub mod indicator;
+
+pub mod site;
+
 pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;

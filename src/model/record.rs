@@ -181,6 +181,8 @@ impl Record {
             field::RAW_START => return Some(Value::Time(self.start)),
             field::DURATION => return Some(Value::Uint(self.end.since(self.start).max(0) as u64)),
             field::COMMUNITY_ID => return community_id::of_record(self).map(Value::from),
+            // Put there by whoever answers: it needs the home networks.
+            field::DIRECTION => return self.get(id).cloned(),
             _ => {}
         }
         match field::get(id)?.place {
@@ -195,7 +197,9 @@ impl Record {
                 }
                 sum.map(Value::Uint)
             }
-            Place::Head | Place::Derived => None,
+            // What an answer filled in.
+            Place::Derived => self.get(id).cloned(),
+            Place::Head => None,
         }
     }
     /// The number of an integer field.

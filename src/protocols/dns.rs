@@ -154,6 +154,7 @@ impl Conversation {
             }
             if self.pending.len() >= MAX_OUTSTANDING {
                 if !std::mem::replace(&mut self.told, true) {
+                    out.partial = true;
                     out.oddities.push((Oddity::new("dns_many_outstanding"), at.time, at.offset));
                 }
                 self.give_up(out);
@@ -259,6 +260,7 @@ impl Parser for Conversation {
         let index = usize::from(side == Side::In);
         let Some(mut buffer) = self.buffers.get_mut(index).map(std::mem::take) else { return };
         if !buffer.push(bytes, at, MAX_BUFFER) {
+            out.partial = true;
             out.oddities.push((Oddity::new("dns_stream_too_long"), at.time, at.offset));
             out.done = true;
             return;

@@ -1,5 +1,5 @@
 //! FTP's control connection (RFC 959, RFC 4217): logins with their outcome and the files named. The data connections are flows of their own,
-//! not followed here. Keeps no password.
+//! announced here (PORT, PASV, EPRT, EPSV) and not read. Keeps no password.
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
@@ -10,12 +10,15 @@ use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// The protocol.
 pub static PROTOCOL: Ftp = Ftp;
 
 /// Longest line.
 const MAX_LINE: usize = 4096;
+/// Longest command that is believed: RFC 959 knows words of three and four letters.
+const MAX_COMMAND: usize = 64;
 /// Commands that wait for their reply.
 const MAX_PENDING: usize = 256;
 
@@ -56,8 +59,9 @@ impl Protocol for Ftp {
             _ => Sniff::No,
         }
     }
-    fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
+    fn parser(&self, ends: &Ends) -> Box<dyn Parser> {
         Box::new(Conversation {
+            ends: *ends,
             lines: [Lines::new(MAX_LINE), Lines::new(MAX_LINE)],
             waiting: VecDeque::new(),
             user: None,
@@ -74,7 +78,50 @@ struct Waiting {
     at: At,
 }
 
+/// What the connections that are announced carry.
+const DATA: &str = "ftp-data";
+
+/// Six numbers: address and port.
+fn six(text: &str) -> Option<(IpAddr, u16)> {
+    let mut numbers = text.split(',').map(|n| n.trim().parse::<u8>().ok());
+    let mut next = || numbers.next().flatten();
+    let address = IpAddr::from([next()?, next()?, next()?, next()?]);
+    Some((address, u16::from_be_bytes([next()?, next()?])))
+}
+
+/// The client's end that a command (PORT, EPRT) names.
+fn called_by_server(word: &str, argument: &str, client: IpAddr) -> Option<(IpAddr, u16)> {
+    if word.eq_ignore_ascii_case("PORT") {
+        return six(argument.trim());
+    }
+    if !word.eq_ignore_ascii_case("EPRT") {
+        return None;
+    }
+    let argument = argument.trim();
+    let mut parts = argument.split(argument.chars().next()?).skip(2);
+    let address = parts.next()?.parse().unwrap_or(client);
+    Some((address, parts.next()?.parse().ok()?))
+}
+
+/// The server's end that a reply (to PASV: 227, to EPSV: 229) names.
+fn called_by_client(code: u16, line: &str, server: IpAddr) -> Option<(IpAddr, u16)> {
+    let rest = line.get(4..)?;
+    match code {
+        227 => {
+            let from = rest.find(|c: char| c.is_ascii_digit())?;
+            let numbers = rest.get(from..)?;
+            six(numbers.split(|c: char| !c.is_ascii_digit() && !matches!(c, ',' | ' ')).next()?)
+        }
+        229 => {
+            let inside = rest.split('(').nth(1)?;
+            Some((server, inside.split(inside.chars().next()?).nth(3)?.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
 struct Conversation {
+    ends: Ends,
     lines: [Lines; 2],
     waiting: VecDeque<Waiting>,
     user: Option<(String, At)>,
@@ -83,10 +130,28 @@ struct Conversation {
 }
 
 impl Conversation {
+    /// Only ends of this connection's own two hosts are announced: an address that differs is one behind translation, or a third host that
+    /// is to be called (the bounce attack), and that one's connections are not this one's to name.
+    fn announce(&self, own: IpAddr, named: IpAddr, port: u16, at: At, out: &mut Out) {
+        if named != own {
+            out.oddities.push((Oddity::at("ftp_other_address", named.to_string()), at.time, at.offset));
+        }
+        out.expect.push((own, port, DATA));
+    }
+
     fn command(&mut self, line: &str, at: At, out: &mut Out) {
         let (word, argument) = line.split_once(' ').unwrap_or((line, ""));
+        if word.len() > MAX_COMMAND {
+            out.oddities.push((Oddity::new("ftp_command_too_long"), at.time, at.offset));
+            out.partial = true;
+            return;
+        }
+        if let Some((address, port)) = called_by_server(word, argument, self.ends.src) {
+            self.announce(self.ends.src, address, port, at, out);
+        }
         if self.waiting.len() >= MAX_PENDING {
             out.oddities.push((Oddity::new("ftp_many_outstanding"), at.time, at.offset));
+            out.partial = true;
             self.waiting.clear();
         }
         let word = word.to_ascii_uppercase();
@@ -98,6 +163,9 @@ impl Conversation {
         let Some(code) = line.get(..3).and_then(|c| c.parse::<u16>().ok()).filter(|_| line.get(3..4) != Some("-")) else {
             return;
         };
+        if let Some((address, port)) = called_by_client(code, line, self.ends.dst) {
+            self.announce(self.ends.dst, address, port, at, out);
+        }
         if !self.greeted && code == 220 {
             self.greeted = true;
             out.flow.push((field::BANNER, line.get(4..).unwrap_or_default().trim().into()));
@@ -161,7 +229,10 @@ impl Parser for Conversation {
             match line {
                 Line::Whole(line, first) if side == Side::Out => self.command(&text(&line, MAX_LINE), first, out),
                 Line::Whole(line, first) => self.reply(&text(&line, MAX_LINE), first, out),
-                Line::TooLong(first) => out.oddities.push((Oddity::new("ftp_line_too_long"), first.time, first.offset)),
+                Line::TooLong(first) => {
+                    out.oddities.push((Oddity::new("ftp_line_too_long"), first.time, first.offset));
+                    out.partial = true;
+                }
             }
             !self.over
         });
@@ -181,6 +252,18 @@ impl Parser for Conversation {
 mod tests {
     use super::*;
     use crate::model::time::Time;
+
+    #[test]
+    fn data_connections_are_announced_in_four_ways() {
+        let (client, server) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        assert_eq!(called_by_server("PORT", "10,0,0,1,4,1", client), Some((client, 1025)));
+        assert_eq!(called_by_server("eprt", "|2|::1|1025|", client), Some((IpAddr::from(std::net::Ipv6Addr::LOCALHOST), 1025)));
+        assert_eq!(called_by_client(227, "227 Entering Passive Mode (10,0,0,2,4,1).", server), Some((server, 1025)));
+        assert_eq!(called_by_client(227, "227 =10,0,0,2,4,1", server), Some((server, 1025)));
+        assert_eq!(called_by_client(229, "229 Extended (|||1025|)", server), Some((server, 1025)));
+        assert_eq!(called_by_client(227, "227 (10,0,0,2,400,1)", server), None);
+        assert_eq!(called_by_server("EPRT", "", client), None);
+    }
 
     #[test]
     fn a_login_and_a_transfer_are_events_without_the_password() {

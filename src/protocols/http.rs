@@ -2,15 +2,14 @@
 //! until close, CONNECT and upgrades. Keeps no body; hashes what passes.
 
 use super::common::buffer::Buffer;
-use super::common::fields::Fields;
 use super::common::file::Passing;
 use super::common::http_body::{Body, Chunk, Framing};
-use super::common::http_head::{self, Head, Start, disposition, host_of, is_method, user_of};
+use super::common::http_exchange::{self, Carried, Exchange};
+use super::common::http_head::{self, Head, Start, is_method};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
-use crate::model::record::Kind;
 use std::collections::VecDeque;
 
 /// The protocol.
@@ -85,26 +84,6 @@ impl Http {
     }
 }
 
-/// A request with its response.
-struct Exchange {
-    number: u64,
-    first: At,
-    last: At,
-    method: String,
-    fields: Fields,
-    host: String,
-    url: String,
-    target: String,
-    /// Content type of the request, for where the response has none.
-    kind: String,
-    request_length: Option<u64>,
-    response_length: Option<u64>,
-    requested: bool,
-    answered: bool,
-    /// A response has begun.
-    begun: bool,
-}
-
 #[derive(Default)]
 enum Stage {
     #[default]
@@ -112,17 +91,6 @@ enum Stage {
     Body(Box<Carried>),
     /// Nothing is known of where one stands: wait for a segment that begins like a message.
     Lost,
-}
-
-/// A body, and what is known of its file.
-struct Carried {
-    number: u64,
-    request: bool,
-    body: Body,
-    first: At,
-    kind: String,
-    disposition: String,
-    note: Vec<(&'static str, String)>,
 }
 
 #[derive(Default)]
@@ -272,66 +240,15 @@ impl Conversation {
             }
             self.emit(out);
         }
-        let absolute = target.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next());
-        let authority = head.get("host").or(absolute).or((method == "CONNECT").then_some(target)).unwrap_or_default();
-        let host = host_of(authority);
-        let mut fields = Fields::default();
-        fields.text(field::NAME, &host);
-        fields.text(field::HTTP_HOST, &host);
-        fields.text(field::HTTP_METHOD, method);
-        fields.text(field::HTTP_URI, target);
-        fields.text(field::HTTP_AGENT, head.get("user-agent").unwrap_or_default());
-        fields.text(field::HTTP_REFERER, head.get("referer").unwrap_or_default());
-        fields.text(field::XFF, head.get("x-forwarded-for").unwrap_or_default());
-        let login = head.get("authorization").or(head.get("proxy-authorization"));
-        fields.text(field::USER, &login.and_then(user_of).unwrap_or_default());
-        let url = if target.contains("://") {
-            target.to_owned()
-        } else if method == "CONNECT" {
-            String::new()
-        } else if authority.is_empty() {
-            let address = match self.ends.dst {
-                std::net::IpAddr::V4(a) => a.to_string(),
-                std::net::IpAddr::V6(a) => format!("[{a}]"),
-            };
-            let port = if self.ends.dst_port == 80 { String::new() } else { format!(":{}", self.ends.dst_port) };
-            format!("http://{address}{port}{target}")
-        } else {
-            format!("http://{}{target}", authority.strip_suffix(":80").unwrap_or(authority))
-        };
-        fields.text(field::URL, &url);
-        if !host.is_empty() {
-            out.flow.push((field::NAME, host.as_str().into()));
-            out.flow.push((field::HTTP_HOST, host.as_str().into()));
-        }
-        let mut exchange = self.exchange(first, last);
-        exchange.method = method.to_owned();
-        exchange.fields = fields;
-        (exchange.host, exchange.url, exchange.target) = (host, url, target.to_owned());
-        exchange.kind = head.get("content-type").unwrap_or_default().to_owned();
-        let number = exchange.number;
+        let number = self.number();
+        let exchange = Exchange::asked(number, (method, target), head, &self.ends, (first, last), out);
         self.exchanges.push_back(exchange);
         number
     }
 
-    fn exchange(&mut self, first: At, last: At) -> Exchange {
+    fn number(&mut self) -> u64 {
         self.next = self.next.saturating_add(1);
-        Exchange {
-            number: self.next,
-            first,
-            last,
-            method: String::new(),
-            fields: Fields::default(),
-            host: String::new(),
-            url: String::new(),
-            target: String::new(),
-            kind: String::new(),
-            request_length: None,
-            response_length: None,
-            requested: false,
-            answered: false,
-            begun: false,
-        }
+        self.next
     }
 
     /// Joins a response to the oldest request without one. Gives the exchange and whether there may be a body; `None` for one that only
@@ -341,7 +258,7 @@ impl Conversation {
             return None;
         }
         if !self.exchanges.iter().any(|e| !e.begun) {
-            let mut exchange = self.exchange(first, last);
+            let mut exchange = Exchange::new(self.number(), first, last);
             exchange.requested = true;
             self.exchanges.push_back(exchange);
         }
@@ -354,6 +271,12 @@ impl Conversation {
         let tunnel = status == 101 || (exchange.method == "CONNECT" && (200..300).contains(&status));
         if tunnel {
             exchange.requested = true;
+            let to = head.get("upgrade").unwrap_or_default();
+            out.follows = match (status, to.to_ascii_lowercase().as_str()) {
+                (101, "websocket") => Some("websocket"),
+                (101, "h2c") => Some("http2"),
+                _ => None,
+            };
             out.restart = true;
             out.done = true;
             self.over = true;
@@ -375,33 +298,12 @@ impl Conversation {
 
     /// A body is over: its file is given back. `whole`: its end was seen.
     fn carried(&mut self, carried: Carried, whole: bool, last: At, out: &mut Out) {
-        let length = carried.body.length;
+        let (length, number, request) = (carried.body.length, carried.number, carried.request);
         if let (true, Some(e)) = (length > 0, self.exchanges.iter().find(|e| e.number == carried.number)) {
-            let mut fields = Fields::default();
-            let named = disposition(&carried.disposition);
-            let path = e.target.split(['?', '#']).next().unwrap_or_default();
-            let last_part = path.rsplit('/').next().filter(|_| !carried.request && path.contains('/')).unwrap_or_default();
-            fields.text(field::FILE_NAME, named.as_deref().unwrap_or(last_part));
-            fields.text(field::APP, "http");
-            fields.text(field::NAME, &e.host);
-            fields.text(field::URL, &e.url);
-            fields.text(field::DIRECTION, if carried.request { "out" } else { "in" });
-            let mut sums = Fields::default();
-            if !carried.body.file.finish(whole, &mut sums) {
-                odd(out, "http_gzip_malformed", last);
-            }
-            let sums = sums.sorted();
-            if !sums.iter().any(|(f, _)| *f == field::FILE_TYPE) {
-                fields.text(field::FILE_TYPE, carried.kind.split(';').next().unwrap_or_default().trim());
-            }
-            sums.into_iter().for_each(|(f, v)| fields.add(f, v));
-            if !carried.note.is_empty() {
-                let note = carried.note.into_iter().map(|(n, v)| (n.to_owned(), serde_json::Value::String(v))).collect();
-                fields.text(field::EXTRA, &serde_json::Value::Object(note).to_string());
-            }
-            out.events.push(fields.event(Kind::File, carried.first, last));
+            let event = http_exchange::file(e, carried, whole, last, out);
+            out.events.push(event);
         }
-        self.finished(carried.number, carried.request, Some(length));
+        self.finished(number, request, Some(length));
         self.emit(out);
     }
 
@@ -409,13 +311,7 @@ impl Conversation {
     fn emit(&mut self, out: &mut Out) {
         while self.exchanges.front().is_some_and(|e| e.requested && e.answered) {
             let Some(e) = self.exchanges.pop_front() else { return };
-            let mut fields = e.fields;
-            fields.maybe(field::HTTP_REQUEST_BYTES, e.request_length);
-            fields.maybe(field::HTTP_RESPONSE_BYTES, e.response_length);
-            if !e.begun {
-                fields.text(field::HTTP_TYPE, e.kind.split(';').next().unwrap_or_default().trim());
-            }
-            out.events.push(fields.event(Kind::Http, e.first, e.last));
+            out.events.push(e.event());
         }
     }
 }
@@ -499,6 +395,7 @@ impl Parser for Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::record::Kind;
     use crate::model::time::Time;
 
     /// What is understood of parts sent one after the other, however they are cut.

@@ -1,4 +1,4 @@
-//! LDAP version 3 (RFC 4511) over TCP: binds with their outcome, and the start of TLS. Searches pass unread. Keeps no password.
+//! LDAP version 3 (RFC 4511) over TCP, and over UDP as domain controllers are looked for: binds with their outcome, and the start of TLS. Searches pass unread. Keeps no password.
 
 use super::common::ber;
 use super::common::buffer::Buffer;
@@ -8,7 +8,7 @@ use super::common::ntlm;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
-use crate::model::proto::TCP;
+use crate::model::proto::{TCP, UDP};
 use crate::model::record::Kind;
 use std::collections::VecDeque;
 
@@ -32,7 +32,7 @@ impl Protocol for Ldap {
         "Lightweight Directory Access Protocol 3: binds (RFC 4511)."
     }
     fn over(&self) -> &'static [u8] {
-        &[TCP]
+        &[TCP, UDP]
     }
     fn probe(&self, side: Side, first: &[u8], _ends: &Ends) -> Sniff {
         let tags: &[u8] = if side == Side::Out { &[0x60, 0x63, 0x77] } else { &[0x61, 0x64, 0x65, 0x78] };
@@ -100,6 +100,14 @@ impl Conversation {
                     // Microsoft's own steps carry NTLM bare.
                     _ => ("ntlm".to_owned(), how.value),
                 };
+                let method = match method.as_str() {
+                    "gss-spnego" | "gssapi" if ntlm::find(blob).is_some() => "ntlm".to_owned(),
+                    "gss-spnego" | "gssapi" if kerberos(blob) => "kerberos".to_owned(),
+                    _ => method,
+                };
+                if matches!(method.as_str(), "ntlm" | "kerberos") {
+                    out.flow.push((field::METHOD_AUTH, method.as_str().into()));
+                }
                 let waiting = Waiting { id, tls: false, user: text(name.value, 255), method, ntlm: ntlm::find(blob), at: first };
                 self.wait(waiting);
             }
@@ -129,6 +137,14 @@ impl Conversation {
         }
         self.pending.push_back(waiting);
     }
+}
+
+/// Whether a GSSAPI token offers Kerberos (RFC 4121, and Microsoft's older number for it) first.
+fn kerberos(token: &[u8]) -> bool {
+    let standard = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
+    let microsoft = b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02";
+    let head = token.get(..token.len().min(96)).unwrap_or_default();
+    memchr::memmem::find(head, standard).is_some() || memchr::memmem::find(head, microsoft).is_some()
 }
 
 fn bound(asked: Waiting, code: i64, reason: &str, last: At, out: &mut Out) {

@@ -63,8 +63,16 @@ pub struct Out {
     pub violated: bool,
     /// The parser needs no more data; the flow may stop reassembling for it.
     pub done: bool,
+    /// A bound was reached and content passed unread: the flow's history says `X`.
+    pub partial: bool,
+    /// Connections that this one announces (FTP's data connections): the end that will be called, and what it will carry.
+    pub expect: Vec<(std::net::IpAddr, u16, &'static str)>,
     /// The stream goes on as another protocol from here (STARTTLS, CONNECT, WebSocket): the meter probes afresh.
     pub restart: bool,
+    /// With `restart`: the protocol that follows, where it was agreed by name and has no mark of its own.
+    pub follows: Option<&'static str>,
+    /// A protocol that this one carries, recognised by it.
+    pub also: Option<&'static str>,
 }
 
 /// Where a piece of data stands in time and evidence.
@@ -124,45 +132,95 @@ pub mod layers;
 
 pub mod common;
 
+pub mod bittorrent;
+pub mod dcerpc;
 pub mod dhcp;
+pub mod dnp3;
 pub mod dns;
 pub mod ftp;
 pub mod http;
+pub mod http2;
+pub mod ike;
+pub mod imap;
+pub mod irc;
 pub mod kerberos;
 pub mod ldap;
 pub mod llmnr;
 pub mod mdns;
+pub mod modbus;
+pub mod mongodb;
+pub mod mqtt;
+pub mod mssql;
 pub mod mysql;
+pub mod nbdgm;
+pub mod nbns;
 pub mod ntp;
+pub mod oracle;
 pub mod pop3;
 pub mod postgres;
 pub mod quic;
 pub mod rdp;
+pub mod rdpeudp;
+pub mod redis;
+pub mod rfb;
+pub mod sip;
 pub mod smb;
 pub mod smtp;
+pub mod snmp;
 pub mod ssh;
+pub mod stun;
+pub mod syslog;
+pub mod telnet;
+pub mod tftp;
 pub mod tls;
+pub mod websocket;
+pub mod xmpp;
 
 /// Every protocol, in the order in which probes are asked: those with the surest marks first.
 pub const ALL: &[&dyn Protocol] = &[
     &tls::PROTOCOL,
     &http::PROTOCOL,
+    &http2::PROTOCOL,
     &ssh::PROTOCOL,
     &smb::PROTOCOL,
     &smtp::PROTOCOL,
     &ftp::PROTOCOL,
     &pop3::PROTOCOL,
+    &imap::PROTOCOL,
     &rdp::PROTOCOL,
     &kerberos::PROTOCOL,
     &ldap::PROTOCOL,
+    &dcerpc::PROTOCOL,
     &mysql::PROTOCOL,
     &postgres::PROTOCOL,
+    &mssql::PROTOCOL,
+    &oracle::PROTOCOL,
+    &mongodb::PROTOCOL,
+    &redis::PROTOCOL,
+    &mqtt::PROTOCOL,
+    &rfb::PROTOCOL,
+    &xmpp::PROTOCOL,
+    &sip::PROTOCOL,
+    &bittorrent::PROTOCOL,
+    &dnp3::PROTOCOL,
+    &modbus::PROTOCOL,
+    &irc::PROTOCOL,
+    &telnet::PROTOCOL,
+    &websocket::PROTOCOL,
     &quic::PROTOCOL,
     &dhcp::PROTOCOL,
     &mdns::PROTOCOL,
     &llmnr::PROTOCOL,
+    &nbns::PROTOCOL,
+    &nbdgm::PROTOCOL,
     &dns::PROTOCOL,
+    &snmp::PROTOCOL,
+    &stun::PROTOCOL,
+    &ike::PROTOCOL,
+    &rdpeudp::PROTOCOL,
+    &tftp::PROTOCOL,
     &ntp::PROTOCOL,
+    &syslog::PROTOCOL,
 ];
 
 /// The protocol with a name.

@@ -128,7 +128,10 @@ impl Parser for Conversation {
             match line {
                 Line::Whole(line, first) if side == Side::Out => self.command(&text(&line, MAX_LINE), first),
                 Line::Whole(line, first) => self.reply(&text(&line, MAX_LINE), first, out),
-                Line::TooLong(first) => out.oddities.push((Oddity::new("pop3_line_too_long"), first.time, first.offset)),
+                Line::TooLong(first) => {
+                    out.oddities.push((Oddity::new("pop3_line_too_long"), first.time, first.offset));
+                    out.partial = true;
+                }
             }
             !self.over
         });

@@ -38,6 +38,9 @@ impl Protocol for Quic {
         &[UDP]
     }
     fn probe(&self, side: Side, first: &[u8], _ends: &Ends) -> Sniff {
+        if google(first) {
+            return Sniff::Yes;
+        }
         let mut b = Bytes::new(first);
         let (Some(head), Some(version)) = (b.u8(), b.u32()) else { return Sniff::No };
         let ids = b.list8().is_some_and(|id| id.len() <= 20) && b.list8().is_some_and(|id| id.len() <= 20);
@@ -49,6 +52,17 @@ impl Protocol for Quic {
     }
     fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
         Box::<Conversation>::default()
+    }
+}
+
+/// Whether a datagram is of Google's own versions before the RFC (`Q0` and two digits), which are named and not read.
+fn google(datagram: &[u8]) -> bool {
+    let version = |at: usize| matches!(datagram.get(at..at.saturating_add(4)), Some([b'Q', b'0', b'0'..=b'9', b'0'..=b'9']));
+    match datagram.first() {
+        Some(head) if head & 0xc0 == 0xc0 => version(1),
+        // A version and a connection id of eight bytes are there.
+        Some(head) => head & 0xc9 == 0x09 && version(9),
+        None => false,
     }
 }
 

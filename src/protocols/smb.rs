@@ -113,6 +113,7 @@ impl Conversation {
                 Message::Ask(id, tree, ask) => {
                     if self.pending.len() >= MAX_PENDING {
                         if !std::mem::replace(&mut self.told, true) {
+                            out.partial = true;
                             out.oddities.push((Oddity::new("smb_many_outstanding"), first.time, first.offset));
                         }
                         self.pending.pop_front();
@@ -154,6 +155,9 @@ impl Conversation {
                 return;
             }
             Ask::Login(method, ntlm) => {
+                if matches!(method, "ntlm" | "kerberos") {
+                    out.flow.push((field::METHOD_AUTH, method.into()));
+                }
                 if status == MORE_PROCESSING || (method.is_empty() && status == 0) {
                     return;
                 }

@@ -11,7 +11,8 @@ use super::check_value::{compare, contains, equal, matches};
 use super::error::QueryError;
 use super::parse::{Parsed, field_names, parse};
 use super::question::Question;
-use super::{lex, vocabulary};
+use super::verdicts::Verdicts;
+use super::{lex, sets, vocabulary};
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, Field, Type};
 use crate::model::filter::{Members, Test};
@@ -26,7 +27,11 @@ pub struct Scope<'a> {
     /// Corrected start of the newest record: relative times count back from it otherwise.
     pub newest: Option<Time>,
     /// The members of a named set, or of a file if the name is a path.
-    pub sets: &'a dyn Fn(&str) -> Option<Members>,
+    pub sets: &'a dyn Fn(&str) -> Option<Arc<Members>>,
+    /// Names of the sets, for hints.
+    pub set_names: &'a [String],
+    /// The verdicts that stand, for the field `verdict`; none: nothing is judged.
+    pub verdicts: Option<&'a Verdicts>,
     /// Names of the sources of the case, for hints; may be empty.
     pub sources: &'a [String],
 }
@@ -34,7 +39,7 @@ pub struct Scope<'a> {
 impl Scope<'static> {
     /// Nothing to refer to: no records, sets or sources.
     pub fn empty() -> Scope<'static> {
-        Scope { now: None, newest: None, sets: &|_| None, sources: &[] }
+        Scope { now: None, newest: None, sets: &|_| None, set_names: &[], verdicts: None, sources: &[] }
     }
 }
 
@@ -60,6 +65,32 @@ pub fn narrow(text: &str, condition: &str) -> Result<String, QueryError> {
     let mut query = parse(text)?;
     query.expr = Expr::maybe_all(query.expr, parse(condition)?.expr);
     Ok(query.to_string())
+}
+
+/// The text of a query without a condition that stands beside its others; none: it has no such condition.
+pub fn without(text: &str, condition: &str) -> Option<String> {
+    let mut query = parse(text).ok()?;
+    let condition = parse(condition).ok()?.expr?;
+    let (kept, gone): (Vec<Expr>, Vec<Expr>) = match query.expr? {
+        Expr::And(parts) => parts.into_iter().partition(|part| *part != condition),
+        one => std::iter::once(one).partition(|part| *part != condition),
+    };
+    query.expr = if kept.is_empty() { None } else { Some(Expr::all(kept)) };
+    (!gone.is_empty()).then(|| query.to_string())
+}
+
+/// Whether a text is a condition that looks at a field.
+pub fn mentions(text: &str, id: FieldId) -> bool {
+    fn looks(expr: &Expr, id: FieldId) -> bool {
+        let is = |word: &Word| field::find(&word.text).is_some_and(|f| f.id == id);
+        match expr {
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().any(|part| looks(part, id)),
+            Expr::Not(inner) => looks(inner, id),
+            Expr::Test { field, .. } | Expr::Exists(field) => is(field),
+            Expr::Bare(_) | Expr::Time(..) => false,
+        }
+    }
+    parse(text).is_ok_and(|query| query.expr.is_some_and(|expr| looks(&expr, id)))
 }
 
 /// A value as it is written in a query: in quotes if it would mean something else without.
@@ -138,7 +169,7 @@ impl Checker<'_> {
             }
             Expr::Exists(word) => {
                 let field = resolve(&word)?;
-                (Expr::Exists(Word::new(field.name, word.span)), Filter::Test(field.id, Test::Exists))
+                (Expr::Exists(Word::new(field.name, word.span)), self.filter(field, vec![Test::Exists], word.span)?)
             }
             Expr::Time(clause, span) => {
                 if !top {
@@ -214,9 +245,8 @@ impl Checker<'_> {
             tests.push(test);
             shown.push(item);
         }
-        let test = if tests.len() == 1 { tests.remove(0) } else { Test::In(tests) };
         let is_set = matches!(shown.as_slice(), [Item::Set(_)]);
-        let filter = Filter::Test(field.id, test);
+        let filter = self.filter(field, tests, word.span)?;
         let (op, negated) = match op {
             Op::In if shown.len() == 1 && !is_set => (Op::Eq, false),
             Op::Eq if is_set => (Op::In, false),
@@ -242,14 +272,31 @@ impl Checker<'_> {
         })
     }
 
+    /// Any of these tests of a field; a verdict is in no record, a member of a set may be of several fields.
+    fn filter(&self, field: &Field, mut tests: Vec<Test>, span: Span) -> Parsed<Filter> {
+        if field.id == field::VERDICT {
+            let Some(verdicts) = self.scope.verdicts else { return Ok(Filter::Or(Vec::new())) };
+            return verdicts.filter(&Test::In(tests)).map_err(|what| {
+                QueryError::new(what, span).hint("take back verdicts that are no longer needed: backtrail verdict lists them")
+            });
+        }
+        let members: Vec<Arc<Members>> =
+            tests.iter().filter_map(|t| if let Test::Set(set) = t { Some(Arc::clone(set)) } else { None }).collect();
+        let beside: Vec<Filter> = members.iter().flat_map(|set| sets::beside(field.id, set)).collect();
+        let test = if tests.len() == 1 { tests.remove(0) } else { Test::In(tests) };
+        let own = Filter::Test(field.id, test);
+        Ok(if beside.is_empty() { own } else { Filter::Or(std::iter::once(own).chain(beside).collect()) })
+    }
+
     fn set(&self, name: &Word, op: Op) -> Parsed<Test> {
         if !matches!(op, Op::Eq | Op::Ne | Op::In) {
             return Err(QueryError::new(format!("a set stands behind `in`, not behind `{}`", op.name()), name.span));
         }
         match (self.scope.sets)(&name.text) {
-            Some(members) => Ok(Test::Set(Arc::new(members))),
+            Some(members) => Ok(Test::Set(members)),
             None => Err(QueryError::new(format!("there is no set @{}", name.text), name.span)
-                .hint("a set is a file with one address, network or name per line: host in @path/to/file")),
+                .hint("backtrail set list names all; a file with one value per line is a set too: host in @path/to/file")
+                .nearest(&name.text, self.scope.set_names.iter().map(String::as_str))),
         }
     }
 

@@ -4,6 +4,7 @@ use super::ast::{Literal, Op};
 use super::error::QueryError;
 use super::parse::{Parsed, example};
 use super::{lex, vocabulary};
+use crate::model::decision::Judgement;
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, Field, Type};
 use crate::model::filter::{Pattern, Test};
@@ -60,7 +61,8 @@ pub(super) fn equal(field: &Field, mut literal: Literal, sources: &[String]) -> 
 }
 
 fn equal_text(field: &Field, mut literal: Literal, sources: &[String]) -> Parsed<(Test, Literal)> {
-    let glob = !literal.exact && literal.text.contains('*');
+    // What begins with `@` would read back as a set if it were not quoted, and in quotes a star is a star.
+    let glob = !literal.exact && literal.text.contains('*') && !literal.text.starts_with('@');
     if field.id == field::KIND && !glob {
         let lower = literal.text.to_ascii_lowercase();
         let kind =
@@ -72,6 +74,11 @@ fn equal_text(field: &Field, mut literal: Literal, sources: &[String]) -> Parsed
     {
         let error = QueryError::new(format!("there is no source `{}`", literal.text), literal.span);
         return Err(error.hint("`backtrail sources` lists all").nearest(&literal.text, sources.iter().map(String::as_str)));
+    }
+    if field.id == field::VERDICT && !glob {
+        let judgement = Judgement::parse(&literal.text).ok_or_else(|| wrong(field, &literal))?;
+        let literal = Literal { text: judgement.name().to_owned(), exact: false, span: literal.span };
+        return Ok((Test::Is(Value::text(judgement.name())), literal));
     }
     match field.entity {
         Some(EntityKind::Mac) => literal.text = literal.text.to_ascii_lowercase().replace('-', ":"),
@@ -114,7 +121,7 @@ fn wildcard(field: &Field, literal: &Literal) -> Parsed<Test> {
 
 /// `field < value` and its kin.
 pub(super) fn compare(field: &Field, op: Op, mut literal: Literal) -> Parsed<(Test, Literal)> {
-    if matches!(field.ty, Type::Bool | Type::Proto) || field.id == field::KIND {
+    if matches!(field.ty, Type::Bool | Type::Proto) || matches!(field.id, field::KIND | field::VERDICT) {
         return Err(QueryError::new(format!("`{}` has no order", field.name), literal.span)
             .hint(format!("write {} = {}", field.name, literal)));
     }
@@ -206,6 +213,7 @@ fn wrong(field: &Field, literal: &Literal) -> QueryError {
         Type::Float => "a number",
         Type::Addr => "an address or network",
         Type::Time => "a time",
+        Type::Text if field.id == field::VERDICT => "a verdict",
         Type::Text => "a kind of record",
     };
     let error = QueryError::new(format!("`{}` takes {what}, not `{text}`", field.name), literal.span);
@@ -215,6 +223,12 @@ fn wrong(field: &Field, literal: &Literal) -> QueryError {
         Type::Proto => error.nearest(text, proto::names()),
         Type::Severity => error.hint(SEVERITIES.join(", ")).nearest(text, SEVERITIES),
         Type::Port => error.nearest(text, vocabulary::port_names()),
+        Type::Text if field.id == field::VERDICT => {
+            let error = QueryError::new(format!("`verdict` takes a verdict, not `{text}`"), literal.span);
+            error
+                .hint("benign, suspicious, malicious; `not exists verdict` is what nobody has judged yet")
+                .nearest(text, Judgement::ALL.map(Judgement::name))
+        }
         Type::Text => error.hint(Kind::ALL.map(Kind::name).join(", ")).nearest(text, Kind::ALL.map(Kind::name)),
         Type::Addr if text.contains(|c: char| c.is_alphabetic()) && !text.contains(':') => {
             error.hint(format!("for a name write name = {literal}; to look for text quote it"))

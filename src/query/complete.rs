@@ -6,6 +6,7 @@ use super::lex::{Lexed, Token, in_quotes, lex_part};
 use super::parse::parse;
 use super::parse_stages::STAGES;
 use super::{quote, vocabulary};
+use crate::model::decision::Judgement;
 use crate::model::field::{self, Field, FieldId, Type};
 use crate::model::value::SEVERITIES;
 use crate::model::{Kind, proto};
@@ -72,8 +73,9 @@ const OPERATORS: &[(&str, &str)] = &[
     ("<=", "less or equal"),
 ];
 
-/// Suggestions for a text at a cursor (a byte offset). `values` gives values of a field that begin with what is typed.
-pub fn complete(text: &str, cursor: usize, values: &dyn Fn(FieldId, &str) -> Vec<String>) -> Completion {
+/// Suggestions for a text at a cursor (a byte offset). `values` gives values of a field that begin with what is typed; `sets` are the names of
+/// the case's sets.
+pub fn complete(text: &str, cursor: usize, values: &dyn Fn(FieldId, &str) -> Vec<String>, sets: &[String]) -> Completion {
     let mut cursor = cursor.min(text.len());
     while !text.is_char_boundary(cursor) {
         cursor -= 1;
@@ -128,7 +130,12 @@ pub fn complete(text: &str, cursor: usize, values: &dyn Fn(FieldId, &str) -> Vec
             }
             found.words(&["and", "or"], Sort::Keyword);
         }
-        Expected::Value(field) => found.values(field, &typed, values),
+        Expected::Value(field) => {
+            found.values(field, &typed, values);
+            if !quoted {
+                sets.iter().for_each(|name| found.add(&format!("@{name}"), Sort::Value, "the members of a set"));
+            }
+        }
         Expected::Field { numeric, count } => {
             if count {
                 found.add("count", Sort::Keyword, "number of records");
@@ -214,6 +221,7 @@ impl Found {
             (field::APP, _) => vocabulary::apps(),
             (field::STATE, _) => vocabulary::STATES.to_vec(),
             (field::ACTION, _) => vocabulary::ACTIONS.to_vec(),
+            (field::VERDICT, _) => Judgement::ALL.map(Judgement::name).to_vec(),
             (field::APP_CONF, _) => vec!["parsed", "banner", "port"],
             (_, Type::Proto) => proto::names().collect(),
             (_, Type::Severity) => SEVERITIES.iter().rev().copied().collect(),
@@ -345,15 +353,20 @@ mod tests {
     fn at(marked: &str) -> Completion {
         let cursor = marked.find('▮').unwrap();
         let text = marked.replace('▮', "");
-        complete(&text, cursor, &|id, prefix| {
-            let known: &[&str] = match id {
-                field::APP => &["tls", "weird app"],
-                field::DST_IP | field::HOST => &["10.0.0.5", "10.0.0.7"],
-                field::NAME => &["evil.example"],
-                _ => &[],
-            };
-            known.iter().filter(|v| v.starts_with(prefix)).map(|v| (*v).to_owned()).collect()
-        })
+        complete(
+            &text,
+            cursor,
+            &|id, prefix| {
+                let known: &[&str] = match id {
+                    field::APP => &["tls", "weird app"],
+                    field::DST_IP | field::HOST => &["10.0.0.5", "10.0.0.7"],
+                    field::NAME => &["evil.example"],
+                    _ => &[],
+                };
+                known.iter().filter(|v| v.starts_with(prefix)).map(|v| (*v).to_owned()).collect()
+            },
+            &["allow".to_owned(), "watch".to_owned()],
+        )
     }
     fn texts(marked: &str) -> Vec<String> {
         at(marked).items.into_iter().map(|i| i.text).collect()
@@ -378,6 +391,8 @@ mod tests {
         assert_eq!(texts("not host 10▮"), ["10.0.0.5", "10.0.0.7"]);
         assert_eq!(texts("severity >= ▮")[0], "critical");
         assert_eq!(texts("kind = al▮"), ["alert"]);
+        assert_eq!(texts("any in @al▮"), ["@allow"]);
+        assert_eq!(texts("verdict = ▮")[..2], ["benign", "suspicious"]);
         assert_eq!((at("-name:ev▮").span, texts("-name:ev▮")), (6..8, vec!["evil.example".to_owned()]));
         assert_eq!((at("name = \"ev▮").span, texts("name = \"ev▮")), (7..10, vec!["\"evil.example\"".to_owned()]));
     }
@@ -403,7 +418,7 @@ mod tests {
     fn a_cursor_anywhere_in_any_text_is_safe() {
         for text in ["é = \"ü", "| top é by", "in in in {,", "not in", ":::", "@\"", "a ~ /x", "-"] {
             for cursor in 0..text.len() + 2 {
-                complete(text, cursor, &|_, _| vec!["x".into()]);
+                complete(text, cursor, &|_, _| vec!["x".into()], &[]);
             }
         }
     }

@@ -7,10 +7,13 @@ use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::Record;
+use crate::model::site::{Home, Sites};
 use crate::model::source::{SourceId, SourceInfo};
 use crate::model::{Entity, Time, Value, Window};
 
 pub use crate::model::evidence::EvidenceInfo;
+
+pub use crate::model::indicator::{How, Indicator, Over, Sighting, Sightings};
 
 pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed};
 
@@ -119,6 +122,18 @@ pub trait Engine: Send + Sync {
     /// The rows of a question without stages, in order; `each` returns false to stop. Streamed: first rows come before the last is found.
     fn select(&self, question: &Question, page: &Page, cancel: &Cancel, each: &mut dyn FnMut(Record) -> bool)
     -> Result<Answered>;
+    /// The rows of a question without stages, in no order, with at least these fields (and what is in the head of every record): for what
+    /// looks at many rows and shows none.
+    fn visit(
+        &self,
+        question: &Question,
+        fields: &[FieldId],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<()> {
+        let _ = fields;
+        self.select(question, &Page::default(), cancel, each).map(|_| ())
+    }
     /// How many records each question selects, in one call; counting may stop at `limit` (then `at_least`).
     fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>>;
     /// The table that a question with stages makes (without stages: its number).
@@ -153,6 +168,12 @@ pub trait Engine: Send + Sync {
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>>;
     /// What is known about an entity at a time besides its traffic.
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>>;
+    /// Which records have which of these indicators, and what each source could have shown.
+    fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Sightings>;
+    /// Sites of one's own: what people confirmed, and what the evidence suggests.
+    fn sites(&self, cancel: &Cancel) -> Result<Sites>;
+    /// The addresses that count as home now: `@home`, and what `direction` goes by.
+    fn home(&self, cancel: &Cancel) -> Result<Home>;
     /// Number of the newest import: grows with each.
     fn sequence(&self) -> u64;
     /// How many records a question selects that came with imports after `sequence`.

@@ -2,10 +2,11 @@
 //! listed networks) is kept until records of its kind come, go or are moved in time.
 
 use super::local::Knowledge;
-use crate::context::{self, Networks};
+use crate::context::{self, Networks, sites};
 use crate::error::Result;
 use crate::links::{Names, exact, names, sightings};
 use crate::model::answer::{Cancel, Fact, Link, NameUsed};
+use crate::model::site::Site;
 use crate::model::{Entity, Filter, Kind, Record, SourceId, Time};
 use crate::store::clocks::Shift;
 use crate::store::{Sightings, Snapshot};
@@ -16,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Known {
     names: Mutex<Option<Kept<Names>>>,
     networks: Mutex<Option<Kept<Networks>>>,
+    /// Guessed sites, and the number of the newest import when they were guessed.
+    sites: Mutex<Option<(u64, Arc<Vec<Site>>)>>,
 }
 
 /// Something read of all records of a kind, and of which state of the case.
@@ -60,6 +63,16 @@ impl Knowledge for Known {
     }
     fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
         Ok(self.names(snapshot)?.name_used(flow))
+    }
+    fn guessed_sites(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Vec<Site>>> {
+        let of = snapshot.sequence();
+        let mut slot = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kept)) = slot.as_ref().filter(|(kept, _)| *kept == of) {
+            return Ok(Arc::clone(kept));
+        }
+        let guess = Arc::new(sites::guess(snapshot, cancel)?);
+        *slot = Some((of, Arc::clone(&guess)));
+        Ok(guess)
     }
     fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         let networks = self.networks(snapshot, cancel)?;

@@ -1,30 +1,28 @@
 //! The engine over a store on this machine. Texts of queries and stages are given to `query`; rows come from `store`; bytes are read again
 //! through `sources`. What belongs together and what is known besides traffic is asked of [`Knowledge`].
 
+use super::applied::Applied;
 use super::check::Scope;
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
-use super::{Cancel, check, sets};
+use super::standing::{Current, Standing};
+use super::{Cancel, check};
+use crate::context::sites as own;
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
-use crate::model::filter::Members;
+use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
+use crate::model::site::{self, Direction, Home, Site, Sites};
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
-use crate::sources::compression::Compression;
-use crate::sources::reread;
+use crate::sources::reread::{self, Place};
 use crate::store::clocks::Shift;
-use crate::store::{Ask, Sightings, Snapshot, Store};
-use std::io::Read;
-use std::path::Path;
+use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
-
-/// Largest file that is read as a set.
-const MAX_SET: u64 = 64 << 20;
 
 /// What belongs together and what is known of an entity: `links` and `context`, seen from here. Every method may be left as it is: then
 /// nothing is known.
@@ -49,6 +47,11 @@ pub trait Knowledge: Send + Sync {
         let _ = (snapshot, flow);
         Ok(None)
     }
+    /// Sites of one's own that the evidence suggests.
+    fn guessed_sites(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Vec<Site>>> {
+        let _ = (snapshot, cancel);
+        Ok(Arc::default())
+    }
     /// What is known of an entity at a time besides its traffic.
     fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         let _ = (snapshot, entity, at, cancel);
@@ -66,6 +69,7 @@ pub struct LocalEngine {
     store: Store,
     knowledge: Box<dyn Knowledge>,
     view: Mutex<Option<View>>,
+    standing: Standing,
 }
 
 /// The newest view without and with sightings, and what the sightings were found in.
@@ -81,7 +85,7 @@ const LOOK: Duration = Duration::from_millis(5);
 impl LocalEngine {
     /// An engine over a store.
     pub fn new(store: Store, knowledge: Box<dyn Knowledge>) -> LocalEngine {
-        LocalEngine { store, knowledge, view: Mutex::new(None) }
+        LocalEngine { store, knowledge, view: Mutex::new(None), standing: Standing::default() }
     }
     /// The store.
     pub fn store(&self) -> &Store {
@@ -103,6 +107,16 @@ impl LocalEngine {
         *view = Some(View { plain, with: Arc::clone(&with), flows });
         Ok(with)
     }
+    /// The directions that records of the case have, with their number.
+    fn directions(&self, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
+        let words = Direction::ALL.map(Direction::name).into_iter().filter(|w| w.starts_with(&prefix.to_lowercase()));
+        let questions: Vec<Question> = words.clone().map(|w| self.compile(&format!("direction = {w}"))).collect::<Result<_>>()?;
+        let counts = self.counts(&questions, u64::MAX, cancel)?;
+        let mut out: Vec<_> = words.zip(counts).filter(|(_, c)| c.n > 0).map(|(w, c)| (Value::text(w), c.n)).collect();
+        out.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        out.truncate(limit);
+        Ok(out)
+    }
     fn hold_view(&self, cancel: &Cancel) -> Result<MutexGuard<'_, Option<View>>> {
         loop {
             match self.view.try_lock() {
@@ -113,42 +127,40 @@ impl LocalEngine {
             cancel.check()?;
         }
     }
-    fn evidence_file(&self, key: EvidenceKey) -> std::result::Result<EvidenceInfo, String> {
-        let Some(mut info) = self.store.snapshot().evidence_of(key) else {
-            return Err("the evidence is not in this case".to_owned());
-        };
-        // A stream was spooled into the case, which may have been moved since.
-        let spooled = Path::new(&info.path).file_name().map(|name| self.store.dir().join("evidence").join(name));
-        if let Some(spooled) = spooled.filter(|s| info.path.ends_with(&format!("/evidence/stream-{key}")) && s.exists()) {
-            info.path = spooled.display().to_string();
+    /// What people decided and stands now: home, sets, verdicts.
+    fn standing(&self, snapshot: &Arc<Snapshot>, cancel: &Cancel) -> Result<Arc<Current>> {
+        let decisions = self.store.journal().decisions();
+        let guess = self.knowledge.guessed_sites(snapshot, cancel)?;
+        let compile = |text: &str, before: &Current| self.compile_in(text, snapshot, Some(before));
+        Ok(self.standing.of(&decisions, snapshot.sequence(), now(), &guess, &compile))
+    }
+    fn applied<'a>(&self, view: &'a Arc<Snapshot>, cancel: &Cancel) -> Result<Applied<'a>> {
+        Ok(Applied::new(view, self.standing(view, cancel)?))
+    }
+    fn compile_in(&self, text: &str, snapshot: &Snapshot, current: Option<&Current>) -> Result<Question> {
+        let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
+        let sets = |name: &str| current.and_then(|c| c.set(name)).or_else(|| super::sets::file(name).map(Arc::new));
+        let names = current.map_or(&[][..], Current::names);
+        let verdicts = current.map(|c| &c.verdicts);
+        let scope = Scope { now: None, newest: snapshot.newest(), sets: &sets, set_names: names, verdicts, sources: &sources };
+        let mut question = check::compile(text, &scope)?;
+        if let Some(current) = current.filter(|_| site::asks_for_direction(&question.filter)) {
+            question.filter = current.home.expand(question.filter);
         }
-        match std::fs::metadata(&info.path) {
-            _ if info.path == "-" => Err("it came through standard input and was not kept".to_owned()),
-            Err(e) => Err(format!("the evidence was at {}: {e}; put it back there to see its bytes", info.path)),
-            Ok(m) if m.len() < info.size => Err(format!("{} is shorter now than when it was imported", info.path)),
-            Ok(_) => Ok(info),
+        question.filter = self.knowledge.widen(snapshot, question.filter)?;
+        Ok(question)
+    }
+    /// Where the evidence can be read now, or why it cannot.
+    fn place(&self, key: EvidenceKey) -> std::result::Result<Place, String> {
+        match self.store.snapshot().evidence_of(key) {
+            Some(info) => Place::of(&self.store.dir().join("evidence"), &info),
+            None => Err("the evidence is not in this case".to_owned()),
         }
     }
 }
 
 fn ask<'a>(question: &'a Question) -> Ask<'a> {
     Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(&question.filter) }
-}
-
-/// Names that only the case knows.
-fn head(snapshot: &Snapshot, record: &Record, id: FieldId) -> Option<Value> {
-    match id {
-        field::SOURCE => snapshot.source_name(record.source).map(Value::text),
-        field::EVIDENCE => snapshot.evidence_path(record.id.evidence).map(Value::from),
-        _ => None,
-    }
-}
-
-/// A set that is a file; none: there is no such file.
-fn set_file(name: &str) -> Option<Members> {
-    let mut text = Vec::new();
-    std::fs::File::open(name).ok()?.take(MAX_SET).read_to_end(&mut text).ok()?;
-    Some(sets::read(name, &String::from_utf8_lossy(&text)))
 }
 
 /// Stored fields that stages read; none: all of them.
@@ -169,11 +181,8 @@ impl Engine for LocalEngine {
     fn compile(&self, text: &str) -> Result<Question> {
         // Sightings change no name: a text is understood before they are found.
         let snapshot = self.store.snapshot();
-        let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
-        let scope = Scope { now: None, newest: snapshot.newest(), sets: &set_file, sources: &sources };
-        let mut question = check::compile(text, &scope)?;
-        question.filter = self.knowledge.widen(&snapshot, question.filter)?;
-        Ok(question)
+        let current = self.standing(&snapshot, &Cancel::default())?;
+        self.compile_in(text, &snapshot, Some(&current))
     }
     fn select(
         &self,
@@ -186,9 +195,28 @@ impl Engine for LocalEngine {
         let view = self.view(cancel)?;
         let ask =
             Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
-        let selected = view.select(&ask, &|| cancel.is_cancelled(), each)?;
+        let applied = self.applied(&view, cancel)?;
+        let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(applied.on(record)))?;
         let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
+    }
+    fn visit(
+        &self,
+        question: &Question,
+        fields: &[FieldId],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<()> {
+        let view = self.view(cancel)?;
+        let applied = self.applied(&view, cancel)?;
+        let mut wanted = fields.to_vec();
+        let more = applied.needs(&mut wanted);
+        let ask = Ask { fields: Some(&wanted), ..ask(question) };
+        view.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
+            let record = row.record();
+            each(if more { applied.on(record) } else { record })
+        })?;
+        cancel.check()
     }
     fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>> {
         let view = self.view(cancel)?;
@@ -199,7 +227,11 @@ impl Engine for LocalEngine {
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
         let view = self.view(cancel)?;
         let mut tally = Tally::new(&question.stages);
-        let fields = fields_of(&question.stages);
+        let mut fields = fields_of(&question.stages);
+        let applied = self.applied(&view, cancel)?;
+        if let Some(fields) = &mut fields {
+            applied.needs(fields);
+        }
         let stop = || cancel.is_cancelled();
         if tally.only_counts() {
             tally.count(view.count(&ask(question), u64::MAX, &stop)?.0);
@@ -209,11 +241,11 @@ impl Engine for LocalEngine {
         let ordered = fields.is_none() || matches!(question.stages.first(), Some(Stage::Head { .. } | Stage::Sort { .. }));
         let ask = Ask { fields: fields.as_deref(), ..ask(question) };
         if ordered {
-            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| head(&view, &record, f)))?;
+            view.select(&ask, &stop, &mut |record| tally.add(&record, &|f| applied.value(&record, f)))?;
         } else {
             view.visit(&ask, &stop, &mut |row| {
                 let record = row.record();
-                tally.add(&record, &|f| head(&view, &record, f))
+                tally.add(&record, &|f| applied.value(&record, f))
             })?;
         }
         let mut table = tally.finish();
@@ -258,17 +290,23 @@ impl Engine for LocalEngine {
         Ok(out)
     }
     fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
+        if field == field::DIRECTION {
+            return self.directions(prefix, limit, cancel);
+        }
         self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
     }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
-        self.view(&Cancel::default())?.record(id)
+        let cancel = Cancel::default();
+        let view = self.view(&cancel)?;
+        let applied = self.applied(&view, &cancel)?;
+        Ok(view.record(id)?.map(|record| applied.on(record)))
     }
     fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
         self.store.snapshot().packets(flow)
     }
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
-        let info = self.evidence_file(evidence).map_err(Error::input)?;
-        let found = reread::packets(Path::new(&info.path), compression(&info), refs, &|| cancel.is_cancelled())?;
+        let place = self.place(evidence).map_err(Error::input)?;
+        let found = reread::packets(&place, refs, &|| cancel.is_cancelled())?;
         cancel.check()?;
         Ok(found.into_iter().map(|p| PacketBytes { at: p.at, link: p.link, wire_len: p.wire_len, data: p.data }).collect())
     }
@@ -276,12 +314,9 @@ impl Engine for LocalEngine {
         if origin.len == 0 {
             return Ok(Raw::Gone("it has no bytes of its own: see its packets".to_owned()));
         }
-        match self.evidence_file(origin.evidence) {
+        match self.place(origin.evidence) {
             Err(why) => Ok(Raw::Gone(why)),
-            Ok(info) => {
-                let bytes = reread::bytes(Path::new(&info.path), compression(&info), origin.offset, origin.len)?;
-                Ok(Raw::Bytes(bytes))
-            }
+            Ok(place) => reread::bytes(&place, origin.offset, origin.len).map(Raw::Bytes),
         }
     }
     fn sources(&self) -> Vec<SourceInfo> {
@@ -309,13 +344,30 @@ impl Engine for LocalEngine {
         snapshot.sources().into_iter().map(cover).collect()
     }
     fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        self.knowledge.links(&*self.view(cancel)?, record, cancel)
+        let view = self.view(cancel)?;
+        let applied = self.applied(&view, cancel)?;
+        let mut links = self.knowledge.links(&view, record, cancel)?;
+        for link in &mut links {
+            link.record =
+                applied.on(std::mem::replace(&mut link.record, Record::new(Kind::Log, record.id, record.source, record.start)));
+        }
+        Ok(links)
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         self.knowledge.name_used(&self.store.snapshot(), flow)
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
+    }
+    fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
+        self.view(cancel)?.sweep(&Wanted::new(indicators), over, &|| cancel.is_cancelled())
+    }
+    fn sites(&self, cancel: &Cancel) -> Result<Sites> {
+        let guess = self.knowledge.guessed_sites(&self.store.snapshot(), cancel)?;
+        Ok(own::sites(&self.store.journal().decisions(), &guess))
+    }
+    fn home(&self, cancel: &Cancel) -> Result<Home> {
+        Ok(self.standing(&self.store.snapshot(), cancel)?.home.clone())
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()
@@ -327,10 +379,6 @@ impl Engine for LocalEngine {
         }
         self.view(cancel)?.count(&ask, u64::MAX, &|| cancel.is_cancelled()).map(|(n, _)| n)
     }
-}
-
-fn compression(info: &EvidenceInfo) -> Compression {
-    Compression::parse(&info.compression).unwrap_or(Compression::None)
 }
 
 /// The smallest round width that makes at most `bins` bins of a length.
@@ -355,7 +403,11 @@ fn of_any_kind(filter: &Filter) -> Filter {
 mod tests {
     use super::*;
     use crate::model::source::SourceKey;
+    use crate::sources::input::key_of;
     use crate::store::{Begin, Done, NewEvidence, OpenOptions, Reserve};
+    use std::path::Path;
+
+    const LOG: &[u8] = b"first line\nsecond line\n";
 
     fn engine(dir: &Path) -> LocalEngine {
         let options = OpenOptions {
@@ -367,18 +419,13 @@ mod tests {
         };
         let store = Store::open(&dir.join("case"), &options).unwrap();
         let file = dir.join("log");
-        std::fs::write(&file, "first line\nsecond line\n").unwrap();
-        let new = NewEvidence {
-            key: EvidenceKey(1),
-            path: file.display().to_string(),
-            size: 23,
-            modified: Time(0),
-            head_hash: [0; 32],
-        };
+        std::fs::write(&file, LOG).unwrap();
+        let new =
+            NewEvidence { key: key_of(LOG), path: file.display().to_string(), size: 23, modified: Time(0), head_hash: [0; 32] };
         let Begin::Fresh(mut import) = store.begin(&new).unwrap() else { panic!("known") };
         let source = import.source(&SourceKey { format: "test".into(), sensor: "s".into() }, None).unwrap();
         for n in 0..600u64 {
-            let id = RecordId { evidence: EvidenceKey(1), offset: n, ordinal: 0 };
+            let id = RecordId { evidence: key_of(LOG), offset: n, ordinal: 0 };
             let mut r = Record::new(if n % 10 == 0 { Kind::Alert } else { Kind::Flow }, id, source, Time(n as i64 * 60 * SECOND));
             r.set(field::SRC_IP, Value::Addr([10, 0, 0, (n % 3) as u8].into()));
             r.set(field::BYTES_OUT, n);
@@ -422,7 +469,7 @@ mod tests {
         cancel.cancel();
         let all = Question::all(Window::ALL);
         assert_eq!(engine.select(&all, &Page::default(), &cancel, &mut |_| true).unwrap_err(), Error::cancelled());
-        let origin = Origin { evidence: EvidenceKey(1), offset: 11, len: 11 };
+        let origin = Origin { evidence: key_of(LOG), offset: 11, len: 11 };
         assert_eq!(engine.raw(origin).unwrap(), Raw::Bytes(b"second line".to_vec()));
         std::fs::remove_file(dir.path().join("log")).unwrap();
         assert!(matches!(engine.raw(origin).unwrap(), Raw::Gone(why) if why.contains("log")));

@@ -6,6 +6,8 @@ pub mod error;
 
 pub mod lex;
 
+pub mod applied;
+
 pub mod ast;
 
 pub mod parse;
@@ -28,6 +30,10 @@ pub mod stages;
 
 pub mod sets;
 
+pub mod verdicts;
+
+mod standing;
+
 pub mod complete;
 
 pub mod engine;
@@ -36,10 +42,16 @@ pub mod known;
 
 pub mod local;
 
-pub use check::{Scope, compile, compile_and, compile_kind, condition, narrow, quote};
+pub mod sweep;
+
+pub mod watch;
+
+pub use check::{Scope, compile, compile_and, compile_kind, condition, mentions, narrow, quote, without};
 pub use complete::{Completion, complete};
 pub use engine::{Cancel, Engine};
 pub use error::QueryError;
 pub use local::LocalEngine;
 pub use question::{Question, Stage};
 pub use stages::Tally;
+pub use standing::names as set_names;
+pub use verdicts::Verdicts;

@@ -1,29 +1,81 @@
-//! A set from the text of a file: one address, network, name, URL, hash or user per line. Pure; who reads the file is the caller.
+//! Sets in queries: of a file, of a name, and what of a set a test of one field cannot say. What a text means is decided by
+//! [`context::sets`](crate::context::sets).
 
-use crate::model::filter::{Members, canonical};
-use ipnet::IpNet;
+use crate::context::sets::{put, tidy};
+use crate::model::filter::{Members, Test};
+use crate::model::{FieldId, Filter, Value, field};
+use std::io::Read;
+use std::sync::Arc;
 
-/// Reads a set: the first column of each line (to a comma, semicolon or tab), `#` begins a comment, quotes are dropped.
-pub fn read(name: &str, text: &str) -> Members {
-    let mut members = Members { name: name.to_owned(), ..Members::default() };
-    for line in text.lines() {
+/// Largest file that is read as a set.
+const MAX_FILE: u64 = 64 << 20;
+
+/// The entries of a text: the first column of each line (to a comma, semicolon or tab), `#` begins a comment, quotes are dropped.
+pub fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
         let line = line.trim().trim_start_matches('\u{feff}');
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+        if line.starts_with('#') {
+            return None;
         }
         let cell = line.split([',', ';', '\t']).next().unwrap_or(line);
         let cell = cell.split(" #").next().unwrap_or(cell).trim().trim_matches(['"', '\'']);
-        if let Ok(addr) = cell.parse() {
-            members.addrs.insert(canonical(addr));
-        } else if let Ok(net) = cell.parse::<IpNet>() {
-            members.nets.push(net.trunc());
-        } else if !cell.is_empty() {
-            members.texts.insert(cell.trim_end_matches('.').to_lowercase());
+        (!cell.is_empty()).then_some(cell)
+    })
+}
+
+/// Reads a set from a text, see [`entries`].
+pub fn read(name: &str, text: &str) -> Members {
+    let mut members = Members { name: name.to_owned(), ..Members::default() };
+    entries(text).for_each(|entry| put(&mut members, entry));
+    tidy(&mut members);
+    members
+}
+
+/// A set that is a file; none: there is no such file.
+pub fn file(name: &str) -> Option<Members> {
+    let mut text = Vec::new();
+    std::fs::File::open(name).ok()?.take(MAX_FILE).read_to_end(&mut text).ok()?;
+    Some(read(name, &String::from_utf8_lossy(&text)))
+}
+
+/// Conditions that hold for members of a set beside the test of a field: services, which are an address and its port; of `any` also every
+/// other field whose values are things that one can pivot on.
+pub fn beside(id: FieldId, set: &Arc<Members>) -> Vec<Filter> {
+    let mut out = Vec::new();
+    if id == field::TEXT {
+        let numbers = set.texts.iter().any(|t| t.bytes().all(|b| b.is_ascii_digit()));
+        let fits = |f: &&field::Field| match f.ty {
+            field::Type::Addr => f.id == field::HOST && !(set.addrs.is_empty() && set.nets.is_empty()),
+            field::Type::Text => f.entity.is_some() && !(set.texts.is_empty() && set.under.is_empty()) && !in_any(f.id),
+            _ => f.id == field::SIGNATURE_ID && numbers,
+        };
+        let stored = |f: &&field::Field| matches!(f.place, field::Place::One | field::Place::Many) || f.id == field::HOST;
+        out.extend(field::ALL.iter().filter(stored).filter(fits).map(|f| Filter::Test(f.id, Test::Set(Arc::clone(set)))));
+    }
+    let ends: &[(FieldId, FieldId)] = match id {
+        field::SRC_IP => &ENDS[..1],
+        field::DST_IP => &ENDS[1..2],
+        field::HOST | field::TEXT => &ENDS,
+        _ => return out,
+    };
+    for service in &set.services {
+        for (host, port) in ends {
+            let mut all = vec![Filter::is(*port, u64::from(service.port))];
+            all.extend(service.addr.map(|addr| Filter::is(*host, Value::Addr(addr))));
+            all.extend(service.proto.map(|proto| Filter::is(field::PROTO, u64::from(proto))));
+            out.push(Filter::And(all));
         }
     }
-    members.nets = IpNet::aggregate(&members.nets);
-    members.nets.sort_unstable();
-    members
+    out
+}
+
+/// Addresses of a record and the port that belongs to each.
+const ENDS: [(FieldId, FieldId); 3] =
+    [(field::SRC_IP, field::SRC_PORT), (field::DST_IP, field::DST_PORT), (field::NAT_DST_IP, field::NAT_DST_PORT)];
+
+/// Whether `any` looks into a field by itself.
+fn in_any(id: FieldId) -> bool {
+    field::get(field::TEXT).is_some_and(|f| matches!(f.place, field::Place::Any(parts) if parts.contains(&id)))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Capture files: pcap (both byte orders, microseconds and nanoseconds, Kuznetzov's "modified" variant) and pcapng (IETF
-//! draft-ietf-opsawg-pcapng: several sections and interfaces, per-interface resolution, comments, name resolution).
+//! draft-ietf-opsawg-pcapng: several sections and interfaces, per-interface resolution, comments, name resolution), snoop.
 //!
 //! Framing is done here, so that every item knows its offset and a block that cannot be parsed is skipped by its length; block contents are
 //! parsed by pcap-parser. Damage ends the reading: everything before it is given, and it says where and what.
 
+use super::snoop;
 use crate::model::packet::{LinkType, Packet};
 use crate::model::time::{SECOND, Time};
 use crate::model::{Oddity, guard};
@@ -13,7 +14,7 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 
 /// The largest block or record that is taken for true; a larger length is damage.
-const MAX_BLOCK: usize = 64 << 20;
+pub(super) const MAX_BLOCK: usize = 64 << 20;
 /// Interfaces per file that are kept; a file with more is hostile.
 const MAX_INTERFACES: usize = 1 << 16;
 /// Bytes of an interface's name, of a comment and of a host's name that are kept.
@@ -27,11 +28,16 @@ pub enum CaptureKind {
     Pcap,
     /// pcapng.
     PcapNg,
+    /// snoop.
+    Snoop,
 }
 
 impl CaptureKind {
-    /// By the first four bytes.
+    /// By the first eight bytes.
     pub fn of(head: &[u8]) -> Option<CaptureKind> {
+        if head.starts_with(snoop::MAGIC) {
+            return Some(CaptureKind::Snoop);
+        }
         match head.get(..4)? {
             [0xa1, 0xb2, 0xc3, 0xd4]
             | [0xd4, 0xc3, 0xb2, 0xa1]
@@ -48,6 +54,7 @@ impl CaptureKind {
         match self {
             CaptureKind::Pcap => "pcap",
             CaptureKind::PcapNg => "pcapng",
+            CaptureKind::Snoop => "snoop",
         }
     }
 }
@@ -150,6 +157,7 @@ pub fn read(kind: CaptureKind, input: &mut dyn Read, each: &mut dyn FnMut(Item<'
     match kind {
         CaptureKind::Pcap => read_pcap(&mut buffer, each, &mut end),
         CaptureKind::PcapNg => read_pcapng(&mut buffer, each, &mut end),
+        CaptureKind::Snoop => snoop::read(&mut buffer, each, &mut end),
     }
     end.bytes = buffer.offset;
     if let (Some(e), None, false) = (&buffer.failed, &end.damage, end.stopped) {
@@ -234,7 +242,7 @@ fn read_pcap(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bool, en
 }
 
 /// More was captured than there was: one of both lengths is false. A length of 0 is what some writers put for not known.
-fn longer_than_wire(packet: &Packet<'_>) -> Option<Oddity> {
+pub(super) fn longer_than_wire(packet: &Packet<'_>) -> Option<Oddity> {
     let (captured, wire) = (packet.data.len(), packet.wire_len);
     (wire > 0 && captured as u64 > u64::from(wire))
         .then(|| Oddity::at("packet_longer_than_wire", format!("{captured} captured of {wire} bytes")))

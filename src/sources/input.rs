@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Bytes at the start and at the end of a file that its evidence key is made of.
-const KEY_PART: u64 = 64 << 10;
+pub const KEY_PART: u64 = 64 << 10;
 /// Bytes read at once, and how many such pieces may wait.
 const PIECE: usize = 1 << 20;
 const AHEAD: usize = 4;
@@ -64,13 +64,6 @@ impl Probe {
         let mut tail = Vec::new();
         file.seek(SeekFrom::Start(size.saturating_sub(KEY_PART))).map_err(io)?;
         (&mut file).take(KEY_PART).read_to_end(&mut tail).map_err(io)?;
-        let mut hash = Sha256::new();
-        hash.update(size.to_le_bytes());
-        hash.update(&head);
-        hash.update(&tail);
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut key = [0; 8];
-        key.copy_from_slice(&digest[..8]);
         let modified = meta
             .modified()
             .ok()
@@ -80,11 +73,38 @@ impl Probe {
             path: std::fs::canonicalize(path).map_err(io)?,
             size,
             modified,
-            key: EvidenceKey(u64::from_be_bytes(key)),
+            key: key_from(size, &head, &tail),
             head_hash: Sha256::digest(&head).into(),
             tail,
         })
     }
+}
+
+fn key_from(size: u64, head: &[u8], tail: &[u8]) -> EvidenceKey {
+    let mut hash = Sha256::new();
+    hash.update(size.to_le_bytes());
+    hash.update(head);
+    hash.update(tail);
+    let mut key = [0; 8];
+    key.copy_from_slice(&hash.finalize()[..8]);
+    EvidenceKey(u64::from_be_bytes(key))
+}
+
+/// The evidence key of bytes in memory.
+pub fn key_of(data: &[u8]) -> EvidenceKey {
+    let part = data.len().min(KEY_PART as usize);
+    key_from(data.len() as u64, &data[..part], &data[data.len() - part..])
+}
+
+/// The evidence key of the first `size` bytes of a file: what it was when it had that size.
+pub fn key_at(path: &Path, size: u64) -> io::Result<EvidenceKey> {
+    let mut file = File::open(path)?;
+    let part = size.min(KEY_PART);
+    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    (&mut file).take(part).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(size - part))?;
+    (&mut file).take(part).read_to_end(&mut tail)?;
+    Ok(key_from(size, &head, &tail))
 }
 
 fn hint_for(e: &io::Error) -> &'static str {

@@ -140,6 +140,9 @@ pub struct DoneFrame {
     /// Imports whose rows are hidden from here on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hides: Vec<u32>,
+    /// The uncompressed data, where the file is compressed: size, SHA-256 of the first 64 KiB and of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<(u64, String, String)>,
     /// Evidence that this one continues, and from where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<(u64, u64)>,
@@ -204,6 +207,14 @@ impl DoneSource {
 }
 
 impl DoneFrame {
+    /// The uncompressed data: size, SHA-256 of the first 64 KiB and of all; none: it was not read to its end.
+    pub fn content(&self) -> Option<(u64, &str, &str)> {
+        match &self.content {
+            Some((size, head, sha256)) => Some((*size, head, sha256)),
+            None if self.compression.is_empty() => Some((self.size, &self.head_hash, &self.sha256)),
+            None => None,
+        }
+    }
     /// As bytes.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).map_err(|e| Error::internal(format!("evidence cannot be described: {e}")))

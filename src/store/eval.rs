@@ -10,6 +10,7 @@ use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::filter::Test;
 use crate::model::{Filter, Kind, RecordId, Time, Value, Window, community_id};
 use crate::store::clocks::Shift;
+use std::collections::HashSet;
 
 /// What a block has in common for all its rows, for filters: names and clock.
 pub struct Setting<'a> {
@@ -260,11 +261,11 @@ fn eval_head(
         field::ID => {
             let (offset, ordinal) = reader.ids()?;
             let evidence = reader.info().zone.evidence;
-            let wanted = if let Test::Is(Value::Text(text)) = test { text.parse::<RecordId>().ok() } else { None };
+            let wanted = ids_of(test);
             keep(&|row| {
                 let id = RecordId { evidence, offset: offset.times()[row] as u64, ordinal: ordinal.uints()[row] as u16 };
                 // Texts of other ids need not be made.
-                wanted.is_none_or(|wanted| wanted == id).then(|| Value::from(id.to_string()))
+                wanted.as_ref().is_none_or(|wanted| wanted.contains(&id)).then(|| Value::from(id.to_string()))
             });
         }
         field::RAW_START => {
@@ -300,6 +301,15 @@ fn eval_head(
         _ => {}
     }
     Ok(())
+}
+
+/// The ids that a test of ids wants, if it names them one by one.
+fn ids_of(test: &Test) -> Option<HashSet<RecordId>> {
+    match test {
+        Test::Is(Value::Text(text)) => Some(HashSet::from([text.parse().ok()?])),
+        Test::In(tests) => tests.iter().map(ids_of).collect::<Option<Vec<_>>>().map(|sets| sets.into_iter().flatten().collect()),
+        _ => None,
+    }
 }
 
 /// The rows whose corrected span overlaps a window.

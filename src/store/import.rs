@@ -67,6 +67,17 @@ pub struct SourceRead {
     pub warnings: Vec<String>,
 }
 
+/// The uncompressed data of a compressed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the first 64 KiB.
+    pub head_hash: [u8; 32],
+    /// SHA-256.
+    pub sha256: [u8; 32],
+}
+
 /// What is known at the end of an import.
 #[derive(Debug, Clone, Default)]
 pub struct Done {
@@ -84,6 +95,8 @@ pub struct Done {
     pub custody: [String; 3],
     /// Uncompressed length that was read, up to the end of the last whole unit.
     pub text_end: u64,
+    /// What is inside, if it is compressed and was read to its end.
+    pub content: Option<Content>,
     /// Per source how its times were read; a source without one states its times.
     pub clocks: Vec<SourceRead>,
 }
@@ -280,6 +293,7 @@ impl Import {
             custody: done.custody,
             text_end: done.text_end,
             sources: sources.collect(),
+            content: done.content.map(|c| (c.size, hex(&c.head_hash), hex(&c.sha256))),
             hides: self.hides.clone(),
             continues: self.continues,
             blocks: self.blocks.len() as u32,

@@ -36,6 +36,11 @@ pub fn put_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
+/// Whether a key of a text may be that of a longer text, of which only the beginning is known.
+pub fn is_hashed(key: &[u8]) -> bool {
+    key.len() == BEGINNING + 16
+}
+
 /// Appends the key of an address: IPv4-mapped ones as IPv4, as filters compare them.
 pub fn put_addr(out: &mut Vec<u8>, addr: IpAddr) {
     match canonical(addr) {

@@ -34,15 +34,18 @@ pub mod select;
 pub mod sightings;
 pub mod sled_catalog;
 pub mod snapshot;
+pub mod sweep;
+pub mod sweep_wanted;
 pub mod values;
 pub mod verify;
 
 pub use case_dir::Reserve;
-pub use import::{Begin, Done, Import, NewEvidence, SourceRead};
+pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead};
 pub use journal::{Journal, now};
 pub use select::{Ask, Selected};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
+pub use sweep_wanted::Wanted;
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -99,6 +102,10 @@ impl Default for OpenOptions {
 pub struct Grown {
     /// The evidence.
     pub info: EvidenceInfo,
+    /// Bytes of its uncompressed data.
+    pub size: u64,
+    /// SHA-256 of them, hexadecimal.
+    pub sha256: String,
     /// Uncompressed length that was read of it.
     pub text_end: u64,
     /// Where in the uncompressed data reading it began: what is before belongs to evidence that it continued itself.
@@ -199,22 +206,24 @@ impl Store {
         };
         Import::new(self.clone(), id, new.clone()).map(Begin::Fresh)
     }
-    /// Evidence that a file of this size and beginning may continue, the longest first. Of evidence shorter than 64 KiB the beginning says
-    /// nothing. The caller compares the SHA-256 of the file's first `info.size` bytes.
+    /// Evidence that uncompressed data of this size and beginning may hold or continue, the longest first. Of evidence shorter than 64 KiB the
+    /// beginning says nothing. The caller compares the SHA-256 of the first `size` bytes.
     pub fn grown_candidates(&self, head_hash: [u8; 32], size: u64) -> Vec<Grown> {
         let head = hex(&head_hash);
         let state = hold(&self.0.state);
-        let visible = state.contents.visible();
-        let fits = visible
-            .iter()
-            .filter(|i| i.done.size > 0 && i.done.size < size && (i.done.size < 64 << 10 || i.done.head_hash == head));
-        let grown = |i: &ImportData| Grown {
-            info: i.done.info(i),
-            text_end: i.done.text_end,
-            from: i.done.continues.map_or(0, |(_, from)| from),
+        let grown = |i: &ImportData| {
+            let (known, start, sha256) = i.done.content()?;
+            let fits = known > 0 && known <= size && (known < 64 << 10 || start == head);
+            fits.then(|| Grown {
+                info: i.done.info(i),
+                size: known,
+                sha256: sha256.to_owned(),
+                text_end: i.done.text_end,
+                from: i.done.continues.map_or(0, |(_, from)| from),
+            })
         };
-        let mut out: Vec<Grown> = fits.map(|i| grown(i)).collect();
-        out.sort_by_key(|g| std::cmp::Reverse(g.info.size));
+        let mut out: Vec<Grown> = state.contents.visible().iter().filter_map(|i| grown(i)).collect();
+        out.sort_by_key(|g| std::cmp::Reverse(g.size));
         out
     }
     /// An immutable view of every import that has ended, with clocks as set by hand until now.

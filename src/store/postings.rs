@@ -235,6 +235,31 @@ impl Range {
 
 /// Adds to `found` what the body of a chunk has for a range.
 pub fn search(body: &[u8], range: &Range, found: &mut Found) -> Result<()> {
+    let wants = |key: &[u8]| match key {
+        _ if key > &range.high[..] => Wants::End,
+        _ if key >= &range.low[..] => Wants::Yes,
+        _ => Wants::No,
+    };
+    walk(body, wants, |block, row| match row {
+        Some(row) => found.row(block, row),
+        None => drop(found.0.insert(block, Rows::Some)),
+    })
+}
+
+/// What is wanted of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// Its rows or blocks.
+    Yes,
+    /// Nothing.
+    No,
+    /// Nothing, and nothing after it.
+    End,
+}
+
+/// Goes through the entries of a chunk in order of key (field number, then key): `wants` is asked of each, `found` is given the blocks
+/// of those that are wanted, with the row where rows are named.
+pub fn walk(body: &[u8], mut wants: impl FnMut(&[u8]) -> Wants, mut found: impl FnMut(u32, Option<u16>)) -> Result<()> {
     let mut take = Take::new(body);
     let packed = take.u8()? != 0;
     let len = take.size(1 << 30)?;
@@ -250,22 +275,18 @@ pub fn search(body: &[u8], range: &Range, found: &mut Found) -> Result<()> {
         let shared = take.size(key.len() + 1)?;
         key.truncate(shared);
         key.extend_from_slice(take.sized()?);
-        if key > range.high {
+        let wanted = wants(&key);
+        if wanted == Wants::End {
             return Ok(());
         }
-        let inside = key >= range.low;
         let head = take.varint()?;
         let mut block = 0i64;
         for _ in 0..head >> 1 {
             block = block.wrapping_add(take.signed()?);
             let n = take.varint()?;
-            if inside {
+            if wanted == Wants::Yes {
                 let block = u32::try_from(block).map_err(|_| damaged("postings"))?;
-                if head & 1 == 0 {
-                    found.row(block, n as u16);
-                } else {
-                    found.0.insert(block, Rows::Some);
-                }
+                found(block, (head & 1 == 0).then_some(n as u16));
             }
         }
     }

@@ -271,7 +271,7 @@ fn evidence_that_grew_is_offered_and_replaced_rows_are_hidden_at_once() {
     old.finish(Done { text_end: 77, ..Done::default() }).unwrap();
     let grown = store.grown_candidates([9; 32], 101);
     assert_eq!((grown.len(), grown[0].text_end), (1, 77));
-    assert!(store.grown_candidates([9; 32], 100).is_empty());
+    assert!(store.grown_candidates([9; 32], 99).is_empty());
     let mut new = fresh(&store, 101);
     source(&mut new, "a");
     new.push(flow(101, 2)).unwrap();

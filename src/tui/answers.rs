@@ -3,6 +3,7 @@
 use super::app::{APP, App};
 use super::effect::Cx;
 use super::jobs::{Answer, Body};
+use super::joins;
 use super::panes::{Change, Pane};
 use super::writer::{self, Written};
 use crate::error::Result;
@@ -24,6 +25,10 @@ impl App {
         }
         let took = match answer.pane {
             APP => self.app_answer(answer),
+            joins::NAME => {
+                self.rows.joined(answer);
+                Ok(())
+            }
             "rows" => self.with(|app| &mut app.rows, "rows", |pane, cx| pane.answer(answer, cx)),
             "detail" => self.with(|app| &mut app.detail, "detail", |pane, cx| pane.answer(answer, cx)),
             "card" => self.with(|app| &mut app.card, "card", |pane, cx| pane.answer(answer, cx)),
@@ -66,6 +71,7 @@ impl App {
                     }
                     None => {
                         self.marks.read(&self.keeper.decisions());
+                        self.entered(&decision);
                         self.touch();
                         self.tell(Change::Decisions);
                     }

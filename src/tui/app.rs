@@ -47,6 +47,12 @@ pub struct Options {
     pub depth: Depth,
     /// Characters of the terminal.
     pub charset: Charset,
+    /// Zone in which a new session shows times.
+    pub zone: Zone,
+    /// Milliseconds after which a lone Esc is a key, where the responder has set it.
+    pub escape_ms: Option<u64>,
+    /// What was wrong with the responder's settings: said on the first screen.
+    pub notice: Option<Error>,
     /// Writes the answer of a question to a file in the form that its name ends in; gives the rows and the SHA-256 of what was written.
     pub export: Option<Export>,
 }
@@ -62,6 +68,9 @@ impl Default for Options {
             config: None,
             depth: Depth::True,
             charset: Charset::Unicode,
+            zone: Zone::Utc,
+            escape_ms: None,
+            notice: None,
             export: None,
         }
     }
@@ -130,6 +139,10 @@ pub struct App {
     pub(super) opened: Vec<Box<dyn Pane>>,
     /// The first of `opened` belongs to the node and stays while it is the node's.
     pub(super) rooted: bool,
+    /// A pane that one went on from, with the node that it stands over: it is there again on the way back.
+    pub(super) aside: Option<(u64, Box<dyn Pane>)>,
+    /// Home as it was left.
+    pub(super) kept_home: Option<Box<dyn Pane>>,
     pub(super) part: Part,
     pub(super) zoomed: bool,
     pub(super) card_shown: bool,
@@ -138,11 +151,17 @@ pub struct App {
     pub(super) awaiting: Option<&'static str>,
     pub(super) message: Option<Message>,
     pub(super) counts: Vec<Option<Count>>,
+    /// Rows of the lens that are put away, once counted.
+    pub(super) hidden: Option<[u64; 2]>,
+    /// What was entered in this session and can be taken back: sequence and name, the newest last.
+    pub(super) entered: Vec<(u64, String)>,
     pub(super) zone: Zone,
     pub(super) keymap: Arc<Keymap>,
     pub(super) theme: Arc<Theme>,
     /// Panes to open again when the first frame is due.
     pub(super) reopen: Vec<String>,
+    /// Text that was looked for last in a pane.
+    pub(super) finding: Option<String>,
     pub(super) histories: BTreeMap<String, History>,
     pub(super) glyphs: Glyphs,
     pub(super) size: (u16, u16),
@@ -177,18 +196,23 @@ impl App {
             letters: BTreeMap::new(),
             opened: Vec::new(),
             rooted: false,
+            aside: None,
+            kept_home: None,
             part: Part::Rows,
             zoomed: false,
             card_shown: true,
             overlay: None,
             pending: Vec::new(),
             awaiting: None,
-            message: None,
+            message: options.notice.clone().map(Message::Failed),
             counts: Vec::new(),
-            zone: Zone::Utc,
+            hidden: None,
+            entered: Vec::new(),
+            zone: options.zone,
             keymap,
             theme,
             reopen: Vec::new(),
+            finding: None,
             histories: BTreeMap::new(),
             glyphs: Glyphs::new(options.charset),
             size: (80, 24),
@@ -200,7 +224,7 @@ impl App {
             options,
         };
         app.marks.read(&app.keeper.decisions());
-        app.walk.here_mut().step.window = super::go::first_window(&*app.engine);
+        app.walk.here_mut().step.window = crate::case::home::first_window(&*app.engine);
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }
@@ -219,10 +243,16 @@ impl App {
                 self.tell(Change::Looks);
             }
             Event::Input(InputEvent::Hangup) => self.quit(),
-            Event::Input(_) => self.asks.push(Ask::Redraw),
+            Event::Input(InputEvent::Suspend) => self.hand_over(Ask::Suspend),
+            Event::Input(InputEvent::Continue) => self.hand_over(Ask::Redraw),
             Event::Answer(answer) => self.take(answer),
         }
         self.follow();
+    }
+    /// Something is done with the terminal; after it everything is to be drawn.
+    fn hand_over(&mut self, ask: Ask) {
+        self.asks.push(ask);
+        self.dirty = true;
     }
     /// The channel by which answers come: the loop hands them back as [`Event::Answer`].
     pub fn answers(&self) -> &Receiver<Answer> {
@@ -313,6 +343,9 @@ impl App {
     }
     fn paste(&mut self, text: &str) {
         self.dirty = true;
+        if self.sweep_pasted(text) {
+            return;
+        }
         // Pasted text is never keys: without a place to type it is offered to the finder, one line of it.
         if self.overlay.is_none() {
             self.run_line("finder");
@@ -444,11 +477,15 @@ impl App {
     fn follow(&mut self) {
         let record = self.rows.record().cloned();
         let raw = self.part == Part::Detail || self.zoomed;
-        self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), raw, cx));
+        if self.opened.is_empty() && !self.quitting {
+            self.with(|app| &mut app.rows, super::joins::NAME, |rows, cx| rows.look(cx));
+        }
+        let joined = record.as_ref().and_then(|r| self.rows.joined_of(r.id)).cloned();
+        self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), joined, raw, cx));
         self.save();
     }
     pub(super) fn save(&mut self) {
-        let place = self.rows.place();
+        let place = self.place();
         self.walk.here_mut().set_place(place);
         let text = place::text(self);
         self.writer.place(text);

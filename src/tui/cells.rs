@@ -1,5 +1,6 @@
 //! Cells: what a column shows of a record, and the value behind it that one can pivot on. Text is cleaned: nothing hostile reaches the terminal.
 
+use super::joins::Joined;
 use super::lenses::{Column, Show};
 use super::summary::summary;
 use super::text;
@@ -37,6 +38,8 @@ pub struct Shown<'a> {
     pub arrows: (&'a str, &'a str),
     /// Quality of the join of each row, in views of links.
     pub quality: Option<&'a Match>,
+    /// What is known of the row beyond itself.
+    pub joined: Option<&'a Joined>,
 }
 
 /// The cell of a record in a column.
@@ -48,6 +51,9 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
             Cell { text, value: Some((field::START, Value::Time(record.time()))), style: "ui.time".into() }
         }
         Show::Peer => peer(record, shown),
+        Show::Field(fields) if fields.contains(&field::SNI) && fields.iter().all(|id| record.get(*id).is_none()) => {
+            from_dns(shown).unwrap_or_default()
+        }
         Show::Field(fields) => {
             fields.iter().find_map(|id| record.value(*id).map(|v| (*id, v))).map_or_else(Cell::default, |(id, value)| {
                 let mut cell = of_value(id, value);
@@ -78,17 +84,22 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
             }
         }
         Show::Summary => {
-            let text = text::clean(&summary(record, shown.arrows.0)).into_owned();
+            let mut text = text::clean(&summary(record, shown.arrows.0)).into_owned();
+            if let Some(name) = from_dns(shown) {
+                text = format!("{text} {}", name.text);
+            }
             let entity = super::focus::of_row(record, &super::focus::Focus::Case);
             Cell { text, value: entity.map(|e| (e.field, e.value)), style: severity_style(record).unwrap_or("ui.text".into()) }
         }
         Show::Match => {
-            let text = match (shown.quality, record.seen_by.len()) {
-                (Some(quality), _) => quality.to_string(),
-                (None, 0) => String::new(),
-                (None, n) => format!("×{}", n + 1),
+            let quality = shown.quality.copied().or(shown.joined.and_then(|j| j.quality));
+            let (text, style) = match (record.seen_by.len(), quality) {
+                (n, _) if n > 0 && shown.quality.is_none() => (format!("×{}", n + 1), "ui.dim"),
+                (_, Some(quality @ Match::Exact)) => (quality.to_string(), "match.exact"),
+                (_, Some(quality)) => (quality.to_string(), "match.unsure"),
+                (_, None) => (String::new(), "ui.dim"),
             };
-            Cell { text, value: None, style: "ui.dim".into() }
+            Cell { text, value: None, style: style.into() }
         }
     }
 }
@@ -117,6 +128,25 @@ fn style_of(kind: EntityKind) -> &'static str {
 fn severity_style(record: &Record) -> Option<String> {
     let rank = record.uint(field::SEVERITY)?;
     SEVERITIES.get(rank as usize).map(|name| format!("severity.{name}"))
+}
+
+/// What marks a name that DNS answers gave.
+pub const FROM_DNS: &str = " (dns)";
+
+/// A flow's name from DNS answers, marked as such.
+fn from_dns(shown: &Shown) -> Option<Cell> {
+    let used = shown.joined?.name.as_ref()?;
+    let text = format!("{}{FROM_DNS}", text::clean(&used.name));
+    Some(Cell { text, value: Some((field::NAME, Value::text(&used.name))), style: "ui.dim".into() })
+}
+
+/// The quality of a join in so many columns: `clock unchecked` has a short form.
+pub fn match_in(text: &str, width: u16) -> &str {
+    match (text, width) {
+        ("clock unchecked", 0..4) => "c?",
+        ("clock unchecked", 4..15) => "clk?",
+        _ => text,
+    }
 }
 
 fn peer(record: &Record, shown: &Shown) -> Cell {

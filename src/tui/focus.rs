@@ -2,6 +2,7 @@
 
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, FieldId, Type};
+pub use crate::model::indicator::is_inside;
 use crate::model::{Entity, Record, Value};
 use crate::query::{narrow, quote};
 use std::net::IpAddr;
@@ -43,6 +44,30 @@ impl Focus {
     /// The entity, if it is one.
     pub fn entity(&self) -> Option<&Entity> {
         if let Focus::Entity(entity) = self { Some(entity) } else { None }
+    }
+    /// The entities of a set of hosts or other values, as [`Focus::of_set`] makes it; of one entity itself.
+    pub fn members(&self) -> Vec<Entity> {
+        match self {
+            Focus::Case => Vec::new(),
+            Focus::Entity(entity) => vec![entity.clone()],
+            Focus::Set { query, .. } => {
+                let hosts = query.strip_prefix("host in {").and_then(|q| q.strip_suffix('}'));
+                hosts.into_iter().flat_map(|list| list.split(", ")).filter_map(Entity::recognise).collect()
+            }
+        }
+    }
+    /// The focus on several entities: of one it is that one, of addresses `host in {..}`.
+    pub fn of_set(entities: &[Entity]) -> Focus {
+        if let [only] = entities {
+            return Focus::Entity(only.clone());
+        }
+        let n = entities.len();
+        if entities.iter().all(|e| e.kind == EntityKind::Address) {
+            let hosts: Vec<String> = entities.iter().map(show).collect();
+            return Focus::Set { label: format!("these {n} hosts"), query: format!("host in {{{}}}", hosts.join(", ")) };
+        }
+        let terms: Vec<String> = entities.iter().map(term).collect();
+        Focus::Set { label: format!("these {n} values"), query: format!("({})", terms.join(" or ")) }
     }
     /// The address, if it is one: rows then show the peer of this host.
     pub fn host(&self) -> Option<IpAddr> {
@@ -166,17 +191,6 @@ pub fn of_row(record: &Record, focus: &Focus) -> Option<Entity> {
     .filter(|e| focus.entity() != Some(e))
 }
 
-/// Whether an address is one that is used inside (RFC 1918, RFC 6598, RFC 4193, link local).
-pub fn is_inside(addr: IpAddr) -> bool {
-    match addr.to_canonical() {
-        IpAddr::V4(a) => {
-            let shared = a.octets()[0] == 100 && a.octets()[1] & 0xc0 == 64;
-            a.is_private() || a.is_link_local() || shared
-        }
-        IpAddr::V6(a) => a.segments()[0] & 0xfe00 == 0xfc00 || a.segments()[0] & 0xffc0 == 0xfe80,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +201,18 @@ mod tests {
         assert_eq!(both("kind = flow | top 10 host", "not app = dns"), "kind = flow and not app = dns | top 10 host");
         assert_eq!(both("", "a = b"), "a = b");
         assert_eq!(split_stages(r#"name = "a|b" || x = 1 | count"#), (r#"name = "a|b" || x = 1"#, "| count"));
+    }
+
+    #[test]
+    fn a_set_of_hosts_knows_its_hosts() {
+        let hosts: Vec<Entity> = ["10.0.0.5", "2001:db8::1"].into_iter().filter_map(Entity::recognise).collect();
+        let set = Focus::of_set(&hosts);
+        assert_eq!((set.query().as_str(), set.label().as_str()), ("host in {10.0.0.5, 2001:db8::1}", "these 2 hosts"));
+        assert_eq!(set.members(), hosts);
+        assert_eq!(Focus::parse(&set.to_text()), set);
+        let mixed: Vec<Entity> = ["10.0.0.5", "evil.example"].into_iter().filter_map(Entity::recognise).collect();
+        assert_eq!(Focus::of_set(&mixed).query(), "(host = 10.0.0.5 or name = evil.example)");
+        assert_eq!(Focus::of_set(&hosts[..1]), Focus::Entity(hosts[0].clone()));
     }
 
     #[test]

@@ -7,53 +7,39 @@ use super::focus::Focus;
 use super::jobs::{Answer, Job, Work};
 use super::lenses::{self, Lens};
 use super::load::{Ask, compiled};
+use super::marked::Marked;
+use super::panes::home::Home;
 use super::panes::packets::Packets;
 use super::times::thousands;
-use super::walk::Step;
+use super::walk::{RowPlace, Step};
+use crate::case::triage;
 use crate::error::{Error, Result};
 use crate::model::entity::EntityKind;
-use crate::model::source::SourceInfo;
-use crate::model::time::usual_bins;
+use crate::model::site::Site;
 use crate::model::{Entity, Kind, Record, RecordId, Time, Window, field};
-use crate::query::engine::{Cancel, Count, Cursor, Match};
-use crate::query::{Engine, Question};
+use crate::query::engine::{Count, Cursor, Match};
 
 /// Counting for the tabs stops here: `100,000+` says enough.
-const COUNT_LIMIT: u64 = 100_000;
+pub(super) const COUNT_LIMIT: u64 = 100_000;
 
 /// Something for the message line that a job found out.
 pub struct Said(pub String);
 
+/// The site that is offered to be confirmed or changed.
+pub struct HomeSite(pub Option<Site>);
+
 /// The counts of the lenses, in their order; none for lenses that are not counted.
 struct Counted(Vec<Option<Count>>);
+
+/// How many rows of the open lens are put away.
+struct Hidden([u64; 2]);
 
 /// The flow whose packets are wanted, and the packet that an alert names.
 struct FlowFound(Option<Record>, Option<u64>);
 
 /// Where a case begins.
 pub fn first_step() -> Step {
-    Step { label: "case".into(), ..Step::to(Focus::Case, "alerts", None) }
-}
-
-/// The window in which a case begins: what its traffic and logs span. Lists, inventories and scans are dated by when they were made,
-/// which may be months away; they do not stretch it.
-pub fn first_window(engine: &dyn Engine) -> Option<Window> {
-    let whole = engine.span()?;
-    let said = |s: &SourceInfo| s.kinds.iter().any(|(k, n)| *n > 0 && !matches!(k, Kind::Inventory | Kind::Vuln));
-    let spans = engine.sources().into_iter().filter(said).filter_map(|s| s.span.map(|w| w.shifted(s.clock.shift)));
-    let spanned = spans.reduce(|a, b| Window::new(a.start.min(b.start), a.end.max(b.end)))?.intersect(&whole);
-    let usual = usual_span(engine, spanned).unwrap_or(spanned);
-    (usual.start < usual.end && usual != whole).then_some(usual)
-}
-
-/// The window without the outermost 0.05 % of records at either end, if those stretch it to more than twice its length: a record with a
-/// wrong year stays in the case, but does not make a line of the timeline a month.
-fn usual_span(engine: &dyn Engine, window: Window) -> Option<Window> {
-    let line = engine.timeline(&Question::all(window), 480, None, &Cancel::default()).ok()?;
-    let (first, last) = usual_bins(&line.bins).map(|(first, last)| (first as i64, last as i64))?;
-    let at = |n: i64| line.start.plus(line.bin.saturating_mul(n));
-    let usual = Window::new(at(first), at(last + 1)).intersect(&window);
-    (usual.length() < window.length() / 2).then_some(usual)
+    Step { label: "case".into(), ..Step::to(Focus::Case, "home", None) }
 }
 
 /// Reads a window as the journal has it: two times.
@@ -97,11 +83,14 @@ impl App {
     }
     /// What is to be done before another node is stood on.
     pub(super) fn leave(&mut self) {
-        let place = self.rows.place();
+        let place = self.place();
         self.walk.here_mut().set_place(place);
         self.write_changed_node();
+        if let Some(pane) = self.opened.pop_if(|pane| pane.stays()) {
+            self.aside = Some((self.walk.here().id, pane));
+        }
+        self.unroot();
         self.opened.clear();
-        self.rooted = false;
         self.overlay = None;
         if self.zoomed && self.part != super::app::Part::Rows {
             self.zoomed = false;
@@ -112,6 +101,14 @@ impl App {
     pub(super) fn enter(&mut self) {
         self.touch();
         self.turning = true;
+        self.show_node();
+        // After the pane of the node itself, which is the first.
+        let here = self.walk.here().id;
+        if let Some((_, pane)) = self.aside.take_if(|(id, _)| *id == here) {
+            self.opened.push(pane);
+        }
+    }
+    fn show_node(&mut self) {
         let node = self.walk.here();
         let lens = node.lens();
         let window = self.window();
@@ -124,18 +121,44 @@ impl App {
         };
         let place = node.place();
         self.with(|app| &mut app.card, "card", |card, cx| card.show(&focus, window, cx));
-        self.ask_counts();
-        if lens.name == "packets" {
-            return self.enter_packets();
+        self.ask_hidden();
+        if lens.name != "home" {
+            self.ask_counts();
         }
-        if self.rooted {
-            self.opened.remove(0);
-            self.rooted = false;
+        match lens.name {
+            "packets" => return self.enter_packets(),
+            "home" => return self.enter_home(place),
+            _ => self.unroot(),
         }
         let timeline = ask.clone();
         let unit = if lens.name == "all" || lens.name == "logs" { "records" } else { lens.name };
         self.with(|app| &mut app.rows, "rows", |rows, cx| rows.show(ask, focus, lens, place, cx));
         self.with(|app| &mut app.timeline, "timeline", |line, cx| line.show(&timeline, window, unit, cx));
+    }
+    /// Puts the pane of the node away; home is kept as it is, so that coming back finds it so.
+    fn unroot(&mut self) {
+        if std::mem::take(&mut self.rooted) {
+            let pane = self.opened.remove(0);
+            self.jobs.cancel_pane(pane.name());
+            if pane.name() == "home" {
+                self.kept_home = Some(pane);
+            }
+        }
+    }
+    fn enter_home(&mut self, place: RowPlace) {
+        self.unroot();
+        let kept = self.kept_home.take().unwrap_or_else(|| Box::new(Home::new(place)));
+        self.opened.clear();
+        self.open(kept);
+        self.rooted = true;
+        if self.walk.here().written.is_empty() {
+            self.write_node();
+        }
+    }
+    /// Where the cursor stands: in the pane of the node, else in the rows.
+    pub(super) fn place(&self) -> RowPlace {
+        let own = self.opened.first().filter(|_| self.rooted).and_then(|pane| pane.place());
+        own.unwrap_or_else(|| self.rows.place())
     }
     fn ask_counts(&mut self) {
         let node = self.walk.here();
@@ -153,6 +176,20 @@ impl App {
             }
             let mut counts = work.engine.counts(&questions, COUNT_LIMIT, &work.cancel)?.into_iter();
             work.give(Counted(texts.iter().map(|t| t.as_ref().and_then(|_| counts.next())).collect()));
+            Ok(())
+        });
+    }
+    /// Counts what is put away in the open lens.
+    fn ask_hidden(&mut self) {
+        let node = self.walk.here();
+        let lens = node.lens();
+        if node.away == [false; 2] || lens.timeless || matches!(lens.name, "packets" | "home") {
+            self.hidden = None;
+            return;
+        }
+        let (text, window) = (node.query(lens), node.step.window);
+        self.ask("hidden", move |work| {
+            work.give(Hidden(triage::left_out(&*work.engine, &text, window.as_ref(), COUNT_LIMIT, &work.cancel)?));
             Ok(())
         });
     }
@@ -214,12 +251,22 @@ impl App {
                 self.counts = counts;
                 self.counted();
             }
+        } else if answer.is::<Hidden>() {
+            self.hidden = answer.take::<Hidden>().map(|Hidden(n)| n);
         } else if answer.is::<Copied>() {
             if let Some(copied) = answer.take::<Copied>() {
                 if !copied.bytes.is_empty() {
                     self.asks.push(super::app::Ask::Send(copied.bytes));
                 }
                 self.say(copied.say);
+            }
+        } else if answer.is::<HomeSite>() {
+            if let Some(HomeSite(site)) = answer.take() {
+                super::commands::home::offer(self, site);
+            }
+        } else if answer.is::<Marked>() {
+            if let Some(marked) = answer.take::<Marked>() {
+                self.take_marked(marked)?;
             }
         } else if answer.is::<Said>() {
             if let Some(Said(text)) = answer.take() {
@@ -243,10 +290,7 @@ impl App {
         } else if answer.is::<FlowFound>() {
             match answer.take() {
                 Some(FlowFound(Some(flow), packet)) => {
-                    if self.rooted {
-                        self.opened.remove(0);
-                    }
-                    self.rooted = false;
+                    self.unroot();
                     self.open(Box::new(Packets::new(flow, packet)));
                     self.rooted = true;
                 }
@@ -281,8 +325,9 @@ impl App {
     }
     /// Opens a lens of the node one stands on.
     pub(super) fn set_lens(&mut self, lens: &'static Lens) {
-        let place = self.rows.place();
+        let place = self.place();
         let time = self.rows.record().map(cursor);
+        let from_home = self.walk.here().step.lens == "home";
         let node = self.walk.here_mut();
         if node.step.lens != "packets" {
             node.set_place(place);
@@ -290,7 +335,7 @@ impl App {
         node.step.lens = lens.name;
         // A lens that was not open yet is entered at the time of the row one comes from.
         if !node.places.iter().any(|(name, _)| *name == lens.name)
-            && let Some(at) = time
+            && let Some(at) = time.filter(|_| !from_home)
         {
             node.set_place(super::walk::RowPlace { time: at.time.0, id: Some(at.id), above: 6, ..Default::default() });
         }
@@ -300,7 +345,7 @@ impl App {
     }
     /// Asks everything anew after filters or window have changed; the cursor stays at its row or the nearest.
     pub(super) fn reenter(&mut self) {
-        let place = self.rows.place();
+        let place = self.place();
         self.walk.here_mut().set_place(place);
         self.enter();
     }

@@ -87,7 +87,7 @@ const OUT: Column = number("out", Size(f::BYTES_OUT), 5, 2);
 const IN: Column = number("in", Size(f::BYTES_IN), 5, 2);
 const DUR: Column = number("dur", Duration, 6, 8);
 const NAME: Column = column("name", Field(&[f::SNI, f::HTTP_HOST, f::NAME]), 12, 60, 0);
-const MATCH: Column = column("m", Match, 2, 5, 3);
+const MATCH: Column = column("m", Match, 2, 15, 3);
 const SRC: Column = column("source", Source, 6, 14, 6);
 
 /// Every lens, in the order of the tabs.
@@ -222,9 +222,23 @@ pub const ALL: &[Lens] = &[
     },
 ];
 
+/// The home of the case stands at the place of a lens: a node of the walk remembers it so. It has no tab.
+pub static HOME: Lens = Lens {
+    name: "home",
+    key: '0',
+    title: "Home",
+    short: "Home",
+    query: "",
+    columns: &[],
+    empty: "lines",
+    timeless: false,
+    kinds: &[],
+};
+
 /// The lens with a name; of an unknown name the last one, All.
 pub fn find(name: &str) -> &'static Lens {
-    ALL.iter().find(|l| l.name == name).unwrap_or(&ALL[ALL.len() - 1])
+    let known = ALL.iter().find(|l| l.name == name);
+    if name == HOME.name { &HOME } else { known.unwrap_or(&ALL[ALL.len() - 1]) }
 }
 
 /// Columns of a lens for a focus that is not a host: `peer` becomes source and destination.

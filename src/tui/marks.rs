@@ -79,6 +79,7 @@ impl Marks {
                     self.each(about, |mark| mark.note = true);
                 }
                 What::Tag { about, .. } => self.each(about, |mark| mark.tag = true),
+                What::Verdict { expires: Some(end), .. } if *end <= crate::store::now().0 => {}
                 What::Verdict { about, judgement, .. } => {
                     self.each(about, |mark| mark.verdict = Some(*judgement));
                     if let About::Value(name, value) = about {
@@ -97,6 +98,8 @@ impl Marks {
     /// What is said of a row.
     pub fn of(&self, record: &Record) -> Mark {
         let mut mark = self.records.get(&record.id).copied().unwrap_or_default();
+        // What the record brings along is by all verdicts, also those on queries.
+        mark.verdict = record.text(field::VERDICT).and_then(Judgement::parse).or(mark.verdict);
         mark.marked = self.marked.contains(&record.id);
         mark
     }

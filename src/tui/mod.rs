@@ -6,6 +6,8 @@
 
 pub mod key;
 
+pub mod decode;
+
 pub mod event;
 
 pub mod glyphs;
@@ -13,6 +15,10 @@ pub mod glyphs;
 pub mod moves;
 
 pub mod frame;
+
+pub mod out;
+
+pub mod settings;
 
 pub mod terminal;
 
@@ -52,6 +58,8 @@ pub mod load;
 
 pub mod effect;
 
+pub mod joins;
+
 pub mod view;
 
 pub mod widgets;
@@ -76,6 +84,8 @@ mod finding;
 
 mod go;
 
+mod marked;
+
 mod overlay;
 
 mod place;
@@ -83,6 +93,8 @@ mod place;
 mod run;
 
 mod screen;
+
+mod sweeping;
 
 mod tabs;
 

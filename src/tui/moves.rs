@@ -56,7 +56,8 @@ pub fn shorten(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn cup(sequence: &[u8]) -> Option<(usize, usize)> {
+/// Row and column of a CUP.
+pub fn cup(sequence: &[u8]) -> Option<(usize, usize)> {
     let body = std::str::from_utf8(sequence.strip_prefix(b"\x1b[")?.strip_suffix(b"H")?).ok()?;
     let (row, column) = body.split_once(';')?;
     Some((row.parse().ok()?, column.parse().ok()?))

@@ -38,6 +38,8 @@ pub enum Overlay {
         leads: Vec<(&'static Pivot, Lead)>,
         /// What they go from.
         selection: Box<Selection>,
+        /// What one looks at then; none: what they go from.
+        focus: Option<focus::Focus>,
     },
     /// Command lines to choose from.
     Choices {
@@ -193,17 +195,22 @@ impl App {
         let Some(Overlay::Prompt { command, line, .. }) = &mut self.overlay else { return };
         let text = line.text().to_owned();
         let cursor = line.cursor();
-        if matches!(command.as_str(), "filter" | "find" | "query") {
+        if matches!(command.split(' ').next(), Some("filter" | "find" | "query" | "replace_filter")) {
             return self.ask("complete", move |work| {
                 let values = |id, prefix: &str| {
                     let found = work.engine.values(id, prefix, 12, &work.cancel).unwrap_or_default();
                     let ty = crate::model::field::get(id).map_or(crate::model::field::Type::Text, |f| f.ty);
                     found.into_iter().map(|(v, _)| v.show(ty)).collect()
                 };
-                let completion = query::complete(&text, cursor, &values);
+                let completion = query::complete(&text, cursor, &values, &set_names(&*work.keeper));
                 work.give(Completed(text, completion));
                 Ok(())
             });
+        }
+        if command == "set_add" {
+            let fits = |name: &String| name.starts_with(text.trim_start_matches('@')) && *name != text;
+            let choices = set_names(&*self.keeper).into_iter().filter(fits);
+            return line.offer(0..text.len(), choices.map(|text| Choice { text, doc: String::new() }).collect());
         }
         if !command.is_empty() {
             return;
@@ -222,9 +229,11 @@ impl App {
     }
     fn choose(&mut self, item: usize) -> Result<bool> {
         match self.overlay.take() {
-            Some(Overlay::Pivots { leads, selection, .. }) => {
+            // Behind the ways to go stands what else can be done with the value.
+            Some(Overlay::Pivots { leads, .. }) if item == leads.len() => self.try_line("set_add")?,
+            Some(Overlay::Pivots { leads, selection, focus, .. }) => {
                 if let Some((pivot, lead)) = leads.into_iter().nth(item) {
-                    self.go_lead(pivot, lead, &selection);
+                    self.go_lead(pivot, lead, &selection, focus);
                 }
             }
             Some(Overlay::Choices { lines, .. }) => {
@@ -237,14 +246,14 @@ impl App {
         Ok(true)
     }
     /// Walks along a pivot: the focus becomes what it goes from, the window stays.
-    pub(super) fn go_lead(&mut self, pivot: &'static Pivot, lead: Lead, selection: &Selection) {
+    pub(super) fn go_lead(&mut self, pivot: &'static Pivot, lead: Lead, selection: &Selection, focus: Option<focus::Focus>) {
         if pivot.lens == "packets"
             && let Some(record) = selection.record.clone()
         {
             return self.go_packets(record);
         }
         let here = self.walk.here().step.focus.clone();
-        let focus = selection.entity.clone().map_or(here, focus::Focus::Entity);
+        let focus = focus.unwrap_or_else(|| selection.entity.clone().map_or(here, focus::Focus::Entity));
         let mut step = Step::to(focus, lenses::find(pivot.lens).name, self.walk.here().step.window);
         step.label = lead.label;
         step.query = lead.query;
@@ -255,26 +264,70 @@ impl App {
     pub(super) fn open_pivots(&mut self, selection: Selection) -> Result<()> {
         let leads: Vec<(&'static Pivot, Lead)> =
             pivots::ALL.iter().filter_map(|pivot| (pivot.run)(&selection).map(|lead| (*pivot, lead))).collect();
-        if leads.is_empty() {
-            return Err(Error::user("from here there is nowhere to pivot to").hint("choose a value with the arrow keys"));
-        }
         let title = match (&selection.entity, &selection.record) {
             (Some(entity), _) => format!("pivot on {}", focus::show(entity)),
             (None, Some(record)) => format!("pivot on this {}", record.kind),
             (None, None) => "pivot".into(),
         };
-        let items = leads
+        self.open_leads(title, leads, selection, None)
+    }
+    /// Opens a menu of ways to go, with the counts of each.
+    pub(super) fn open_leads(
+        &mut self,
+        title: String,
+        leads: Vec<(&'static Pivot, Lead)>,
+        selection: Selection,
+        focus: Option<focus::Focus>,
+    ) -> Result<()> {
+        if leads.is_empty() {
+            return Err(Error::user("from here there is nowhere to pivot to").hint("choose a value with the arrow keys"));
+        }
+        let mut items: Vec<Item> = leads
             .iter()
             .map(|(_, lead)| Item { label: lead.label.clone(), count: String::new(), preview: lead.query.clone(), empty: false })
             .collect();
+        if self.selection().entity == selection.entity {
+            let key = self.keymap.key_in("global", "set_add");
+            items.push(Item { label: format!("into a set ({key})"), count: " ".into(), ..Item::default() });
+        }
         let queries: Vec<(String, bool)> =
             leads.iter().map(|(pivot, lead)| (lead.query.clone(), lenses::find(pivot.lens).timeless)).collect();
+        self.overlay = Some(Overlay::Pivots { menu: Menu::new(title, items), leads, selection: Box::new(selection), focus });
+        self.count_choices(queries);
+        Ok(())
+    }
+    /// Opens the list of verdicts.
+    pub(super) fn open_verdicts(&mut self, title: &str) {
+        let words = [
+            ("benign", "explained and harmless; asks for the reason"),
+            ("suspicious", "not decided, worth following"),
+            ("malicious", "part of the attack"),
+        ];
+        let set = Item {
+            label: "into a set".into(),
+            count: " ".into(),
+            preview: "what is allowed, watched, home ...".into(),
+            ..Item::default()
+        };
+        let items = words
+            .iter()
+            .map(|(word, doc)| Item { label: (*word).into(), count: " ".into(), preview: (*doc).into(), empty: false })
+            .chain([set])
+            .collect();
+        let lines = words.iter().map(|(word, _)| format!("verdict {word}")).chain(["set_add".into()]).collect();
+        self.choose_from(title.to_owned(), items, lines);
+    }
+    /// Opens a list whose items run command lines.
+    pub(super) fn choose_from(&mut self, title: String, items: Vec<Item>, lines: Vec<String>) {
+        self.overlay = Some(Overlay::Choices { menu: Menu::new(title, items), lines });
+    }
+    /// Counts what is behind the items of an open list: a query and whether it is of the whole case; an empty query is not counted.
+    pub(super) fn count_choices(&mut self, queries: Vec<(String, bool)>) {
         let window = self.walk.here().step.window;
-        self.overlay = Some(Overlay::Pivots { menu: Menu::new(title, items), leads, selection: Box::new(selection) });
         self.ask("pivots", move |work| {
             let mut questions = Vec::new();
             let mut which = Vec::new();
-            for (n, (query, timeless)) in queries.iter().enumerate() {
+            for (n, (query, timeless)) in queries.iter().enumerate().filter(|(_, (query, _))| !query.is_empty()) {
                 // A query that is no question of rows has no number beforehand.
                 if let Ok(mut question) = compiled(&*work.engine, query, window.filter(|_| !timeless)) {
                     question.stages.clear();
@@ -290,26 +343,14 @@ impl App {
             work.give(PivotCounts(out));
             Ok(())
         });
-        Ok(())
-    }
-    /// Opens the list of verdicts.
-    pub(super) fn open_verdicts(&mut self, about: &str) {
-        let words = [
-            ("benign", "explained and harmless; asks for the reason"),
-            ("suspicious", "not decided, worth following"),
-            ("malicious", "part of the attack"),
-        ];
-        let items = words
-            .iter()
-            .map(|(word, doc)| Item { label: (*word).into(), count: String::new(), preview: (*doc).into(), empty: false })
-            .collect();
-        let lines = words.iter().map(|(word, _)| format!("verdict {word}")).collect();
-        self.overlay = Some(Overlay::Choices { menu: Menu::new(format!("verdict on {about}"), items), lines });
     }
     /// Takes an answer that is for what lies over the screen.
     pub(super) fn overlay_answer(&mut self, answer: Answer) -> Result<()> {
         if answer.is::<PivotCounts>() {
-            if let (Some(PivotCounts(counts)), Some(Overlay::Pivots { menu, .. })) = (answer.take(), &mut self.overlay) {
+            let open = &mut self.overlay;
+            if let (Some(PivotCounts(counts)), Some(Overlay::Pivots { menu, .. } | Overlay::Choices { menu, .. })) =
+                (answer.take(), open)
+            {
                 for (n, count) in counts.into_iter().enumerate() {
                     if let Some(count) = count {
                         let more = if count.at_least { "+" } else { "" };
@@ -330,6 +371,11 @@ impl App {
         }
         self.finder_answer(answer)
     }
+}
+
+/// Names that may stand behind `@` in a query.
+pub(super) fn set_names(keeper: &dyn crate::case::Keeper) -> Vec<String> {
+    crate::query::set_names(&crate::context::sets::sets(&keeper.decisions()))
 }
 
 /// An error's sentence for below a line, and the byte that it points at if its place is a text with a caret.

@@ -38,7 +38,8 @@ fn yes() -> bool {
 }
 
 /// Panes that are opened again, with the command that opens them.
-const REOPENED: &[(&str, &str)] = &[("trail", "open_trail"), ("sources", "open_sources"), ("case", "open_case")];
+const REOPENED: &[(&str, &str)] =
+    &[("trail", "open_trail"), ("sources", "open_sources"), ("case", "open_case"), ("groups", "groups"), ("sets", "open_sets")];
 
 /// The place as text.
 pub fn text(app: &App) -> String {

@@ -1,8 +1,8 @@
 //! The loop: events from the terminal and answers from the workers go in, frames go out. Nothing is drawn while nothing changes.
 
 use super::app::{App, Ask, Event, Options};
-use super::event;
 use super::terminal::Screen;
+use super::{event, settings};
 use crate::case::Keeper;
 use crate::error::{Error, Result};
 use crate::query::Engine;
@@ -17,11 +17,10 @@ const GATHER: Duration = Duration::from_millis(25);
 
 /// Runs the workbench in this terminal until the responder leaves or the terminal is gone.
 pub fn run(engine: Arc<dyn Engine>, keeper: Arc<dyn Keeper>, options: Options) -> Result<()> {
-    let (depth, charset) = (options.depth, options.charset);
+    let (depth, charset, escape_ms) = (options.depth, options.charset, settings::escape_ms(options.escape_ms));
     let mut app = App::new(engine, keeper, options)?;
     let (sender, input) = crossbeam_channel::unbounded();
-    event::spawn_input(sender, event::escape_ms())
-        .map_err(|err| Error::internal(format!("the terminal cannot be read: {err}")))?;
+    event::spawn_input(sender, escape_ms).map_err(|err| Error::internal(format!("the terminal cannot be read: {err}")))?;
     let mut screen = Screen::enter(depth, charset)?;
     let answers = app.answers().clone();
     let ended = turn(&mut app, &mut screen, &input, &answers);
@@ -40,19 +39,21 @@ fn turn(
     // Until when a frame that is due may wait for answers.
     let mut hold: Option<Instant> = Some(Instant::now() + GRACE);
     while !app.is_over() {
-        let due = app.is_dirty();
+        // While the terminal takes nothing no frame is made; everything else goes on.
+        let due = app.is_dirty() && screen.is_free();
         let waits = hold.filter(|_| due && app.expects_rows()).map(|until| until.saturating_duration_since(Instant::now()));
         if due && waits.is_none_or(|w| w.is_zero()) {
             screen.draw(|frame| app.draw(frame))?;
             hold = None;
         }
-        let wait = if app.is_dirty() { waits.unwrap_or(GATHER) } else { Duration::from_secs(3600) };
+        let wait = if due && app.is_dirty() { waits.unwrap_or(GATHER) } else { Duration::from_secs(3600) };
         let event = select! {
             recv(input) -> event => match event {
                 Ok(event) => Some(Event::Input(event)),
                 Err(_) => break,
             },
             recv(answers) -> answer => answer.ok().map(Event::Answer),
+            recv(screen.freed()) -> _ => None,
             default(wait) => None,
         };
         let Some(event) = event else { continue };
@@ -61,7 +62,11 @@ fn turn(
         drain(app, input, answers)?;
         for ask in app.take_asks() {
             match ask {
-                Ask::Send(bytes) => screen.send(&bytes)?,
+                Ask::Send(bytes) => {
+                    if !screen.send(bytes)? {
+                        app.say("not copied: the terminal takes nothing at the moment");
+                    }
+                }
                 Ask::Redraw => screen.resume()?,
                 Ask::Suspend => {
                     app.save_now();

@@ -5,8 +5,10 @@ use super::layout::{self, Layout, layout};
 use super::paint::{Line, fill, put, put_right};
 use super::panes::Pane;
 use super::text;
+use super::times::{short_size, thousands};
 use super::view::View;
 use super::walk::Node;
+use crate::case::triage::{AWAY, Away};
 use crate::model::value::SEVERITIES;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -100,15 +102,19 @@ impl App {
         let style = view.theme.style("ui.header");
         fill(buf, at.header, style);
         let zone = view.zone.label(view.window.start);
-        let busy = if self.jobs.busy() { format!("{} ", view.glyphs.running) } else { String::new() };
+        let away = view.glyphs.put(&self.away(node, at.narrow));
+        let busy = if self.jobs.awaited(super::joins::NAME) { format!("{} ", view.glyphs.running) } else { String::new() };
         if at.narrow && self.opened.is_empty() {
             let arrow = "-";
             let right = format!("{} ", view.zone.window(&view.window, arrow));
+            let away = if away.is_empty() { away } else { format!("{away} ") };
             let spark = 10u16;
             let wide = text::width(&right) as u16 + spark + text::width(&zone) as u16 + 3;
             let x = at.header.right().saturating_sub(wide);
-            let left = Rect { x: 1, width: x.saturating_sub(2), ..at.header };
+            let away_wide = text::width(&away) as u16;
+            let left = Rect { x: 1, width: x.saturating_sub(2 + away_wide), ..at.header };
             self.draw_brief_card(buf, left, node, view);
+            put(buf, x.saturating_sub(away_wide), 0, away_wide, &away, view.theme.style("ui.chip"));
             put(buf, x, 0, wide, &right, style);
             let strip = Rect { x: x + text::width(&right) as u16, y: 0, width: spark, height: 1 };
             self.timeline.draw(buf, strip, None, view);
@@ -117,8 +123,29 @@ impl App {
         }
         let right = format!("{busy}{zone}");
         put_right(buf, 0, 0, at.header.width - 1, &right, view.theme.style("ui.title"));
-        let room = Rect { x: 1, width: at.header.width.saturating_sub(text::width(&right) as u16 + 4), ..at.header };
+        let mut taken = text::width(&right) as u16 + 4;
+        if !away.is_empty() {
+            let wide = text::width(&away) as u16;
+            let x = at.header.width.saturating_sub(taken + wide);
+            put(buf, x, 0, wide, &away, view.theme.style("ui.chip"));
+            taken += wide + 3;
+        }
+        let room = Rect { x: 1, width: at.header.width.saturating_sub(taken), ..at.header };
         self.draw_path(buf, room, view);
+    }
+
+    /// What is put away, with how much: `-1,204 allowed · -38,112 benign`; empty: nothing is.
+    fn away(&self, node: &Node, narrow: bool) -> String {
+        if node.lens().timeless {
+            return String::new();
+        }
+        let number = |n: u64| if narrow { short_size(n) } else { thousands(n) };
+        let chip = |(n, away): (usize, &Away)| match self.hidden.map(|hidden| hidden[n]) {
+            Some(n) => format!("-{}{} {}", number(n), if n >= super::go::COUNT_LIMIT { "+" } else { "" }, away.name),
+            None => format!("-… {}", away.name),
+        };
+        let chips: Vec<String> = AWAY.iter().enumerate().filter(|(n, _)| node.away[*n]).map(chip).collect();
+        chips.join(if narrow { " " } else { " · " })
     }
 
     /// The way here; where it is too long its beginning goes.
@@ -285,9 +312,17 @@ impl App {
                 out.push((keys, what));
             }
         };
+        // Where Enter goes changes with the row: it stands last, so that a step of the cursor draws nothing else anew.
+        let mut changing = None;
         if let Some(pane) = self.opened.last() {
             for (command, doc) in pane.commands() {
                 add(command, (*doc).to_owned());
+            }
+            if pane.name() == "home" {
+                add("drill", "go there".into());
+                add("next_pane", "next section".into());
+                add("zoom_pane", "alone".into());
+                add("lens_alerts", "alerts".into());
             }
         } else {
             let goes = self.selection().entity.filter(|e| self.walk.here().step.focus.entity() != Some(e));
@@ -295,7 +330,8 @@ impl App {
                 Some(entity) => text::fit(&text::clean(&super::focus::show(&entity)), 28),
                 None => "detail".into(),
             };
-            add("drill", drill);
+            add("drill", "go".to_owned());
+            changing = Some(drill);
         }
         for (command, what) in [
             ("pivot", "pivot"),
@@ -309,6 +345,9 @@ impl App {
         ] {
             add(command, what.to_owned());
         }
+        if let Some(drill) = changing {
+            out.push((self.glyphs.right.to_owned(), drill));
+        }
         // Help is never crowded out: it stands third.
         if let Some(at) = out.iter().position(|(_, what)| what == "keys").filter(|at| *at > 3) {
             let help = out.remove(at);
@@ -320,7 +359,9 @@ impl App {
 
 /// The filters in one line.
 pub(super) fn chips(node: &Node) -> String {
-    node.step.filters.iter().map(|c| text::clean(&c.text).into_owned()).collect::<Vec<_>>().join(" · ")
+    let chip =
+        |c: &super::walk::Chip| if c.off { format!("({} off)", text::clean(&c.text)) } else { text::clean(&c.text).into_owned() };
+    node.step.filters.iter().map(chip).collect::<Vec<_>>().join(" · ")
 }
 
 /// An error in one line: what, where, what next.

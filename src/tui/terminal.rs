@@ -6,8 +6,9 @@
 use super::frame::shorten;
 use super::glyphs;
 pub use super::glyphs::{Charset, Glyphs};
+use super::out::Out;
 use crate::error::{Error, Result};
-use crossterm::{cursor, event, execute, style, terminal};
+use crossterm::{cursor, event, execute, queue, style, terminal};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 use std::io::{self, Write};
@@ -114,7 +115,7 @@ pub fn report() -> Vec<(String, String, String)> {
         _ => row("clipboard", "by OSC 52", "the terminal must allow OSC 52; it does not confirm"),
     };
     out.push(clipboard);
-    out.push(row("escape", &format!("{} ms", super::event::escape_ms()), ""));
+    out.push(row("escape", &format!("{} ms", super::settings::escape_ms(None)), ""));
     out
 }
 
@@ -138,6 +139,11 @@ impl Write for Pending {
     }
 }
 
+/// How long a terminal may take nothing before it is left without being cleaned.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Bytes that may wait for the terminal before copies are refused.
+const WAITING_MAX: usize = 1 << 20;
+
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -150,6 +156,7 @@ pub struct Screen {
     depth: Depth,
     charset: Charset,
     entered: bool,
+    out: Out,
     /// The last frame left the cursor hidden.
     hidden: bool,
 }
@@ -162,7 +169,8 @@ impl Screen {
         style::force_color_output(depth != Depth::None);
         let pending = Pending::default();
         let terminal = Terminal::new(CrosstermBackend::new(pending.clone())).map_err(refused)?;
-        let mut screen = Screen { terminal, pending, depth, charset, entered: false, hidden: false };
+        let out = Out::start().map_err(refused)?;
+        let mut screen = Screen { terminal, pending, depth, charset, entered: false, out, hidden: false };
         screen.take()?;
         Ok(screen)
     }
@@ -171,12 +179,28 @@ impl Screen {
         TAKEN.store(true, Ordering::SeqCst);
         self.entered = true;
         self.hidden = false;
-        execute!(io::stdout(), terminal::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide).map_err(refused)
+        let mut bytes = Vec::new();
+        // The Linux console has no second screen: without the erasure what stood there would show between the cells that are drawn.
+        let all = terminal::Clear(terminal::ClearType::All);
+        queue!(bytes, terminal::EnterAlternateScreen, all, event::EnableBracketedPaste, cursor::Hide).map_err(refused)?;
+        self.out.send(bytes).map_err(refused)
     }
-    /// Gives the terminal back. Doing it twice does nothing.
+    /// Gives the terminal back. Doing it twice does nothing. A terminal that takes nothing is left as it is, but for its modes.
     pub fn leave(&mut self) {
         self.entered = false;
-        restore();
+        if self.out.wait(PATIENCE) {
+            restore();
+        } else if TAKEN.swap(false, Ordering::SeqCst) {
+            let _ = terminal::disable_raw_mode();
+        }
+    }
+    /// Whether the last frame has gone out: only then the next one is drawn.
+    pub fn is_free(&self) -> bool {
+        self.out.waiting() == 0
+    }
+    /// A message comes here when something has gone out.
+    pub fn freed(&self) -> &crossbeam_channel::Receiver<()> {
+        self.out.free()
     }
     /// Columns and rows.
     pub fn size(&self) -> (u16, u16) {
@@ -204,21 +228,27 @@ impl Screen {
             return Ok(());
         }
         self.hidden = hides;
-        bytes = super::moves::shorten(&shorten(&bytes, self.depth));
+        bytes = shorten(&bytes, self.depth);
         let mut frame = Vec::with_capacity(bytes.len() + 16);
         frame.extend_from_slice(b"\x1b[?2026h");
         frame.extend_from_slice(&bytes);
         frame.extend_from_slice(b"\x1b[?2026l");
-        self.send(&frame)
+        self.out.send(frame).map_err(refused)
     }
-    /// Everything is drawn anew with the next frame.
-    pub fn clear(&mut self) -> Result<()> {
-        self.terminal.clear().map_err(refused)
+    /// Everything is drawn anew with the next frame, over the screen that `take` erases. Not by the drawing library's own `clear`: that asks
+    /// the terminal for its cursor, and the answer would come among the keys.
+    fn forget(&mut self) -> Result<()> {
+        self.pending.bytes().clear();
+        self.terminal = Terminal::new(CrosstermBackend::new(self.pending.clone())).map_err(refused)?;
+        Ok(())
     }
-    /// Sends bytes past the frame: a copy sequence of `clipboard.rs`.
-    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(bytes).and_then(|()| out.flush()).map_err(refused)
+    /// Sends bytes past the frame: a copy sequence of `clipboard.rs`. False: the terminal takes nothing at the moment, and they are dropped.
+    pub fn send(&mut self, bytes: Vec<u8>) -> Result<bool> {
+        if self.out.waiting() > WAITING_MAX {
+            return Ok(false);
+        }
+        self.out.send(bytes).map_err(refused)?;
+        Ok(true)
     }
     /// Ctrl-z: gives the terminal back, stops the process and those it runs with (`zcat x | backtrail`), takes the terminal again
     /// when continued. False: there is no shell to come back to, and nothing was done.
@@ -238,8 +268,8 @@ impl Screen {
     pub fn resume(&mut self) -> Result<()> {
         // Leaving raw mode first: it is otherwise believed to be on and not set again.
         let _ = terminal::disable_raw_mode();
-        self.take()?;
-        self.clear()
+        self.forget()?;
+        self.take()
     }
 }
 
@@ -263,7 +293,10 @@ fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
         let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
-        let _ = execute!(out, event::DisableBracketedPaste, terminal::LeaveAlternateScreen, cursor::Show);
+        let all = terminal::Clear(terminal::ClearType::All);
+        // Erased here too, for a terminal without a second screen: the shell goes on at its top.
+        let top = cursor::MoveTo(0, 0);
+        let _ = execute!(out, event::DisableBracketedPaste, all, top, terminal::LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
     }
 }

@@ -3,6 +3,7 @@
 
 use super::focus::{self, Focus};
 use super::lenses::{self, Lens};
+use crate::case::triage::AWAY;
 use crate::model::decision::What;
 use crate::model::{RecordId, Time, Window};
 use crate::pivots::{self, Selection};
@@ -17,6 +18,9 @@ const KEPT: usize = 400;
 pub struct Chip {
     /// Condition, in the query language.
     pub text: String,
+    /// It is off for the moment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
 }
 
 /// Where to go: what one wants to see.
@@ -98,6 +102,8 @@ pub struct Node {
     pub query_lens: &'static str,
     /// All filters are off for the moment.
     pub filters_off: bool,
+    /// What is put away, by its order in [`AWAY`].
+    pub away: [bool; 2],
     /// Sequence in the journal, once written.
     pub sequence: Option<u64>,
     /// What was last sent to the journal, to see whether it has changed since.
@@ -122,6 +128,7 @@ impl Node {
             step,
             query_lens,
             filters_off: false,
+            away: [false; 2],
             sequence: None,
             written: String::new(),
             rows: 0,
@@ -132,13 +139,18 @@ impl Node {
     pub fn lens(&self) -> &'static Lens {
         lenses::find(self.step.lens)
     }
-    /// The query of a lens here, with filters.
+    /// The query of a lens here, with filters and without what is put away.
     pub fn query(&self, lens: &Lens) -> String {
+        let away = AWAY.iter().zip(self.away).filter(|(_, on)| *on && !lens.timeless);
+        away.fold(self.filtered_query(lens), |query, (away, _)| focus::both(&query, away.condition))
+    }
+    /// The query of a lens here, with filters and what is put away.
+    pub fn filtered_query(&self, lens: &Lens) -> String {
         let own = self.base_query(lens);
         if self.filters_off {
             return own;
         }
-        self.step.filters.iter().fold(own, |query, chip| focus::both(&query, &chip.text))
+        self.step.filters.iter().filter(|chip| !chip.off).fold(own, |query, chip| focus::both(&query, &chip.text))
     }
     /// The query of a lens here, without filters.
     pub fn base_query(&self, lens: &Lens) -> String {
@@ -214,6 +226,10 @@ impl Walk {
     pub fn here_mut(&mut self) -> &mut Node {
         &mut self.nodes[self.at]
     }
+    /// Puts away, or shows again, everywhere: noise stays out of sight wherever one goes.
+    pub fn set_away(&mut self, away: [bool; 2]) {
+        self.nodes.iter_mut().for_each(|n| n.away = away);
+    }
     /// Index of where one stands.
     pub fn at(&self) -> usize {
         self.at
@@ -230,7 +246,8 @@ impl Walk {
     pub fn go(&mut self, step: Step) {
         self.forget_oldest();
         self.newest += 1;
-        let node = Node::new(self.newest, step, Some(self.at));
+        let mut node = Node::new(self.newest, step, Some(self.at));
+        node.away = self.here().away;
         self.nodes.push(node);
         let new = self.nodes.len() - 1;
         self.nodes[self.at].next = Some(new);
@@ -340,6 +357,8 @@ pub struct SavedNode {
     filters: Vec<Chip>,
     #[serde(default)]
     filters_off: bool,
+    #[serde(default)]
+    away: [bool; 2],
     sequence: Option<u64>,
     #[serde(default)]
     written: String,
@@ -362,6 +381,7 @@ impl Walk {
             window: node.step.window.map(|w| (w.start.0, w.end.0)),
             filters: node.step.filters.clone(),
             filters_off: node.filters_off,
+            away: node.away,
             sequence: node.sequence,
             written: node.written.clone(),
             rows: node.rows,
@@ -397,6 +417,7 @@ impl Walk {
                 },
                 query_lens: lenses::find(&n.query_lens).name,
                 filters_off: n.filters_off,
+                away: n.away,
                 sequence: n.sequence,
                 written: n.written,
                 rows: n.rows,
@@ -435,7 +456,7 @@ mod tests {
         let mut walk = Walk::begin(Step::to(Focus::Case, "alerts", None));
         walk.go(step("10.0.0.1"));
         walk.here_mut().set_place(RowPlace { time: 5, id: Some(RecordId::default()), index: 0, above: 3, cell: 2 });
-        walk.here_mut().step.filters.push(Chip { text: "app = dns".into() });
+        walk.here_mut().step.filters.push(Chip { text: "app = dns".into(), off: false });
         let (at, saved) = walk.save();
         let text = serde_json::to_string(&saved).unwrap();
         let back = Walk::restore(at, serde_json::from_str(&text).unwrap()).unwrap();

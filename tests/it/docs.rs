@@ -3,7 +3,7 @@
 
 use backtrail::tui::commands;
 use backtrail::tui::keymap::Keymap;
-use backtrail::{cli, formats, pivots, protocols};
+use backtrail::{cli, formats, pivots, protocols, sources};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -50,9 +50,7 @@ fn command_table() -> String {
 }
 
 fn format_table() -> String {
-    let captures =
-        [("pcap", "Both byte orders, microseconds and nanoseconds"), ("pcapng", "Sections, interfaces, comments, names")];
-    let captures = captures.into_iter().map(|(name, doc)| (code(name), doc.to_owned()));
+    let captures = sources::FORMATS.iter().map(|(name, _, doc)| (code(name), (*doc).to_owned()));
     rows(captures.chain(formats::ALL.iter().map(|f| (code(f.name()), f.doc().to_owned()))), ["format", "what it is"])
 }
 
@@ -180,6 +178,7 @@ fn every_query_in_the_readme_is_one() {
                     &query,
                     &backtrail::query::Scope {
                         newest: backtrail::model::Time::parse("2026-11-20"),
+                        sets: &|_| Some(std::sync::Arc::default()),
                         ..backtrail::query::Scope::empty()
                     },
                 ) {

@@ -346,7 +346,7 @@ fn files_that_are_nothing_known_are_said_to_be_what_they_are() {
     let utf16: Vec<u8> = "\u{feff}2026-11-20T08:00:00Z hello\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(why(&case.file("utf16.log", &utf16)).starts_with("UTF-16 text: iconv"));
     assert!(why(&case.file("cr.log", b"Nov 20 08:00:00 h a: b\rNov 20 08:00:01 h a: c\r")).contains("CR alone"));
-    assert!(why(&case.file("x.zip", b"PK\x03\x04....")).contains("unpack"));
+    assert!(case.file("x.zip", b"PK\x03\x04....").note().contains("was cut short"));
     let one_line = [&b"{\"a\":\""[..], &vec![b'x'; 50 << 20], b"\"}\n"].concat();
     assert!(why(&case.file("big.json", &one_line)).contains("JSON"));
     assert!(case.records().is_empty());
@@ -669,11 +669,8 @@ fn stopped(case: &Case, pieces: Vec<Vec<u8>>) -> FileReport {
     let told = Arc::new(AtomicBool::new(false));
     let slow = Slow { pieces, pause: Duration::from_millis(20), told: Arc::clone(&told) };
     let watch = watch(Arc::new(move || told.load(Ordering::Relaxed)));
-    let mut progress = ingest::Progress::default();
     let begun = Instant::now();
-    let name = Path::new("-");
-    let file =
-        ingest::file::ingest_stream(&case.store, Box::new(slow), name, &Request::default(), &watch, &mut progress).unwrap();
+    let file = ingest::ingest_stream(&case.store, Box::new(slow), Path::new("-"), &Request::default(), &watch).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(20), "it waits for the end of the stream");
     reconciles(&file);
     file

@@ -2,19 +2,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod again;
+mod archives;
 mod cli;
 mod crash;
 mod docs;
 mod evtx;
 mod formats;
+mod home;
 mod hostile;
 mod keymaps;
 mod pivots;
 mod protocols;
+mod pty;
 mod query;
 mod screens;
 mod story;
 mod support;
+mod sweep;
 mod themes;
 mod tidy;
 mod totals;
+mod triage;

@@ -145,9 +145,10 @@ fn conversations(path: &Path) -> Vec<Conversation> {
 /// Recognises and reads a conversation from its first chunk on, again wherever a parser asks for it.
 fn read(ends: &Ends, chunks: &[Chunk]) -> (Vec<&'static str>, Out) {
     let (mut apps, mut all) = (Vec::new(), Out::default());
-    let mut from = 0;
+    let (mut from, mut agreed) = (0, None);
     while from < chunks.len() {
-        let Some((protocol, begin)) = recognise(ends, &chunks[from..]) else { break };
+        let by_name = agreed.take().and_then(backtrail::protocols::find).map(|p| (p, 0));
+        let Some((protocol, begin)) = by_name.or_else(|| recognise(ends, &chunks[from..])) else { break };
         apps.push(protocol.name());
         let mut parser = protocol.parser(ends);
         let mut out = Out::default();
@@ -164,6 +165,7 @@ fn read(ends: &Ends, chunks: &[Chunk]) -> (Vec<&'static str>, Out) {
         all.confirmed |= out.confirmed;
         all.violated |= out.violated;
         from = if out.restart { at } else { chunks.len() };
+        agreed = out.follows;
     }
     (apps, all)
 }

@@ -5,19 +5,18 @@ use backtrail::model::{Kind, Record, RecordId, SourceId, Time, Value, field};
 use backtrail::query::parse::parse;
 use backtrail::query::{Question, Scope, compile, compile_kind, narrow, quote};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const NEWEST: &str = "2026-11-20T16:00:00Z";
 
-fn set(name: &str) -> Option<Members> {
-    (name == "watchlist" || name.ends_with("list.txt")).then(|| Members {
-        name: name.into(),
-        addrs: [std::net::IpAddr::from([10, 0, 0, 5])].into(),
-        ..Members::default()
+fn set(name: &str) -> Option<Arc<Members>> {
+    (name == "watchlist" || name.ends_with("list.txt")).then(|| {
+        Arc::new(Members { name: name.into(), addrs: [std::net::IpAddr::from([10, 0, 0, 5])].into(), ..Members::default() })
     })
 }
 
 fn scope() -> Scope<'static> {
-    Scope { now: None, newest: Time::parse(NEWEST), sets: &set, sources: &[] }
+    Scope { newest: Time::parse(NEWEST), sets: &set, ..Scope::empty() }
 }
 
 fn ask(text: &str) -> Question {

@@ -11,10 +11,10 @@ use ratatui::backend::TestBackend;
 use std::sync::Arc;
 
 /// A workbench without a terminal.
-struct Bench {
-    app: App,
+pub struct Bench {
+    pub app: App,
     terminal: Terminal<TestBackend>,
-    keeper: Arc<Notebook>,
+    pub keeper: Arc<Notebook>,
 }
 
 impl Bench {
@@ -26,11 +26,17 @@ impl Bench {
         bench.draw();
         bench
     }
-    fn new(size: (u16, u16)) -> Bench {
+    pub fn home(size: (u16, u16)) -> Bench {
         Bench::on(story(), Arc::new(Notebook::default()), size)
     }
+    /// A workbench that stands on the alerts of the whole case.
+    fn new(size: (u16, u16)) -> Bench {
+        let mut bench = Bench::home(size);
+        bench.keys("1");
+        bench
+    }
     /// Keys: words apart by blanks; `<enter>` is a key by its name, anything else is typed.
-    fn keys(&mut self, script: &str) -> String {
+    pub fn keys(&mut self, script: &str) -> String {
         for word in script.split_whitespace() {
             match word.strip_prefix('<').and_then(|w| w.strip_suffix('>')).filter(|w| !w.is_empty()) {
                 Some(name) => self.key(Key::parse(name).unwrap_or_else(|| panic!("no key {name}"))),
@@ -63,11 +69,13 @@ impl Bench {
     }
 }
 
-const SMALL: (u16, u16) = (80, 24);
-const LARGE: (u16, u16) = (120, 40);
+pub const SMALL: (u16, u16) = (80, 24);
+pub const LARGE: (u16, u16) = (120, 40);
 
 #[test]
-fn a_case_opens_with_its_alerts() {
+fn a_case_opens_at_home_and_its_alerts_are_one_key_away() {
+    insta::assert_snapshot!("home_80x24", Bench::home(SMALL).screen());
+    insta::assert_snapshot!("home_120x40", Bench::home(LARGE).screen());
     insta::assert_snapshot!("start_80x24", Bench::new(SMALL).screen());
     insta::assert_snapshot!("start_120x40", Bench::new(LARGE).screen());
 }
@@ -156,7 +164,7 @@ fn the_finder_finds_a_value_by_a_few_letters() {
 fn the_place_is_restored_exactly_after_a_kill() {
     let keeper = Arc::new(Notebook::default());
     let mut bench = Bench::on(story(), keeper.clone(), LARGE);
-    let left = bench.keys("<enter> 2 <down> <down> <down> <down> l l / app <space> = <space> tls <enter> Z <tab>");
+    let left = bench.keys("1 <enter> 2 <down> <down> <down> <down> l l / app <space> = <space> tls <enter> Z <tab>");
     // No close: the process is gone. What was saved at the last step is all there is.
     let mut again = Bench::on(story(), keeper, LARGE);
     again.app.handle(Event::Input(InputEvent::Resize(120, 40)));
@@ -168,13 +176,115 @@ fn the_place_is_restored_exactly_after_a_kill() {
 #[test]
 fn bookmarks_notes_and_verdicts_reach_the_journal_and_the_gutter() {
     let mut bench = Bench::new(LARGE);
-    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> b <enter>");
+    bench.keys("; looks <space> bad <enter> <space> v <down> <down> <enter> <enter> <esc> b <enter>");
     let kept = bench.keeper.decisions();
     let has = |wanted: fn(&What) -> bool| kept.iter().any(|d| wanted(&d.what));
     assert!(has(|w| matches!(w, What::Note { text, .. } if text == "looks bad")));
     assert!(has(|w| matches!(w, What::Verdict { .. })));
     assert!(has(|w| matches!(w, What::Bookmark { rows: 3, .. })));
     assert!(has(|w| matches!(w, What::Trail { .. })));
+}
+
+#[test]
+fn filters_are_edited_switched_and_removed_one_by_one() {
+    let mut bench = Bench::new(SMALL);
+    bench.keys("2 / dst.port <space> = <space> 445 <enter> / app <space> = <space> tls <enter>");
+    assert!(bench.screen().contains("2Flows 0"), "{}", bench.screen());
+    let menu = bench.keys("C");
+    assert!(menu.contains("1 edit") && menu.contains("2 remove"), "{menu}");
+    let off = bench.keys("<down> <enter>");
+    assert!(off.contains("(dst.port = 445 off)") && !off.contains("2Flows 0"), "{off}");
+    let on = bench.keys("C <down> <enter> C <down> <down> <down> <down> <down> <enter>");
+    assert!(on.contains("flt: dst.port = 445") && !on.contains("app = tls"), "{on}");
+    let edited = bench.keys("C <enter> <backspace> <backspace> <backspace> 443 <enter>");
+    assert!(edited.contains("flt: dst.port = 443"), "{edited}");
+}
+
+#[test]
+fn marked_rows_are_looked_at_together() {
+    let mut bench = Bench::new(LARGE);
+    let both = bench.keys("2 g <space> <space> <enter>");
+    assert!(both.contains("these 2 hosts") && both.contains("2 Flows 60"), "{both}");
+    assert!(both.contains("10.8.21.5") && both.contains("workstation"), "the card tells of each\n{both}");
+    let menu = bench.keys("<tab> <tab> <up> p");
+    assert!(menu.contains("pivot on"), "{menu}");
+    let mut bench = Bench::new(LARGE);
+    let menu = bench.keys("2 g <space> <space> p");
+    assert!(menu.contains("pivot on these 2 hosts") && menu.contains("alerts of these 2"), "{menu}");
+    let mut bench = Bench::new(LARGE);
+    bench.keys("2 <space> <space> <space> b <enter>");
+    let kept = bench.keeper.decisions();
+    let of_rows = |w: &What| matches!(w, What::Bookmark { rows: 3, query, .. } if query.starts_with("id in {"));
+    assert!(kept.iter().any(|d| of_rows(&d.what)), "{kept:?}");
+}
+
+#[test]
+fn how_rows_are_joined_stands_in_every_lens_and_names_from_dns_are_marked() {
+    for lens in ["1", "a"] {
+        let mut bench = Bench::new(LARGE);
+        let screen = bench.keys(lens);
+        assert!(screen.lines().any(|l| l.trim_end_matches(['│', ' ']).ends_with(" =")), "{screen}");
+    }
+    let mut memory = story();
+    memory.records.iter_mut().for_each(|r| r.fields.retain(|(id, _)| *id != backtrail::model::field::SNI));
+    let screen = Bench::on(memory, Arc::new(Notebook::default()), (200, 50)).keys("2");
+    assert!(screen.contains("evil.example (dns)"), "{screen}");
+    assert!(screen.contains("joined") && screen.contains("records of its connection"), "{screen}");
+}
+
+#[test]
+fn an_alert_about_content_without_packets_or_log_says_what_to_obtain() {
+    use backtrail::model::Kind;
+    assert!(!Bench::new(LARGE).screen().contains("cannot confirm"));
+    let mut memory = story();
+    memory.records.retain(|r| !matches!(r.kind, Kind::Flow | Kind::Http));
+    for size in [SMALL, LARGE] {
+        let mut alone = story();
+        alone.records = memory.records.clone();
+        let screen = Bench::on(alone, Arc::new(Notebook::default()), size).screen();
+        assert!(screen.contains("a flow cannot confirm this alert"), "{screen}");
+    }
+}
+
+#[test]
+fn lines_are_found_in_panes_and_n_goes_on() {
+    let mut bench = Bench::new(LARGE);
+    bench.keys("<tab>");
+    bench.key(Key::parse("ctrl-f").unwrap());
+    let screen = bench.keys("dst.port <enter>");
+    assert!(!screen.contains("no line with"), "{screen}");
+    assert!(bench.keys("n").contains("detail"), "n finds the same line again");
+    bench.keys("s");
+    bench.key(Key::parse("ctrl-f").unwrap());
+    bench.key(Key::parse("ctrl-u").unwrap());
+    let none = bench.keys("no-such-thing <enter>");
+    assert!(none.contains("no line with no-such-thing"), "{none}");
+}
+
+#[test]
+fn marks_by_letter_are_jumped_to_and_survive_a_restart() {
+    let keeper = Arc::new(Notebook::default());
+    let mut bench = Bench::on(story(), keeper.clone(), LARGE);
+    let here = bench.keys("2 <down> <down> m x");
+    bench.keys("<enter> 3");
+    let strip = |s: &str| s.lines().take(25).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(strip(&bench.keys("' x")), strip(&here));
+    let mut again = Bench::on(story(), keeper, LARGE);
+    again.keys("<enter>");
+    assert_eq!(strip(&again.keys("' x")), strip(&here));
+}
+
+#[test]
+fn what_is_set_is_kept_for_the_next_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { config: Some(dir.path().to_owned()), ..Options::default() };
+    let app = App::new(Arc::new(story()), Arc::new(Notebook::default()), options).unwrap();
+    let terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
+    let mut bench = Bench { app, terminal, keeper: Arc::new(Notebook::default()) };
+    let said = bench.keys(": set <space> theme <space> paper <enter>");
+    assert!(said.contains("kept for the next sessions"), "{said}");
+    let kept = backtrail::tui::settings::Settings::load(Some(dir.path())).unwrap();
+    assert_eq!(kept.theme.as_deref(), Some("paper"));
 }
 
 #[test]
@@ -216,4 +326,32 @@ fn every_command_that_a_keymap_names_exists() {
             }
         }
     }
+}
+
+#[test]
+fn a_sweep_lists_what_was_seen_goes_to_it_and_comes_back_to_the_same_place() {
+    let mut bench = Bench::new((120, 40));
+    bench.keys("I");
+    let paste = "nowhere[.]test\n203[.]0.113.9\nq\n:quit\n192.0.2.99\n";
+    bench.app.handle(Event::Input(InputEvent::Paste(paste.into())));
+    assert!(bench.app.settle());
+    bench.draw();
+    let screen = bench.screen();
+    assert!(screen.contains("3 indicators, 1 seen"), "{screen}");
+    let line = |screen: &str, what: &str| screen.lines().position(|l| l.contains(what)).unwrap();
+    assert!(line(&screen, "203.0.113.9") < line(&screen, "nowhere.test"), "what was seen comes first:\n{screen}");
+    assert!(screen.contains("could see it"), "{screen}");
+    bench.keys("/ nowhere <enter>");
+    assert!(bench.screen().contains("1 with \"nowhere\" of 3"), "{}", bench.screen());
+    bench.keys("\\");
+    let there = bench.keys("<enter>");
+    assert!(!there.contains("3 indicators") && there.contains("rows"), "{there}");
+    let back = bench.keys("<backspace>");
+    assert!(back.contains("3 indicators, 1 seen"), "{back}");
+    bench.keys("K <enter>");
+    let kept = bench.keeper.decisions();
+    let What::SetAdd { set, entries, .. } = &kept.last().unwrap().what else { panic!("no set was kept") };
+    assert_eq!((set.as_str(), entries.len()), ("watch", 3));
+    let closed = bench.keys("<esc>");
+    assert!(!closed.contains("3 indicators"), "{closed}");
 }

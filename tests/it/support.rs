@@ -5,6 +5,7 @@ use backtrail::error::Result;
 use backtrail::model::decision::{Decision, What, Who};
 use backtrail::model::field as f;
 use backtrail::model::packet::{LinkType, PacketRef};
+use backtrail::model::site::{Home, Site, Sites};
 use backtrail::model::source::{Clock, Counts, SourceInfo, SourceKey};
 use backtrail::model::time::SECOND;
 use backtrail::model::{
@@ -12,6 +13,7 @@ use backtrail::model::{
 };
 use backtrail::query::engine::*;
 use backtrail::query::{self, Engine, Question, Scope, Tally};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -139,6 +141,7 @@ impl Memory {
         match id {
             f::SOURCE => Some(Value::text(self.source_name(record.source))),
             f::EVIDENCE => Some(Value::text("/evidence/story.pcap")),
+            f::DIRECTION => self.home(&Cancel::default()).unwrap().direction(record).map(|d| Value::text(d.name())),
             _ => record.value(id),
         }
     }
@@ -153,7 +156,11 @@ impl Engine for Memory {
     fn compile(&self, text: &str) -> Result<Question> {
         let sources: Vec<String> = self.sources.iter().map(|s| s.name.clone()).collect();
         let newest = self.records.last().map(Record::time);
-        Ok(query::compile(text, &Scope { now: None, newest, sets: &|_| None, sources: &sources })?)
+        let home = self.home(&Cancel::default())?;
+        let sets = |name: &str| (name == "home").then(|| home.members().clone());
+        let mut question = query::compile(text, &Scope { newest, sets: &sets, sources: &sources, ..Scope::empty() })?;
+        question.filter = home.expand(question.filter);
+        Ok(question)
     }
     fn select(
         &self,
@@ -282,8 +289,12 @@ impl Engine for Memory {
             .map(|r| Link { record: r.clone(), method: "community_id", quality: Match::Exact })
             .collect())
     }
-    fn name_used(&self, _: &Record) -> Result<Option<NameUsed>> {
-        Ok(None)
+    fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
+        let asked = |r: &&Record| r.kind == Kind::Dns && r.addr(f::SRC_IP) == flow.addr(f::SRC_IP);
+        let gave = |r: &&Record| r.all(f::ANSWER_IP).any(|a| a.as_addr() == flow.addr(f::DST_IP));
+        let answer = self.records.iter().filter(asked).find(gave);
+        let name = answer.and_then(|r| r.text(f::NAME));
+        Ok(name.map(|n| NameUsed { name: n.to_owned(), how: "dns", confidence: 0.9, evidence: None, others: Vec::new() }))
     }
     fn facts(&self, entity: &Entity, _: Option<Time>, _: &Cancel) -> Result<Vec<Fact>> {
         let fact = |label: &str, text: &str, severity| Fact { label: label.into(), text: text.into(), severity, evidence: None };
@@ -298,6 +309,39 @@ impl Engine for Memory {
             "203.0.113.9" => vec![fact("reputation", "82 on 1 list: c2", Some(3))],
             _ => Vec::new(),
         })
+    }
+    fn sweep(&self, indicators: &[Indicator], _: &Over<'_>, _: &Cancel) -> Result<Sightings> {
+        let mut out = Sightings::default();
+        for (n, indicator) in indicators.iter().enumerate() {
+            let fields = backtrail::model::indicator::fields(indicator.kind);
+            let has = |r: &&Record| fields.iter().any(|f| r.all(*f).any(|v| v.to_string().eq_ignore_ascii_case(&indicator.text)));
+            let rows: Vec<&Record> = self.records.iter().filter(has).collect();
+            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
+            let mut sources: BTreeMap<SourceId, u64> = BTreeMap::new();
+            rows.iter().for_each(|r| *sources.entry(r.source).or_default() += 1);
+            let hosts: BTreeSet<_> = rows.iter().filter_map(|r| r.addr(f::SRC_IP)).collect();
+            out.found.push(Sighting {
+                indicator: n as u32,
+                how: How::Hit,
+                records: rows.len() as u64,
+                first: first.time(),
+                last: last.until(),
+                sources: sources.into_iter().collect(),
+                host_count: hosts.len() as u32,
+                hosts: hosts.into_iter().collect(),
+            });
+        }
+        out.fills = self.sources.iter().map(|s| (s.id, vec![f::SRC_IP, f::DST_IP, f::NAME])).collect();
+        Ok(out)
+    }
+    fn sites(&self, _: &Cancel) -> Result<Sites> {
+        let networks = vec!["10.8.20.0/23".parse().unwrap(), "198.51.100.2/32".parse().unwrap()];
+        let why = vec!["10.8.20.0/23: 3 hosts seen".into(), "198.51.100.2: what a NAT makes of sources (7)".into()];
+        let guess = Site { name: "home".into(), networks, zone: None, by: None, why };
+        Ok(Sites { confirmed: Vec::new(), guessed: vec![guess] })
+    }
+    fn home(&self, cancel: &Cancel) -> Result<Home> {
+        Ok(Home::new(self.sites(cancel)?.guessed.remove(0).networks, true))
     }
     fn sequence(&self) -> u64 {
         1

@@ -26,13 +26,17 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
             json!({
                 "schema": "backtrail.bookmark/1", "id": k.bookmark.id, "title": k.bookmark.title, "query": k.bookmark.query,
                 "rows": k.bookmark.rows, "rows.now": k.count, "new": k.new, "at": k.bookmark.at.rfc3339(), "who": k.bookmark.who,
-                "first": rows, "failed": k.failed,
+                "first": rows, "failed": k.failed, "left_out": {"allowed": k.left_out[0], "benign": k.left_out[1]},
             })
         })
         .collect();
     let note = |n: &notes::Note| json!({"schema": "backtrail.note/1", "id": n.id, "about": notes::subject(&n.about), "text": n.text, "at": n.at.rfc3339(), "who": n.who});
     let tag = |t: &notes::Tag| json!({"tag": t.tag, "about": notes::subject(&t.about), "at": t.at.rfc3339(), "who": t.who});
-    let verdict = |v: &notes::Verdict| json!({"verdict": notes::word(v.judgement), "about": notes::subject(&v.about), "reason": v.reason, "at": v.at.rfc3339(), "who": v.who});
+    let verdict = |v: &crate::case::verdicts::Verdict| json!({"schema": "backtrail.verdict/1", "id": v.id, "verdict": v.judgement.name(), "about": notes::subject(&v.about), "reason": v.reason, "at": v.at.rfc3339(), "who": v.who, "expires": v.expires.map(|t| t.rfc3339())});
+    let set = |s: &crate::context::sets::Set| {
+        let entry = |e: &crate::context::sets::Entry| json!({"entry": e.text, "kind": e.kind(), "reason": e.reason, "at": e.at.rfc3339(), "who": e.who, "expires": e.expires.map(|t| t.rfc3339())});
+        json!({"schema": "backtrail.set/1", "set": s.name, "entries": s.entries.iter().map(entry).collect::<Vec<_>>()})
+    };
     let node = |n: &crate::case::trail::Node| {
         json!({
             "schema": "backtrail.trail/1", "id": n.id, "parent": n.parent, "label": n.label, "query": n.query, "lens": n.lens,
@@ -60,6 +64,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
         "start": report.span.map(|w| w.start.rfc3339()),
         "end": report.span.map(|w| w.last().rfc3339()),
         "verdicts": report.verdicts.iter().map(verdict).collect::<Vec<_>>(),
+        "sets": report.sets.iter().map(set).collect::<Vec<_>>(),
         "bookmarks": bookmarks,
         "notes": report.notes.iter().map(note).collect::<Vec<_>>(),
         "tags": report.tags.iter().map(tag).collect::<Vec<_>>(),

@@ -2,6 +2,7 @@
 
 use super::{Kept, Report};
 use crate::case::notes;
+use crate::case::triage::left_out_words;
 use crate::model::time::show_span;
 use crate::model::{Record, summary};
 use crate::query::Engine;
@@ -18,6 +19,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
         None => out.push_str("The case has no records.\n\n"),
     }
     verdicts(report, &mut out);
+    sets(report, &mut out);
     bookmarks(report, engine, &mut out);
     notes_and_tags(report, &mut out);
     trail(report, &mut out);
@@ -71,19 +73,39 @@ fn verdicts(report: &Report, out: &mut String) {
         .iter()
         .map(|v| {
             vec![
-                notes::word(v.judgement).into(),
+                v.judgement.name().into(),
                 code(&notes::subject(&v.about)),
                 escape(&v.reason),
                 escape(&v.who),
                 v.at.rfc3339(),
+                until(v.expires),
             ]
         })
         .collect();
-    table(out, &["verdict", "on", "why", "who", "when"], &rows);
+    table(out, &["verdict", "on", "why", "who", "when", "until"], &rows);
+}
+
+fn until(expires: Option<crate::model::Time>) -> String {
+    expires.map_or_else(String::new, |t| t.rfc3339())
+}
+
+fn sets(report: &Report, out: &mut String) {
+    if report.sets.is_empty() {
+        return;
+    }
+    out.push_str("## Sets\n\n");
+    let entries = report.sets.iter().flat_map(|set| set.entries.iter().map(move |e| (set, e)));
+    let rows: Vec<_> = entries
+        .map(|(set, e)| {
+            let name = format!("@{}", escape(&set.name));
+            vec![name, code(&e.text), escape(&e.reason), escape(&e.who), e.at.rfc3339(), until(e.expires)]
+        })
+        .collect();
+    table(out, &["set", "entry", "why", "who", "when", "until"], &rows);
 }
 
 fn bookmarks(report: &Report, engine: &dyn Engine, out: &mut String) {
-    for Kept { bookmark, rows, count, new, failed } in &report.bookmarks {
+    for Kept { bookmark, rows, count, new, left_out, failed } in &report.bookmarks {
         let _ = write!(out, "## {}. {}\n\n", bookmark.id, escape(&bookmark.title));
         let _ = write!(
             out,
@@ -100,6 +122,10 @@ fn bookmarks(report: &Report, engine: &dyn Engine, out: &mut String) {
             }
             None => {
                 let _ = write!(out, "; {count} now, {new} of them new.\n\n");
+                let away = left_out_words(left_out);
+                if !away.is_empty() {
+                    let _ = write!(out, "Left out by this question: {away}.\n\n");
+                }
             }
         }
         if rows.is_empty() {

@@ -6,8 +6,11 @@ pub mod json;
 pub mod markdown;
 
 use super::bookmarks::{self, Bookmark};
-use super::notes::{self, Note, Tag, Verdict};
+use super::notes::{self, Note, Tag};
 use super::trail::{self, Node};
+use super::triage;
+use super::verdicts::{self, Verdict};
+use crate::context::sets::{self, Set};
 use crate::error::Result;
 use crate::model::answer::{Cancel, Coverage};
 use crate::model::decision::Decision;
@@ -39,6 +42,8 @@ pub struct Report {
     pub tags: Vec<Tag>,
     /// Verdicts.
     pub verdicts: Vec<Verdict>,
+    /// Sets, with expired entries.
+    pub sets: Vec<Set>,
     /// The trail.
     pub trail: Vec<Node>,
 }
@@ -53,6 +58,8 @@ pub struct Kept {
     pub count: u64,
     /// Rows that came since it was kept.
     pub new: u64,
+    /// Rows that it leaves out because they are put away, by [`triage::AWAY`].
+    pub left_out: [u64; 2],
     /// The question can no longer be asked: why.
     pub failed: Option<String>,
 }
@@ -73,13 +80,14 @@ pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &
         bookmarks: kept,
         notes: notes::notes(decisions),
         tags: notes::tags(decisions),
-        verdicts: notes::verdicts(decisions),
+        verdicts: verdicts::verdicts(decisions),
+        sets: sets::sets(decisions),
         trail: trail::tree(decisions),
     })
 }
 
 fn ask(bookmark: Bookmark, engine: &dyn Engine, cancel: &Cancel) -> Result<Kept> {
-    let mut kept = Kept { bookmark, rows: Vec::new(), count: 0, new: 0, failed: None };
+    let mut kept = Kept { bookmark, rows: Vec::new(), count: 0, new: 0, left_out: [0; 2], failed: None };
     let question = match engine.compile(&kept.bookmark.query) {
         Ok(question) => question,
         Err(e) => {
@@ -89,6 +97,7 @@ fn ask(bookmark: Bookmark, engine: &dyn Engine, cancel: &Cancel) -> Result<Kept>
     };
     kept.new = bookmarks::changes(&kept.bookmark, engine, cancel)?;
     kept.count = engine.counts(std::slice::from_ref(&question), u64::MAX, cancel)?.first().map_or(0, |c| c.n);
+    kept.left_out = triage::left_out(engine, &kept.bookmark.query, None, u64::MAX, cancel)?;
     if question.stages.is_empty() {
         let page = Page { limit: ROWS_SHOWN, ..Page::default() };
         engine.select(&question, &page, cancel, &mut |record| {

@@ -5,6 +5,8 @@ pub mod csv;
 
 pub mod jsonl;
 
+pub mod report;
+
 pub mod table;
 
 pub mod zeek;
@@ -78,6 +80,53 @@ pub fn shown(value: &Value, id: Option<FieldId>) -> String {
     }
 }
 
+/// The standard output for answers: where it is a terminal, what evidence holds cannot drive it, whatever the form; into a file or a pipe
+/// every byte goes as it is.
+pub fn standard() -> Box<dyn Write> {
+    use std::io::IsTerminal;
+    let out = std::io::stdout();
+    if out.is_terminal() { Box::new(Tame { out, line: Vec::new() }) } else { Box::new(std::io::BufWriter::new(out.lock())) }
+}
+
+/// Longest line that is held back to be looked at whole.
+const LINE_MAX: usize = 1 << 16;
+
+/// Makes what passes through it harmless to a terminal, line by line.
+struct Tame<W: Write> {
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Tame<W> {
+    fn pass(&mut self) -> std::io::Result<()> {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        self.out.write_all(crate::tui::text::clean_lines(&text).as_bytes())
+    }
+}
+
+impl<W: Write> Write for Tame<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |n| n + 1).min(LINE_MAX);
+        self.line.extend_from_slice(&bytes[..end]);
+        if self.line.ends_with(b"\n") || self.line.len() >= LINE_MAX {
+            self.pass()?;
+        }
+        Ok(end)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.pass()?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Drop for Tame<W> {
+    fn drop(&mut self) {
+        // Who wants to know of errors flushes.
+        let _ = self.flush();
+    }
+}
+
 /// Turns an I/O error of standard output into ours. A broken pipe is success, which [`crate::cli::main`] decides.
 pub fn io(e: std::io::Error) -> Error {
     if e.kind() == std::io::ErrorKind::BrokenPipe {
@@ -98,4 +147,17 @@ pub fn columns(names: &[String]) -> Result<Vec<FieldId>> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_drives_a_terminal_passes() {
+        let mut tame = Tame { out: Vec::new(), line: Vec::new() };
+        tame.write_all("a,\x1b]0;x\x07,\u{202e}b\n日本\tc".as_bytes()).unwrap();
+        tame.flush().unwrap();
+        assert_eq!(String::from_utf8_lossy(&tame.out), "a,\\x1b]0;x\\x07,<U+202E>b\n日本\tc");
+    }
 }

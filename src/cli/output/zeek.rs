@@ -112,6 +112,10 @@ fn row(record: &Record) -> Vec<String> {
     let length = record.end.since(record.start).max(0);
     // Zeek leaves duration and bytes unset where nothing but one instant was seen.
     let timed = |shown: String| if length > 0 { shown } else { "-".to_owned() };
+    // Zeek counts a datagram once, with one header, however many fragments it came in.
+    let joined = |id| record.uint(id).unwrap_or(0);
+    let header = if record.addr(field::SRC_IP).is_some_and(|a| a.is_ipv6()) { 48 } else { 20 };
+    let whole = |id, less: u64| record.uint(id).unwrap_or(0).saturating_sub(less).to_string();
     vec![
         seconds(record.time()),
         uid(&record.id.to_string()),
@@ -133,30 +137,96 @@ fn row(record: &Record) -> Vec<String> {
         text(field::STATE),
         number(field::MISSED),
         text(field::HISTORY),
-        number(field::PACKETS_OUT),
-        number(field::BYTES_OUT),
-        number(field::PACKETS_IN),
-        number(field::BYTES_IN),
+        whole(field::PACKETS_OUT, joined(field::FRAGMENTS_JOINED_OUT)),
+        whole(field::BYTES_OUT, joined(field::FRAGMENTS_JOINED_OUT) * header),
+        whole(field::PACKETS_IN, joined(field::FRAGMENTS_JOINED_IN)),
+        whole(field::BYTES_IN, joined(field::FRAGMENTS_JOINED_IN) * header),
         record.text(field::TUNNEL).map_or_else(|| "-".to_owned(), uid),
         protocol.to_string(),
         record.value(field::COMMUNITY_ID).as_ref().and_then(Value::as_text).map_or_else(|| "-".to_owned(), str::to_owned),
     ]
 }
 
-/// Zeek's names of the applications that were recognised by content.
+/// Zeek's names of the applications that were recognised by content, and of the logins that they carry.
 fn service(record: &Record) -> String {
     let by_content = record.text(field::APP_CONF).is_some_and(|c| c == "parsed" || c == "banner");
     let Some(app) = record.text(field::APP).filter(|_| by_content) else { return "-".into() };
+    let stream = record.uint(field::PROTO) == Some(u64::from(proto::TCP));
     let mut names: Vec<&str> = app
         .split(',')
-        .map(|name| match name {
-            "tls" => "ssl",
-            "mdns" | "llmnr" | "nbns" => "dns",
-            "kerberos" => "krb",
-            other => other,
+        .map(|name| match (name, stream) {
+            ("tls", _) => "ssl",
+            ("mdns" | "llmnr" | "nbns", _) => "dns",
+            ("kerberos", true) => "krb_tcp",
+            ("kerberos", false) => "krb",
+            ("ldap", true) => "ldap_tcp",
+            ("ldap", false) => "ldap_udp",
+            ("syslog", true) => "syslog_tcp",
+            ("postgres", _) => "postgresql",
+            ("dcerpc", _) => "dce_rpc",
+            ("dnp3", true) => "dnp3_tcp",
+            ("dnp3", false) => "dnp3_udp",
+            (other, _) => other,
         })
         .collect();
+    // A QUIC handshake is one of TLS.
+    if names.contains(&"quic") {
+        names.push("ssl");
+    }
+    match record.text(field::METHOD_AUTH) {
+        // SMB carries it in GSSAPI tokens.
+        Some("ntlm") if names.contains(&"smb") => names.extend(["gssapi", "ntlm"]),
+        Some("ntlm") => names.push("ntlm"),
+        Some("kerberos") => names.extend(["gssapi", "krb"]),
+        _ => {}
+    }
     names.sort_unstable();
     names.dedup();
     names.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::origin::{EvidenceKey, RecordId};
+    use crate::model::source::SourceId;
+
+    fn flow(fields: &[(field::FieldId, Value)]) -> Record {
+        let id = RecordId { evidence: EvidenceKey(1), offset: 24, ordinal: 0 };
+        let mut record = Record::new(Kind::Flow, id, SourceId(0), Time(0));
+        record.fields = fields.to_vec();
+        record.fields.sort_by_key(|f| f.0);
+        record
+    }
+
+    #[test]
+    fn applications_have_the_names_that_zeek_gives_them() {
+        let named = |app: &str, protocol: u8, login: &str| {
+            let mut fields = vec![
+                (field::PROTO, Value::Uint(u64::from(protocol))),
+                (field::APP, Value::text(app)),
+                (field::APP_CONF, Value::text("parsed")),
+            ];
+            if !login.is_empty() {
+                fields.push((field::METHOD_AUTH, Value::text(login)));
+            }
+            service(&flow(&fields))
+        };
+        assert_eq!(named("ldap", proto::TCP, "ntlm"), "ldap_tcp,ntlm");
+        assert_eq!(named("ldap,tls", proto::TCP, "kerberos"), "gssapi,krb,ldap_tcp,ssl");
+        assert_eq!(named("smb", proto::TCP, "ntlm"), "gssapi,ntlm,smb");
+        assert_eq!((named("kerberos", proto::UDP, ""), named("quic", proto::UDP, "")), ("krb".into(), "quic,ssl".into()));
+    }
+
+    #[test]
+    fn fragments_of_a_datagram_count_once_with_one_header() {
+        let row = row(&flow(&[
+            (field::SRC_IP, Value::Addr([10, 0, 0, 1].into())),
+            (field::PACKETS_OUT, Value::Uint(3)),
+            (field::BYTES_OUT, Value::Uint(168)),
+            (field::FRAGMENTS_JOINED_OUT, Value::Uint(2)),
+        ]));
+        let at = |name: &str| row[FIELDS.iter().position(|f| f.0 == name).unwrap()].as_str();
+        assert_eq!((at("orig_pkts"), at("orig_ip_bytes")), ("1", "128"));
+    }
 }

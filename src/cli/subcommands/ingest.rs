@@ -1,28 +1,24 @@
 //! `ingest`: files, folders, standard input into the case, with a row per file.
 
 use crate::cli::opened::{Opened, stop_on_signals};
-use crate::cli::output::table::Grid;
-use crate::cli::output::{Form, io};
-use crate::cli::{Cx, Done, Subcommand};
+use crate::cli::output::{Form, report};
+use crate::cli::{Cx, Done, Subcommand, secret};
 use crate::error::{Error, Result};
-use crate::ingest::{FileReport, Progress, Report, Request};
+use crate::ingest::{Progress, Request};
 use crate::model::decision::What;
+use crate::sources::archive::keys::Ask;
 use clap::{ArgMatches, Args, FromArgMatches};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-
-/// Files after which a summary follows the table.
-const MANY: usize = 20;
+use std::sync::Arc;
 
 /// `backtrail ingest`.
 pub struct Ingest;
 
 #[derive(clap::Args)]
 struct IngestArgs {
-    /// Files and folders, `-` for standard input; recognised by content
+    /// Files, folders, archives, patterns like '*.log', `-` for standard input; recognised by content
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Read as this format instead of the one recognised
@@ -46,6 +42,12 @@ struct IngestArgs {
     /// Custody: ticket
     #[arg(long, value_name = "ID", default_value = "")]
     ticket: String,
+    /// Password of encrypted archives; may be given several times. `infected` is tried too, then it is asked for on the terminal
+    #[arg(long = "password", value_name = "PASSWORD")]
+    passwords: Vec<String>,
+    /// A row for every file, however many
+    #[arg(short = 'v', long)]
+    verbose: bool,
     /// Form of the table
     #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
     form: Form,
@@ -59,9 +61,22 @@ impl Subcommand for Ingest {
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = IngestArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
+        let paths = expand(&args.paths)?;
         let opened = Opened::or_create(cx)?;
+        let bar = cx.progress.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+            let style = "{bar:24} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}";
+            bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        let asked = bar.clone();
         let request = Request {
-            paths: args.paths.clone(),
+            paths: paths.clone(),
+            passwords: args.passwords,
+            // Whoever sees the progress can be asked.
+            ask: asked.map(|bar| -> Ask {
+                Arc::new(move |archive| bar.suspend(|| secret::ask(&format!("password of {}", printable(archive)))))
+            }),
             source: args.source,
             year: args.year,
             custody: [args.from.clone(), args.how.clone(), args.ticket.clone()],
@@ -69,29 +84,26 @@ impl Subcommand for Ingest {
         }
         .with_options(args.format.as_deref(), args.tz.as_deref())?;
         opened.keeper.append(What::Import {
-            paths: args.paths.iter().map(|p| p.display().to_string()).collect(),
+            paths: paths.iter().map(|p| p.display().to_string()).collect(),
             from: args.from,
             how: args.how,
             ticket: args.ticket,
         })?;
-        let bar = cx.progress.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
-            let style = "{bar:24} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}";
-            bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
         let shown = |progress: &Progress| {
             if let Some(bar) = &bar {
                 bar.set_length(progress.size.max(progress.bytes));
                 bar.set_position(progress.bytes);
-                bar.set_message(format!("{}/{} {}", progress.file, progress.files, progress.path));
+                let members = if progress.members > 0 { format!(" · {} members", progress.members) } else { String::new() };
+                bar.set_message(format!("{}/{}{members} {}", progress.file, progress.files, printable(&progress.path)));
             }
         };
+        let before = opened.engine.sequence();
         let report = opened.ingest(&request, &shown, stop_on_signals()?)?;
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        print(&report, args.form)?;
+        report::print(&report, args.form, args.verbose)?;
+        super::sweep::say_watch(&opened, before)?;
         if report.stopped {
             let said = "note: stopped; files that were read to their end are kept, what was not read can be ingested again";
             let _ = writeln!(std::io::stderr(), "{said}");
@@ -100,109 +112,31 @@ impl Subcommand for Ingest {
     }
 }
 
-/// Prints the table that an import ends with.
-pub fn print(report: &Report, form: Form) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    if form == Form::Jsonl {
-        for file in &report.files {
-            writeln!(out, "{}", row_json(file)).map_err(io)?;
+/// Paths, and the files that patterns among them stand for. A path that is there is no pattern.
+fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    for path in paths {
+        let text = path.to_string_lossy();
+        if !text.contains(['*', '?', '[']) || path.symlink_metadata().is_ok() {
+            out.push(path.clone());
+            continue;
         }
-        return Ok(());
-    }
-    let names = ["file", "format", "records", "ok", "partial", "skipped", "failed", "oddities", "from", "to", "note"];
-    let right = names.iter().enumerate().map(|(i, _)| (2..8).contains(&i)).collect();
-    let names: Vec<String> = names.map(str::to_owned).to_vec();
-    let rows = report.files.iter().map(row);
-    if form == Form::Csv {
-        let mut writer = csv::Writer::from_writer(&mut out);
-        writer.write_record(&names).map_err(|e| Error::internal(e.to_string()))?;
-        for row in rows {
-            writer.write_record(&row).map_err(|e| Error::internal(e.to_string()))?;
-        }
-        return writer.flush().map_err(io);
-    }
-    let mut grid = Grid::new(names, right, false, &mut out);
-    for row in rows {
-        grid.row(row)?;
-    }
-    grid.end()?;
-    if report.files.len() > MANY {
-        for (n, what) in summary(report) {
-            writeln!(out, "{n:>7} {what}").map_err(io)?;
+        let pattern = glob::glob(&text).map_err(|e| {
+            Error::user(format!("`{text}` is not a pattern: {}", e.msg))
+                .hint("* any characters, ? one, [a-z] one of these, ** any folders")
+        })?;
+        let before = out.len();
+        out.extend(pattern.filter_map(std::result::Result::ok));
+        if out.len() == before {
+            return Err(Error::input("no file matches the pattern")
+                .at(text)
+                .hint("check the path; * does not match across folders, ** does"));
         }
     }
-    let sum = report.counts();
-    let bad = report.files.iter().filter(|f| f.is_incomplete()).count();
-    writeln!(
-        out,
-        "{} files, {} records: {} units = {} ok + {} partial + {} skipped + {} failed; {} oddities{}",
-        report.files.len(),
-        sum.records,
-        sum.units(),
-        sum.ok,
-        sum.partial,
-        sum.skipped,
-        sum.failed,
-        sum.oddities,
-        if bad > 0 { format!("; {bad} files not read, or not to their end") } else { String::new() },
-    )
-    .map_err(io)
+    Ok(out)
 }
 
-/// How many files there are of each outcome and format, or reason; the most frequent first.
-fn summary(report: &Report) -> Vec<(usize, String)> {
-    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
-    for file in &report.files {
-        let what = if file.format.is_empty() {
-            // Without what is of the one file.
-            file.note().split(['(', ';', '\n']).next().unwrap_or_default().trim_end().to_owned()
-        } else {
-            format!("{}: {}", file.word(), file.format)
-        };
-        *groups.entry(what).or_default() += 1;
-    }
-    let mut out: Vec<(usize, String)> = groups.into_iter().map(|(what, n)| (n, what)).collect();
-    out.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
-    out
-}
-
-fn row(file: &FileReport) -> Vec<String> {
-    let c = &file.counts;
-    let time = |t: Option<crate::model::Time>| t.map(|t| t.utc().format("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
-    let note = std::iter::once(file.note()).chain(file.warnings.iter().cloned());
-    let note: Vec<String> = note.filter(|n| !n.is_empty()).collect();
-    vec![
-        file.path.clone(),
-        file.format.clone(),
-        c.records.to_string(),
-        c.ok.to_string(),
-        c.partial.to_string(),
-        c.skipped.to_string(),
-        c.failed.to_string(),
-        c.oddities.to_string(),
-        time(file.span.map(|w| w.start)),
-        time(file.span.map(|w| w.last())),
-        note.join("; "),
-    ]
-}
-
-fn row_json(file: &FileReport) -> serde_json::Value {
-    let c = &file.counts;
-    json!({
-        "schema": "backtrail.ingest/1",
-        "path": file.path,
-        "format": file.format,
-        "outcome": file.word(),
-        "records": c.records,
-        "ok": c.ok,
-        "partial": c.partial,
-        "skipped": c.skipped,
-        "failed": c.failed,
-        "oddities": c.oddities,
-        "bytes": file.size,
-        "start": file.span.map(|w| w.start.rfc3339()),
-        "end": file.span.map(|w| w.last().rfc3339()),
-        "note": file.note(),
-        "warnings": file.warnings,
-    })
+/// A path without what would move the cursor.
+fn printable(path: &str) -> String {
+    path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

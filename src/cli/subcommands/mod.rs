@@ -17,6 +17,8 @@ pub mod fields;
 
 pub mod formats;
 
+pub mod home;
+
 pub mod ingest;
 
 pub mod keys;
@@ -33,13 +35,21 @@ pub mod pivot;
 
 pub mod report;
 
+pub mod set;
+
+pub mod site;
+
 pub mod sources;
+
+pub mod sweep;
 
 pub mod tag;
 
 pub mod themes;
 
 pub mod trail;
+
+pub mod verdict;
 
 pub mod verify;
 
@@ -50,6 +60,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &open::Open,
     &demo::Demo,
     &ingest::Ingest,
+    &home::Home,
     &ask::FLOWS,
     &ask::EVENTS,
     &ask::ALERTS,
@@ -57,10 +68,14 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &packets::Packets,
+    &sweep::Sweep,
     &sources::Sources,
+    &site::SiteCommand,
     &bookmark::Bookmark,
     &note::Note,
     &tag::Tag,
+    &verdict::Verdict,
+    &set::Set,
     &trail::Trail,
     &report::Report,
     &verify::Verify,

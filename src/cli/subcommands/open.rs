@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::query::engine::{Cancel, Page};
 use crate::query::{Engine, Question};
 use crate::tui;
+use crate::tui::settings::Settings;
 use crate::tui::terminal::{Depth, charset};
+use crate::tui::times::Zone;
 use clap::{ArgMatches, Args, FromArgMatches};
 use sha2::{Digest, Sha256};
 use std::io::{IsTerminal, Write};
@@ -54,12 +56,23 @@ pub(super) fn needs_terminal() -> Result<()> {
 
 /// Opens the workbench.
 pub(super) fn workbench(opened: &Opened, args: &OpenArgs) -> Result<()> {
+    let config = crate::cli::config_dir();
+    // Settings that cannot be read keep nobody from working: they are said on the first screen.
+    let (settings, notice) = match Settings::load(config.as_deref()) {
+        Ok(settings) => (settings, None),
+        Err(err) => (Settings::default(), Some(err)),
+    };
+    let depth = Depth::detect();
+    let theme = args.theme.clone().or(settings.theme.filter(|_| depth != Depth::None));
     let options = tui::Options {
-        theme: args.theme.clone().unwrap_or_else(|| theme_for(Depth::detect())),
-        keymap: args.keymap.clone().unwrap_or_else(|| "default".into()),
-        config: crate::cli::config_dir(),
-        depth: Depth::detect(),
+        theme: theme.unwrap_or_else(|| theme_for(depth)),
+        keymap: args.keymap.clone().or(settings.keymap).unwrap_or_else(|| "default".into()),
+        config,
+        depth,
         charset: charset(),
+        zone: settings.zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
+        escape_ms: settings.escape_ms,
+        notice,
         export: Some(export),
     };
     if args.fresh {

@@ -5,8 +5,11 @@ use crate::cli::output::io;
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
-use crate::sources::input::hash_prefix;
+use crate::model::evidence::EvidenceInfo;
+use crate::sources::archive::find;
+use crate::sources::reread::{Place, sha256};
 use clap::{Arg, ArgAction, ArgMatches};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -39,19 +42,48 @@ impl Subcommand for Verify {
         if !matches.get_flag("quick") {
             let names = ["evidence", "state", "sha256"].map(str::to_owned).to_vec();
             let mut grid = Grid::new(names, vec![], false, &mut out);
-            for e in opened.engine.evidence() {
-                let state = match hash_prefix(Path::new(&e.path), u64::MAX) {
-                    Ok(now) if now == e.sha256 => "as imported",
-                    // A log that goes on being written still begins with what was imported.
-                    Ok(_) if hash_prefix(Path::new(&e.path), e.size).is_ok_and(|h| h == e.sha256) => "grew since",
-                    Ok(_) => "CHANGED",
-                    Err(_) => "GONE",
-                };
+            let mut evidence = opened.engine.evidence();
+            // Archives come before what is in them.
+            evidence.sort_by_key(|e| find::split(&e.path).is_some());
+            let mut whole = BTreeSet::new();
+            for e in evidence {
+                let state = state(&opened.store.dir().join("evidence"), &e, &whole);
+                if state == "as imported" {
+                    whole.insert(e.path.clone());
+                }
                 bad += usize::from(state == "CHANGED" || state == "GONE");
                 grid.row(vec![e.path, state.into(), e.sha256])?;
             }
             grid.end()?;
         }
         Ok(if bad == 0 { Done::All } else { Done::Partly })
+    }
+}
+
+/// Whether evidence is as it was. `whole`: files that are.
+fn state(kept: &Path, info: &EvidenceInfo, whole: &BTreeSet<String>) -> &'static str {
+    let place = match Place::of(kept, info) {
+        Ok(place) => place,
+        Err(_) if Path::new(&info.path).exists() => return "CHANGED",
+        Err(_) => return "GONE",
+    };
+    // What is in an archive that is as it was is as it was too.
+    if let Place::Member(text, ..) = &place
+        && find::split(text).is_some_and(|(archive, _)| whole.contains(&archive.display().to_string()))
+    {
+        return "as imported";
+    }
+    let grew = matches!(&place, Place::File(path, _) if *path == Path::new(&info.path) && path.metadata().is_ok_and(|m| m.len() > info.size));
+    match sha256(&place, info) {
+        // A log that goes on being written still begins with what was imported.
+        Ok(now) if now == info.sha256 => {
+            if grew {
+                "grew since"
+            } else {
+                "as imported"
+            }
+        }
+        Ok(_) => "CHANGED",
+        Err(_) => "GONE",
     }
 }

@@ -1,6 +1,7 @@
 //! The head of an HTTP/1 message (RFC 9112): start line and header fields. What the strict reader refuses is read line by line and odd.
 
 use super::bytes::text;
+use super::ntlm;
 use base64::Engine as _;
 
 /// Most header fields read by the strict reader; a message with more is read line by line.
@@ -148,12 +149,34 @@ pub fn host_of(authority: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_lowercase()
 }
 
-/// The user of a Basic login; the password is not kept.
-pub fn user_of(login: &str) -> Option<String> {
+/// Who logs in by an Authorization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// User; empty where it cannot be read.
+    pub user: String,
+    /// Workstation, of NTLM.
+    pub host: String,
+    /// basic, ntlm, kerberos.
+    pub method: &'static str,
+}
+
+/// Who logs in by an Authorization of Basic (RFC 7617), NTLM or Negotiate (RFC 4559). The password is not kept.
+pub fn login_of(login: &str) -> Option<Login> {
     let (scheme, rest) = login.split_once(' ')?;
-    let bytes =
-        scheme.eq_ignore_ascii_case("basic").then(|| base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok())??;
-    bytes.split(|b| *b == b':').next().map(|user| text(user, 255))
+    let bytes = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+    if scheme.eq_ignore_ascii_case("basic") {
+        let user = bytes.split(|b| *b == b':').next().map(|user| text(user, 255))?;
+        return Some(Login { user, host: String::new(), method: "basic" });
+    }
+    let negotiate = scheme.eq_ignore_ascii_case("negotiate");
+    if !negotiate && !scheme.eq_ignore_ascii_case("ntlm") {
+        return None;
+    }
+    match ntlm::find(&bytes) {
+        Some(found) if found.kind == 3 => Some(Login { user: found.user, host: found.host, method: "ntlm" }),
+        Some(_) => Some(Login { user: String::new(), host: String::new(), method: "ntlm" }),
+        None => negotiate.then(|| Login { user: String::new(), host: String::new(), method: "kerberos" }),
+    }
 }
 
 /// The file name of a Content-Disposition (RFC 6266).

@@ -187,6 +187,7 @@ fn piece(w: &mut Walk<'_>, at: usize, head: &Head, fragment: Fragment) -> Next {
         payload_len: head.len,
         link: w.link,
         carries: None,
+        level: w.tunnels,
     });
     Next::Stop
 }

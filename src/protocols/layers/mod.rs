@@ -63,6 +63,8 @@ pub enum Next {
     Llc(usize),
     /// An 802.11 header.
     Wifi(usize),
+    /// A frame of an 802.11 aggregate (A-MSDU).
+    Aggregated(usize),
     /// A link of another type.
     Link(LinkType, usize),
 }
@@ -221,6 +223,17 @@ pub struct Conversation<'a> {
     pub link: LinkHead,
     /// The tunnel by which it carries the next conversation.
     pub carries: Option<&'static str>,
+    /// Tunnels that it stands in: it is carried by the nearest conversation before it with fewer.
+    pub level: u8,
+}
+
+/// A further frame of an aggregate, with what was known where it begins.
+#[derive(Debug)]
+struct Later {
+    next: Next,
+    end: usize,
+    link: LinkHead,
+    tunnels: u8,
 }
 
 /// What one packet's headers say, from outer to inner.
@@ -231,6 +244,7 @@ pub struct Walk<'a> {
     link: LinkHead,
     tunnels: u8,
     headers: u8,
+    later: Option<Later>,
     /// IP conversations, outer first.
     pub found: SmallVec<[Conversation<'a>; 2]>,
     /// What is malformed.
@@ -248,6 +262,7 @@ impl<'a> Walk<'a> {
             link: LinkHead::default(),
             tunnels: 0,
             headers: 0,
+            later: None,
             found: SmallVec::new(),
             oddities: SmallVec::new(),
             other: None,
@@ -321,12 +336,19 @@ impl<'a> Walk<'a> {
                 return;
             }
             next = match next {
-                Next::Stop => return,
+                Next::Stop => match self.later.take() {
+                    Some(later) => {
+                        (self.end, self.link, self.tunnels) = (later.end, later.link, later.tunnels);
+                        later.next
+                    }
+                    None => return,
+                },
                 Next::Ethernet(at) => ethernet::ethernet(self, at),
                 Next::Ip(at) => ip::ip(self, at),
                 Next::Ppp(at) => ppp::ppp(self, at),
                 Next::Llc(at) => llc::llc(self, at),
                 Next::Wifi(at) => wifi::wifi(self, at),
+                Next::Aggregated(at) => wifi::aggregated(self, at),
                 Next::EtherType(0x0800 | 0x86dd, at) => ip::ip(self, at),
                 Next::EtherType(number, at) => match ETHERTYPES.iter().find(|e| e.0 == number) {
                     Some(entry) => entry.2(self, at),

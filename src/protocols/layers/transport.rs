@@ -126,6 +126,7 @@ fn push<'a>(w: &mut Walk<'a>, at: usize, head: &Head, transport: Transport, head
         payload_len,
         link: w.link,
         carries: None,
+        level: w.tunnels,
     });
 }
 

@@ -1,10 +1,10 @@
 //! IEEE 802.11 data frames, and the headers that capture systems put before them: radiotap, Prism, AVS, PPI.
 
-use super::{Next, Walk};
+use super::{Later, Next, Walk};
 use crate::model::hex;
 use crate::model::packet::LinkType;
 
-/// An 802.11 header. Only data frames that are not encrypted go on; of an aggregate (A-MSDU) the first frame does.
+/// An 802.11 header. Only data frames that are not encrypted go on; of an aggregate (A-MSDU) every frame does.
 pub fn wifi(w: &mut Walk<'_>, at: usize) -> Next {
     let Some(h) = w.bytes(at, 24) else {
         if w.bytes(at, 10).is_none() {
@@ -52,14 +52,28 @@ pub fn wifi(w: &mut Walk<'_>, at: usize) -> Next {
         w.other = Some(u16::from(h[0]));
         return Next::Stop;
     }
-    if aggregate {
-        // Destination, source, length of the first frame.
-        if let Some(first) = w.u16(at + len + 12) {
-            w.limit(at + len + 14 + usize::from(first));
-        }
-        return Next::Llc(at + len + 14);
+    if aggregate { Next::Aggregated(at + len) } else { Next::Llc(at + len) }
+}
+
+/// One frame of an aggregate: destination, source, length, then LLC. The next begins at a multiple of four bytes after its own begin.
+pub fn aggregated(w: &mut Walk<'_>, at: usize) -> Next {
+    let (Some(macs), Some(stated)) = (w.bytes(at, 12), w.u16(at + 12)) else {
+        w.odd("wifi_aggregate_truncated", at, String::new());
+        return Next::Stop;
+    };
+    let len = 14 + usize::from(stated);
+    let next = at + len.next_multiple_of(4);
+    if w.bytes(next, 14).is_some() {
+        w.later = Some(Later { next: Next::Aggregated(next), end: w.end, link: w.link, tunnels: w.tunnels });
     }
-    Next::Llc(at + len)
+    w.link.dst_mac = macs[..6].try_into().ok();
+    w.link.src_mac = macs[6..].try_into().ok();
+    w.note("802.11 aggregated frame", at..at + 14, |f| {
+        f.add("length", stated, at + 12, 2);
+        format!("{stated} bytes")
+    });
+    w.limit(at + len);
+    Next::Llc(at + 14)
 }
 
 /// A radiotap header: its own length, then 802.11.

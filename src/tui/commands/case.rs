@@ -1,13 +1,13 @@
-//! What one enters: bookmarks, marks by letter, notes, tags, verdicts; and what one takes along: copies, exports.
+//! What one enters: bookmarks, marks by letter, notes, tags; and what one takes along: copies, exports.
 
 use super::rows::value_here;
 use super::{Command, command};
 use crate::error::{Error, Result};
-use crate::model::decision::{About, Judgement, What};
-use crate::model::field;
+use crate::model::decision::{About, What};
+use crate::model::{Record, field};
 use crate::tui::app::{App, Part};
-use crate::tui::clipboard;
 use crate::tui::focus;
+use crate::tui::marked::Wanted;
 use crate::tui::overlay::Overlay;
 use crate::tui::panes::Pane;
 
@@ -18,23 +18,22 @@ pub const TABLE: &[Command] = &[
     command("jump_mark", "LETTER", "jump to the place under a letter", jump_mark),
     command("note", "TEXT", "write a note on this row or value", note),
     command("tag", "TAG", "tag this row or value", tag),
-    command("verdict", "[benign|suspicious|malicious REASON]", "judge this row or value", verdict),
     command("copy", "[value|row|query]", "copy to your own clipboard", |app, args| copy(app, args, false)),
     command("copy_defanged", "[value|row|query]", "copy, made harmless to click", |app, args| copy(app, args, true)),
-    command("export", "FILE.jsonl|.csv|.log", "write the rows of this lens to a file", export),
+    command("export", "FILE.jsonl|.csv|.log", "write the marked rows or this lens to a file", export),
 ];
 
 fn bookmark(app: &mut App, args: &str) -> Result<()> {
     if args.is_empty() {
-        let node = app.walk.here();
-        let title = format!("{} · {}", node.lens().title, app.walk.path().last().copied().unwrap_or_default());
-        app.overlay = Some(Overlay::prompt("bookmark", "bookmark", &title));
+        app.offer_bookmark();
         return Ok(());
     }
     let node = app.walk.here();
-    let mut query = node.query(node.lens());
+    let marked = app.marked_query()?;
+    let of_rows = marked.is_some().then_some(app.marks.marked.len() as u64);
+    let mut query = marked.unwrap_or_else(|| node.query(node.lens()));
     // A bookmark is of its window, absolute, whatever comes in later.
-    if let Some(window) = node.step.window {
+    if let Some(window) = node.step.window.filter(|_| of_rows.is_none()) {
         query = focus::both(&query, &format!("between {} and {}", window.start, window.end));
     }
     let what = What::Bookmark {
@@ -42,7 +41,7 @@ fn bookmark(app: &mut App, args: &str) -> Result<()> {
         query,
         lens: node.step.lens.to_owned(),
         focus: node.step.focus.to_text(),
-        rows: app.rows.known_total().unwrap_or(node.rows),
+        rows: of_rows.or(app.rows.known_total()).unwrap_or(node.rows),
         seen: app.engine.sequence(),
         node: node.sequence,
     };
@@ -89,7 +88,7 @@ fn jump_mark(app: &mut App, args: &str) -> Result<()> {
 }
 
 /// What a note, tag or verdict is about: the marked rows, else the value under the cursor, else the row, else the focus; and its name.
-fn about(app: &App) -> (About, String) {
+pub(super) fn about(app: &App) -> (About, String) {
     if !app.marks.marked.is_empty() {
         let n = app.marks.marked.len();
         return (About::records(app.marks.marked.iter().copied()), format!("{n} marked rows"));
@@ -134,39 +133,11 @@ fn tag(app: &mut App, args: &str) -> Result<()> {
     Ok(())
 }
 
-fn verdict(app: &mut App, args: &str) -> Result<()> {
-    let (about, name) = about(app);
-    let (word, reason) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
-    let judgement = match word {
-        "" => {
-            app.open_verdicts(&name);
-            return Ok(());
-        }
-        "benign" => Judgement::Benign,
-        "suspicious" => Judgement::Suspicious,
-        "malicious" => Judgement::Malicious,
-        other => return Err(Error::user(format!("no verdict is called {other}")).hint("benign, suspicious or malicious")),
-    };
-    let reason = reason.trim();
-    if judgement == Judgement::Benign && reason.is_empty() {
-        app.overlay = Some(Overlay::prompt(&format!("why is {name} benign"), "verdict benign", ""));
+fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
+    if matches!(args, "" | "row") && app.with_marked(Wanted::Copy(defanged))? {
         return Ok(());
     }
-    app.writer.append(What::Verdict { about, judgement, reason: reason.to_owned(), expires: None });
-    app.say(format!("{name}: {word}"));
-    Ok(())
-}
-
-fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
-    let row = || {
-        let record = app.selection().record?;
-        let mut parts = vec![format!("start={}", record.time()), format!("kind={}", record.kind)];
-        for (id, value) in &record.fields {
-            let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
-            parts.push(format!("{}={}", field::name(*id), crate::query::quote(&value.show(ty))));
-        }
-        Some(("row".to_owned(), parts.join(" ")))
-    };
+    let row = || app.selection().record.map(|record| ("row".to_owned(), row_text(&record)));
     let value = || match (app.opened.last(), app.part) {
         (Some(pane), _) => pane.copied(),
         (None, Part::Rows) => app.rows.copied(),
@@ -184,12 +155,21 @@ fn copy(app: &mut App, args: &str, defanged: bool) -> Result<()> {
         _ => value().or_else(row).or_else(query),
     };
     let Some((label, text)) = found else { return Err(Error::user("there is nothing to copy here")) };
-    let text = if defanged { clipboard::defang(&text) } else { text };
-    app.copy(&label, &text);
+    app.copy_text(&label, &text, defanged);
     Ok(())
 }
 
-/// Writes every row of the lens, not only those in sight, in the form that the file's name ends in; an existing file is not overwritten.
+/// A row as text: every field with its value.
+pub fn row_text(record: &Record) -> String {
+    let mut parts = vec![format!("start={}", record.time()), format!("kind={}", record.kind)];
+    for (id, value) in &record.fields {
+        let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
+        parts.push(format!("{}={}", field::name(*id), crate::query::quote(&value.show(ty))));
+    }
+    parts.join(" ")
+}
+
+/// Writes the marked rows, else every row of the lens, not only those in sight, in the form that the file's name ends in; an existing file is not overwritten.
 fn export(app: &mut App, args: &str) -> Result<()> {
     let Some(write) = app.options.export else {
         return Err(Error::user("this workbench cannot write files").hint("backtrail query 'TEXT' -o jsonl"));
@@ -201,7 +181,10 @@ fn export(app: &mut App, args: &str) -> Result<()> {
         return Ok(());
     }
     let path = std::path::PathBuf::from(args);
-    let (text, window) = (app.rows.ask.text.clone(), app.rows.ask.window);
+    let (text, window) = match app.marked_query()? {
+        Some(marked) => (marked, None),
+        None => (app.rows.ask.text.clone(), app.rows.ask.window),
+    };
     app.ask("export", move |work| {
         let question = crate::tui::load::compiled(&*work.engine, &text, window)?;
         let (rows, sha256) = write(&*work.engine, &question, &path, &work.cancel)?;

@@ -6,6 +6,7 @@ use crate::model::{Entity, field};
 use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
 use crate::tui::focus::{self, Focus};
+use crate::tui::marked::Wanted;
 use crate::tui::panes::{case, sources, trail};
 use crate::tui::walk::Step;
 
@@ -20,12 +21,16 @@ pub const TABLE: &[Command] = &[
     command("open_trail", "", "the trail as a tree", open_trail),
     command("all_around", "", "everything around this row for its host", all_around),
     command("links", "", "what this row is linked with, and how well", links),
-    command("open_sources", "", "sources, their clocks and coverage", open_sources),
+    command("open_sources", "[NAME]", "sources, their clocks and coverage", open_sources),
+    command("sweep", "[FILE|INDICATORS]", "look for the indicators of a report or list", sweep),
     command("open_case", "", "the case: bookmarks and notes", open_case),
     command("open_bookmarks", "", "bookmarks", open_bookmarks),
 ];
 
 fn drill(app: &mut App, _: &str) -> Result<()> {
+    if app.with_marked(Wanted::Go)? {
+        return Ok(());
+    }
     let entity = app.selection().entity.filter(|e| app.walk.here().step.focus.entity() != Some(e));
     if let Some(entity) = entity {
         app.go_entity(entity);
@@ -50,6 +55,9 @@ fn first_of_group(app: &App) -> Option<Entity> {
 }
 
 fn pivot(app: &mut App, args: &str) -> Result<()> {
+    if args.is_empty() && app.with_marked(Wanted::Pivot)? {
+        return Ok(());
+    }
     let mut selection = app.selection();
     if !args.is_empty() {
         let entity = Entity::recognise(args)
@@ -58,6 +66,10 @@ fn pivot(app: &mut App, args: &str) -> Result<()> {
         selection.record = None;
     }
     if selection.entity.is_none() && selection.record.is_none() {
+        let set = app.walk.here().step.focus.members();
+        if set.len() > 1 {
+            return app.open_set_pivots(&set);
+        }
         selection.entity = app.walk.here().step.focus.entity().cloned();
     }
     app.open_pivots(selection)
@@ -152,9 +164,13 @@ fn links(app: &mut App, _: &str) -> Result<()> {
     Ok(())
 }
 
-fn open_sources(app: &mut App, _: &str) -> Result<()> {
-    app.open(Box::new(sources::Sources::new()));
+fn open_sources(app: &mut App, name: &str) -> Result<()> {
+    app.open(Box::new(sources::Sources::new(name)));
     Ok(())
+}
+
+fn sweep(app: &mut App, args: &str) -> Result<()> {
+    app.sweep(args)
 }
 
 fn open_case(app: &mut App, _: &str) -> Result<()> {

@@ -11,6 +11,8 @@ pub mod case;
 
 pub mod go;
 
+pub mod home;
+
 pub mod lens;
 
 pub mod moving;
@@ -18,6 +20,8 @@ pub mod moving;
 pub mod program;
 
 pub mod rows;
+
+pub mod triage;
 
 pub mod window;
 
@@ -42,10 +46,12 @@ const fn command(name: &'static str, args: &'static str, doc: &'static str, run:
 pub const ALL: &[(&str, &[Command])] = &[
     ("move", moving::TABLE),
     ("go", go::TABLE),
+    ("home", home::TABLE),
     ("lenses", lens::TABLE),
     ("rows", rows::TABLE),
     ("time", window::TABLE),
     ("case", case::TABLE),
+    ("triage", triage::TABLE),
     ("program", program::TABLE),
 ];
 

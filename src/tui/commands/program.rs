@@ -4,9 +4,11 @@ use super::{Command, command};
 use crate::error::{Error, Result};
 use crate::tui::app::{App, Ask};
 use crate::tui::focus::Focus;
+use crate::tui::go::Said;
 use crate::tui::keymap::Keymap;
 use crate::tui::overlay::Overlay;
 use crate::tui::panes::Change;
+use crate::tui::settings;
 use crate::tui::theme::Theme;
 use crate::tui::walk::Step;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ pub const TABLE: &[Command] = &[
     command("query", "QUERY", "ask anything in the query language", query),
     command("finder", "", "find anything by a few letters", finder),
     command("help", "", "keys that work here", help),
-    command("set", "theme|keymap|zone NAME", "change looks and keys", set),
+    command("set", "theme|keymap|zone|escape_ms VALUE", "change looks and keys, for good", set),
     command("cancel", "", "cancel or close", cancel),
     command("redraw", "", "draw everything anew", redraw),
     command("suspend", "", "back to the shell, fg returns", suspend),
@@ -52,17 +54,33 @@ fn help(app: &mut App, _: &str) -> Result<()> {
     Ok(())
 }
 
+/// Sets something for this session and the next ones.
 fn set(app: &mut App, args: &str) -> Result<()> {
     let (what, name) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
     let name = name.trim();
+    let config = app.options.config.clone();
     match what {
-        "theme" => app.theme = Arc::new(Theme::load(name, app.options.config.as_deref(), app.options.depth)?),
-        "keymap" => app.keymap = Arc::new(Keymap::load(name, app.options.config.as_deref())?),
-        "zone" => return app.try_line(&format!("switch_zone {name}")),
-        _ => return Err(Error::user(format!("nothing is called {what}")).hint("set theme NAME, set keymap NAME, set zone utc")),
+        "theme" => app.theme = Arc::new(Theme::load(name, config.as_deref(), app.options.depth)?),
+        "keymap" => app.keymap = Arc::new(Keymap::load(name, config.as_deref())?),
+        "zone" => app.try_line(&format!("switch_zone {name}"))?,
+        "escape_ms" if name.parse::<u64>().is_ok() => {}
+        "escape_ms" => return Err(Error::user("how long a lone Esc is waited for").hint("set escape_ms 200")),
+        _ => {
+            return Err(
+                Error::user(format!("nothing is called {what}")).hint("set theme NAME, keymap NAME, zone utc, escape_ms 200")
+            );
+        }
     }
+    let what = what.to_owned();
+    let name = if what == "zone" { app.zone.name().to_owned() } else { name.to_owned() };
     app.say(format!("{what}: {name}"));
     app.tell(Change::Looks);
+    let when = if what == "escape_ms" { ", from the next start on" } else { "" };
+    app.ask("settings", move |work| {
+        settings::keep(config.as_deref(), &what, &name)?;
+        work.give(Said(format!("{what}: {name}, kept for the next sessions{when}")));
+        Ok(())
+    });
     Ok(())
 }
 
@@ -114,7 +132,7 @@ fn quit(app: &mut App, _: &str) -> Result<()> {
     if app.opened.len() > usize::from(app.rooted) {
         return cancel(app, "");
     }
-    if app.rooted {
+    if app.rooted && app.walk.here().parent.is_some() {
         return app.try_line("back");
     }
     if app.zoomed {

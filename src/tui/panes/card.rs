@@ -19,6 +19,9 @@ use ratatui::layout::Rect;
 /// Name for keys and answers.
 pub const NAME: &str = "card";
 
+/// So many members of a set are told of.
+const MEMBERS: usize = 16;
+
 /// What came back.
 struct Known {
     facts: Vec<Fact>,
@@ -49,13 +52,21 @@ impl Card {
         }
         self.focus = focus.clone();
         self.window = Some(window);
-        let entity = focus.entity().cloned();
+        let members = focus.members();
         cx.ask(NAME, move |work| {
             let at = Some(window.end).filter(|t| *t != crate::model::Time::MAX);
-            let facts = match &entity {
-                Some(entity) => work.engine.facts(entity, at, &work.cancel)?,
-                None => Vec::new(),
-            };
+            let mut facts = Vec::new();
+            for member in members.iter().take(MEMBERS) {
+                if members.len() > 1 {
+                    let text = super::super::focus::show(member);
+                    facts.push(Fact { label: member.kind.name().into(), text, severity: None, evidence: None });
+                }
+                facts.extend(work.engine.facts(member, at, &work.cancel)?);
+            }
+            if members.len() > MEMBERS {
+                let text = format!("{} more", members.len() - MEMBERS);
+                facts.push(Fact { label: "and".into(), text, severity: None, evidence: None });
+            }
             let sources = work.engine.sources();
             let records = sources.iter().map(|s| s.counts.records).sum();
             work.give(Known { facts, coverage: work.engine.coverage(&window), records, sources: sources.len() });
@@ -109,6 +120,15 @@ impl Pane for Card {
     }
     fn copied(&self) -> Option<(String, String)> {
         self.facts.get(self.selected).map(|f| (f.label.clone(), f.text.clone()))
+    }
+    fn lines(&self) -> Vec<String> {
+        self.facts.iter().map(|f| format!("{} {}", f.label, f.text)).collect()
+    }
+    fn line(&self) -> usize {
+        self.selected
+    }
+    fn stand(&mut self, line: usize) {
+        self.selected = line;
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();

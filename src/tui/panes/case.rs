@@ -2,7 +2,7 @@
 //! taken back (the journal keeps both).
 
 use super::{Change, Handled, Pane};
-use crate::case::{bookmarks, notes};
+use crate::case::{bookmarks, notes, verdicts};
 use crate::error::Result;
 use crate::model::Time;
 use crate::model::decision::{About, Judgement, What};
@@ -69,7 +69,7 @@ impl Case {
     fn read(&mut self, cx: &mut Cx) {
         let decisions = cx.keeper.decisions();
         let (kept, noted) = (bookmarks::list(&decisions), notes::notes(&decisions));
-        let (tagged, judged) = (notes::tags(&decisions), notes::verdicts(&decisions));
+        let (tagged, judged) = (notes::tags(&decisions), verdicts::verdicts(&decisions));
         self.counts = [kept.len(), noted.len(), tagged.len(), judged.len()];
         let subject = |about: &About| (text::clean(&notes::subject(about)).into_owned(), Some(about.clone()));
         let mut entries: Vec<Entry> = match self.tab {
@@ -130,8 +130,12 @@ impl Case {
                         Judgement::Suspicious => "verdict.suspicious",
                         Judgement::Malicious => "verdict.malicious",
                     };
-                    let body = if v.reason.is_empty() { about_text } else { format!("{about_text}: {}", v.reason) };
-                    let head = notes::word(v.judgement).to_owned();
+                    let mut body = if v.reason.is_empty() { about_text } else { format!("{about_text}: {}", v.reason) };
+                    if let Some(until) = v.expires {
+                        let word = if v.is_expired(crate::store::now()) { "ended" } else { "until" };
+                        body.push_str(&format!(" ({word} {})", until.rfc3339()));
+                    }
+                    let head = v.judgement.name().to_owned();
                     Entry { id: v.id, at: v.at, who: v.who, head, role, rows: None, body, text: v.reason, about }
                 })
                 .collect(),
@@ -259,6 +263,15 @@ impl Pane for Case {
     }
     fn copied(&self) -> Option<(String, String)> {
         self.entry().map(|e| (TABS[self.tab].trim_end_matches('s').to_owned(), e.body.clone()))
+    }
+    fn lines(&self) -> Vec<String> {
+        self.entries.iter().map(|e| format!("{} {} {}", e.who, e.head, e.body)).collect()
+    }
+    fn line(&self) -> usize {
+        self.scroll.selected
+    }
+    fn stand(&mut self, line: usize) {
+        self.scroll.select(line, self.entries.len());
     }
     fn status(&self) -> String {
         self.scroll.place(self.entries.len())

@@ -6,10 +6,11 @@ use crate::model::field::{self, FieldId};
 use crate::model::{Entity, Kind, Record, Value};
 use crate::pivots::Selection;
 use crate::query::Engine;
-use crate::query::engine::{NameUsed, Raw};
+use crate::query::engine::Raw;
 use crate::tui::cells::{self, Cell};
 use crate::tui::effect::Cx;
 use crate::tui::jobs::{Answer, Body};
+use crate::tui::joins::Joined;
 use crate::tui::paint::{Line, fill, put};
 use crate::tui::text;
 use crate::tui::times::{Zone, short_span, thousands};
@@ -35,7 +36,7 @@ struct Entry {
 pub struct Detail {
     engine: Arc<dyn Engine>,
     record: Option<Record>,
-    name_used: Option<NameUsed>,
+    joined: Option<Joined>,
     raw: Option<Raw>,
     selected: usize,
     top: usize,
@@ -45,27 +46,17 @@ pub struct Detail {
 impl Detail {
     /// An empty detail.
     pub fn new(engine: Arc<dyn Engine>) -> Detail {
-        Detail { engine, record: None, name_used: None, raw: None, selected: 0, top: 0, rows: 1 }
+        Detail { engine, record: None, joined: None, raw: None, selected: 0, top: 0, rows: 1 }
     }
     /// Shows a record; with `raw`, asks for its bytes too.
-    pub fn show(&mut self, record: Option<&Record>, raw: bool, cx: &mut Cx) {
+    pub fn show(&mut self, record: Option<&Record>, joined: Option<Joined>, raw: bool, cx: &mut Cx) {
+        self.joined = joined;
         let same = self.record.as_ref().map(|r| r.id) == record.map(|r| r.id);
         if !same {
             self.record = record.cloned();
             self.raw = None;
-            self.name_used = None;
             self.top = 0;
             self.selected = 0;
-            if let Some(flow) = record.filter(|r| r.kind == Kind::Flow && r.get(field::SNI).or(r.get(field::HTTP_HOST)).is_none())
-            {
-                let flow = flow.clone();
-                cx.ask("name", move |work| {
-                    if let Some(name) = work.engine.name_used(&flow)? {
-                        work.give(name);
-                    }
-                    Ok(())
-                });
-            }
         }
         if let Some(record) = record.filter(|r| raw && self.raw.is_none() && r.kind != Kind::Flow) {
             let origin = record.origin();
@@ -98,7 +89,7 @@ impl Detail {
         add("kind", plain(record.kind.name().into(), Some((field::KIND, Value::text(record.kind.name())))));
         let label = if record.seen_by.is_empty() { "source" } else { "seen by" };
         add(label, plain(shown, Some((field::SOURCE, Value::text(first)))));
-        if let Some(name) = &self.name_used {
+        if let Some(name) = self.joined.as_ref().and_then(|j| j.name.as_ref()) {
             let others = if name.others.is_empty() { String::new() } else { format!(", or {}", name.others.join(", ")) };
             let text = text::clean(&format!("{} ({} {:.2}{others})", name.name, name.how, name.confidence)).into_owned();
             add("name used", Cell { text, value: Some((field::NAME, Value::text(&name.name))), style: "entity.name".into() });
@@ -116,6 +107,9 @@ impl Detail {
         }
         if let Some(id) = record.value(field::COMMUNITY_ID) {
             add("community_id", cells::of_value(field::COMMUNITY_ID, id));
+        }
+        if let Some(joined) = self.joined.as_ref().filter(|_| !matches!(record.kind, Kind::Inventory | Kind::Vuln)) {
+            add("joined", plain(joined.words(), None));
         }
         out
     }
@@ -145,6 +139,9 @@ impl Detail {
             line.add(&title, label);
             line.add(" ", label);
             line.add(&view.glyphs.put(&cell.text), view.theme.style(&cell.style));
+            row = 1;
+        } else if let Some(caveat) = self.caveat(usize::from(area.width), 1).first() {
+            line.add(caveat, view.theme.style("ui.warning"));
             row = 1;
         }
         line = Line::new(buf, area, row);
@@ -195,7 +192,6 @@ impl Pane for Detail {
     fn answer(&mut self, answer: Answer, _: &mut Cx) -> Result<()> {
         match (&answer.body, answer.slot) {
             (Body::Piece(_), "raw") => self.raw = answer.take::<Raw>(),
-            (Body::Piece(_), "name") => self.name_used = answer.take::<NameUsed>(),
             _ => {}
         }
         Ok(())
@@ -209,6 +205,15 @@ impl Pane for Detail {
         let (id, value) = entry.cell.value.as_ref()?;
         let ty = field::get(*id).map_or(field::Type::Text, |f| f.ty);
         Some((entry.name.clone(), value.show(ty)))
+    }
+    fn lines(&self) -> Vec<String> {
+        self.entries(Zone::Utc).iter().map(|e| format!("{} {}", e.name, e.cell.text)).collect()
+    }
+    fn line(&self) -> usize {
+        self.selected
+    }
+    fn stand(&mut self, line: usize) {
+        self.selected = line;
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();
@@ -226,7 +231,12 @@ impl Pane for Detail {
         };
         let width = area.width / columns;
         let footer = area.y + area.height - 1;
-        let fields = area.height - 1;
+        let caveat = self.caveat(usize::from(area.width), usize::from(area.height / 3).min(3));
+        let fields = (area.height - 1).saturating_sub(caveat.len() as u16).max(1);
+        for (n, line) in caveat.iter().enumerate() {
+            let y = (footer + n as u16).saturating_sub(caveat.len() as u16);
+            put(buf, area.x, y, area.width, line, view.theme.style("ui.warning"));
+        }
         // Fields run down the first column, then the second; a tall pane (zoomed) keeps room for the bytes.
         let per = entries.len().div_ceil(usize::from(columns)).max(1);
         let room = usize::from(fields).min(per).max(1);
@@ -269,6 +279,11 @@ impl Pane for Detail {
 }
 
 impl Detail {
+    /// Why nothing in the case can confirm an alert, and what would.
+    fn caveat(&self, width: usize, most: usize) -> Vec<String> {
+        let caveat = self.joined.as_ref().and_then(|j| j.caveat.as_ref());
+        caveat.map_or_else(Vec::new, |text| text::wrap(&text::clean(text), width, most.max(1)))
+    }
     /// The chosen value in full, then the bytes.
     fn draw_full(&self, buf: &mut Buffer, area: Rect, entries: &[Entry], view: &View) {
         let mut y = area.y;

@@ -7,6 +7,8 @@
 //! To add one: write `src/tui/panes/<name>.rs` with a struct that implements [`Pane`]; add its `pub mod` line here; add the command that
 //! opens it in `src/tui/commands/`; cover it with a key script in `tests/it/screens.rs`.
 
+pub mod home;
+
 pub mod rows;
 
 pub mod detail;
@@ -23,11 +25,19 @@ pub mod trail;
 
 pub mod sources;
 
+pub mod sweep;
+
 pub mod case;
+
+pub mod groups;
+
+pub mod sets;
 
 use super::effect::{Cx, Effect};
 use super::jobs::Answer;
 use super::view::View;
+use super::walk::RowPlace;
+use crate::case::verdicts::Subject;
 use crate::error::Result;
 use crate::pivots::Selection;
 use ratatui::Frame;
@@ -78,17 +88,41 @@ pub trait Pane {
         let _ = (change, cx);
         Ok(())
     }
+    /// Where its cursor stands, if it belongs to a node of the walk that remembers it.
+    fn place(&self) -> Option<RowPlace> {
+        None
+    }
     /// What the cursor is on: pivots, `=`, `!`, `y`, notes and verdicts work on it.
     fn selected(&self) -> Selection {
         Selection::default()
+    }
+    /// What a verdict is given on, if not on a row or value: groups of alerts.
+    fn subjects(&self) -> Vec<Subject> {
+        Vec::new()
     }
     /// What `y` copies, if it is not the selected value: a label for the message, and the text.
     fn copied(&self) -> Option<(String, String)> {
         None
     }
+    /// Its lines as text, so that one can find something in them (`find`, `find_next`); empty: it has its own way, or none.
+    fn lines(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Which of [`lines`](Pane::lines) the cursor is on.
+    fn line(&self) -> usize {
+        0
+    }
+    /// Puts the cursor on one of [`lines`](Pane::lines).
+    fn stand(&mut self, line: usize) {
+        let _ = line;
+    }
     /// Rows and time for the right end of the hint line, e.g. `4,182 rows · 3 ms`.
     fn status(&self) -> String {
         String::new()
+    }
+    /// Whether it is there again, as it was, when one comes back to where one went on from it.
+    fn stays(&self) -> bool {
+        false
     }
     /// Draws it. `view.focused` says whether its cursor is the active one.
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View);

@@ -5,7 +5,7 @@
 use super::{Change, Handled, Pane};
 use crate::error::Result;
 use crate::model::field::{self, FieldId};
-use crate::model::{Entity, Record, Value, Window};
+use crate::model::{Entity, Record, RecordId, Value, Window};
 use crate::pivots::Selection;
 use crate::query::Engine;
 use crate::query::engine::{Cursor, Match, Table};
@@ -13,6 +13,7 @@ use crate::tui::cells::{self, Cell, Shown};
 use crate::tui::effect::{Cx, Effect};
 use crate::tui::focus::{self, Focus};
 use crate::tui::jobs::{Answer, Body};
+use crate::tui::joins::Joined;
 use crate::tui::lenses::{self, Column, Lens};
 use crate::tui::load::{self, Ask, Found, Part, Piece, Why};
 use crate::tui::times::{short_span, thousands};
@@ -20,14 +21,19 @@ use crate::tui::view::View;
 use crate::tui::walk::RowPlace;
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 mod draw;
+
+mod joined;
 
 /// The slot of its jobs.
 pub const SLOT: &str = "rows";
 /// At most so many rows are kept; then those far from the cursor go.
 const KEPT: usize = 20_000;
+/// The table scrolls by this part of its height when the cursor leaves it.
+const JUMP: usize = 3;
 
 /// The lens table.
 pub struct Rows {
@@ -56,6 +62,8 @@ pub struct Rows {
     height: usize,
     columns: Vec<(Column, u16)>,
     wanted: Option<RowPlace>,
+    joins: HashMap<RecordId, Joined>,
+    looking: HashSet<RecordId>,
     /// Text that was looked for last, and whether nothing was found.
     pub finding: Option<String>,
 }
@@ -84,6 +92,8 @@ impl Rows {
             height: 20,
             columns: Vec::new(),
             wanted: None,
+            joins: HashMap::new(),
+            looking: HashSet::new(),
             finding: None,
         }
     }
@@ -93,6 +103,7 @@ impl Rows {
             self.columns.clear();
         }
         self.window = ask.window;
+        self.forget_joins();
         (self.ask, self.focus, self.lens) = (ask, focus, lens);
         self.cell = place.cell;
         self.total = None;
@@ -166,7 +177,9 @@ impl Rows {
         }
         let (column, _) = self.columns.get(self.cell)?;
         let record = self.record()?;
-        let shown = self.shown(zone, true, ("→", "←"));
+        let mut shown = self.shown(zone, true, ("→", "←"));
+        shown.quality = self.quality.get(self.selected).map(|(q, _)| q);
+        shown.joined = self.joined_of(record.id);
         Some((column.title.to_owned(), cells::cell(record, column, &shown)))
     }
     /// The value under the cursor and the field it is of.
@@ -188,8 +201,17 @@ impl Rows {
         }
         Entity::of(id, &value)
     }
+    /// Of another record what [`Rows::entity`] would be if the cursor stood on it in the column where it is now.
+    pub fn entity_of(&self, record: &Record) -> Option<Entity> {
+        if self.on_row() {
+            return focus::of_row(record, &self.focus);
+        }
+        let (column, _) = self.columns.get(self.cell)?;
+        let (id, value) = cells::cell(record, column, &self.shown(crate::tui::times::Zone::Utc, true, ("→", "←"))).value?;
+        Entity::of(id, &value)
+    }
     fn shown<'a>(&'a self, zone: crate::tui::times::Zone, day: bool, arrows: (&'a str, &'a str)) -> Shown<'a> {
-        Shown { engine: &*self.engine, zone, day, host: self.focus.host(), arrows, quality: None }
+        Shown { engine: &*self.engine, zone, day, host: self.focus.host(), arrows, quality: None, joined: None }
     }
     fn select(&mut self, row: usize, cx: &mut Cx) {
         let last = self.len().saturating_sub(1);
@@ -214,9 +236,10 @@ impl Rows {
     fn keep_in_sight(&mut self) {
         let height = self.height.max(1);
         if self.selected < self.top {
-            self.top = self.selected;
+            self.top = self.selected.saturating_sub(height / JUMP);
         } else if self.selected >= self.top + height {
-            self.top = self.selected + 1 - height;
+            // By a part of the screen at once: a row at a time, each step of the cursor would draw all rows anew over a slow line.
+            self.top = self.selected + 1 - height + height / JUMP;
         }
         self.top = self.top.min(self.len().saturating_sub(height));
     }

@@ -48,6 +48,8 @@ pub struct Sources {
     loaded: bool,
     failed: Option<Error>,
     scroll: Scroll,
+    /// Name of the source to stand on when they are read.
+    wanted: String,
     /// First line of the part below that is shown, when one is in it.
     below: Option<Scroll>,
     lines: usize,
@@ -56,9 +58,9 @@ pub struct Sources {
 struct Loaded(Vec<SourceInfo>, Vec<EvidenceInfo>);
 
 impl Sources {
-    /// The sources of the case.
-    pub fn new() -> Sources {
-        Sources::default()
+    /// The sources of the case, with the cursor on one of them if it is there.
+    pub fn new(name: &str) -> Sources {
+        Sources { wanted: name.to_owned(), ..Sources::default() }
     }
     fn load(&self, cx: &mut Cx) {
         cx.ask("load", |work| {
@@ -205,7 +207,8 @@ impl Pane for Sources {
             self.failed = Some(error.clone());
         }
         if let Some(Loaded(sources, evidence)) = answer.take() {
-            let name = self.source().map(|s| s.name.clone());
+            let wanted = std::mem::take(&mut self.wanted);
+            let name = if wanted.is_empty() { self.source().map(|s| s.name.clone()) } else { Some(wanted) };
             (self.sources, self.evidence, self.loaded, self.failed) = (sources, evidence, true, None);
             let at = self.sources.iter().position(|s| Some(&s.name) == name.as_ref()).unwrap_or(0);
             self.scroll.select(at, self.sources.len());
@@ -220,6 +223,20 @@ impl Pane for Sources {
     }
     fn copied(&self) -> Option<(String, String)> {
         self.source().map(|s| ("source".into(), s.name.clone()))
+    }
+    fn lines(&self) -> Vec<String> {
+        let files = |s: &SourceInfo| -> String {
+            let of = self.evidence.iter().filter(|e| e.sources.contains(&s.id));
+            of.map(|e| format!(" {} {}", e.path, e.sha256)).collect()
+        };
+        let line = |s: &SourceInfo| format!("{} {} {}{}", s.name, s.key.format, s.warnings.join(" "), files(s));
+        self.sources.iter().map(line).collect()
+    }
+    fn line(&self) -> usize {
+        self.scroll.selected
+    }
+    fn stand(&mut self, line: usize) {
+        self.scroll.select(line, self.sources.len());
     }
     fn status(&self) -> String {
         let records: u64 = self.sources.iter().map(|s| s.counts.records).sum();

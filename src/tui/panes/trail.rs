@@ -125,6 +125,16 @@ impl Pane for Trail {
     fn copied(&self) -> Option<(String, String)> {
         self.tree.selected().map(|l| ("query".into(), l.value.query.clone()))
     }
+    fn lines(&self) -> Vec<String> {
+        self.tree.lines().iter().map(|l| format!("{} {} {}", l.text, l.doc, l.value.query)).collect()
+    }
+    fn line(&self) -> usize {
+        self.tree.line()
+    }
+    fn stand(&mut self, line: usize) {
+        self.chosen = true;
+        self.tree.stand(line);
+    }
     fn status(&self) -> String {
         self.tree.status()
     }

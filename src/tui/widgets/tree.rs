@@ -52,9 +52,21 @@ impl<T> Tree<T> {
     pub fn selected(&self) -> Option<&Line<T>> {
         self.place().map(|n| &self.lines[n])
     }
+    /// Which line is under the cursor.
+    pub fn line(&self) -> usize {
+        self.place().unwrap_or(0)
+    }
     /// Puts the cursor on the first line for which `which` holds, unfolding what it is under.
     pub fn select(&mut self, which: impl Fn(&Line<T>) -> bool) {
-        let Some(at) = self.lines.iter().position(which) else { return };
+        if let Some(at) = self.lines.iter().position(which) {
+            self.stand(at);
+        }
+    }
+    /// Puts the cursor on a line, unfolding what it is under.
+    pub fn stand(&mut self, at: usize) {
+        if at >= self.lines.len() {
+            return;
+        }
         let mut depth = self.lines[at].depth;
         for n in (0..at).rev() {
             if self.lines[n].depth < depth {

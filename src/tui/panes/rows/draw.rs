@@ -1,6 +1,7 @@
 //! Drawing the lens table: heading, the rows in sight, the gutter; and, where there are none, why.
 
 use super::Rows;
+use crate::case::triage::AWAY;
 use crate::model::decision::Judgement;
 use crate::model::field::FieldId;
 use crate::model::{Value, Window};
@@ -18,6 +19,8 @@ use ratatui::style::Style;
 
 /// Columns of the gutter: cursor or mark, then what was said of the row.
 const GUTTER: u16 = 2;
+/// From this width on the quality of joins is told in words.
+const WIDE: u16 = 150;
 
 /// The cell of a value in a table of groups.
 pub fn group_cell(field: Option<FieldId>, value: Value) -> Cell {
@@ -54,7 +57,10 @@ impl Rows {
 
     fn paint_records(&mut self, buf: &mut Buffer, area: Rect, body: Rect, view: &View) {
         let day = view.zone.crosses_midnight(&view.window) || self.lens.name == "reputation";
-        let columns = lenses::columns(self.lens, self.focus.host().is_some(), self.has_long_addresses());
+        let mut columns = lenses::columns(self.lens, self.focus.host().is_some(), self.has_long_addresses());
+        if area.width < WIDE {
+            columns.iter_mut().filter(|c| c.show == lenses::Show::Match).for_each(|c| c.max = 4);
+        }
         self.columns = cells::fit(&columns, day, area.width.saturating_sub(GUTTER + 1));
         self.cell = self.cell.min(self.columns.len().saturating_sub(1));
         let head = view.theme.style("ui.table.header");
@@ -76,6 +82,7 @@ impl Rows {
             let chosen = row == self.selected;
             let mut shown = self.shown(view.zone, day, arrows);
             shown.quality = self.quality.get(row).map(|(q, _)| q);
+            shown.joined = self.joined_of(record.id);
             let mark = view.marks.of(record);
             let base = row_style(view, chosen, mark.marked);
             fill(buf, Rect { y, height: 1, ..body }, base);
@@ -84,7 +91,15 @@ impl Rows {
             for (n, (column, width)) in self.columns.iter().enumerate() {
                 let cell = cells::cell(record, column, &shown);
                 let style = cell_style(view, base, &cell, chosen, chosen && n == self.cell && n > 0);
-                let what = view.glyphs.put(&cell.text);
+                let fitted = match column.show {
+                    lenses::Show::Match => cells::match_in(&cell.text, *width),
+                    // Dim alone says it where the word does not fit.
+                    lenses::Show::Field(_) if text::width(&cell.text) > usize::from(*width) => {
+                        cell.text.strip_suffix(cells::FROM_DNS).unwrap_or(&cell.text)
+                    }
+                    _ => &cell.text,
+                };
+                let what = view.glyphs.put(fitted);
                 if column.right {
                     put_right(buf, x, y, *width, &what, style);
                 } else {
@@ -157,6 +172,11 @@ impl Rows {
         }
         let mut lines = Vec::new();
         if let Some(hidden) = why.unfiltered.filter(|n| *n > 0) {
+            if AWAY.iter().any(|a| crate::query::without(&self.ask.text, a.condition).is_some()) {
+                lines.push(format!("out of sight: filters or what is put away hide {} {what}", thousands(hidden)));
+                lines.push(format!("{} shows what is put away, {} switches filters off", key("put_away"), key("toggle_filters")));
+                return lines;
+            }
             lines.push(format!("filtered out: the filters hide {} {what}", thousands(hidden)));
             lines.push(format!("{} shows them; :clear_filters removes the filters", key("toggle_filters")));
             return lines;

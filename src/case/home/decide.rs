@@ -1,0 +1,163 @@
+//! What somebody has to decide or look at: home networks and zones that were guessed, files that were not read whole, kinds that are missing.
+
+use super::sources::zone;
+use super::{Asking, Cell, Go, Line, Section, Which};
+use crate::context::sites::zone_by_activity;
+use crate::error::Result;
+use crate::model::source::{Basis, SourceInfo};
+use crate::model::{Kind, Window};
+use std::path::Path;
+
+const HOUR: i64 = 3600 * crate::model::time::SECOND;
+/// Most hours of activity that a zone is guessed from.
+const MAX_HOURS: i64 = 24 * 60;
+
+pub(super) fn section(asking: &Asking) -> Result<Section> {
+    let mut lines = Vec::new();
+    homes(asking, &mut lines)?;
+    let sources = asking.engine.sources();
+    clocks(&sources, &mut lines);
+    files(asking, &sources, &mut lines);
+    missing(asking, &mut lines);
+    Ok(Section::new(Which::Decide, lines, "Enter goes to where it is decided", "nothing: networks, zones and files are settled"))
+}
+
+fn line(what: String, because: String, go: Go, loud: bool) -> Line {
+    Line { cells: vec![Cell::Text(what), Cell::Text(because)], go, loud }
+}
+
+/// Hours east of UTC by the working days' curve of the flows; see [`zone_by_activity`].
+pub fn zone_guess(asking: &Asking) -> Result<Option<i32>> {
+    let end = asking.window.end;
+    let window = Window::new(asking.window.start.max(end.plus(-MAX_HOURS * HOUR)), end);
+    let hours = usize::try_from(window.length() / HOUR).unwrap_or(0) + 2;
+    let question = asking.engine.compile("kind = flow")?.within(&window);
+    let line = asking.engine.timeline(&question, hours, None, asking.cancel)?;
+    if line.bin <= 0 || line.bin > HOUR {
+        return Ok(None);
+    }
+    let mut hourly: Vec<f64> = Vec::new();
+    for (n, count) in line.bins.iter().enumerate() {
+        let at = line.start.plus(line.bin.saturating_mul(n as i64)).0.div_euclid(HOUR) - line.start.0.div_euclid(HOUR);
+        let at = usize::try_from(at).unwrap_or(0);
+        if hourly.len() <= at {
+            hourly.resize(at + 1, 0.0);
+        }
+        hourly[at] += count;
+    }
+    Ok(zone_by_activity(line.start, &hourly))
+}
+
+/// A number of hours east of UTC as zones are written.
+pub fn offset(hours: i32) -> String {
+    format!("{}{:02}:00", if hours < 0 { '-' } else { '+' }, hours.abs())
+}
+
+fn homes(asking: &Asking, lines: &mut Vec<Line>) -> Result<()> {
+    let sites = asking.engine.sites(asking.cancel)?;
+    let zone = match sites.applied().iter().any(|s| s.zone.is_some()) {
+        true => None,
+        false => zone_guess(asking)?,
+    };
+    let zone = zone.map(|hours| format!("working hours fit UTC{}", offset(hours)));
+    if sites.confirmed.is_empty() {
+        let nets: Vec<String> = sites.guessed.iter().flat_map(|s| &s.networks).map(ToString::to_string).collect();
+        let (what, because) = if nets.is_empty() {
+            ("which networks are yours?", "no private address was seen: every flow is external until you say".to_owned())
+        } else {
+            ("home networks are a guess", nets.join(" "))
+        };
+        let because = [Some(because), zone].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+        lines.push(line(what.into(), because, Go::Sites, true));
+    } else if let Some(zone) = zone {
+        lines.push(line("no site has a zone".into(), zone, Go::Sites, false));
+    }
+    Ok(())
+}
+
+/// So many sources or files with the same trouble have a line each; more are one line.
+const APIECE: usize = 4;
+
+/// Sources or files with the same trouble: name, why, where it leads.
+type Alike = Vec<(String, String, Go)>;
+
+/// One line each, or one for all that names them and says why of the first.
+fn alike(what: &dyn Fn(&str) -> String, many: &str, found: Alike, loud: bool, lines: &mut Vec<Line>) {
+    if found.len() <= APIECE {
+        lines.extend(found.into_iter().map(|(name, because, go)| line(what(&name), because, go, loud)));
+    } else {
+        let because = found[0].1.clone();
+        let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        let because = format!("{because}: {}", names.join(", "));
+        lines.push(line(format!("{} {many}", found.len()), because, Go::Source(String::new()), loud));
+    }
+}
+
+fn clocks(sources: &[SourceInfo], lines: &mut Vec<Line>) {
+    let span = |s: &SourceInfo| s.span.map(|w| w.shifted(s.clock.shift));
+    let flows = sources.iter().filter(|s| s.kinds.iter().any(|(k, n)| *k == Kind::Flow && *n > 0)).filter_map(span);
+    let flows = flows.reduce(|a, b| Window::new(a.start.min(b.start), a.end.max(b.end)));
+    let (mut apart, mut zones, mut years) = (Alike::new(), Alike::new(), Alike::new());
+    for source in sources.iter().filter(|s| s.counts.records > 0) {
+        let go = Go::Source(source.name.clone());
+        // Lists and scans are made at any time.
+        let said = source.kinds.iter().any(|(k, n)| *n > 0 && !matches!(k, Kind::Inventory | Kind::Vuln));
+        let is_apart = match (span(source), flows) {
+            (Some(own), Some(flows)) => said && !flows.overlaps(own.start, own.end),
+            _ => false,
+        };
+        if is_apart {
+            apart.push((source.name.clone(), "at no time of the flows; wrong year, zone or clock?".to_owned(), go));
+        } else if source.clock.zone_basis == Basis::Assumed {
+            let year = source.clock.year.map(|y| format!(", year {y}")).unwrap_or_default();
+            zones.push((source.name.clone(), format!("{}{year}", zone(source)), go));
+        } else if let Some(year) = source.clock.year.filter(|_| !source.clock.manual) {
+            years.push((source.name.clone(), format!("{year} assumed"), go));
+        }
+    }
+    alike(&|n| format!("clock of {n}"), "clocks", apart, true, lines);
+    alike(&|n| format!("zone of {n}"), "zones", zones, false, lines);
+    alike(&|n| format!("year of {n}"), "years", years, false, lines);
+}
+
+fn files(asking: &Asking, sources: &[SourceInfo], lines: &mut Vec<Line>) {
+    let name = |path: &str| Path::new(path).file_name().map_or_else(|| path.to_owned(), |n| n.to_string_lossy().into_owned());
+    let (mut unread, mut partly, mut warned) = (Alike::new(), Alike::new(), Alike::new());
+    for file in asking.engine.evidence() {
+        let source = file.sources.first().and_then(|id| sources.iter().find(|s| s.id == *id));
+        let go = Go::Source(source.map(|s| s.name.clone()).unwrap_or_default());
+        if file.counts.records == 0 && (file.format.is_empty() || file.format == "unknown") {
+            let because = file.warnings.first().cloned().unwrap_or_else(|| "of no known form".into());
+            unread.push((name(&file.path), because, go));
+        } else if file.counts.failed > 0 {
+            let because = format!("{} of {} lines not understood", file.counts.failed, file.counts.units());
+            partly.push((name(&file.path), because, go));
+        } else if let Some(warning) = file.warnings.iter().find(|w| !is_about_clock(w)) {
+            warned.push((name(&file.path), warning.clone(), go));
+        }
+    }
+    alike(&|n| format!("{n} was not read"), "files not read", unread, true, lines);
+    alike(&|n| format!("{n} read in part"), "files read in part", partly, false, lines);
+    alike(&|n| format!("{n} has a warning"), "files with a warning", warned, false, lines);
+}
+
+/// What was assumed of a clock stands with the source already.
+fn is_about_clock(warning: &str) -> bool {
+    warning.contains("without a zone") || warning.contains("without a year")
+}
+
+fn missing(asking: &Asking, lines: &mut Vec<Line>) {
+    if asking.engine.sources().is_empty() {
+        return;
+    }
+    let kinds: [(&[Kind], &str, &str); 3] = [
+        (&[Kind::Alert, Kind::Notice], "no alerts", "an IDS log of this time, or Suricata run over the capture, would give them"),
+        (&[Kind::Flow], "no flows", "who spoke with whom is unknown: a capture, Zeek or NetFlow would tell"),
+        (&[Kind::Dns], "no DNS", "which names were used is known from TLS and HTTP only"),
+    ];
+    for (kinds, what, because) in kinds {
+        if !asking.has(kinds) {
+            lines.push(line(what.into(), because.into(), Go::Source(String::new()), false));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Hosts by bytes, with what each sent and received, and whether it is home. Of flows seen by several sources one sighting counts.
+
+use super::{Asking, Cell, Go, Line, Section, Which, numbers};
+use crate::error::Result;
+use crate::model::{Kind, Value, field};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// Hosts that are shown.
+const SHOWN: usize = 30;
+
+pub(super) fn section(asking: &Asking) -> Result<Section> {
+    let table = |text: &str| asking.engine.table(&asking.question(text)?, asking.cancel);
+    let top: Vec<(IpAddr, u64)> = numbers(table(&format!("kind = flow | top {SHOWN} host by bytes"))?)
+        .filter_map(|(value, n)| Some((value.first()?.as_addr()?, n)))
+        .filter(|(_, n)| *n > 0)
+        .collect();
+    let mut sent: HashMap<IpAddr, u64> = HashMap::new();
+    if !top.is_empty() {
+        let hosts: Vec<String> = top.iter().map(|(a, _)| a.to_string()).collect();
+        let hosts = hosts.join(", ");
+        for (side, bytes) in [("src.ip", "bytes.out"), ("dst.ip", "bytes.in")] {
+            let text = format!("kind = flow and {side} in {{{hosts}}} | sum {bytes} by {side}");
+            for (value, n) in numbers(table(&text)?) {
+                if let Some(addr) = value.first().and_then(Value::as_addr) {
+                    *sent.entry(addr).or_default() += n;
+                }
+            }
+        }
+    }
+    let home = asking.engine.home(asking.cancel)?;
+    let line = |(addr, bytes): &(IpAddr, u64)| {
+        let out = sent.get(addr).copied().unwrap_or(0).min(*bytes);
+        let place = if home.has(*addr) {
+            "home"
+        } else if home.is_near(*addr) {
+            "link"
+        } else {
+            "outside"
+        };
+        let value = Value::Addr(*addr);
+        Line {
+            cells: vec![
+                Cell::Of(field::HOST, value.clone()),
+                Cell::Text(place.into()),
+                Cell::Bytes(out),
+                Cell::Bytes(bytes - out),
+            ],
+            go: Go::Entity(field::HOST, value),
+            loud: false,
+        }
+    };
+    let why = if asking.has(&[Kind::Flow]) { "no flow in this window carried bytes" } else { "no source here gives flows" };
+    Ok(Section::new(Which::Talkers, top.iter().map(line).collect(), "IP bytes of flows", why))
+}

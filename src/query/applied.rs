@@ -1,0 +1,50 @@
+//! What is said of a record only when it is asked for: the names of its source and evidence, its direction, the verdict that stands on it.
+
+use super::standing::Current;
+use crate::model::{FieldId, Record, Value, field};
+use crate::store::Snapshot;
+use std::sync::Arc;
+
+/// What holds while one question is answered.
+pub struct Applied<'a> {
+    snapshot: &'a Snapshot,
+    current: Arc<Current>,
+}
+
+impl<'a> Applied<'a> {
+    /// Over a view, with what stands now.
+    pub fn new(snapshot: &'a Snapshot, current: Arc<Current>) -> Applied<'a> {
+        Applied { snapshot, current }
+    }
+    /// A record as it is answered: with its direction and verdict.
+    pub fn on(&self, mut record: Record) -> Record {
+        for id in [field::DIRECTION, field::VERDICT] {
+            if let Some(value) = self.value(&record, id) {
+                record.set(id, value);
+            }
+        }
+        record
+    }
+    /// The value of a field that no record carries itself.
+    pub fn value(&self, record: &Record, id: FieldId) -> Option<Value> {
+        match id {
+            field::DIRECTION => self.current.home.direction(record).map(|d| Value::text(d.name())),
+            field::VERDICT if self.current.verdicts.is_empty() => None,
+            field::VERDICT => self.current.verdicts.on(record, &|f| self.value(record, f)).map(|j| Value::text(j.name())),
+            field::SOURCE => self.snapshot.source_name(record.source).map(Value::text),
+            field::EVIDENCE => self.snapshot.evidence_path(record.id.evidence).map(Value::from),
+            _ => None,
+        }
+    }
+    /// Stored fields that the values of some fields are made of as well; whether there are any such fields.
+    pub fn needs(&self, fields: &mut Vec<FieldId>) -> bool {
+        let (direction, verdict) = (fields.contains(&field::DIRECTION), fields.contains(&field::VERDICT));
+        if direction {
+            fields.extend([field::SRC_IP, field::DST_IP]);
+        }
+        if verdict {
+            fields.extend(self.current.verdicts.fields());
+        }
+        direction || verdict
+    }
+}
