@@ -380,8 +380,8 @@ mod tests {
             show(&FORMAT, NXLOG),
             "log 2020-09-22T18:53:31.668Z src.ip=172.18.39.5 src.port=62782 dst.ip=172.18.39.6 dst.port=445 proto=tcp direction.stated=out \
              severity=info action=connect user=SYSTEM hostname=workstation5.theshire.local process=System event.code=3 \
-             extra={\"provider\":\"Microsoft-Windows-Sysmon\",\"channel\":\"Microsoft-Windows-Sysmon/Operational\",\
-             \"User\":\"NT AUTHORITY\\\\SYSTEM\"} sensor=WORKSTATION5.theshire.local/sysmon"
+             extra={\"TimeCreated\":\"2020-09-22T18:53:31Z\",\"provider\":\"Microsoft-Windows-Sysmon\",\
+             \"channel\":\"Microsoft-Windows-Sysmon/Operational\",\"User\":\"NT AUTHORITY\\\\SYSTEM\"} sensor=WORKSTATION5.theshire.local/sysmon"
         );
     }
 

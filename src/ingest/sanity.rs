@@ -95,7 +95,15 @@ fn whole(time: Time) -> Time {
 pub fn outliers(times: &mut Times, what: &str) -> Option<String> {
     let slots = times.all();
     let counts: Vec<f64> = slots.iter().map(|s| s.n as f64).collect();
-    let (from, to) = usual_bins(&counts)?;
+    let (mut from, mut to) = usual_bins(&counts)?;
+    // What is not further away than the others reach is not far: the outermost of ordinary times belong to them.
+    let reach = slots[to].last.since(slots[from].first);
+    while from > 0 && slots[from].first.since(slots[from - 1].last) <= reach {
+        from -= 1;
+    }
+    while to + 1 < slots.len() && slots[to + 1].first.since(slots[to].last) <= reach {
+        to += 1;
+    }
     let (all, usual) = (Window::new(slots.first()?.first, slots.last()?.last), Window::new(slots[from].first, slots[to].last));
     if usual.length() >= all.length() / 2 {
         return None;

@@ -132,7 +132,8 @@ pub fn complete(text: &str, cursor: usize, values: &dyn Fn(FieldId, &str) -> Vec
         }
         Expected::Value(field) => {
             found.values(field, &typed, values);
-            if !quoted {
+            // Of a value that is being typed only what begins with the sign is a set.
+            if !quoted && (typed.is_empty() || typed.starts_with('@')) {
                 sets.iter().for_each(|name| found.add(&format!("@{name}"), Sort::Value, "the members of a set"));
             }
         }
