@@ -490,12 +490,4 @@ impl App {
         let text = place::text(self);
         self.writer.place(text);
     }
-    pub(super) fn say(&mut self, text: impl Into<String>) {
-        self.message = Some(Message::Said(text.into()));
-        self.dirty = true;
-    }
-    pub(super) fn fail(&mut self, err: Error) {
-        self.message = Some(Message::Failed(err));
-        self.dirty = true;
-    }
 }

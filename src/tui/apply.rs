@@ -13,6 +13,16 @@ use super::walk::Step;
 use crate::error::Error;
 
 impl App {
+    /// Says something in the message line until the next key.
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.message = Some(Message::Said(text.into()));
+        self.touch();
+    }
+    /// Shows an error there.
+    pub(super) fn fail(&mut self, err: Error) {
+        self.message = Some(Message::Failed(err));
+        self.touch();
+    }
     pub(super) fn apply_all(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             self.apply(effect);

@@ -95,7 +95,7 @@ fn home_of_the_story_says_what_is_there_what_is_odd_and_where_to_begin() {
     assert!(talkers[0].starts_with("10.8.") && talkers[0].contains("home"), "{talkers:?}");
     assert_eq!(made(&case, Which::Sources).total, case.engine.sources().len());
     // A verdict on a signature is counted from the next question on.
-    let about = backtrail::model::decision::About::Value("signature".into(), "ET SCAN Sqlmap SQL Injection Scan".into());
+    let about = backtrail::model::decision::About::Query("signature = \"ET SCAN Sqlmap SQL Injection Scan\"".into());
     let judgement = backtrail::model::decision::Judgement::Malicious;
     case.decide(What::Verdict { about, judgement, reason: String::new(), expires: None });
     assert!(made(&case, Which::Alerts).note.contains("69 of 95 not reviewed"));

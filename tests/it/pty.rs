@@ -124,6 +124,12 @@ impl Term {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+    /// Waits for home, where a case opens, and goes on to the alerts.
+    fn begins(&mut self) {
+        self.shows("needs a decision");
+        self.send(b"1");
+        self.shows("Alerts");
+    }
     fn shows(&mut self, text: &str) -> String {
         self.until(text, |screen| screen.contents().contains(text))
     }
@@ -167,7 +173,7 @@ fn kept(path: &Path, text: &str) {
 fn a_key_split_at_any_byte_is_one_key() {
     let home = home("escape_ms = 2000\n");
     let mut term = Term::open(home.path());
-    term.shows("Alerts");
+    term.begins();
     let keys: [(&[u8], &str); 4] = [
         (b"\x1b[15~", "f5 does nothing here"),
         (b"\x1bOQ", "f2 does nothing here"),
@@ -190,7 +196,7 @@ fn a_key_split_at_any_byte_is_one_key() {
 fn a_lone_escape_is_a_key_after_its_time() {
     let home = home("escape_ms = 40\n");
     let mut term = Term::open(home.path());
-    term.shows("Alerts");
+    term.begins();
     term.send(b"?");
     term.shows("keys: ");
     term.send(b"\x1b");
@@ -201,7 +207,7 @@ fn a_lone_escape_is_a_key_after_its_time() {
 fn pasted_text_is_never_keys() {
     let home = home("");
     let mut term = Term::open(home.path());
-    term.shows("Alerts");
+    term.begins();
     for paste in [&b"\x1b[200~qq:quit\rq\x1b[201~"[..], b"\x1b[200~qq\x1b[201~q:quit\rq\x1b[201~"] {
         term.send(paste);
         term.shows("qq");
@@ -216,7 +222,7 @@ fn pasted_text_is_never_keys() {
 fn reserved_keys_do_nothing() {
     let home = home("");
     let mut term = Term::open(home.path());
-    term.shows("Alerts");
+    term.begins();
     for (byte, name) in [
         (0x01, "ctrl-a"),
         (0x02, "ctrl-b"),
@@ -239,7 +245,7 @@ fn reserved_keys_do_nothing() {
 fn after_a_hangup_the_workbench_opens_where_it_stood() {
     let home = home("");
     let mut term = Term::open(home.path());
-    term.shows("Alerts");
+    term.begins();
     term.send(b"2");
     term.shows("port name");
     term.send(b"/dst.port = 80\r");
@@ -263,7 +269,7 @@ fn ctrl_z_gives_the_terminal_back_and_fg_draws_the_screen_again() {
     command.args(["-c", script, "sh", PROGRAM]);
     command.arg(home.path().join("case"));
     let mut term = Term::run(home.path(), command);
-    term.shows("Alerts");
+    term.begins();
     assert!(term.screen.lock().unwrap().screen().bracketed_paste());
     term.send(b"\x1a");
     term.shows("STOPPED HERE");
@@ -280,7 +286,7 @@ fn ctrl_z_gives_the_terminal_back_and_fg_draws_the_screen_again() {
 fn after_a_stop_from_outside_the_screen_is_drawn_anew() {
     let home = home("");
     let mut term = Term::open(home.path());
-    term.shows("Alerts");
+    term.begins();
     term.signal(Signal::STOP);
     // Somebody else writes over the screen meanwhile.
     term.screen.lock().unwrap().process(b"\x1b[2J\x1b[?2004l");
@@ -293,7 +299,7 @@ fn after_a_stop_from_outside_the_screen_is_drawn_anew() {
 fn a_terminal_that_takes_nothing_delays_neither_the_journal_nor_the_end() {
     let home = home("");
     let mut term = Term::open(home.path());
-    term.shows("Alerts");
+    term.begins();
     let journal = home.path().join("case/journal.log");
     term.stopped.store(true, Ordering::SeqCst);
     // More than the line holds: every Ctrl-l is a whole screen.

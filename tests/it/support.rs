@@ -108,7 +108,7 @@ pub fn story() -> Memory {
         r.set(f::DST_PORT, 443u64);
         r.set(f::PROTO, 6u64);
         r.set(f::SIGNATURE, signature);
-        r.set(f::SIGNATURE_ID, 2_028_401u64);
+        r.set(f::SIGNATURE_ID, if severity == 3 { 2_028_401u64 } else { 9_000_001 });
         r.set(f::SEVERITY, severity);
         r.set(f::ACTION, "alert");
         records.push(r);
