@@ -1,4 +1,4 @@
-//! Indicators by the form of a word, defanged or not. One pass over a line, nothing is tried twice, no word is longer than [`LONGEST`].
+//! Indicators by the form of a word, defanged or not. One pass over a line, nothing is tried twice, no word is longer than 2,048 bytes.
 //!
 //! What only looks like one is left: numbers of versions (`version 1.2.3.4`), names of files and of code (`foo.py`, `System.Net`,
 //! `com.example.app`), commits, loopback and unspecified addresses, networks that hold half the world. A word that was defanged was meant.

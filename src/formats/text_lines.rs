@@ -39,8 +39,10 @@ impl Format for TextLines {
             inside += usize::from(found.is_some());
             true
         });
-        // What is in tags and braces may hold times and is no log for it.
-        let marked = head::plain(head).trim_ascii_start().starts_with(b"<") || super::json_document::first_object(head).is_some();
+        // What is in tags and braces, or has the headings of a Markdown document, may hold times and is no log for it.
+        let plain = head::plain(head).trim_ascii_start();
+        let headed = plain.starts_with(b"# ") && memchr::memmem::find(plain, b"\n## ").is_some();
+        let marked = headed || plain.starts_with(b"<") || super::json_document::first_object(head).is_some();
         let timed = !binary && (starting > 0 || !marked && inside * 5 >= all.max(1));
         if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
     }

@@ -174,7 +174,7 @@ fn read(run: &mut Run<'_>, subject: &Subject, probe: &Probe, mut input: Input, w
         gap: subject.gap.clone(),
     };
     let compressed = input.compression != Compression::None;
-    job.run(import, &mut input, run)?.finish(input, &|key| keep(subject, what, compressed, key))
+    job.run(*import, &mut input, run)?.finish(input, &|key| keep(subject, what, compressed, key))
 }
 
 /// Keeps a member in the case if it could not well be read again from its archive.

@@ -48,9 +48,9 @@ pub struct NewEvidence {
 /// How an import begins.
 pub enum Begin {
     /// This evidence is in the case.
-    Known(EvidenceInfo),
+    Known(Box<EvidenceInfo>),
     /// It is new.
-    Fresh(Import),
+    Fresh(Box<Import>),
 }
 
 /// How the times of one source were read, and what was read of it.

@@ -202,7 +202,7 @@ impl Store {
             let mut state = hold(&self.0.state);
             // Evidence that a longer file replaced is known too: all of it is in that file.
             if let Some(data) = state.contents.imports.values().find(|i| i.done.key == new.key.0) {
-                return Ok(Begin::Known(data.done.info(data)));
+                return Ok(Begin::Known(Box::new(data.done.info(data))));
             }
             if !state.active.insert(new.key) {
                 return Err(Error::user("this file is being imported already").at(new.path.clone()));
@@ -211,7 +211,7 @@ impl Store {
             state.contents.next_import += 1;
             id
         };
-        Import::new(self.clone(), id, new.clone()).map(Begin::Fresh)
+        Import::new(self.clone(), id, new.clone()).map(|import| Begin::Fresh(Box::new(import)))
     }
     /// Evidence that uncompressed data of this size and beginning may hold or continue, the longest first. Of evidence shorter than 64 KiB the
     /// beginning says nothing. The caller compares the SHA-256 of the first `size` bytes.

