@@ -250,7 +250,10 @@ fn show(cell: &Cell, column: usize, loud: bool, wide: usize, view: &View) -> (St
         Cell::At(at) => (view.zone.format(*at, "%d %b %H:%M"), role("ui.time")),
         Cell::Severity(rank) => {
             let word = SEVERITIES.get(*rank as usize).copied().unwrap_or_default();
-            (if wide < word.len() { word.chars().take(4).collect() } else { role(word) }, format!("severity.{word}"))
+            (
+                if wide < word.len() { word.replace("critical", "crit").replace("medium", "med") } else { role(word) },
+                format!("severity.{word}"),
+            )
         }
         other => {
             // What was assumed of a clock is marked; the foot has it in words.
