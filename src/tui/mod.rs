@@ -16,6 +16,8 @@ pub mod moves;
 
 pub mod frame;
 
+pub mod scroll;
+
 pub mod out;
 
 pub mod settings;

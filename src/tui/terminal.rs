@@ -7,9 +7,11 @@ use super::frame::shorten;
 use super::glyphs;
 pub use super::glyphs::{Charset, Glyphs};
 use super::out::Out;
+use super::scroll;
 use crate::error::{Error, Result};
 use crossterm::{cursor, event, execute, queue, style, terminal};
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
 use ratatui::{Frame, Terminal};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,6 +161,8 @@ pub struct Screen {
     out: Out,
     /// The last frame left the cursor hidden.
     hidden: bool,
+    /// What the terminal shows; none: not known.
+    shown: Option<Buffer>,
 }
 
 impl Screen {
@@ -170,7 +174,7 @@ impl Screen {
         let pending = Pending::default();
         let terminal = Terminal::new(CrosstermBackend::new(pending.clone())).map_err(refused)?;
         let out = Out::start().map_err(refused)?;
-        let mut screen = Screen { terminal, pending, depth, charset, entered: false, out, hidden: false };
+        let mut screen = Screen { terminal, pending, depth, charset, entered: false, out, hidden: false, shown: None };
         screen.take()?;
         Ok(screen)
     }
@@ -220,7 +224,8 @@ impl Screen {
             draw(frame);
             glyphs::plain(frame.buffer_mut(), charset);
         };
-        self.terminal.draw(whole).map_err(refused)?;
+        let after = self.terminal.draw(whole).map_err(refused)?.buffer.clone();
+        let before = self.shown.replace(after.clone());
         let mut bytes = std::mem::take(&mut *self.pending.bytes());
         // Whatever is drawn is placed first (CUP); a frame without that only hides the cursor once more.
         let hides = memchr::memmem::rfind(&bytes, b"\x1b[?25l") > memchr::memmem::rfind(&bytes, b"\x1b[?25h");
@@ -228,7 +233,11 @@ impl Screen {
             return Ok(());
         }
         self.hidden = hides;
+        let tail = memchr::memmem::rfind(&bytes, b"\x1b[?25").map_or_else(Vec::new, |at| bytes[at..].to_vec());
         bytes = shorten(&bytes, self.depth);
+        if let Some(before) = before {
+            bytes = scroll::shorter(bytes, &before, &after, &tail, self.depth).map_err(refused)?;
+        }
         let mut frame = Vec::with_capacity(bytes.len() + 16);
         frame.extend_from_slice(b"\x1b[?2026h");
         frame.extend_from_slice(&bytes);
@@ -239,6 +248,7 @@ impl Screen {
     /// the terminal for its cursor, and the answer would come among the keys.
     fn forget(&mut self) -> Result<()> {
         self.pending.bytes().clear();
+        self.shown = None;
         self.terminal = Terminal::new(CrosstermBackend::new(self.pending.clone())).map_err(refused)?;
         Ok(())
     }

@@ -32,7 +32,8 @@ mod joined;
 pub const SLOT: &str = "rows";
 /// At most so many rows are kept; then those far from the cursor go.
 const KEPT: usize = 20_000;
-/// The table scrolls by this part of its height when the cursor leaves it.
+
+/// The table scrolls by so many rows when the cursor leaves it: by one, each step along its edge would cost a slow line more than steps within.
 const JUMP: usize = 3;
 
 /// The lens table.
@@ -236,10 +237,9 @@ impl Rows {
     fn keep_in_sight(&mut self) {
         let height = self.height.max(1);
         if self.selected < self.top {
-            self.top = self.selected.saturating_sub(height / JUMP);
+            self.top = self.selected.saturating_sub(JUMP.min(height) - 1);
         } else if self.selected >= self.top + height {
-            // By a part of the screen at once: a row at a time, each step of the cursor would draw all rows anew over a slow line.
-            self.top = self.selected + 1 - height + height / JUMP;
+            self.top = self.selected + JUMP.min(height) - height;
         }
         self.top = self.top.min(self.len().saturating_sub(height));
     }
