@@ -279,8 +279,11 @@ fn push_layer(lines: &mut Vec<Line<Place>>, layer: Layer) {
 /// One line for a packet: its innermost layer that is understood, and how much it carries.
 fn summary(layers: &[Layer]) -> String {
     let inner = layers.iter().rev().find(|l| !l.fields.is_empty() && l.name != "Malformed").or(layers.last());
-    let carried =
-        layers.last().filter(|l| l.fields.is_empty() && l.range.len() > 1).map(|l| format!(" +{} bytes", l.range.len()));
+    // TCP says itself how much it carries.
+    let carried = layers
+        .last()
+        .filter(|l| l.fields.is_empty() && l.range.len() > 1 && inner.is_none_or(|i| i.name != "TCP"))
+        .map(|l| format!(" +{} bytes", l.range.len()));
     let odd = if layers.iter().any(|l| l.name == "Malformed") { " malformed" } else { "" };
     inner.map_or_else(String::new, |l| {
         text::clean(&format!("{} {}{}{odd}", l.name, l.summary, carried.unwrap_or_default())).into_owned()
