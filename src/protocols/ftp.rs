@@ -3,7 +3,7 @@
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
-use super::common::lines::{Line, Lines};
+use super::common::lines::{Talk, Talking};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
@@ -60,14 +60,7 @@ impl Protocol for Ftp {
         }
     }
     fn parser(&self, ends: &Ends) -> Box<dyn Parser> {
-        Box::new(Conversation {
-            ends: *ends,
-            lines: [Lines::new(MAX_LINE), Lines::new(MAX_LINE)],
-            waiting: VecDeque::new(),
-            user: None,
-            greeted: false,
-            over: false,
-        })
+        Box::new(Talking::new(MAX_LINE, Conversation { ends: *ends, waiting: VecDeque::new(), user: None, greeted: false }))
     }
 }
 
@@ -122,11 +115,9 @@ fn called_by_client(code: u16, line: &str, server: IpAddr) -> Option<(IpAddr, u1
 
 struct Conversation {
     ends: Ends,
-    lines: [Lines; 2],
     waiting: VecDeque<Waiting>,
     user: Option<(String, At)>,
     greeted: bool,
-    over: bool,
 }
 
 impl Conversation {
@@ -204,7 +195,7 @@ impl Conversation {
                 return;
             }
             "AUTH" if code == 234 => {
-                (out.restart, out.done, self.over) = (true, true, true);
+                (out.restart, out.done) = (true, true);
                 return;
             }
             "RETR" => "download",
@@ -221,29 +212,16 @@ impl Conversation {
     }
 }
 
-impl Parser for Conversation {
-    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
-        let index = usize::from(side == Side::In);
-        let Some(mut lines) = self.lines.get_mut(index).map(|l| std::mem::replace(l, Lines::new(0))) else { return };
-        lines.push(bytes, at, &mut |line| {
-            match line {
-                Line::Whole(line, first) if side == Side::Out => self.command(&text(&line, MAX_LINE), first, out),
-                Line::Whole(line, first) => self.reply(&text(&line, MAX_LINE), first, out),
-                Line::TooLong(first) => {
-                    out.oddities.push((Oddity::new("ftp_line_too_long"), first.time, first.offset));
-                    out.partial = true;
-                }
-            }
-            !self.over
-        });
-        if let Some(slot) = self.lines.get_mut(index) {
-            *slot = lines;
+impl Talk for Conversation {
+    const TOO_LONG: &'static str = "ftp_line_too_long";
+
+    fn line(&mut self, side: Side, line: &str, at: At, out: &mut Out) {
+        match side {
+            Side::Out => self.command(line, at, out),
+            Side::In => self.reply(line, at, out),
         }
     }
-    fn gap(&mut self, side: Side, _missing: u64, _at: At, _out: &mut Out) {
-        if let Some(lines) = self.lines.get_mut(usize::from(side == Side::In)) {
-            lines.gap();
-        }
+    fn gap(&mut self) {
         self.waiting.clear();
     }
 }

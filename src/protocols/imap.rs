@@ -2,10 +2,9 @@
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
-use super::common::lines::{Line, Lines};
+use super::common::lines::{Talk, Talking};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
-use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
 use std::collections::VecDeque;
@@ -65,12 +64,7 @@ impl Protocol for Imap {
         }
     }
     fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
-        Box::new(Conversation {
-            lines: [Lines::new(MAX_LINE), Lines::new(MAX_LINE)],
-            pending: VecDeque::new(),
-            greeted: false,
-            over: false,
-        })
+        Box::new(Talking::new(MAX_LINE, Conversation { pending: VecDeque::new(), greeted: false }))
     }
 }
 
@@ -82,10 +76,8 @@ struct Waiting {
 }
 
 struct Conversation {
-    lines: [Lines; 2],
     pending: VecDeque<Waiting>,
     greeted: bool,
-    over: bool,
 }
 
 impl Conversation {
@@ -115,7 +107,6 @@ impl Conversation {
         out.confirmed = true;
         let fine = said.get(..2).is_some_and(|w| w.eq_ignore_ascii_case("OK"));
         if asked.word == "STARTTLS" {
-            self.over = fine;
             (out.restart, out.done) = (fine, fine);
             return;
         }
@@ -136,28 +127,13 @@ impl Conversation {
     }
 }
 
-impl Parser for Conversation {
-    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
-        let index = usize::from(side == Side::In);
-        let Some(mut lines) = self.lines.get_mut(index).map(|l| std::mem::replace(l, Lines::new(0))) else { return };
-        lines.push(bytes, at, &mut |line| {
-            match line {
-                Line::Whole(line, first) if side == Side::Out => self.command(&text(&line, MAX_LINE), first, out),
-                Line::Whole(line, first) => self.answer(&text(&line, MAX_LINE), first, out),
-                Line::TooLong(first) => {
-                    out.oddities.push((Oddity::new("imap_line_too_long"), first.time, first.offset));
-                    out.partial = true;
-                }
-            }
-            !self.over
-        });
-        if let Some(slot) = self.lines.get_mut(index) {
-            *slot = lines;
-        }
-    }
-    fn gap(&mut self, side: Side, _missing: u64, _at: At, _out: &mut Out) {
-        if let Some(lines) = self.lines.get_mut(usize::from(side == Side::In)) {
-            lines.gap();
+impl Talk for Conversation {
+    const TOO_LONG: &'static str = "imap_line_too_long";
+
+    fn line(&mut self, side: Side, line: &str, at: At, out: &mut Out) {
+        match side {
+            Side::Out => self.command(line, at, out),
+            Side::In => self.answer(line, at, out),
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
-use super::common::lines::{Line, Lines};
+use super::common::lines::{Talk, Talking};
 use super::common::told::Told;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
-use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 
 /// The protocol.
@@ -67,17 +66,18 @@ impl Protocol for Irc {
         }
     }
     fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
-        Box::new(Conversation { lines: [Lines::new(MAX_LINE), Lines::new(MAX_LINE)], seen: [false; 2], told: Told::default() })
+        Box::new(Talking::new(MAX_LINE, Conversation { seen: [false; 2], told: Told::default() }))
     }
 }
 
 struct Conversation {
-    lines: [Lines; 2],
     seen: [bool; 2],
     told: Told,
 }
 
-impl Conversation {
+impl Talk for Conversation {
+    const TOO_LONG: &'static str = "irc_line_too_long";
+
     fn line(&mut self, side: Side, line: &str, at: At, out: &mut Out) {
         if let Some(seen) = self.seen.get_mut(usize::from(side == Side::In)) {
             *seen = true;
@@ -99,31 +99,6 @@ impl Conversation {
                 self.told.say("irc", &format!("dcc to {argument}"), fields, at, at, out);
             }
             _ => {}
-        }
-    }
-}
-
-impl Parser for Conversation {
-    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
-        let index = usize::from(side == Side::In);
-        let Some(mut lines) = self.lines.get_mut(index).map(|l| std::mem::replace(l, Lines::new(0))) else { return };
-        lines.push(bytes, at, &mut |line| {
-            match line {
-                Line::Whole(line, first) => self.line(side, &text(&line, MAX_LINE), first, out),
-                Line::TooLong(first) => {
-                    out.oddities.push((Oddity::new("irc_line_too_long"), first.time, first.offset));
-                    out.partial = true;
-                }
-            }
-            true
-        });
-        if let Some(slot) = self.lines.get_mut(index) {
-            *slot = lines;
-        }
-    }
-    fn gap(&mut self, side: Side, _missing: u64, _at: At, _out: &mut Out) {
-        if let Some(lines) = self.lines.get_mut(usize::from(side == Side::In)) {
-            lines.gap();
         }
     }
 }

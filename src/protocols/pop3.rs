@@ -2,10 +2,9 @@
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
-use super::common::lines::{Line, Lines};
+use super::common::lines::{Talk, Talking};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
-use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
 use crate::model::record::Kind;
 use std::collections::VecDeque;
@@ -49,23 +48,15 @@ impl Protocol for Pop3 {
         }
     }
     fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
-        Box::new(Conversation {
-            lines: [Lines::new(MAX_LINE), Lines::new(MAX_LINE)],
-            waiting: VecDeque::new(),
-            user: None,
-            greeted: false,
-            over: false,
-        })
+        Box::new(Talking::new(MAX_LINE, Conversation { waiting: VecDeque::new(), user: None, greeted: false }))
     }
 }
 
 struct Conversation {
-    lines: [Lines; 2],
     /// Commands, their first argument, and when.
     waiting: VecDeque<(String, String, At)>,
     user: Option<(String, At)>,
     greeted: bool,
-    over: bool,
 }
 
 impl Conversation {
@@ -102,7 +93,7 @@ impl Conversation {
             "USER" => (argument, first, "password"),
             "APOP" => (argument, first, "apop"),
             "STLS" if fine => {
-                (out.restart, out.done, self.over) = (true, true, true);
+                (out.restart, out.done) = (true, true);
                 return;
             }
             _ => return,
@@ -120,29 +111,16 @@ impl Conversation {
     }
 }
 
-impl Parser for Conversation {
-    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
-        let index = usize::from(side == Side::In);
-        let Some(mut lines) = self.lines.get_mut(index).map(|l| std::mem::replace(l, Lines::new(0))) else { return };
-        lines.push(bytes, at, &mut |line| {
-            match line {
-                Line::Whole(line, first) if side == Side::Out => self.command(&text(&line, MAX_LINE), first),
-                Line::Whole(line, first) => self.reply(&text(&line, MAX_LINE), first, out),
-                Line::TooLong(first) => {
-                    out.oddities.push((Oddity::new("pop3_line_too_long"), first.time, first.offset));
-                    out.partial = true;
-                }
-            }
-            !self.over
-        });
-        if let Some(slot) = self.lines.get_mut(index) {
-            *slot = lines;
+impl Talk for Conversation {
+    const TOO_LONG: &'static str = "pop3_line_too_long";
+
+    fn line(&mut self, side: Side, line: &str, at: At, out: &mut Out) {
+        match side {
+            Side::Out => self.command(line, at),
+            Side::In => self.reply(line, at, out),
         }
     }
-    fn gap(&mut self, side: Side, _missing: u64, _at: At, _out: &mut Out) {
-        if let Some(lines) = self.lines.get_mut(usize::from(side == Side::In)) {
-            lines.gap();
-        }
+    fn gap(&mut self) {
         self.waiting.clear();
     }
 }

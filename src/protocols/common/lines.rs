@@ -1,7 +1,9 @@
 //! Lines of one side of a text protocol: bounded, tolerant of a bare LF.
 
 use super::buffer::Buffer;
-use crate::protocols::At;
+use super::bytes::text;
+use crate::model::oddity::Oddity;
+use crate::protocols::{At, Out, Parser, Side};
 
 /// Cuts a stream into lines. A line longer than the limit is dropped up to its end and reported once.
 #[derive(Debug)]
@@ -61,6 +63,55 @@ impl Lines {
     pub fn gap(&mut self) {
         self.buffer.clear();
         self.skipping = true;
+    }
+}
+
+/// A conversation in lines of text.
+pub trait Talk: Send {
+    /// The oddity of a line that is longer than the limit.
+    const TOO_LONG: &'static str;
+    /// A line of a side, and the packet that it began in. Once `out` says that it is done no further one is given.
+    fn line(&mut self, side: Side, line: &str, at: At, out: &mut Out);
+    /// Bytes of one side are missing.
+    fn gap(&mut self) {}
+}
+
+/// The parser of a conversation in lines: both sides are cut, each into lines of at most so many bytes.
+pub struct Talking<T> {
+    sides: [Lines; 2],
+    talk: T,
+}
+
+impl<T: Talk> Talking<T> {
+    /// Lines of at most `limit` bytes for a conversation.
+    pub fn new(limit: usize, talk: T) -> Talking<T> {
+        Talking { sides: [Lines::new(limit), Lines::new(limit)], talk }
+    }
+    fn lines(&mut self, side: Side) -> (&mut Lines, &mut T) {
+        let [outgoing, incoming] = &mut self.sides;
+        (if side == Side::Out { outgoing } else { incoming }, &mut self.talk)
+    }
+}
+
+impl<T: Talk> Parser for Talking<T> {
+    fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
+        let (lines, talk) = self.lines(side);
+        let limit = lines.limit;
+        lines.push(bytes, at, &mut |line| {
+            match line {
+                Line::Whole(line, first) => talk.line(side, &text(&line, limit), first, out),
+                Line::TooLong(first) => {
+                    out.oddities.push((Oddity::new(T::TOO_LONG), first.time, first.offset));
+                    out.partial = true;
+                }
+            }
+            !out.done
+        });
+    }
+    fn gap(&mut self, side: Side, _missing: u64, _at: At, _out: &mut Out) {
+        let (lines, talk) = self.lines(side);
+        lines.gap();
+        talk.gap();
     }
 }
 
