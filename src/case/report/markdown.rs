@@ -38,7 +38,28 @@ fn escape(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+            c if deceives(c) => {
+                let _ = write!(out, "\\\\u{{{:x}}}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// What drives a terminal or turns the order of letters round.
+fn deceives(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Markdown that somebody wrote: as it is, but for what deceives.
+fn written(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\n  "),
+            '\t' => out.push(c),
+            c if deceives(c) => {
                 let _ = write!(out, "\\\\u{{{:x}}}", c as u32);
             }
             c => out.push(c),
@@ -48,7 +69,7 @@ fn escape(text: &str) -> String {
 }
 
 fn code(text: &str) -> String {
-    let inner: String = text.chars().filter(|c| !c.is_control()).collect();
+    let inner: String = text.chars().filter(|c| !deceives(*c)).collect();
     // A run of backticks in the text needs a longer fence, and room at both ends, which readers take off again.
     let run = inner.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let (fence, room) = ("`".repeat(run + 1), if run > 0 { " " } else { "" });
@@ -160,7 +181,7 @@ fn notes_and_tags(report: &Report, out: &mut String) {
                 code(&notes::subject(&note.about)),
                 escape(&note.who),
                 note.at,
-                note.text.replace('\n', "\n  ")
+                written(&note.text)
             );
         }
         out.push('\n');
@@ -258,5 +279,13 @@ mod tests {
     fn no_run_of_backticks_ends_the_code_that_it_stands_in() {
         assert_eq!(code("host 10.0.0.5"), "`host 10.0.0.5`");
         assert_eq!(code("a``b | c`"), "``` a``b \\| c` ```");
+    }
+
+    #[test]
+    fn nothing_that_deceives_a_reader_or_drives_a_terminal_is_left() {
+        let evil = "a\u{1b}[2Jb\u{202e}c\u{9b}d|";
+        assert_eq!(escape(evil), "a\\\\u{1b}\\[2Jb\\\\u{202e}c\\\\u{9b}d\\|");
+        assert_eq!(code(evil), "`a[2Jbcd\\|`");
+        assert_eq!(written("*see*\u{1b}[0m\n1. x"), "*see*\\\\u{1b}[0m\n  1. x");
     }
 }
