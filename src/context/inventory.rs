@@ -94,7 +94,7 @@ fn ports(rows: &[Record], out: &mut Vec<Fact>) {
         if more > 0 {
             text.push_str(&format!(", {more} more"));
         }
-        out.push(Fact { evidence: Some(*evidence), ..fact("scanned open", text) });
+        out.push(Fact { evidence: Some(*evidence), ..fact("scan open", text) });
     }
 }
 
@@ -127,10 +127,10 @@ fn vulnerabilities(rows: &[Record], out: &mut Vec<Fact>) {
     found.sort_by(|a, b| (b.0.cmp(&a.0)).then(b.1.total_cmp(&a.1)).then_with(|| a.2.cmp(&b.2)));
     let number = found.len();
     for (severity, _, text, evidence) in found.into_iter().take(WORST) {
-        out.push(Fact { label: "vulnerability".into(), text, severity: Some(severity as u8), evidence: Some(evidence) });
+        out.push(Fact { label: "vuln".into(), text, severity: Some(severity as u8), evidence: Some(evidence) });
     }
     if number > WORST {
-        out.push(fact("vulnerability", format!("{} more", number - WORST)));
+        out.push(fact("vuln", format!("{} more", number - WORST)));
     }
 }
 
@@ -170,8 +170,8 @@ mod tests {
             said,
             [
                 "inventory: jdoe-pc, workstation, owner jdoe",
-                "scanned open: 22/tcp ssh",
-                "vulnerability: critical 9.8 Log4Shell (CVE-2021-44228) on 8080",
+                "scan open: 22/tcp ssh",
+                "vuln: critical 9.8 Log4Shell (CVE-2021-44228) on 8080",
             ]
         );
         assert_eq!(facts[2].severity, Some(4));

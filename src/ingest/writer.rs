@@ -99,9 +99,11 @@ impl Writer {
         // Beyond the calendar times saturate; the very end is outside of every window, so a record stands just before it.
         let last = Time(i64::MAX - 1);
         (record.start, record.end) = (record.start.min(last), record.end.min(last));
-        let span = self.span.get_or_insert(Window::new(record.start, record.end));
+        // A window ends behind its last instant.
+        let end = record.end.plus(1);
+        let span = self.span.get_or_insert(Window::new(record.start, end));
         span.start = span.start.min(record.start);
-        span.end = span.end.max(record.end);
+        span.end = span.end.max(end);
         let counts = self.count(record.source);
         if record.kind == crate::model::Kind::Oddity {
             counts.oddities += 1;

@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+/// What the directory of a case has: its own files are not evidence, wherever it lies.
+const CASE_HAS: [&str; 3] = ["case.toml", "catalog", "journal.log"];
 /// How deep folders may nest.
 const MAX_DEPTH: usize = 64;
 
@@ -46,6 +48,9 @@ fn visit(path: &Path, depth: usize, seen: &mut HashSet<(u64, u64)>, out: &mut Ve
     if meta.is_dir() {
         if depth >= MAX_DEPTH {
             return out.push(Found::Skipped(path.to_owned(), format!("nested more than {MAX_DEPTH} folders deep")));
+        }
+        if CASE_HAS.iter().all(|name| path.join(name).exists()) {
+            return out.push(Found::Skipped(path.to_owned(), "a case of backtrail: import what it was made from".into()));
         }
         match children(path) {
             Ok(children) => children.iter().for_each(|child| visit(child, depth + 1, seen, out)),
@@ -88,5 +93,18 @@ mod tests {
         let skipped = found.iter().filter(|f| matches!(f, Found::Skipped(..))).count();
         assert_eq!((files, skipped), (1, 2));
         assert!(matches!(walk(&[root.join("none")])[0], Found::Failed(..)));
+    }
+
+    #[test]
+    fn a_case_among_the_evidence_is_not_evidence() {
+        let dir = tempfile::tempdir().unwrap();
+        let case = dir.path().join("case");
+        fs::create_dir_all(case.join("catalog")).unwrap();
+        fs::write(case.join("case.toml"), "name = 'x'").unwrap();
+        fs::write(dir.path().join("a.log"), "x").unwrap();
+        assert_eq!(walk(&[dir.path().to_owned()]).len(), 2, "not yet a case");
+        fs::write(case.join("journal.log"), "").unwrap();
+        let found = walk(&[dir.path().to_owned()]);
+        assert!(matches!(&found[..], [Found::File(_), Found::Skipped(path, _)] if *path == case), "{found:?}");
     }
 }
