@@ -87,7 +87,7 @@ impl App {
         self.walk.here_mut().set_place(place);
         self.write_changed_node();
         if let Some(pane) = self.opened.pop_if(|pane| pane.stays()) {
-            self.aside = Some((self.walk.here().id, pane));
+            self.aside = Some((self.walk.here().id, pane, false));
         }
         self.unroot();
         self.opened.clear();
@@ -104,8 +104,8 @@ impl App {
         self.show_node();
         // After the pane of the node itself, which is the first.
         let here = self.walk.here().id;
-        if let Some((_, pane)) = self.aside.take_if(|(id, _)| *id == here) {
-            self.opened.push(pane);
+        if let Some((_, pane, new)) = self.aside.take_if(|(id, ..)| *id == here) {
+            self.put_back(pane, new);
         }
     }
     fn show_node(&mut self) {

@@ -80,6 +80,8 @@ mod answers;
 
 mod apply;
 
+pub mod export;
+
 mod finding;
 
 mod go;

@@ -7,6 +7,8 @@ pub mod jsonl;
 
 pub mod report;
 
+pub mod sweep;
+
 pub mod table;
 
 pub mod zeek;

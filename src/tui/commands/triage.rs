@@ -201,7 +201,7 @@ fn entries(app: &App) -> Vec<String> {
     let id: Option<FieldId> = value_here(app).map(|(id, _)| id);
     let of = |r: &Record| {
         let own = id.and_then(|id| r.get(id).and_then(|v| Entity::of(id, v)));
-        own.or_else(|| focus::of_row(r, &focus::Focus::Case)).map(|e| entry(Some(r), &e))
+        own.or_else(|| focus::of_row(r, &focus::Focus::Case, &app.rows.home)).map(|e| entry(Some(r), &e))
     };
     let mut out: Vec<String> = if app.marks.marked.is_empty() || !app.opened.is_empty() {
         let selection = app.selection();
@@ -296,8 +296,10 @@ impl App {
         if !name.is_empty() {
             self.entered.push((decision.sequence, name));
         }
-        let counts =
-            matches!(decision.what, What::Verdict { .. } | What::SetAdd { .. } | What::SetRemove { .. } | What::Remove { .. });
+        let counts = matches!(
+            decision.what,
+            What::Verdict { .. } | What::SetAdd { .. } | What::SetRemove { .. } | What::Site { .. } | What::Remove { .. }
+        );
         if counts && self.walk.here().step.lens != "packets" {
             self.hidden = None;
             self.reenter();
