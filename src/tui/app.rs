@@ -326,7 +326,7 @@ impl App {
                 self.pending.clear();
                 self.run_line(&line);
             }
-            Lookup::Pending(_) => {}
+            Lookup::Pending(next) => self.say_what_follows(&next),
             Lookup::None => {
                 let alone = self.pending.len() == 1;
                 self.pending.clear();

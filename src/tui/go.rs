@@ -148,9 +148,11 @@ impl App {
     fn enter_home(&mut self, place: RowPlace) {
         self.unroot();
         let kept = self.kept_home.take().unwrap_or_else(|| Box::new(Home::new(place)));
-        self.opened.clear();
+        // What stands over home stays there when home is only asked anew.
+        let above = std::mem::take(&mut self.opened);
         self.open(kept);
         self.rooted = true;
+        self.opened.extend(above);
         if self.walk.here().written.is_empty() {
             self.write_node();
         }

@@ -3,6 +3,8 @@
 
 pub mod csv;
 
+pub mod file;
+
 pub mod jsonl;
 
 pub mod report;

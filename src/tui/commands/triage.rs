@@ -291,6 +291,8 @@ impl App {
             What::Note { text, .. } => format!("note {text}"),
             What::Tag { tag, .. } => format!("tag {tag}"),
             What::Bookmark { title, .. } => format!("bookmark {title}"),
+            What::SourceSet { source, .. } => format!("what was set for {source}"),
+            What::Site { name, .. } => format!("site {name}"),
             _ => String::new(),
         };
         if !name.is_empty() {
