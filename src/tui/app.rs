@@ -332,6 +332,8 @@ impl App {
                 self.pending.clear();
                 if let Some(c) = key.typed().filter(|_| alone && self.overlay.is_some()) {
                     self.typed(c.encode_utf8(&mut [0; 4]));
+                } else if !alone {
+                    self.say("given up");
                 } else if self.overlay.is_none() {
                     let help = self.keymap.key_in(scope, "help");
                     self.say(format!("{key} does nothing here; {help} shows what does"));

@@ -33,7 +33,8 @@ impl App {
             of_pane.or(commands::find(command).map(|c| c.doc)).unwrap_or(command).to_owned()
         };
         let keys: Vec<String> = next.iter().map(|(key, command)| format!("{key} {}", doc(command))).collect();
-        self.say(keys.join(&format!(" {} ", self.glyphs.dot)));
+        let pressed: Vec<String> = self.pending.iter().map(Key::to_string).collect();
+        self.say(format!("{}, then {}", pressed.join(" "), keys.join(&format!(" {} ", self.glyphs.dot))));
     }
     pub(super) fn apply_all(&mut self, effects: Vec<Effect>) {
         for effect in effects {

@@ -225,7 +225,7 @@ fn the_proxys_clock_is_set_right_by_hand_and_its_lines_stand_beside_their_connec
     let screen = desk.press(&click);
     let (row, found) = beside(&desk);
     assert!(row.contains("17 Nov 08:09:26") && row.contains("deny") && found, "{screen}");
-    desk.took("the click found, with what stands beside it", 40);
+    desk.took("the click found, with what stands beside it", 30);
     // One key takes it back, and the line is where the proxy's own clock puts it.
     desk.press("u");
     let early = desk.count("kind = proxy and action = deny and around 2026-11-17T01:08:49Z 2s");
@@ -242,13 +242,13 @@ fn noise_of_two_signatures_is_put_away_with_a_scope_and_home_counts_what_is_left
     assert!(scopes.contains("this signature at 10.8.30.8") && scopes.contains(&alerts(9_000_003).to_string()), "{scopes}");
     let said = desk.press("<enter> our <space> proxy <space> for <space> 30d <enter>");
     assert!(said.contains("this signature at 10.8.30.8: benign until"), "{said}");
-    desk.took("the noise of one signature put away", 45);
+    desk.took("the noise of one signature put away", 35);
     // The printers': both groups marked, anywhere.
     let scopes = desk.press("<ctrl-f> <ctrl-u> Print <enter> <space> <space> v <enter>");
     assert!(scopes.contains("anywhere"), "{scopes}");
     let said = desk.press("<down> <enter> office <space> printers <enter>");
     assert!(said.contains("benign"), "{said}");
-    desk.took("the noise of another, of two groups at once", 45);
+    desk.took("the noise of another, of two groups at once", 35);
 
     let left = all - alerts(9_000_003) - alerts(9_000_001);
     let home = desk.press("<esc> 0");
@@ -430,6 +430,16 @@ fn two_hosts_are_marked_and_looked_at_together() {
         let at = session["start"].as_str().unwrap()[11..19].to_owned();
         let dst = session["dst"].as_str().unwrap();
         assert!(desk.rows().iter().any(|r| r.contains(&at) && r.contains(dst) && r.contains("445")), "{at} {dst}: {both}");
+    }
+}
+
+#[test]
+fn enter_on_an_alert_goes_to_the_end_that_is_home_by_what_people_said() {
+    for (site, end) in [("", text("/beacon/src")), (": site <space> ours <space> 203.0.113.0/24 <enter>", text("/beacon/dst"))] {
+        let mut desk = Desk::new();
+        desk.press(site);
+        let there = desk.press("1 / signature.id=2028401 <enter> <enter>");
+        assert!(there.contains(&format!("▸ {end}")), "{end}\n{there}");
     }
 }
 

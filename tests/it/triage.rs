@@ -250,6 +250,7 @@ fn a_group_is_judged_put_away_shown_again_and_the_verdict_undone_by_one_key_each
             }
             bench.keys("<down>");
         }
+        assert!(screen.lines().skip(1).any(|l| l.ends_with("ET SCAN Sqlmap SQL Injection Scan")), "{size:?}\n{screen}");
         let menu = bench.keys("v <enter>");
         assert!(
             menu.contains("this signature at") && menu.contains("this signature anywhere") && menu.contains("26"),

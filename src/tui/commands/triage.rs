@@ -238,7 +238,8 @@ fn set_add(app: &mut App, args: &str) -> Result<()> {
     let set = sets::name(set).map_err(Error::user)?;
     if reason.trim().is_empty() {
         let label = format!("why in @{set} (may end: for 30d)");
-        let from = format!("seen in {}", app.walk.path().last().copied().unwrap_or_default());
+        // With a blank, so that what is typed goes on behind it.
+        let from = format!("seen in {} ", app.walk.path().last().copied().unwrap_or_default());
         app.overlay = Some(Overlay::prompt(&label, &format!("set_add {set}"), &from));
         return Ok(());
     }

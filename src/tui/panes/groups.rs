@@ -33,7 +33,7 @@ const COLUMNS: [Column; 9] = [
     Column { title: "first", least: 12, wanted: 12, right: false, drop: 9 },
     Column { title: "last", least: 12, wanted: 12, right: false, drop: 7 },
     Column { title: "target", least: 15, wanted: 16, right: false, drop: 0 },
-    Column { title: "signature", least: 20, wanted: 60, right: false, drop: 0 },
+    Column { title: "signature", least: 30, wanted: 60, right: false, drop: 0 },
 ];
 
 /// The groups of the alerts of a focus.
@@ -230,7 +230,9 @@ impl Pane for Groups {
             None => format!("with {} hosts", thousands(g.hosts as u64)),
         };
         let id = g.id.map(|id| format!(" {} {id}", view.glyphs.dot)).unwrap_or_default();
-        let body = format!(" {} {from}{id} {} {}", view.glyphs.dot, view.glyphs.dot, text::clean(&g.signature));
+        let dot = view.glyphs.dot;
+        let span = format!("{} {} {}", clock(g.span.0), view.glyphs.right, clock(g.span.1));
+        let body = format!(" {dot} {span} {dot} {from}{id} {dot} {}", text::clean(&g.signature));
         foot.add(&body, theme.style("ui.dim"));
     }
 }

@@ -33,11 +33,11 @@ const WHY_NOT: u16 = 35;
 
 const COLUMNS: [Column; 7] = [
     Column { title: "hits", least: 6, wanted: 7, right: true, drop: 0 },
-    Column { title: "kind", least: 7, wanted: 11, right: false, drop: 6 },
+    Column { title: "kind", least: 11, wanted: 11, right: false, drop: 6 },
     Column { title: "indicator", least: 22, wanted: 34, right: false, drop: 0 },
     Column { title: "first", least: 12, wanted: 12, right: false, drop: 3 },
     Column { title: "last", least: 12, wanted: 12, right: false, drop: 8 },
-    Column { title: "hosts", least: 15, wanted: 18, right: false, drop: 7 },
+    Column { title: "hosts", least: 14, wanted: 18, right: false, drop: 7 },
     Column { title: "where, or why not", least: WHY_NOT, wanted: WHY_NOT, right: false, drop: 0 },
 ];
 
@@ -223,7 +223,12 @@ impl Pane for Sweep {
         format!("sweep {}", text::clean(&self.name()))
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
-        &[("sweep_watch", "keep as watch set"), ("sweep_filter", "only indicators with a text")]
+        &[
+            ("drill", "records"),
+            ("export", "export"),
+            ("sweep_watch", "watch all"),
+            ("sweep_filter", "only indicators with a text"),
+        ]
     }
     fn opened(&mut self, cx: &mut Cx) -> Result<()> {
         let from = self.from.clone();
@@ -332,7 +337,7 @@ impl Pane for Sweep {
             let hits = if row.hits() > 0 { thousands(row.hits()) } else { "-".to_owned() };
             vec![
                 (hits, role),
-                (row.indicator.word().to_owned(), "ui.dim"),
+                (row.indicator.word().replace(" or ", "/"), "ui.dim"),
                 (text::clean(&row.indicator.text).into_owned(), if row.is_seen() { "entity" } else { "ui.text" }),
                 (at(best.map(|s| s.first)), "ui.time"),
                 (at(best.map(|s| s.last)), "ui.time"),
@@ -374,11 +379,24 @@ impl Sweep {
             (query, "ui.dim"),
             (format!("{read}{notices}"), "ui.dim"),
         ];
-        let lines = lines.iter().filter(|(text, _)| !text.is_empty());
-        for (n, (line, role)) in lines.enumerate().take(usize::from(area.height) - 1) {
-            let y = area.y + 1 + n as u16;
-            let line = view.glyphs.put(&text::clean(line));
-            put(buf, area.x + 1, y, area.width.saturating_sub(2), &line, view.theme.style(role));
+        let (wide, high) = (area.width.saturating_sub(2), usize::from(area.height) - 1);
+        let lines: Vec<_> = lines.iter().filter(|(text, _)| !text.is_empty()).collect();
+        // What is too long goes on where a line is free: which sources could have seen it is the answer.
+        let mut free = high.saturating_sub(lines.len());
+        let mut y = area.y + 1;
+        for (line, role) in lines {
+            let mut pieces = text::wrap(&view.glyphs.put(&text::clean(line)), usize::from(wide), usize::MAX);
+            if pieces.len() > free + 1 {
+                let rest = pieces.split_off(free).join(" ");
+                pieces.push(rest);
+            }
+            free -= pieces.len().saturating_sub(1);
+            for piece in pieces {
+                if y < area.bottom() {
+                    put(buf, area.x + 1, y, wide, &piece, view.theme.style(role));
+                }
+                y += 1;
+            }
         }
     }
 }
