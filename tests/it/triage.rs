@@ -244,13 +244,16 @@ fn a_group_is_judged_put_away_shown_again_and_the_verdict_undone_by_one_key_each
         let mut screen = String::new();
         for _ in 0..40 {
             screen = bench.keys("");
-            let group = screen.lines().rev().nth(1).unwrap_or_default();
+            let group = screen.lines().find(|l| l.starts_with('▸')).unwrap_or_default();
             if group.contains("Sqlmap") {
                 break;
             }
             bench.keys("<down>");
         }
-        assert!(screen.lines().skip(1).any(|l| l.ends_with("ET SCAN Sqlmap SQL Injection Scan")), "{size:?}\n{screen}");
+        let group = screen.lines().find(|l| l.starts_with('▸')).unwrap_or_default();
+        assert!(group.trim_end().ends_with("ET SCAN Sqlmap SQL Injection Scan"), "{size:?}\n{screen}");
+        let foot = screen.lines().rev().nth(1).unwrap_or_default();
+        assert!(foot.contains("19 Nov 09:14 → 19 Nov 09:15") && foot.contains("203.0.113.66"), "{size:?}\n{screen}");
         let menu = bench.keys("v <enter>");
         assert!(
             menu.contains("this signature at") && menu.contains("this signature anywhere") && menu.contains("26"),
