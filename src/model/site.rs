@@ -41,10 +41,6 @@ pub struct Sites {
 }
 
 impl Sites {
-    /// Whether somebody has confirmed any.
-    pub fn is_confirmed(&self) -> bool {
-        !self.confirmed.is_empty()
-    }
     /// The sites that are applied.
     pub fn applied(&self) -> &[Site] {
         if self.confirmed.is_empty() { &self.guessed } else { &self.confirmed }

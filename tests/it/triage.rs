@@ -348,6 +348,12 @@ fn a_report_lists_sets_and_verdicts_and_says_what_a_bookmark_leaves_out() {
     // The home networks: a guess, with what it rests on, until somebody has said what they are.
     assert!(text.contains("Nobody has confirmed them") && text.contains("hosts seen"), "{text}");
     assert_eq!(json["home"]["confirmed"], false);
+    case.decide(add("home", &["10.8.0.0/16"]));
+    let decisions = case.engine.store().journal().decisions();
+    let by_set = backtrail::case::report::gather("c", &decisions, &case.engine, &Cancel::default()).unwrap();
+    let by_set = backtrail::case::report::markdown::write(&by_set, &case.engine);
+    assert!(by_set.contains("by these: `10.8.0.0/16`.") && by_set.contains("members of the set `@home`"), "{by_set}");
+    case.decide(What::SetRemove { set: "home".into(), entries: Vec::new() });
     case.decide(What::Site { name: "berlin".into(), networks: vec!["10.8.0.0/16".into()], zone: Some("Europe/Berlin".into()) });
     // A question leaves out what a set of one's own holds: said with the condition.
     case.decide(add("printers", &["10.8.50.10", "10.8.50.11"]));

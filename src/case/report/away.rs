@@ -37,7 +37,7 @@ pub fn judged(engine: &dyn Engine, cancel: &Cancel) -> Result<Judged> {
 }
 
 /// How many rows each condition of a question on sets and verdicts leaves out: what is left out is called, and how many; none that leaves
-/// out nothing. A row that two leave out is counted once, by the later.
+/// out nothing. A row that two leave out is counted once, by the first of them.
 pub fn left_out(engine: &dyn Engine, text: &str, cancel: &Cancel) -> Result<Vec<(String, u64)>> {
     let mut out = Vec::new();
     let mut text = text.to_owned();

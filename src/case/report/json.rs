@@ -77,7 +77,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
         },
         "allowed": report.judged.allowed,
         "sites": report.sites.applied().iter().map(site).collect::<Vec<_>>(),
-        "home": {"confirmed": report.sites.is_confirmed(), "networks": report.home},
+        "home": {"confirmed": !report.home_guessed, "networks": report.home},
         "sets": report.sets.iter().map(set).collect::<Vec<_>>(),
         "bookmarks": bookmarks,
         "notes": report.notes.iter().map(note).collect::<Vec<_>>(),

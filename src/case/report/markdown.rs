@@ -73,7 +73,7 @@ fn home(report: &Report, out: &mut String) {
     out.push_str("## Home networks\n\n");
     let nets: Vec<String> = report.home.iter().map(|n| code(n)).collect();
     let _ = write!(out, "What is called in, out, internal and external goes by these: {}.\n\n", nets.join(", "));
-    if !report.sites.is_confirmed() {
+    if report.home_guessed {
         out.push_str("Nobody has confirmed them. They are the private ranges and what the evidence suggests:\n\n");
         for why in report.sites.guessed.iter().flat_map(|s| &s.why) {
             let _ = writeln!(out, "- {}", escape(why));
@@ -87,6 +87,10 @@ fn home(report: &Report, out: &mut String) {
         vec![escape(&s.name), networks.join(" "), zone, s.by.as_deref().map_or_else(String::new, escape)]
     };
     let rows: Vec<_> = report.sites.confirmed.iter().map(cells).collect();
+    if rows.is_empty() {
+        out.push_str("They are the members of the set `@home`.\n\n");
+        return;
+    }
     table(out, &["site", "networks", "zone", "confirmed by"], &rows);
 }
 

@@ -50,6 +50,8 @@ pub struct Report {
     pub sites: Sites,
     /// The addresses that count as home.
     pub home: Vec<String>,
+    /// Nobody has said what is home, neither by a site nor by the set `home`.
+    pub home_guessed: bool,
     /// Sets, with expired entries.
     pub sets: Vec<Set>,
     /// The trail.
@@ -75,6 +77,7 @@ pub struct Kept {
 /// Gathers a report.
 pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &Cancel) -> Result<Report> {
     let span = engine.span();
+    let at_home = engine.home(cancel)?;
     let mut kept = Vec::new();
     for bookmark in bookmarks::list(decisions) {
         kept.push(ask(bookmark, engine, cancel)?);
@@ -91,7 +94,8 @@ pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &
         verdicts: verdicts::verdicts(decisions),
         judged: away::judged(engine, cancel)?,
         sites: engine.sites(cancel)?,
-        home: home(&engine.home(cancel)?),
+        home: home(&at_home),
+        home_guessed: at_home.guessed,
         sets: sets::sets(decisions),
         trail: trail::tree(decisions),
     })
