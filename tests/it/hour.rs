@@ -400,6 +400,16 @@ fn fifty_indicators_out_of_prose_are_swept_with_coverage_exported_and_there_afte
     assert_eq!(desk.rows(), rows_of(&there), "{}", desk.screen());
     let back = desk.press("<backspace>");
     assert!(back.contains(&format!("50 indicators, {} seen", here.len())), "{back}");
+    // Of a file the file is read again; closed, it does not come back.
+    let file = desk.dir.path().join("report.txt");
+    std::fs::write(&file, &report).unwrap();
+    let screen = desk.press(&format!("<esc> : sweep <space> {} <enter> <down> <down>", file.display()));
+    assert!(screen.contains("sweep report.txt") && screen.contains("50 indicators"), "{screen}");
+    let mut desk = desk.restarted();
+    assert_eq!(desk.screen(), screen);
+    desk.press("<esc>");
+    let desk = desk.restarted();
+    assert!(!desk.screen().contains("indicators"), "{}", desk.screen());
 }
 
 /// The rows of a table on a screen.

@@ -120,7 +120,7 @@ impl Pane for Sets {
         if self.entries.is_empty() {
             let key = view.keymap.key_in("global", "set_add");
             let lines = [
-                format!("no set yet: {key} on a row or value puts it into one; queries take it as `any in @name`"),
+                format!("no set yet: {key} on a row or value puts it into one; queries: any in @name"),
                 "allow is what may be left out of sight, watch what is looked for, home one's own networks, mission what matters most".into(),
                 "from a file: backtrail set import NAME FILE".into(),
             ];
