@@ -13,6 +13,10 @@ pub trait Keeper: Send + Sync {
     fn decisions(&self) -> Arc<Vec<Decision>>;
     /// Saves the place of this session (any text); replaced by rename.
     fn save_place(&self, place: &str) -> Result<()>;
+    /// Keeps a text that the place refers to, such as a list that was pasted; gives the name under which it can be read again.
+    fn keep_text(&self, text: &str) -> Result<String>;
+    /// A text that was kept; none: it is gone.
+    fn kept_text(&self, name: &str) -> Option<String>;
     /// The place last saved by this user, if any.
     fn place(&self) -> Option<String>;
     /// Name of the case.

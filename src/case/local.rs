@@ -62,6 +62,12 @@ impl Keeper for LocalKeeper {
     fn save_place(&self, place: &str) -> Result<()> {
         self.store.save_place(&self.who.unix, &self.session, place)
     }
+    fn keep_text(&self, text: &str) -> Result<String> {
+        self.store.keep_text(text)
+    }
+    fn kept_text(&self, name: &str) -> Option<String> {
+        self.store.kept_text(name)
+    }
     fn place(&self) -> Option<String> {
         self.store.place(&self.who.unix)
     }

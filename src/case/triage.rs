@@ -239,9 +239,3 @@ pub fn left_out(engine: &dyn Engine, text: &str, window: Option<&Window>, limit:
     }
     Ok(out)
 }
-
-/// What is left out, in words: `1,204 allowed, 38 benign`; empty: nothing.
-pub fn left_out_words(left_out: &[u64; 2]) -> String {
-    let words = AWAY.iter().zip(left_out).filter(|(_, n)| **n > 0).map(|(away, n)| format!("{n} {}", away.name));
-    words.collect::<Vec<_>>().join(", ")
-}

@@ -71,6 +71,11 @@ pub fn home(sets: &[Set], guess: &[Site], now: Time) -> Home {
     Home::new(private().into_iter().chain(guess.iter().flat_map(|s| s.networks.iter().copied())), true)
 }
 
+/// What counts as home where nobody has asked the case yet: the private ranges.
+pub fn unasked() -> Home {
+    Home::new(private(), true)
+}
+
 /// Confirmed and guessed sites.
 pub fn sites(decisions: &[Decision], guess: &[Site]) -> Sites {
     Sites { confirmed: confirmed(decisions), guessed: guess.to_vec() }
@@ -90,7 +95,7 @@ struct Seen {
 
 /// Guesses from the evidence; empty if it shows nothing. One site, named `home`.
 pub fn guess(snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<Site>> {
-    let private = Home::new(private(), true);
+    let private = unasked();
     let mut seen = Seen::default();
     for source in snapshot.sources().iter().take(MAX_SOURCES) {
         look(snapshot, source.id, &private, &mut seen, cancel)?;

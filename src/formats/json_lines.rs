@@ -10,6 +10,7 @@ use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::origin::EvidenceKey;
 use crate::model::time::Time;
 use crate::model::value::Value;
+use crate::model::words;
 
 /// The format.
 pub static FORMAT: JsonLines = JsonLines;
@@ -220,6 +221,7 @@ impl Fill<'_> {
         let Some(id) = id_of(name) else { return false };
         match (id, field::get(id).map(|f| f.ty)) {
             (field::SEVERITY, _) => level(text).is_some_and(|rank| d.uint(id, rank)),
+            _ if words::of(id).is_some() => words::meant(id, text).is_some_and(|word| d.put(id, word)),
             (_, Some(Type::Time)) => clock::any(text, self.context, out).is_some_and(|t| d.give(id, Value::Time(t))),
             // Durations come in any unit.
             (_, Some(Type::Span)) => false,

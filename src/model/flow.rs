@@ -24,6 +24,8 @@ pub enum AppConfidence {
 }
 
 impl AppConfidence {
+    /// What a flow whose application was recognised can have, the surest first.
+    pub const ALL: [AppConfidence; 3] = [AppConfidence::Parsed, AppConfidence::Banner, AppConfidence::Port];
     /// The word stored in `app.confidence`.
     pub fn name(self) -> &'static str {
         match self {

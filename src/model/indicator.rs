@@ -2,7 +2,6 @@
 
 use super::entity::{Entity, EntityKind};
 use super::field::{self, FieldId};
-use super::filter::canonical;
 use super::source::SourceId;
 use super::time::{Time, Window};
 use std::net::IpAddr;
@@ -200,17 +199,6 @@ pub fn urls(text: &str) -> Vec<String> {
         }
     }
     out.into_iter().collect()
-}
-
-/// Whether an address is one that only an inside host can have (private, shared by a carrier's customers, unique local, link local).
-pub fn is_inside(addr: IpAddr) -> bool {
-    match canonical(addr) {
-        IpAddr::V4(a) => {
-            let shared = a.octets()[0] == 100 && a.octets()[1] & 0xc0 == 64;
-            a.is_private() || a.is_link_local() || shared
-        }
-        IpAddr::V6(a) => a.is_unique_local() || a.is_unicast_link_local(),
-    }
 }
 
 #[cfg(test)]

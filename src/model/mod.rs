@@ -42,6 +42,8 @@ pub mod indicator;
 
 pub mod site;
 
+pub mod words;
+
 pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;

@@ -79,14 +79,37 @@ pub fn without(text: &str, condition: &str) -> Option<String> {
     (!gone.is_empty()).then(|| query.to_string())
 }
 
+/// The conditions of a text that stand beside its others and leave out what a set holds or a verdict covers.
+pub fn leaving_out(text: &str) -> Vec<String> {
+    fn by_people(expr: &Expr) -> bool {
+        match expr {
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().any(by_people),
+            Expr::Not(inner) => by_people(inner),
+            Expr::Test { field, items, .. } => is(field, field::VERDICT) || items.iter().any(|i| matches!(i, Item::Set(_))),
+            Expr::Exists(field) => is(field, field::VERDICT),
+            Expr::Bare(_) | Expr::Time(..) => false,
+        }
+    }
+    let parts = match parse(text).ok().and_then(|query| query.expr) {
+        Some(Expr::And(parts)) => parts,
+        one => one.into_iter().collect(),
+    };
+    let negative = |expr: &Expr| matches!(expr, Expr::Not(_) | Expr::Test { op: Op::Ne, .. });
+    let shown = |expr| Query { expr: Some(expr), ..Query::default() }.to_string();
+    parts.into_iter().filter(|part| negative(part) && by_people(part)).map(shown).collect()
+}
+
+fn is(word: &Word, id: FieldId) -> bool {
+    field::find(&word.text).is_some_and(|f| f.id == id)
+}
+
 /// Whether a text is a condition that looks at a field.
 pub fn mentions(text: &str, id: FieldId) -> bool {
     fn looks(expr: &Expr, id: FieldId) -> bool {
-        let is = |word: &Word| field::find(&word.text).is_some_and(|f| f.id == id);
         match expr {
             Expr::And(parts) | Expr::Or(parts) => parts.iter().any(|part| looks(part, id)),
             Expr::Not(inner) => looks(inner, id),
-            Expr::Test { field, .. } | Expr::Exists(field) => is(field),
+            Expr::Test { field, .. } | Expr::Exists(field) => is(field, id),
             Expr::Bare(_) | Expr::Time(..) => false,
         }
     }

@@ -4,12 +4,11 @@ use super::ast::{Literal, Op};
 use super::error::QueryError;
 use super::parse::{Parsed, example};
 use super::{lex, vocabulary};
-use crate::model::decision::Judgement;
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, Field, Type};
 use crate::model::filter::{Pattern, Test};
 use crate::model::value::SEVERITIES;
-use crate::model::{Kind, Value, proto};
+use crate::model::{Value, proto, words};
 use ipnet::{IpNet, Ipv4Net};
 use regex::RegexBuilder;
 use std::cmp::Ordering;
@@ -63,22 +62,15 @@ pub(super) fn equal(field: &Field, mut literal: Literal, sources: &[String]) -> 
 fn equal_text(field: &Field, mut literal: Literal, sources: &[String]) -> Parsed<(Test, Literal)> {
     // What begins with `@` would read back as a set if it were not quoted, and in quotes a star is a star.
     let glob = !literal.exact && literal.text.contains('*') && !literal.text.starts_with('@');
-    if field.id == field::KIND && !glob {
-        let lower = literal.text.to_ascii_lowercase();
-        let kind =
-            Kind::parse(&lower).or_else(|| Kind::parse(lower.trim_end_matches('s'))).ok_or_else(|| wrong(field, &literal))?;
-        literal = Literal { text: kind.name().to_owned(), exact: false, span: literal.span };
-        return Ok((Test::Is(Value::text(kind.name())), literal));
+    if !glob && words::of(field.id).is_some() {
+        let word = words::meant(field.id, &literal.text).ok_or_else(|| wrong(field, &literal))?;
+        let literal = Literal { text: word.to_owned(), exact: !lex::is_word(word), span: literal.span };
+        return Ok((Test::Is(Value::text(word)), literal));
     }
     if field.id == field::SOURCE && !glob && !sources.is_empty() && !sources.iter().any(|s| s.eq_ignore_ascii_case(&literal.text))
     {
         let error = QueryError::new(format!("there is no source `{}`", literal.text), literal.span);
         return Err(error.hint("`backtrail sources` lists all").nearest(&literal.text, sources.iter().map(String::as_str)));
-    }
-    if field.id == field::VERDICT && !glob {
-        let judgement = Judgement::parse(&literal.text).ok_or_else(|| wrong(field, &literal))?;
-        let literal = Literal { text: judgement.name().to_owned(), exact: false, span: literal.span };
-        return Ok((Test::Is(Value::text(judgement.name())), literal));
     }
     match field.entity {
         Some(EntityKind::Mac) => literal.text = literal.text.to_ascii_lowercase().replace('-', ":"),
@@ -121,7 +113,7 @@ fn wildcard(field: &Field, literal: &Literal) -> Parsed<Test> {
 
 /// `field < value` and its kin.
 pub(super) fn compare(field: &Field, op: Op, mut literal: Literal) -> Parsed<(Test, Literal)> {
-    if matches!(field.ty, Type::Bool | Type::Proto) || matches!(field.id, field::KIND | field::VERDICT) {
+    if matches!(field.ty, Type::Bool | Type::Proto) || words::of(field.id).is_some() {
         return Err(QueryError::new(format!("`{}` has no order", field.name), literal.span)
             .hint(format!("write {} = {}", field.name, literal)));
     }
@@ -213,8 +205,7 @@ fn wrong(field: &Field, literal: &Literal) -> QueryError {
         Type::Float => "a number",
         Type::Addr => "an address or network",
         Type::Time => "a time",
-        Type::Text if field.id == field::VERDICT => "a verdict",
-        Type::Text => "a kind of record",
+        Type::Text => words::called(field.id).0,
     };
     let error = QueryError::new(format!("`{}` takes {what}, not `{text}`", field.name), literal.span);
     let error = error.hint(format!("such as {}", example(field.ty)));
@@ -223,13 +214,10 @@ fn wrong(field: &Field, literal: &Literal) -> QueryError {
         Type::Proto => error.nearest(text, proto::names()),
         Type::Severity => error.hint(SEVERITIES.join(", ")).nearest(text, SEVERITIES),
         Type::Port => error.nearest(text, vocabulary::port_names()),
-        Type::Text if field.id == field::VERDICT => {
-            let error = QueryError::new(format!("`verdict` takes a verdict, not `{text}`"), literal.span);
-            error
-                .hint("benign, suspicious, malicious; `not exists verdict` is what nobody has judged yet")
-                .nearest(text, Judgement::ALL.map(Judgement::name))
+        Type::Text => {
+            let known = words::of(field.id).unwrap_or_default();
+            error.hint(format!("{}{}", known.join(", "), words::called(field.id).1)).nearest(text, known)
         }
-        Type::Text => error.hint(Kind::ALL.map(Kind::name).join(", ")).nearest(text, Kind::ALL.map(Kind::name)),
         Type::Addr if text.contains(|c: char| c.is_alphabetic()) && !text.contains(':') => {
             error.hint(format!("for a name write name = {literal}; to look for text quote it"))
         }

@@ -6,10 +6,9 @@ use super::lex::{Lexed, Token, in_quotes, lex_part};
 use super::parse::parse;
 use super::parse_stages::STAGES;
 use super::{quote, vocabulary};
-use crate::model::decision::Judgement;
 use crate::model::field::{self, Field, FieldId, Type};
 use crate::model::value::SEVERITIES;
-use crate::model::{Kind, proto};
+use crate::model::{proto, words};
 use std::ops::Range;
 
 /// Most suggestions.
@@ -218,12 +217,10 @@ impl Found {
             self.value(&value, "");
         }
         let known: Vec<&str> = match (field.id, field.ty) {
-            (field::KIND, _) => Kind::ALL.map(Kind::name).to_vec(),
+            (id, _) if words::of(id).is_some() => words::of(id).unwrap_or_default(),
             (field::APP, _) => vocabulary::apps(),
             (field::STATE, _) => vocabulary::STATES.to_vec(),
             (field::ACTION, _) => vocabulary::ACTIONS.to_vec(),
-            (field::VERDICT, _) => Judgement::ALL.map(Judgement::name).to_vec(),
-            (field::APP_CONF, _) => vec!["parsed", "banner", "port"],
             (_, Type::Proto) => proto::names().collect(),
             (_, Type::Severity) => SEVERITIES.iter().rev().copied().collect(),
             (_, Type::Bool) => vec!["true", "false"],
@@ -392,6 +389,7 @@ mod tests {
         assert_eq!(texts("not host 10▮"), ["10.0.0.5", "10.0.0.7"]);
         assert_eq!(texts("severity >= ▮")[0], "critical");
         assert_eq!(texts("kind = al▮"), ["alert"]);
+        assert_eq!(texts("direction = ex▮"), ["external"]);
         assert_eq!(texts("any in @al▮"), ["@allow"]);
         assert_eq!(texts("verdict = ▮")[..2], ["benign", "suspicious"]);
         assert_eq!((at("-name:ev▮").span, texts("-name:ev▮")), (6..8, vec!["evil.example".to_owned()]));

@@ -368,7 +368,8 @@ impl Engine for LocalEngine {
         self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
     }
     fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
-        self.view(cancel)?.sweep(&Wanted::new(indicators), over, &|| cancel.is_cancelled())
+        let home = self.home(cancel)?;
+        self.view(cancel)?.sweep(&Wanted::new(indicators), over, &home, &|| cancel.is_cancelled())
     }
     fn sites(&self, cancel: &Cancel) -> Result<Sites> {
         let guess = self.knowledge.guessed_sites(&self.store.snapshot(), cancel)?;

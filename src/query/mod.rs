@@ -47,7 +47,7 @@ pub mod sweep;
 
 pub mod watch;
 
-pub use check::{Scope, compile, compile_and, compile_kind, condition, mentions, narrow, quote, without};
+pub use check::{Scope, compile, compile_and, compile_kind, condition, leaving_out, mentions, narrow, quote, without};
 pub use complete::{Completion, complete};
 pub use engine::{Cancel, Engine};
 pub use error::QueryError;

@@ -119,8 +119,8 @@ impl Cover {
     pub fn short(&self) -> String {
         match self.sources.len() {
             0 => "no source covers it".to_owned(),
-            1 => "none; 1 source could see it".to_owned(),
-            n => format!("none; {n} sources could see it"),
+            1 => "none; 1 source could have seen it".to_owned(),
+            n => format!("none; {n} sources could have seen it"),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::segment::{make_dir, sync_dir, write_error};
 use crate::error::{Error, Result};
 use crate::model::Time;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by day.
 pub const VERSION: u32 = 2;
+
+/// Texts that places refer to; older ones go.
+const TEXTS: usize = 16;
 
 /// How much of the disk stays free: whichever of both is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,12 +138,40 @@ impl CaseDir {
         make_dir(&dir)?;
         replace(&dir.join(format!("{}-{}", plain(user), plain(session))), place.as_bytes())
     }
+    /// Keeps a text that somebody typed or pasted and that a place refers to, under a name of its content, which it
+    /// gives. Only the newest [`TEXTS`] are kept.
+    pub fn keep_text(&self, text: &str) -> Result<String> {
+        let dir = self.path.join("place");
+        make_dir(&dir)?;
+        let dir = dir.join("texts");
+        make_dir(&dir)?;
+        let name: String = Sha256::digest(text).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let path = dir.join(&name);
+        replace(&path, text.as_bytes())?;
+        let mut kept: Vec<_> = std::fs::read_dir(&dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path())))
+            .filter(|(_, kept)| *kept != path)
+            .collect();
+        kept.sort_unstable();
+        for (_, old) in kept.iter().rev().skip(TEXTS - 1) {
+            let _ = std::fs::remove_file(old);
+        }
+        Ok(name)
+    }
+    /// A text that was kept; none: it is gone.
+    pub fn kept_text(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.path.join("place").join("texts").join(plain(name))).ok()
+    }
     /// Where a user stood last, in any session.
     pub fn place(&self, user: &str) -> Option<String> {
         let prefix = format!("{}-", plain(user));
         let entries = std::fs::read_dir(self.path.join("place")).ok()?;
         let newest = entries
             .filter_map(|e| e.ok())
+            .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
             .filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&prefix) && !n.ends_with(".new")))
             .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path())))
             .max()?;
@@ -209,6 +241,23 @@ mod tests {
         std::fs::write(path.join("case.toml"), "name = \"x\"\nversion = 7\nnew = 1\n").unwrap();
         let error = open().unwrap_err();
         assert!(error.what.contains("newer") && error.what.contains('7'), "{error}");
+    }
+
+    #[test]
+    fn texts_are_kept_by_their_content_and_are_no_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let case = CaseDir::open(&dir.path().join("case"), true, None, Reserve { percent: 0, bytes: 0 }, Time(0)).unwrap();
+        case.save_place("ana", "1", "here").unwrap();
+        let first = case.keep_text("10.0.0.1").unwrap();
+        assert_eq!(case.keep_text("10.0.0.1").unwrap(), first);
+        assert_eq!(case.kept_text(&first).as_deref(), Some("10.0.0.1"));
+        (0..TEXTS + 3).for_each(|n| drop(case.keep_text(&format!("text {n}")).unwrap()));
+        let newest = case.keep_text("the newest").unwrap();
+        assert_eq!(std::fs::read_dir(case.path.join("place/texts")).unwrap().count(), TEXTS);
+        assert!(case.kept_text(&newest).is_some());
+        assert_eq!(case.kept_text("../../case.toml"), None);
+        assert_eq!(case.place("ana").as_deref(), Some("here"));
+        assert_eq!(case.place("texts"), None);
     }
 
     #[test]

@@ -187,6 +187,14 @@ impl Store {
     pub fn save_place(&self, user: &str, session: &str, place: &str) -> Result<()> {
         self.0.case.save_place(user, session, place)
     }
+    /// Keeps a text that a place refers to; gives the name under which it can be read again.
+    pub fn keep_text(&self, text: &str) -> Result<String> {
+        self.0.case.keep_text(text)
+    }
+    /// A text that was kept; none: it is gone.
+    pub fn kept_text(&self, name: &str) -> Option<String> {
+        self.0.case.kept_text(name)
+    }
     /// Where a user stood last.
     pub fn place(&self, user: &str) -> Option<String> {
         self.0.case.place(user)

@@ -13,6 +13,7 @@ use super::sweep_wanted::{Wanted, Whom, is_text};
 use crate::error::{Error, Result};
 use crate::model::field::{self, FieldId};
 use crate::model::indicator::{self, HOSTS, HOSTS_COUNTED, How, Over, Sighting, Sightings};
+use crate::model::site::Home;
 use crate::model::{Kind, SourceId, Time, community_id};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -42,7 +43,9 @@ struct Sum {
 
 impl Snapshot {
     /// Which records have which of the values that are wanted.
-    pub fn sweep(&self, wanted: &Wanted, over: &Over<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Result<Sightings> {
+    ///
+    /// Of the two ends of a record the hosts named are those that are `home`.
+    pub fn sweep(&self, wanted: &Wanted, over: &Over<'_>, home: &Home, stop: &(dyn Fn() -> bool + Sync)) -> Result<Sightings> {
         let mut sums: BTreeMap<(u32, How), Sum> = BTreeMap::new();
         let mut fields = wanted.fields();
         fields.extend([field::SRC_IP, field::DST_IP, field::SRC_PORT, field::DST_PORT, field::PROTO]);
@@ -59,14 +62,14 @@ impl Snapshot {
                 if stop() {
                     return Err(Error::cancelled());
                 }
-                self.look(import, block, wanted, over, &fields)
+                self.look(import, block, wanted, over, home, &fields)
             };
             for some in blocks.chunks(AHEAD) {
                 for (block, finds) in some.iter().zip(parallel::each(some.to_vec(), &work)) {
                     let source = data.blocks[*block].zone.source;
                     for find in finds? {
                         if over.imported_after.get(find.indicator as usize).is_none_or(|after| imported > *after) {
-                            sums.entry((find.indicator, find.how)).or_default().add(&find, source);
+                            sums.entry((find.indicator, find.how)).or_default().add(&find, source, home);
                         }
                     }
                 }
@@ -104,7 +107,15 @@ impl Snapshot {
         Ok(data.blocks.iter().enumerate().filter_map(fits).collect())
     }
     /// The rows of a block that have anything that is wanted.
-    fn look(&self, import: usize, block: usize, wanted: &Wanted, over: &Over<'_>, fields: &[FieldId]) -> Result<Vec<Find>> {
+    fn look(
+        &self,
+        import: usize,
+        block: usize,
+        wanted: &Wanted,
+        over: &Over<'_>,
+        home: &Home,
+        fields: &[FieldId],
+    ) -> Result<Vec<Find>> {
         let reader = self.reader(import, block)?;
         let columns = reader.columns(Some(fields))?;
         let mut rows: HashMap<(u32, u32), How> = HashMap::new();
@@ -131,7 +142,7 @@ impl Snapshot {
             if inside.has(at) {
                 let shown = masked.is_none_or(|mask| !mask.has(at));
                 let shift = setting.shift.at(heads.times(at).0);
-                finds.push(((row, indicator), find(&heads, &columns, at, (indicator, how), wanted, shown, shift)));
+                finds.push(((row, indicator), find(&heads, &columns, at, (indicator, how), (wanted, home), shown, shift)));
             }
         }
         finds.sort_unstable_by_key(|(place, _)| *place);
@@ -162,14 +173,14 @@ impl Snapshot {
 }
 
 impl Sum {
-    fn add(&mut self, find: &Find, source: SourceId) {
+    fn add(&mut self, find: &Find, source: SourceId, home: &Home) {
         self.records += u64::from(find.shown);
         self.first = Some(self.first.map_or(find.start, |t| t.min(find.start)));
         self.last = Some(self.last.map_or(find.end, |t| t.max(find.end)));
         *self.sources.entry(source).or_default() += 1;
         for host in find.hosts.iter().flatten() {
             if self.hosts.len() < HOSTS_COUNTED {
-                self.hosts.insert((!indicator::is_inside(*host), *host));
+                self.hosts.insert((!home.has(*host), *host));
             }
         }
     }
@@ -250,7 +261,7 @@ fn find(
     columns: &Columns,
     row: usize,
     (indicator, how): (u32, How),
-    wanted: &Wanted,
+    (wanted, home): (&Wanted, &Home),
     shown: bool,
     shift: i64,
 ) -> Find {
@@ -259,7 +270,7 @@ fn find(
     let end_of = |id| column(columns, id).and_then(|c| c.addr(row));
     let other = |addr: &IpAddr| !wanted.of_addr(*addr).iter().any(|(n, _)| *n == indicator);
     let (src, dst) = (end_of(field::SRC_IP).filter(other), end_of(field::DST_IP).filter(other));
-    let mut hosts = [src, dst].map(|addr| addr.filter(|a| indicator::is_inside(*a)));
+    let mut hosts = [src, dst].map(|addr| addr.filter(|a| home.has(*a)));
     if hosts == [None, None] {
         hosts[0] = src.or(dst);
     }

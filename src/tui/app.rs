@@ -5,6 +5,7 @@
 
 use super::effect::{Cx, Effect};
 use super::event::InputEvent;
+use super::export::Export;
 use super::glyphs::{Charset, Glyphs};
 use super::jobs::{Answer, Jobs};
 use super::key::Key;
@@ -26,11 +27,11 @@ use super::{commands, place};
 use crate::case::Keeper;
 use crate::error::{Error, Result};
 use crate::pivots::Selection;
-use crate::query::engine::{Cancel, Count};
-use crate::query::{Engine, Question};
+use crate::query::Engine;
+use crate::query::engine::Count;
 use crossbeam_channel::Receiver;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,12 +54,9 @@ pub struct Options {
     pub escape_ms: Option<u64>,
     /// What was wrong with the responder's settings: said on the first screen.
     pub notice: Option<Error>,
-    /// Writes the answer of a question to a file in the form that its name ends in; gives the rows and the SHA-256 of what was written.
+    /// Writes answers to files.
     pub export: Option<Export>,
 }
-
-/// How answers are written to files: given by the layer that knows the forms.
-pub type Export = fn(&dyn Engine, &Question, &Path, &Cancel) -> Result<(u64, String)>;
 
 impl Default for Options {
     fn default() -> Options {
@@ -139,8 +137,8 @@ pub struct App {
     pub(super) opened: Vec<Box<dyn Pane>>,
     /// The first of `opened` belongs to the node and stays while it is the node's.
     pub(super) rooted: bool,
-    /// A pane that one went on from, with the node that it stands over: it is there again on the way back.
-    pub(super) aside: Option<(u64, Box<dyn Pane>)>,
+    /// A pane that one went on from, with the node that it stands over: it is there again on the way back. Last: it was never opened yet.
+    pub(super) aside: Option<(u64, Box<dyn Pane>, bool)>,
     /// Home as it was left.
     pub(super) kept_home: Option<Box<dyn Pane>>,
     pub(super) part: Part,
@@ -158,8 +156,8 @@ pub struct App {
     pub(super) zone: Zone,
     pub(super) keymap: Arc<Keymap>,
     pub(super) theme: Arc<Theme>,
-    /// Panes to open again when the first frame is due.
-    pub(super) reopen: Vec<String>,
+    /// Panes to open again when the first frame is due: what they need, and their names.
+    pub(super) reopen: Vec<(String, String)>,
     /// Text that was looked for last in a pane.
     pub(super) finding: Option<String>,
     pub(super) histories: BTreeMap<String, History>,
@@ -328,12 +326,14 @@ impl App {
                 self.pending.clear();
                 self.run_line(&line);
             }
-            Lookup::Pending(_) => {}
+            Lookup::Pending(next) => self.say_what_follows(&next),
             Lookup::None => {
                 let alone = self.pending.len() == 1;
                 self.pending.clear();
                 if let Some(c) = key.typed().filter(|_| alone && self.overlay.is_some()) {
                     self.typed(c.encode_utf8(&mut [0; 4]));
+                } else if !alone {
+                    self.say("given up");
                 } else if self.overlay.is_none() {
                     let help = self.keymap.key_in(scope, "help");
                     self.say(format!("{key} does nothing here; {help} shows what does"));

@@ -2,8 +2,10 @@
 
 use super::app::{App, Ask, Message};
 use super::clipboard;
+use super::commands;
 use super::effect::{Cx, Effect};
 use super::focus::Focus;
+use super::key::Key;
 use super::lenses;
 use super::load::compiled;
 use super::overlay::Overlay;
@@ -22,6 +24,17 @@ impl App {
     pub(super) fn fail(&mut self, err: Error) {
         self.message = Some(Message::Failed(err));
         self.touch();
+    }
+    /// Says which keys may follow those that were pressed, and what each does.
+    pub(super) fn say_what_follows(&mut self, next: &[(Key, String)]) {
+        let own = self.opened.last().map(|pane| pane.commands()).unwrap_or_default();
+        let doc = |command: &str| -> String {
+            let of_pane = own.iter().find(|(name, _)| *name == command).map(|(_, doc)| *doc);
+            of_pane.or(commands::find(command).map(|c| c.doc)).unwrap_or(command).to_owned()
+        };
+        let keys: Vec<String> = next.iter().map(|(key, command)| format!("{key} {}", doc(command))).collect();
+        let pressed: Vec<String> = self.pending.iter().map(Key::to_string).collect();
+        self.say(format!("{}, then {}", pressed.join(" "), keys.join(&format!(" {} ", self.glyphs.dot))));
     }
     pub(super) fn apply_all(&mut self, effects: Vec<Effect>) {
         for effect in effects {

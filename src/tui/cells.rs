@@ -7,6 +7,7 @@ use super::text;
 use super::times::{Zone, short_size, short_span};
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, FieldId, Type};
+use crate::model::site::Home;
 use crate::model::value::SEVERITIES;
 use crate::model::{Record, Value};
 use crate::query::Engine;
@@ -34,6 +35,8 @@ pub struct Shown<'a> {
     pub day: bool,
     /// The host that is looked at: peers are seen from it.
     pub host: Option<IpAddr>,
+    /// What counts as home.
+    pub home: &'a Home,
     /// Arrows: towards the peer, from the peer.
     pub arrows: (&'a str, &'a str),
     /// Quality of the join of each row, in views of links.
@@ -88,7 +91,7 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
             if let Some(name) = from_dns(shown) {
                 text = format!("{text} {}", name.text);
             }
-            let entity = super::focus::of_row(record, &super::focus::Focus::Case);
+            let entity = super::focus::of_row(record, &super::focus::Focus::Case, shown.home);
             Cell { text, value: entity.map(|e| (e.field, e.value)), style: severity_style(record).unwrap_or("ui.text".into()) }
         }
         Show::Match => {

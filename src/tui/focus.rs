@@ -2,7 +2,7 @@
 
 use crate::model::entity::EntityKind;
 use crate::model::field::{self, FieldId, Type};
-pub use crate::model::indicator::is_inside;
+use crate::model::site::Home;
 use crate::model::{Entity, Record, Value};
 use crate::query::{narrow, quote};
 use std::net::IpAddr;
@@ -158,9 +158,9 @@ pub fn split_stages(text: &str) -> (&str, &str) {
     (text.trim(), "")
 }
 
-/// The thing that a row is about when no value of it is chosen: of an alert the inside host, of a flow the peer of the focus, of a DNS
+/// The thing that a row is about when no value of it is chosen: of an alert the host that is home, of a flow the peer of the focus, of a DNS
 /// transaction the name, of others the name or host they carry.
-pub fn of_row(record: &Record, focus: &Focus) -> Option<Entity> {
+pub fn of_row(record: &Record, focus: &Focus, home: &Home) -> Option<Entity> {
     use crate::model::Kind;
     let entity = |id: FieldId| record.get(id).and_then(|v| Entity::of(id, v));
     let here = focus.host();
@@ -169,7 +169,7 @@ pub fn of_row(record: &Record, focus: &Focus) -> Option<Entity> {
         let fresh = |id: &FieldId| record.addr(*id).is_some_and(|a| Some(a) != here);
         sides
             .iter()
-            .find(|id| fresh(id) && record.addr(**id).is_some_and(is_inside))
+            .find(|id| fresh(id) && record.addr(**id).is_some_and(|a| home.has(a)))
             .or(sides.iter().find(|id| fresh(id)))
             .copied()
     };

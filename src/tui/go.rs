@@ -87,7 +87,7 @@ impl App {
         self.walk.here_mut().set_place(place);
         self.write_changed_node();
         if let Some(pane) = self.opened.pop_if(|pane| pane.stays()) {
-            self.aside = Some((self.walk.here().id, pane));
+            self.aside = Some((self.walk.here().id, pane, false));
         }
         self.unroot();
         self.opened.clear();
@@ -104,8 +104,8 @@ impl App {
         self.show_node();
         // After the pane of the node itself, which is the first.
         let here = self.walk.here().id;
-        if let Some((_, pane)) = self.aside.take_if(|(id, _)| *id == here) {
-            self.opened.push(pane);
+        if let Some((_, pane, new)) = self.aside.take_if(|(id, ..)| *id == here) {
+            self.put_back(pane, new);
         }
     }
     fn show_node(&mut self) {
@@ -148,9 +148,11 @@ impl App {
     fn enter_home(&mut self, place: RowPlace) {
         self.unroot();
         let kept = self.kept_home.take().unwrap_or_else(|| Box::new(Home::new(place)));
-        self.opened.clear();
+        // What stands over home stays there when home is only asked anew.
+        let above = std::mem::take(&mut self.opened);
         self.open(kept);
         self.rooted = true;
+        self.opened.extend(above);
         if self.walk.here().written.is_empty() {
             self.write_node();
         }

@@ -3,6 +3,7 @@
 use super::jobs::Work;
 use crate::error::Result;
 use crate::model::origin::EvidenceKey;
+use crate::model::site::Home;
 use crate::model::time::SECOND;
 use crate::model::{Record, RecordId, Time, Window, field};
 use crate::query::engine::{Answered, Coverage, Cursor, Link, Page, Table};
@@ -70,6 +71,8 @@ pub struct Found(pub Option<Cursor>);
 
 /// A piece of the answer.
 pub enum Piece {
+    /// What counts as home now.
+    Home(Home),
     /// What was shown before is not part of this answer.
     Fresh,
     /// More rows at the end, in order.
@@ -111,6 +114,7 @@ pub fn load(work: &Work, ask: &Ask, part: Part) -> Result<()> {
     let engine = &*work.engine;
     let begun = Instant::now();
     let took = || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    work.give(Piece::Home(engine.home(&work.cancel)?));
     if let Some(id) = ask.links {
         let links = match engine.record(id)? {
             Some(record) => {

@@ -89,7 +89,10 @@ impl App {
     fn entities(&self, records: &[Record]) -> Result<Vec<Entity>> {
         let mut out: Vec<Entity> = Vec::new();
         for record in records {
-            let Some(entity) = self.rows.entity_of(record).or_else(|| focus::of_row(record, &Focus::Case)) else { continue };
+            let Some(entity) = self.rows.entity_of(record).or_else(|| focus::of_row(record, &Focus::Case, &self.rows.home))
+            else {
+                continue;
+            };
             if !out.contains(&entity) {
                 out.push(entity);
             }

@@ -82,6 +82,8 @@ mod answers;
 
 mod apply;
 
+pub mod export;
+
 mod finding;
 
 mod go;

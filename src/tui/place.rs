@@ -1,9 +1,12 @@
 //! The place one stands in, as text: trail with what every node looked like, cursor, panes, zone, marks. Saved at every step, restored exactly.
 
 use super::app::{App, Part};
+use super::panes::Pane;
+use super::panes::sweep::Sweep;
 use super::times::Zone;
 use super::walk::{RowPlace, SavedNode, Walk};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Serialize, Deserialize)]
 struct Place {
@@ -27,6 +30,12 @@ struct Place {
     find: Option<String>,
     #[serde(default)]
     open: Vec<String>,
+    /// What open panes need to be there again, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    kept: BTreeMap<String, String>,
+    /// The pane that one went on from: the place of its node, its name, what it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aside: Option<(usize, String, String)>,
     #[serde(default)]
     theme: String,
     #[serde(default)]
@@ -62,6 +71,8 @@ pub fn text(app: &App) -> String {
         letters: app.letters.iter().filter_map(|(c, (id, p))| index(*id).map(|i| (*c, i, *p))).collect(),
         find: app.rows.finding.clone(),
         open: app.opened.iter().skip(usize::from(app.rooted)).map(|p| p.name().to_owned()).collect(),
+        kept: app.opened.iter().filter_map(|p| Some((p.name().to_owned(), p.kept()?))).collect(),
+        aside: app.aside.as_ref().and_then(|(id, pane, _)| Some((index(*id)?, pane.name().to_owned(), pane.kept()?))),
         theme: app.theme.name.clone(),
         keymap: app.keymap.name.clone(),
     };
@@ -93,13 +104,28 @@ pub fn restore(app: &mut App, text: &str) {
     app.marks.marked = place.marked.iter().filter_map(|id| id.parse().ok()).collect();
     app.rows.finding = place.find;
     app.letters = place.letters.into_iter().filter_map(|(c, index, p)| app.walk.node(index).map(|n| (c, (n.id, p)))).collect();
-    app.reopen = place.open;
+    if let Some((index, name, kept)) = place.aside
+        && let Some(id) = app.walk.node(index).map(|n| n.id)
+    {
+        app.aside = again(&name, &kept).map(|pane| (id, pane, true));
+    }
+    app.reopen = place.open.into_iter().map(|name| (place.kept.get(&name).cloned().unwrap_or_default(), name)).collect();
+}
+
+/// A pane by its name and what it needs.
+fn again(name: &str, kept: &str) -> Option<Box<dyn Pane>> {
+    match name {
+        "sweep" => Sweep::again(kept).map(|pane| Box::new(pane) as Box<dyn Pane>),
+        _ => None,
+    }
 }
 
 /// Opens the panes again that were open.
 pub fn reopen(app: &mut App) {
-    for name in std::mem::take(&mut app.reopen) {
-        if let Some((_, command)) = REOPENED.iter().find(|(pane, _)| *pane == name) {
+    for (kept, name) in std::mem::take(&mut app.reopen) {
+        if let Some(pane) = again(&name, &kept) {
+            app.open(pane);
+        } else if let Some((_, command)) = REOPENED.iter().find(|(pane, _)| *pane == name) {
             app.run_line(command);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::overlay::Overlay;
+use super::panes::Pane;
 use super::panes::sweep::{From, Sweep};
 use crate::error::{Error, Result};
 use crate::formats::indicators::extract;
@@ -16,7 +17,7 @@ impl App {
         if args.is_empty() {
             let open = self.opened.last().is_some_and(|p| p.name() == "sweep");
             match self.aside.take().filter(|_| !open) {
-                Some((_, pane)) => self.opened.push(pane),
+                Some((_, pane, new)) => self.put_back(pane, new),
                 None => self.overlay = Some(Overlay::prompt(LABEL, "sweep", "")),
             }
             return Ok(());
@@ -34,6 +35,10 @@ impl App {
         };
         self.open(Box::new(Sweep::new(from)));
         Ok(())
+    }
+    /// A pane that was put aside stands over the body again.
+    pub(super) fn put_back(&mut self, pane: Box<dyn Pane>, new: bool) {
+        if new { self.open(pane) } else { self.opened.push(pane) }
     }
     /// Takes a pasted text for a sweep where one is asked for or shown. False: it was not for us.
     pub(super) fn sweep_pasted(&mut self, text: &str) -> bool {

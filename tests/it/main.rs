@@ -10,6 +10,7 @@ mod evtx;
 mod formats;
 mod home;
 mod hostile;
+mod hour;
 mod keymaps;
 mod pivots;
 mod protocols;

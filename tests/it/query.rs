@@ -189,6 +189,11 @@ fn errors_point_at_the_character_and_name_the_nearest() {
         "severity = hihg",
         "proto = tls",
         "kind = flw",
+        "direction = outwrd",
+        "direction in {in, sideways}",
+        "direction > in",
+        "verdict = bening",
+        "app.confidence = parsd",
         "host evil.example",
         "bytes > lots",
         "tcp and (udp or port 53",
@@ -239,6 +244,15 @@ fn the_crate_error_shows_the_caret_under_its_place() {
 fn an_address_is_never_taken_for_a_key() {
     assert_eq!(canonical("feed::1"), "host = feed::1");
     assert_eq!(canonical("feed:abuse"), "feed = abuse");
+}
+
+#[test]
+fn a_direction_is_understood_in_any_case_and_in_the_words_of_ecs() {
+    for (typed, meant) in [("direction = IN", "direction = in"), ("network.direction:outbound", "direction = out")] {
+        assert_eq!(canonical(typed), meant);
+        assert_eq!(canonical(meant), meant);
+    }
+    assert_eq!(canonical("direction = ex*"), "direction = ex*");
 }
 
 /// Pieces of which queries are made, good and bad.

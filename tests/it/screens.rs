@@ -341,7 +341,7 @@ fn a_sweep_lists_what_was_seen_goes_to_it_and_comes_back_to_the_same_place() {
     assert!(screen.contains("3 indicators, 1 seen"), "{screen}");
     let line = |screen: &str, what: &str| screen.lines().position(|l| l.contains(what)).unwrap();
     assert!(line(&screen, "203.0.113.9") < line(&screen, "nowhere.test"), "what was seen comes first:\n{screen}");
-    assert!(screen.contains("none; 2 sources cou"), "{screen}");
+    assert!(screen.contains("none; 2 sources could have seen it"), "{screen}");
     bench.keys("/ nowhere <enter>");
     assert!(bench.screen().contains("1 with \"nowhere\" of 3"), "{}", bench.screen());
     bench.keys("\\");

@@ -356,6 +356,7 @@ impl Engine for Memory {
 pub struct Notebook {
     decisions: Mutex<Arc<Vec<Decision>>>,
     place: Mutex<Option<String>>,
+    texts: Mutex<BTreeMap<String, String>>,
 }
 
 impl Keeper for Notebook {
@@ -374,6 +375,15 @@ impl Keeper for Notebook {
     fn save_place(&self, place: &str) -> Result<()> {
         *self.place.lock().unwrap() = Some(place.to_owned());
         Ok(())
+    }
+    fn keep_text(&self, text: &str) -> Result<String> {
+        let mut texts = self.texts.lock().unwrap();
+        let name = format!("text-{}", texts.len());
+        texts.insert(name.clone(), text.to_owned());
+        Ok(name)
+    }
+    fn kept_text(&self, name: &str) -> Option<String> {
+        self.texts.lock().unwrap().get(name).cloned()
     }
     fn place(&self) -> Option<String> {
         self.place.lock().unwrap().clone()

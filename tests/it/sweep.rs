@@ -127,6 +127,19 @@ fn a_window_bounds_what_is_seen_and_what_could_have_been() {
 }
 
 #[test]
+fn the_hosts_of_a_sighting_are_those_that_are_home_whatever_their_addresses() {
+    let case = Case::of(&["inside.pcapng"]);
+    let hosts =
+        |text: &str| row(&swept(&case, text), text).best().unwrap().hosts.iter().map(|h| h.to_string()).collect::<Vec<_>>();
+    let of_name = || hosts("evil.example");
+    assert_eq!(of_name()[..2], ["10.8.21.5", "10.8.30.2"], "the private ranges, while nobody has said otherwise");
+    // Home is a public network here: its hosts come first, and a private address is somebody else's.
+    case.decide(What::Site { name: "ours".into(), networks: vec!["203.0.113.0/24".into()], zone: None });
+    assert_eq!(of_name()[0], "203.0.113.9");
+    assert_eq!(hosts("10.8.21.5").first().map(|h| h.starts_with("203.0.113.")), Some(true), "{:?}", hosts("10.8.21.5"));
+}
+
+#[test]
 fn texts_and_community_ids_are_found_too() {
     let case = Case::of(&["inside.pcapng"]);
     let flow = case.rows("kind = flow and dst.ip = 203.0.113.9").remove(0);

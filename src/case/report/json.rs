@@ -23,10 +23,13 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
                     })
                 })
                 .collect();
+            // The two that a key puts away are always there.
+            let mut left_out = json!({"allowed": 0, "benign": 0});
+            k.left_out.iter().for_each(|(what, n)| left_out[what] = json!(n));
             json!({
                 "schema": "backtrail.bookmark/1", "id": k.bookmark.id, "title": k.bookmark.title, "query": k.bookmark.query,
                 "rows": k.bookmark.rows, "rows.now": k.count, "new": k.new, "at": k.bookmark.at.rfc3339(), "who": k.bookmark.who,
-                "first": rows, "failed": k.failed, "left_out": {"allowed": k.left_out[0], "benign": k.left_out[1]},
+                "first": rows, "failed": k.failed, "left_out": left_out,
             })
         })
         .collect();
@@ -40,17 +43,22 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
     let node = |n: &crate::case::trail::Node| {
         json!({
             "schema": "backtrail.trail/1", "id": n.id, "parent": n.parent, "label": n.label, "query": n.query, "lens": n.lens,
-            "focus": n.focus, "window": n.window, "rows": n.rows, "at": n.at.rfc3339(), "who": n.who,
+            "focus": n.focus, "window": n.window, "rows": n.rows, "leaves_out": crate::query::leaving_out(&n.query), "at": n.at.rfc3339(), "who": n.who,
         })
     };
     let source = |s: &crate::model::source::SourceInfo| {
         json!({
             "schema": "backtrail.source/1", "source": s.name, "format": s.key.format, "records": s.counts.records,
-            "failed": s.counts.failed, "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()),
+            "failed": s.counts.failed, "site": s.site, "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()),
             "end": s.span.map(|w| w.last().plus(s.clock.shift).rfc3339()), "zone": s.clock.zone,
             "clock.shift": s.clock.shift as f64 / 1e9, "warnings": s.warnings,
         })
     };
+    let site = |s: &crate::model::site::Site| {
+        let networks: Vec<String> = s.networks.iter().map(ToString::to_string).collect();
+        json!({"site": s.name, "networks": networks, "zone": s.zone, "confirmed": s.by.is_some(), "who": s.by, "why": s.why})
+    };
+    let [benign, suspicious, malicious] = report.judged.judged;
     let evidence = |e: &crate::query::engine::EvidenceInfo| {
         let [from, how, ticket] = &e.custody;
         json!({
@@ -64,6 +72,12 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
         "start": report.span.map(|w| w.start.rfc3339()),
         "end": report.span.map(|w| w.last().rfc3339()),
         "verdicts": report.verdicts.iter().map(verdict).collect::<Vec<_>>(),
+        "alerts": {
+            "all": report.judged.alerts, "benign": benign, "suspicious": suspicious, "malicious": malicious, "left": report.judged.left(),
+        },
+        "allowed": report.judged.allowed,
+        "sites": report.sites.applied().iter().map(site).collect::<Vec<_>>(),
+        "home": {"confirmed": !report.home_guessed, "networks": report.home},
         "sets": report.sets.iter().map(set).collect::<Vec<_>>(),
         "bookmarks": bookmarks,
         "notes": report.notes.iter().map(note).collect::<Vec<_>>(),

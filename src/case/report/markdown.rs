@@ -2,7 +2,6 @@
 
 use super::{Kept, Report};
 use crate::case::notes;
-use crate::case::triage::left_out_words;
 use crate::model::time::show_span;
 use crate::model::{Record, summary};
 use crate::query::Engine;
@@ -18,6 +17,8 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
         }
         None => out.push_str("The case has no records.\n\n"),
     }
+    home(report, &mut out);
+    judged(report, &mut out);
     verdicts(report, &mut out);
     sets(report, &mut out);
     bookmarks(report, engine, &mut out);
@@ -84,6 +85,52 @@ fn table(out: &mut String, header: &[&str], rows: &[Vec<String>]) {
     out.push('\n');
 }
 
+/// What a row that is left out is called: a word, or the condition that leaves it out.
+fn left_out_by(what: &str) -> String {
+    if what.contains(' ') { format!("by {}", code(what)) } else { what.to_owned() }
+}
+
+fn home(report: &Report, out: &mut String) {
+    out.push_str("## Home networks\n\n");
+    let nets: Vec<String> = report.home.iter().map(|n| code(n)).collect();
+    let _ = write!(out, "What is called in, out, internal and external goes by these: {}.\n\n", nets.join(", "));
+    if report.home_guessed {
+        out.push_str("Nobody has confirmed them. They are the private ranges and what the evidence suggests:\n\n");
+        for why in report.sites.guessed.iter().flat_map(|s| &s.why) {
+            let _ = writeln!(out, "- {}", escape(why));
+        }
+        out.push('\n');
+        return;
+    }
+    let cells = |s: &crate::model::site::Site| {
+        let networks: Vec<String> = s.networks.iter().map(|n| code(&n.to_string())).collect();
+        let zone = s.zone.as_deref().map_or_else(String::new, escape);
+        vec![escape(&s.name), networks.join(" "), zone, s.by.as_deref().map_or_else(String::new, escape)]
+    };
+    let rows: Vec<_> = report.sites.confirmed.iter().map(cells).collect();
+    if rows.is_empty() {
+        out.push_str("They are the members of the set `@home`.\n\n");
+        return;
+    }
+    table(out, &["site", "networks", "zone", "confirmed by"], &rows);
+}
+
+fn judged(report: &Report, out: &mut String) {
+    let j = &report.judged;
+    if report.verdicts.is_empty() && j.allowed == 0 {
+        return;
+    }
+    let [benign, suspicious, malicious] = j.judged;
+    let _ = write!(
+        out,
+        "## What was put away\n\nOf {} alerts {benign} are judged benign, {suspicious} suspicious, {malicious} malicious; {} are left. \
+         {} records of any kind are allowed (`@allow`). Numbers below count them too, unless it says otherwise.\n\n",
+        j.alerts,
+        j.left(),
+        j.allowed
+    );
+}
+
 fn verdicts(report: &Report, out: &mut String) {
     if report.verdicts.is_empty() {
         return;
@@ -143,9 +190,9 @@ fn bookmarks(report: &Report, engine: &dyn Engine, out: &mut String) {
             }
             None => {
                 let _ = write!(out, "; {count} now, {new} of them new.\n\n");
-                let away = left_out_words(left_out);
+                let away: Vec<String> = left_out.iter().map(|(what, n)| format!("{n} {}", left_out_by(what))).collect();
                 if !away.is_empty() {
-                    let _ = write!(out, "Left out by this question: {away}.\n\n");
+                    let _ = write!(out, "Left out by this question: {}.\n\n", away.join(", "));
                 }
             }
         }
@@ -208,6 +255,10 @@ fn trail(report: &Report, out: &mut String) {
         if !node.window.is_empty() {
             let _ = write!(out, ", window {}", escape(&node.window));
         }
+        let away: Vec<String> = crate::query::leaving_out(&node.query).iter().map(|c| code(c)).collect();
+        if !away.is_empty() {
+            let _ = write!(out, ", less what {} leaves out", away.join(" and "));
+        }
         let _ = writeln!(out, " ({}, {})", escape(&node.who), node.at);
     }
     out.push('\n');
@@ -240,11 +291,12 @@ fn sources(report: &Report, out: &mut String) {
                 time(s.span.map(|w| w.last())),
                 s.clock.zone.clone().unwrap_or_default(),
                 shift,
+                s.site.as_deref().map_or_else(String::new, escape),
                 escape(&s.warnings.join("; ")),
             ]
         })
         .collect();
-    table(out, &["source", "format", "records", "failed", "from", "to", "zone", "clock", "notes"], &rows);
+    table(out, &["source", "format", "records", "failed", "from", "to", "zone", "clock", "site", "notes"], &rows);
 }
 
 fn evidence(report: &Report, out: &mut String) {

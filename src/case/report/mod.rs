@@ -1,6 +1,8 @@
 //! The report: what is in the case, where it came from, what was asked, kept and judged. Gathered once, written in several forms.
 //! No time of writing stands in it: the same case gives the same report.
 
+pub mod away;
+
 pub mod json;
 
 pub mod markdown;
@@ -8,12 +10,12 @@ pub mod markdown;
 use super::bookmarks::{self, Bookmark};
 use super::notes::{self, Note, Tag};
 use super::trail::{self, Node};
-use super::triage;
 use super::verdicts::{self, Verdict};
 use crate::context::sets::{self, Set};
 use crate::error::Result;
 use crate::model::answer::{Cancel, Coverage};
 use crate::model::decision::Decision;
+use crate::model::site::{Home, Sites};
 use crate::model::source::SourceInfo;
 use crate::model::{Record, Window};
 use crate::query::Engine;
@@ -42,6 +44,14 @@ pub struct Report {
     pub tags: Vec<Tag>,
     /// Verdicts.
     pub verdicts: Vec<Verdict>,
+    /// How much was judged, and is allowed.
+    pub judged: away::Judged,
+    /// Sites of one's own: by them the report says what went in and out.
+    pub sites: Sites,
+    /// The addresses that count as home.
+    pub home: Vec<String>,
+    /// Nobody has said what is home, neither by a site nor by the set `home`.
+    pub home_guessed: bool,
     /// Sets, with expired entries.
     pub sets: Vec<Set>,
     /// The trail.
@@ -58,8 +68,8 @@ pub struct Kept {
     pub count: u64,
     /// Rows that came since it was kept.
     pub new: u64,
-    /// Rows that it leaves out because they are put away, by [`triage::AWAY`].
-    pub left_out: [u64; 2],
+    /// Rows that it leaves out by sets and verdicts: what is left out is called, and how many.
+    pub left_out: Vec<(String, u64)>,
     /// The question can no longer be asked: why.
     pub failed: Option<String>,
 }
@@ -67,6 +77,7 @@ pub struct Kept {
 /// Gathers a report.
 pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &Cancel) -> Result<Report> {
     let span = engine.span();
+    let at_home = engine.home(cancel)?;
     let mut kept = Vec::new();
     for bookmark in bookmarks::list(decisions) {
         kept.push(ask(bookmark, engine, cancel)?);
@@ -81,13 +92,24 @@ pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &
         notes: notes::notes(decisions),
         tags: notes::tags(decisions),
         verdicts: verdicts::verdicts(decisions),
+        judged: away::judged(engine, cancel)?,
+        sites: engine.sites(cancel)?,
+        home: home(&at_home),
+        home_guessed: at_home.guessed,
         sets: sets::sets(decisions),
         trail: trail::tree(decisions),
     })
 }
 
+/// The networks and addresses of home as text.
+fn home(home: &Home) -> Vec<String> {
+    let members = home.members();
+    let nets = members.nets.iter().map(ToString::to_string);
+    nets.chain(members.addrs.iter().map(ToString::to_string)).collect()
+}
+
 fn ask(bookmark: Bookmark, engine: &dyn Engine, cancel: &Cancel) -> Result<Kept> {
-    let mut kept = Kept { bookmark, rows: Vec::new(), count: 0, new: 0, left_out: [0; 2], failed: None };
+    let mut kept = Kept { bookmark, rows: Vec::new(), count: 0, new: 0, left_out: Vec::new(), failed: None };
     let question = match engine.compile(&kept.bookmark.query) {
         Ok(question) => question,
         Err(e) => {
@@ -97,7 +119,7 @@ fn ask(bookmark: Bookmark, engine: &dyn Engine, cancel: &Cancel) -> Result<Kept>
     };
     kept.new = bookmarks::changes(&kept.bookmark, engine, cancel)?;
     kept.count = engine.counts(std::slice::from_ref(&question), u64::MAX, cancel)?.first().map_or(0, |c| c.n);
-    kept.left_out = triage::left_out(engine, &kept.bookmark.query, None, u64::MAX, cancel)?;
+    kept.left_out = away::left_out(engine, &kept.bookmark.query, cancel)?;
     if question.stages.is_empty() {
         let page = Page { limit: ROWS_SHOWN, ..Page::default() };
         engine.select(&question, &page, cancel, &mut |record| {

@@ -3,9 +3,13 @@
 
 pub mod csv;
 
+pub mod file;
+
 pub mod jsonl;
 
 pub mod report;
+
+pub mod sweep;
 
 pub mod table;
 

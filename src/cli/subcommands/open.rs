@@ -1,20 +1,15 @@
 //! `open`: the workbench on the case; what the program does without a command.
 
-use crate::cli::ask::every_column;
 use crate::cli::opened::Opened;
-use crate::cli::output::{self, Form};
+use crate::cli::output;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
-use crate::query::engine::{Cancel, Page};
-use crate::query::{Engine, Question};
 use crate::tui;
 use crate::tui::settings::Settings;
 use crate::tui::terminal::{Depth, charset};
 use crate::tui::times::Zone;
 use clap::{ArgMatches, Args, FromArgMatches};
-use sha2::{Digest, Sha256};
-use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 /// `backtrail open`.
@@ -73,45 +68,12 @@ pub(super) fn workbench(opened: &Opened, args: &OpenArgs) -> Result<()> {
         zone: settings.zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
         escape_ms: settings.escape_ms,
         notice,
-        export: Some(export),
+        export: Some(output::file::export),
     };
     if args.fresh {
         opened.keeper.save_place("")?;
     }
     tui::run(Arc::clone(&opened.engine), Arc::clone(&opened.keeper), options)
-}
-
-/// Writes an answer to a new file: `.csv`, `.log` (Zeek's conn.log), `.txt` (a table), anything else JSON Lines.
-fn export(engine: &dyn Engine, question: &Question, path: &Path, cancel: &Cancel) -> Result<(u64, String)> {
-    let form = match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => Form::Csv,
-        Some("log") => Form::Zeek,
-        Some("txt") => Form::Table,
-        _ => Form::Jsonl,
-    };
-    let mut bytes = Vec::new();
-    let mut count = 0u64;
-    if question.stages.is_empty() {
-        let mut rows = output::rows(form, every_column(), &mut bytes);
-        let mut failed = None;
-        engine.select(question, &Page::default(), cancel, &mut |record| {
-            count += 1;
-            failed = rows.record(&record, engine).err();
-            failed.is_none()
-        })?;
-        if let Some(err) = failed {
-            return Err(err);
-        }
-        rows.end()?;
-    } else {
-        let table = engine.table(question, cancel)?;
-        count = table.rows.len() as u64;
-        output::table(form, &table, "backtrail.group/1", &mut bytes)?;
-    }
-    let mut file = std::fs::File::create_new(path).map_err(|e| Error::io("writing", path, &e))?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(|e| Error::io("writing", path, &e))?;
-    let sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-    Ok((count, sha256))
 }
 
 /// The theme that suits a terminal, unless one was named.

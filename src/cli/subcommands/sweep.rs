@@ -1,26 +1,21 @@
 //! `sweep`: the indicators of a report or list over everything in the case; `--watch` keeps them for every later import.
 
 use crate::cli::opened::Opened;
-use crate::cli::output::table::Grid;
-use crate::cli::output::{Form, io};
+use crate::cli::output::{self, Form, io};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::formats::indicators::{Extract, extract};
+use crate::model::Window;
 use crate::model::decision::What;
 use crate::model::time::parse_span;
-use crate::model::{Time, Window};
 use crate::query::sweep::{self, Answer, Swept, sweep};
 use crate::query::watch::{self, WatchHit};
 use crate::query::{Engine, engine::Cancel};
 use crate::sources::text;
 use crate::store::now;
 use clap::{ArgMatches, Args, FromArgMatches};
-use serde_json::json;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
-
-/// Hosts that a row of the table names.
-const HOSTS: usize = 3;
 
 /// `backtrail sweep`.
 pub struct Sweep;
@@ -59,9 +54,7 @@ impl Subcommand for Sweep {
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = SweepArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
-        if args.form == Form::Zeek {
-            return Err(Error::user("`-o zeek` writes flows, not indicators").hint("-o table, jsonl or csv"));
-        }
+        output::sweep::takes(args.form)?;
         let (opened, done) =
             if args.read.is_empty() { (Opened::existing(cx)?, Done::All) } else { Opened::temporary(&args.read)? };
         if args.files.is_empty() {
@@ -126,75 +119,15 @@ fn keep(answer: &Answer, name: &str, args: &SweepArgs, opened: &Opened) -> Resul
     Ok(())
 }
 
-fn time(t: Time) -> String {
-    t.utc().format("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
 fn print(answer: &Answer, engine: &dyn Engine, args: &SweepArgs) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut rows: Vec<&Swept> = answer.rows.iter().filter(|r| !args.seen || r.is_seen()).collect();
     rows.sort_by_key(|r| r.rank());
-    if args.form == Form::Jsonl {
-        for row in rows {
-            writeln!(out, "{}", row_json(row, answer, engine)).map_err(io)?;
-        }
-        return out.flush().map_err(io);
+    output::sweep::write(args.form, answer, &rows, engine, &mut out)?;
+    if args.form == Form::Table {
+        writeln!(out, "{}", sweep::total(answer)).map_err(io)?;
     }
-    let names = ["kind", "indicator", "line", "hits", "first", "last", "hosts", "also", "where, or why not"];
-    let names: Vec<String> = names.map(str::to_owned).to_vec();
-    let cells = |row: &Swept| {
-        let best = row.best();
-        vec![
-            row.indicator.word().to_owned(),
-            row.indicator.text.clone(),
-            row.indicator.line.to_string(),
-            row.hits().to_string(),
-            best.map(|s| time(s.first)).unwrap_or_default(),
-            best.map(|s| time(s.last)).unwrap_or_default(),
-            best.map(|s| sweep::hosts_of(s, HOSTS)).unwrap_or_default(),
-            row.also(),
-            told(row, answer, engine),
-        ]
-    };
-    if args.form == Form::Csv {
-        let mut writer = csv::Writer::from_writer(&mut out);
-        writer.write_record(&names).map_err(|e| Error::internal(e.to_string()))?;
-        for row in rows {
-            writer.write_record(cells(row)).map_err(|e| Error::internal(e.to_string()))?;
-        }
-        return writer.flush().map_err(io);
-    }
-    let mut grid = Grid::new(names, vec![false, false, true, true], false, &mut out);
-    for row in rows {
-        grid.row(cells(row))?;
-    }
-    grid.end()?;
-    writeln!(out, "{}", sweep::total(answer)).map_err(io)?;
     out.flush().map_err(io)
-}
-
-/// Where an indicator was seen, else why not.
-fn told(row: &Swept, answer: &Answer, engine: &dyn Engine) -> String {
-    if row.is_seen() {
-        return row.best().map(|s| sweep::sources_of(s, engine)).unwrap_or_default();
-    }
-    let kind = row.indicator.kind;
-    answer.covers.get(&kind).map(|cover| cover.says(kind)).unwrap_or_default()
-}
-
-fn row_json(row: &Swept, answer: &Answer, engine: &dyn Engine) -> serde_json::Value {
-    let best = row.best();
-    let sources: serde_json::Map<String, serde_json::Value> =
-        best.iter().flat_map(|s| &s.sources).map(|(id, n)| (engine.source_name(*id), json!(n))).collect();
-    let cover = answer.covers.get(&row.indicator.kind);
-    json!({
-        "schema": "backtrail.sweep/1", "kind": row.indicator.word(), "indicator": row.indicator.text, "line": row.indicator.line,
-        "hits": row.hits(), "below": row.below(), "reached_by_dns": row.reached, "host_of_url": row.site(), "in_texts": row.mentioned(), "listed": row.listed(),
-        "start": best.map(|s| s.first.rfc3339()), "end": best.map(|s| s.last.rfc3339()), "sources": sources,
-        "hosts": best.map(|s| s.hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default(),
-        "host_count": best.map_or(0, |s| s.host_count), "seen": row.is_seen(), "note": told(row, answer, engine),
-        "could_have_seen": cover.map(|c| c.sources.clone()).unwrap_or_default(), "query": row.query(),
-    })
 }
 
 /// Prints what the watch sets have seen since they were kept.

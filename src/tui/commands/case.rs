@@ -20,7 +20,12 @@ pub const TABLE: &[Command] = &[
     command("tag", "TAG", "tag this row or value", tag),
     command("copy", "[value|row|query]", "copy to your own clipboard", |app, args| copy(app, args, false)),
     command("copy_defanged", "[value|row|query]", "copy, made harmless to click", |app, args| copy(app, args, true)),
-    command("export", "FILE.jsonl|.csv|.log", "write the marked rows or this lens to a file", export),
+    command(
+        "export",
+        "FILE.jsonl|.csv|.log",
+        "write the marked rows, this list or this lens to a file",
+        crate::tui::export::export,
+    ),
 ];
 
 fn bookmark(app: &mut App, args: &str) -> Result<()> {
@@ -167,31 +172,4 @@ pub fn row_text(record: &Record) -> String {
         parts.push(format!("{}={}", field::name(*id), crate::query::quote(&value.show(ty))));
     }
     parts.join(" ")
-}
-
-/// Writes the marked rows, else every row of the lens, not only those in sight, in the form that the file's name ends in; an existing file is not overwritten.
-fn export(app: &mut App, args: &str) -> Result<()> {
-    let Some(write) = app.options.export else {
-        return Err(Error::user("this workbench cannot write files").hint("backtrail query 'TEXT' -o jsonl"));
-    };
-    let lens = app.walk.here().lens();
-    if args.is_empty() {
-        let name = format!("{}-{}.jsonl", app.keeper.name(), lens.name).replace(['/', ' '], "-");
-        app.overlay = Some(Overlay::prompt("export to", "export", &name));
-        return Ok(());
-    }
-    let path = std::path::PathBuf::from(args);
-    let (text, window) = match app.marked_query()? {
-        Some(marked) => (marked, None),
-        None => (app.rows.ask.text.clone(), app.rows.ask.window),
-    };
-    app.ask("export", move |work| {
-        let question = crate::tui::load::compiled(&*work.engine, &text, window)?;
-        let (rows, sha256) = write(&*work.engine, &question, &path, &work.cancel)?;
-        let shown = path.display().to_string();
-        work.keeper.append(What::Export { what: format!("{rows} rows of: {}", question.text), path: shown.clone(), sha256 })?;
-        work.give(crate::tui::go::Said(format!("{} rows written to {shown}", crate::tui::times::thousands(rows))));
-        Ok(())
-    });
-    Ok(())
 }

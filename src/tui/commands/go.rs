@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::{Entity, field};
 use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
-use crate::tui::focus::{self, Focus};
+use crate::tui::focus::Focus;
 use crate::tui::marked::Wanted;
 use crate::tui::panes::{case, sources, trail};
 use crate::tui::walk::Step;
@@ -131,13 +131,13 @@ fn all_around(app: &mut App, _: &str) -> Result<()> {
     let Some(record) = app.selection().record else {
         return Err(Error::user("no row is selected"));
     };
-    // The host one looks at, if the row is about it; else the row's inside host.
+    // The host one looks at, if the row is about it; else the row's end that is home.
     let here = app.walk.here().step.focus.host();
     let own = [field::SRC_IP, field::DST_IP].into_iter().filter(|id| record.addr(*id).is_some());
     let mut own: Vec<_> = own.collect();
     own.sort_by_key(|id| {
         let addr = record.addr(*id);
-        (addr != here || here.is_none(), !addr.is_some_and(focus::is_inside))
+        (addr != here || here.is_none(), !addr.is_some_and(|a| app.rows.home.has(a)))
     });
     let entity = own.first().and_then(|id| record.get(*id).and_then(|v| Entity::of(*id, v)));
     let focus = entity.map_or(Focus::Case, Focus::Entity);

@@ -82,5 +82,5 @@ pub(in crate::tui) fn offer(app: &mut App, site: Option<crate::model::site::Site
         let zone = s.zone.map(|z| format!(" zone={z}")).unwrap_or_default();
         format!("{} {}{zone}", s.name, networks.join(" "))
     });
-    app.overlay = Some(Overlay::prompt("your networks: NAME NETWORK... [zone=ZONE]; Enter takes them", "site", &text));
+    app.overlay = Some(Overlay::prompt("your networks: NAME NET... [zone=ZONE]", "site", &text));
 }

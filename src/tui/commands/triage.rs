@@ -201,7 +201,7 @@ fn entries(app: &App) -> Vec<String> {
     let id: Option<FieldId> = value_here(app).map(|(id, _)| id);
     let of = |r: &Record| {
         let own = id.and_then(|id| r.get(id).and_then(|v| Entity::of(id, v)));
-        own.or_else(|| focus::of_row(r, &focus::Focus::Case)).map(|e| entry(Some(r), &e))
+        own.or_else(|| focus::of_row(r, &focus::Focus::Case, &app.rows.home)).map(|e| entry(Some(r), &e))
     };
     let mut out: Vec<String> = if app.marks.marked.is_empty() || !app.opened.is_empty() {
         let selection = app.selection();
@@ -238,7 +238,8 @@ fn set_add(app: &mut App, args: &str) -> Result<()> {
     let set = sets::name(set).map_err(Error::user)?;
     if reason.trim().is_empty() {
         let label = format!("why in @{set} (may end: for 30d)");
-        let from = format!("seen in {}", app.walk.path().last().copied().unwrap_or_default());
+        // With a blank, so that what is typed goes on behind it.
+        let from = format!("seen in {} ", app.walk.path().last().copied().unwrap_or_default());
         app.overlay = Some(Overlay::prompt(&label, &format!("set_add {set}"), &from));
         return Ok(());
     }
@@ -291,13 +292,17 @@ impl App {
             What::Note { text, .. } => format!("note {text}"),
             What::Tag { tag, .. } => format!("tag {tag}"),
             What::Bookmark { title, .. } => format!("bookmark {title}"),
+            What::SourceSet { source, .. } => format!("what was set for {source}"),
+            What::Site { name, .. } => format!("site {name}"),
             _ => String::new(),
         };
         if !name.is_empty() {
             self.entered.push((decision.sequence, name));
         }
-        let counts =
-            matches!(decision.what, What::Verdict { .. } | What::SetAdd { .. } | What::SetRemove { .. } | What::Remove { .. });
+        let counts = matches!(
+            decision.what,
+            What::Verdict { .. } | What::SetAdd { .. } | What::SetRemove { .. } | What::Site { .. } | What::Remove { .. }
+        );
         if counts && self.walk.here().step.lens != "packets" {
             self.hidden = None;
             self.reenter();

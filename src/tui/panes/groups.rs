@@ -26,14 +26,14 @@ use std::collections::BTreeSet;
 
 const COLUMNS: [Column; 9] = [
     Column { title: "", least: 1, wanted: 1, right: false, drop: 0 },
-    Column { title: "sev", least: 4, wanted: 8, right: false, drop: 4 },
-    Column { title: "left", least: 6, wanted: 7, right: true, drop: 0 },
-    Column { title: "alerts", least: 6, wanted: 7, right: true, drop: 0 },
-    Column { title: "hosts", least: 5, wanted: 7, right: true, drop: 3 },
+    Column { title: "sev", least: 4, wanted: 4, right: false, drop: 4 },
+    Column { title: "left", least: 6, wanted: 6, right: true, drop: 0 },
+    Column { title: "alerts", least: 6, wanted: 6, right: true, drop: 0 },
+    Column { title: "hosts", least: 5, wanted: 6, right: true, drop: 3 },
     Column { title: "first", least: 12, wanted: 12, right: false, drop: 9 },
     Column { title: "last", least: 12, wanted: 12, right: false, drop: 7 },
     Column { title: "target", least: 15, wanted: 16, right: false, drop: 0 },
-    Column { title: "signature", least: 20, wanted: 60, right: false, drop: 0 },
+    Column { title: "signature", least: 30, wanted: 60, right: false, drop: 0 },
 ];
 
 /// The groups of the alerts of a focus.
@@ -144,6 +144,17 @@ impl Pane for Groups {
     fn copied(&self) -> Option<(String, String)> {
         self.group().map(|g| ("query".to_owned(), g.query()))
     }
+    fn lines(&self) -> Vec<String> {
+        let target = |g: &Group| g.target.map(|a| a.to_string()).unwrap_or_default();
+        let id = |g: &Group| g.id.map(|id| id.to_string()).unwrap_or_default();
+        self.groups.list.iter().map(|g| format!("{} {} {}", g.signature, id(g), target(g))).collect()
+    }
+    fn line(&self) -> usize {
+        self.scroll.selected
+    }
+    fn stand(&mut self, line: usize) {
+        self.scroll.select(line, self.groups.list.len());
+    }
     fn status(&self) -> String {
         if self.loading && self.groups.list.is_empty() {
             return "asking… Esc gives up".into();
@@ -219,7 +230,9 @@ impl Pane for Groups {
             None => format!("with {} hosts", thousands(g.hosts as u64)),
         };
         let id = g.id.map(|id| format!(" {} {id}", view.glyphs.dot)).unwrap_or_default();
-        let body = format!(" {} {from}{id} {} {}", view.glyphs.dot, view.glyphs.dot, text::clean(&g.signature));
+        let dot = view.glyphs.dot;
+        let span = format!("{} {} {}", clock(g.span.0), view.glyphs.right, clock(g.span.1));
+        let body = format!(" {dot} {span} {dot} {from}{id} {dot} {}", text::clean(&g.signature));
         foot.add(&body, theme.style("ui.dim"));
     }
 }

@@ -34,6 +34,7 @@ pub mod groups;
 pub mod sets;
 
 use super::effect::{Cx, Effect};
+use super::export::Given;
 use super::jobs::Answer;
 use super::view::View;
 use super::walk::RowPlace;
@@ -123,6 +124,14 @@ pub trait Pane {
     /// Whether it is there again, as it was, when one comes back to where one went on from it.
     fn stays(&self) -> bool {
         false
+    }
+    /// What it needs to be there again after a restart, if the command that opens it does not know by itself.
+    fn kept(&self) -> Option<String> {
+        None
+    }
+    /// What `export` writes to a file instead of the rows of the lens.
+    fn given(&self) -> Option<Given> {
+        None
     }
     /// Draws it. `view.focused` says whether its cursor is the active one.
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View);

@@ -5,6 +5,7 @@
 use super::{Change, Handled, Pane};
 use crate::error::Result;
 use crate::model::field::{self, FieldId};
+use crate::model::site::Home;
 use crate::model::{Entity, Record, RecordId, Value, Window};
 use crate::pivots::Selection;
 use crate::query::Engine;
@@ -45,6 +46,8 @@ pub struct Rows {
     pub focus: Focus,
     /// The lens that it is seen through.
     pub lens: &'static Lens,
+    /// What counts as home: of a row's two ends the one that is home is what it is about.
+    pub home: Home,
     /// The window of the node, for selections.
     pub window: Option<Window>,
     /// How many there are in all, once counted.
@@ -77,6 +80,7 @@ impl Rows {
             ask: Ask::default(),
             focus: Focus::Case,
             lens: lenses::find("alerts"),
+            home: crate::context::sites::unasked(),
             window: None,
             total: None,
             records: Vec::new(),
@@ -194,7 +198,7 @@ impl Rows {
     /// What Enter would go to: the entity under the cursor, on the row as a whole what the row is about.
     pub fn entity(&self) -> Option<Entity> {
         if self.on_row() && self.lens.name != "reputation" {
-            return self.record().and_then(|r| focus::of_row(r, &self.focus));
+            return self.record().and_then(|r| focus::of_row(r, &self.focus, &self.home));
         }
         let (id, value) = self.value()?;
         if id == field::INDICATOR {
@@ -205,14 +209,14 @@ impl Rows {
     /// Of another record what [`Rows::entity`] would be if the cursor stood on it in the column where it is now.
     pub fn entity_of(&self, record: &Record) -> Option<Entity> {
         if self.on_row() {
-            return focus::of_row(record, &self.focus);
+            return focus::of_row(record, &self.focus, &self.home);
         }
         let (column, _) = self.columns.get(self.cell)?;
         let (id, value) = cells::cell(record, column, &self.shown(crate::tui::times::Zone::Utc, true, ("→", "←"))).value?;
         Entity::of(id, &value)
     }
     fn shown<'a>(&'a self, zone: crate::tui::times::Zone, day: bool, arrows: (&'a str, &'a str)) -> Shown<'a> {
-        Shown { engine: &*self.engine, zone, day, host: self.focus.host(), arrows, quality: None, joined: None }
+        Shown { engine: &*self.engine, zone, day, host: self.focus.host(), home: &self.home, arrows, quality: None, joined: None }
     }
     fn select(&mut self, row: usize, cx: &mut Cx) {
         let last = self.len().saturating_sub(1);
@@ -288,6 +292,7 @@ impl Rows {
     }
     fn take(&mut self, piece: Piece) {
         match piece {
+            Piece::Home(home) => self.home = home,
             Piece::Fresh => {
                 self.records.clear();
                 self.quality.clear();

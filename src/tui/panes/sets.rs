@@ -103,7 +103,12 @@ impl Pane for Sets {
         self.entry().map(|(_, e)| ("entry".to_owned(), e.text.clone()))
     }
     fn status(&self) -> String {
-        format!("{} entries in {} sets", self.entries.len(), self.sets)
+        let (entries, sets) = (self.entries.len(), self.sets);
+        format!(
+            "{entries} {} in {sets} {}",
+            if entries == 1 { "entry" } else { "entries" },
+            if sets == 1 { "set" } else { "sets" }
+        )
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();
@@ -115,15 +120,14 @@ impl Pane for Sets {
         if self.entries.is_empty() {
             let key = view.keymap.key_in("global", "set_add");
             let lines = [
-                format!("no set yet: {key} on a row or value puts it into one; queries take it as `any in @name`"),
+                format!("no set yet: {key} on a row or value puts it into one; queries: any in @name"),
                 "allow is what may be left out of sight, watch what is looked for, home one's own networks, mission what matters most".into(),
                 "from a file: backtrail set import NAME FILE".into(),
             ];
-            for (n, line) in lines.iter().enumerate() {
-                let y = area.y + 1 + n as u16;
-                if y < area.bottom() {
-                    put(buf, area.x + 1, y, area.width.saturating_sub(2), line, theme.style("ui.dim"));
-                }
+            let wide = area.width.saturating_sub(2);
+            let lines = lines.iter().flat_map(|line| text::wrap(line, usize::from(wide), 3));
+            for (line, y) in lines.zip(area.y + 1..area.bottom()) {
+                put(buf, area.x + 1, y, wide, &line, theme.style("ui.dim"));
             }
             return;
         }

@@ -34,9 +34,9 @@ const COLUMNS: [Column; 9] = [
 
 /// What can be set: command, word, what a value looks like.
 const SETTINGS: [(&str, &str, &str); 4] = [
-    ("source_zone", "zone", "UTC, +02:00, Europe/Berlin"),
+    ("source_zone", "zone", "UTC, Europe/Berlin"),
     ("source_year", "year", "2026"),
-    ("source_offset", "offset", "what to add to its times: -7h37s, 250ms, 0"),
+    ("source_offset", "add to times", "-7h37s"),
     ("source_site", "site", "any name"),
 ];
 
@@ -95,13 +95,13 @@ impl Sources {
                 let year = value.parse().ok().filter(|y| (1970..=2200).contains(y));
                 what.year = Some(year.ok_or_else(|| Error::user(format!("`{value}` is not a year")).hint(*example))?);
             }
-            "offset" => {
+            "add to times" => {
                 what.offset = Some(offset(value).ok_or_else(|| Error::user(format!("`{value}` is not a span")).hint(*example))?)
             }
             _ => what.site = Some(value.to_owned()),
         }
         let Set { offset, zone, year, site } = what;
-        cx.say(format!("{word} of {} set; the journal keeps who and when", source.name));
+        cx.say(format!("{word} of {}: {value} from now on, for every question; the journal keeps who and when", source.name));
         cx.push(Effect::Append(What::SourceSet { source: source.name.clone(), offset, zone, year, site }));
         Ok(())
     }
@@ -170,10 +170,11 @@ impl Pane for Sources {
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
         &[
-            ("source_zone", "set the zone of this source's times"),
-            ("source_year", "set the year of times without one"),
-            ("source_offset", "set what is added to its times"),
-            ("source_site", "set the site it belongs to"),
+            ("source_zone", "its zone"),
+            ("source_year", "its year"),
+            ("source_offset", "its offset"),
+            ("source_site", "its site"),
+            ("drill", "its records"),
         ]
     }
     fn opened(&mut self, cx: &mut Cx) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::query::sweep::{self, Answer, Swept};
 use crate::query::watch;
 use crate::sources;
 use crate::tui::effect::{Cx, Effect};
+use crate::tui::export::Given;
 use crate::tui::focus::Focus;
 use crate::tui::jobs::{Answer as Piece, Body};
 use crate::tui::paint::{fill, put};
@@ -24,16 +25,20 @@ use crate::tui::widgets::table::{self, Column};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// Width of `none; 12 sources could have seen it`: cut, it would not say whether it was looked for.
+const WHY_NOT: u16 = 35;
 
 const COLUMNS: [Column; 7] = [
     Column { title: "hits", least: 6, wanted: 7, right: true, drop: 0 },
-    Column { title: "kind", least: 7, wanted: 11, right: false, drop: 6 },
-    Column { title: "indicator", least: 24, wanted: 34, right: false, drop: 0 },
+    Column { title: "kind", least: 11, wanted: 11, right: false, drop: 6 },
+    Column { title: "indicator", least: 22, wanted: 34, right: false, drop: 0 },
     Column { title: "first", least: 12, wanted: 12, right: false, drop: 3 },
     Column { title: "last", least: 12, wanted: 12, right: false, drop: 8 },
-    Column { title: "hosts", least: 15, wanted: 18, right: false, drop: 7 },
-    Column { title: "where, or why not", least: 20, wanted: 30, right: false, drop: 0 },
+    Column { title: "hosts", least: 14, wanted: 18, right: false, drop: 7 },
+    Column { title: "where, or why not", least: WHY_NOT, wanted: WHY_NOT, right: false, drop: 0 },
 ];
 
 /// Lines below the list.
@@ -48,6 +53,22 @@ pub enum From {
     File(PathBuf),
     /// A text that was typed or pasted.
     Text(String),
+    /// Such a text of an earlier session, by the name under which the keeper has it.
+    Kept(String),
+}
+
+/// What is needed to be there again after a restart.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default)]
+    filter: String,
+    /// The indicator under the cursor.
+    #[serde(default)]
+    at: String,
 }
 
 /// What came of it.
@@ -56,6 +77,8 @@ struct Loaded {
     lines: u32,
     notices: Vec<String>,
     answer: Answer,
+    /// Name under which the keeper has the text, if it was one.
+    kept: Option<String>,
 }
 
 /// The sweep screen.
@@ -67,12 +90,21 @@ pub struct Sweep {
     order: Vec<usize>,
     filter: String,
     scroll: Scroll,
+    /// Indicator to stand on when they are there.
+    wanted: String,
 }
 
 impl Sweep {
     /// A sweep for what a file or text has.
     pub fn new(from: From) -> Sweep {
-        Sweep { from, loaded: None, failed: None, order: Vec::new(), filter: String::new(), scroll: Scroll::default() }
+        let (filter, wanted) = (String::new(), String::new());
+        Sweep { from, loaded: None, failed: None, order: Vec::new(), filter, scroll: Scroll::default(), wanted }
+    }
+    /// The sweep that [`Pane::kept`] told of; none: the text tells of none.
+    pub fn again(text: &str) -> Option<Sweep> {
+        let kept: Kept = serde_json::from_str(text).ok()?;
+        let from = kept.file.map(From::File).or(kept.text.map(From::Kept))?;
+        Some(Sweep { filter: kept.filter, wanted: kept.at, ..Sweep::new(from) })
     }
     fn rows(&self) -> &[Swept] {
         self.loaded.as_ref().map_or(&[], |l| &l.answer.rows)
@@ -83,7 +115,7 @@ impl Sweep {
     fn name(&self) -> String {
         match &self.from {
             From::File(path) => path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-            From::Text(_) => "typed".to_owned(),
+            From::Text(_) | From::Kept(_) => "typed".to_owned(),
         }
     }
     /// Which rows are shown: those with the filter's text, what was seen first.
@@ -95,8 +127,10 @@ impl Sweep {
         let rows = self.rows();
         let mut order: Vec<usize> = (0..rows.len()).filter(|n| has(&rows[*n])).collect();
         order.sort_by_key(|n| rows[*n].rank());
+        let wanted = std::mem::take(&mut self.wanted);
+        let at = order.iter().position(|n| self.rows()[*n].indicator.text == wanted).unwrap_or(0);
         self.order = order;
-        self.scroll.select(0, self.order.len());
+        self.scroll.select(at, self.order.len());
     }
     fn drill(&self, cx: &mut Cx) {
         let Some(row) = self.row() else { return };
@@ -123,7 +157,7 @@ impl Sweep {
         cx.say(format!("{} indicators are watched as {set}: every import says what it has of them", entries.len()));
         let reason = match &self.from {
             From::File(path) => path.display().to_string(),
-            From::Text(_) => "typed into the sweep".to_owned(),
+            From::Text(_) | From::Kept(_) => "typed into the sweep".to_owned(),
         };
         cx.push(Effect::Append(What::SetAdd { set, entries, reason, expires: None }));
     }
@@ -189,23 +223,38 @@ impl Pane for Sweep {
         format!("sweep {}", text::clean(&self.name()))
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
-        &[("sweep_watch", "keep as watch set"), ("sweep_filter", "only indicators with a text")]
+        &[
+            ("drill", "records"),
+            ("export", "export"),
+            ("sweep_watch", "watch all"),
+            ("sweep_filter", "only indicators with a text"),
+        ]
     }
     fn opened(&mut self, cx: &mut Cx) -> Result<()> {
         let from = self.from.clone();
         cx.ask("load", move |work| {
-            let text = match from {
+            let (text, cut) = match &from {
                 From::File(path) => {
-                    let read = sources::text::read(&path)?;
+                    let read = sources::text::read(path)?;
                     let cut = read.cut.then(|| format!("only the first {} MiB were read", sources::text::MOST >> 20));
                     (read.text, cut)
                 }
-                From::Text(text) => (text, None),
+                From::Text(text) => (text.clone(), None),
+                From::Kept(name) => {
+                    let gone = || Error::user("the text of this sweep is no longer kept").hint("paste it again");
+                    (work.keeper.kept_text(name).ok_or_else(gone)?, None)
+                }
             };
-            let found = extract(&text.0, false);
+            // That it cannot be kept keeps nobody from sweeping.
+            let kept = match from {
+                From::Text(_) => work.keeper.keep_text(&text).ok(),
+                From::Kept(name) => Some(name),
+                From::File(_) => None,
+            };
+            let found = extract(&text, false);
             let answer = sweep::sweep(&*work.engine, found.indicators, Window::ALL, &work.cancel)?;
-            let notices = text.1.into_iter().chain(found.notices).collect();
-            work.give(Loaded { form: found.form, lines: found.lines, notices, answer });
+            let notices = cut.into_iter().chain(found.notices).collect();
+            work.give(Loaded { form: found.form, lines: found.lines, notices, answer, kept });
             Ok(())
         });
         Ok(())
@@ -222,7 +271,6 @@ impl Pane for Sweep {
                 self.filter = if command == "sweep_filter" { cx.args.to_owned() } else { String::new() };
                 self.arrange();
             }
-            "export" => cx.say("backtrail sweep FILE -o csv writes this list; y copies a value"),
             _ => return Ok(if self.scroll.run(command, self.order.len()) { Handled::Yes } else { Handled::No }),
         }
         Ok(Handled::Yes)
@@ -252,6 +300,21 @@ impl Pane for Sweep {
     fn stays(&self) -> bool {
         true
     }
+    fn kept(&self) -> Option<String> {
+        let (file, text) = match &self.from {
+            From::File(path) => (Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())), None),
+            From::Kept(name) => (None, Some(name.clone())),
+            From::Text(_) => (None, Some(self.loaded.as_ref()?.kept.clone()?)),
+        };
+        let at = self.row().map_or_else(|| self.wanted.clone(), |r| r.indicator.text.clone());
+        serde_json::to_string(&Kept { file, text, filter: self.filter.clone(), at }).ok()
+    }
+    /// The rows in sight, in their order.
+    fn given(&self) -> Option<Given> {
+        let loaded = self.loaded.as_ref()?;
+        let rows = self.order.iter().map(|n| loaded.answer.rows[*n].clone()).collect();
+        Some(Given::Sweep { from: self.name(), answer: Answer { rows, covers: loaded.answer.covers.clone() } })
+    }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();
         fill(buf, area, view.theme.style("ui.background"));
@@ -274,7 +337,7 @@ impl Pane for Sweep {
             let hits = if row.hits() > 0 { thousands(row.hits()) } else { "-".to_owned() };
             vec![
                 (hits, role),
-                (row.indicator.word().to_owned(), "ui.dim"),
+                (row.indicator.word().replace(" or ", "/"), "ui.dim"),
                 (text::clean(&row.indicator.text).into_owned(), if row.is_seen() { "entity" } else { "ui.text" }),
                 (at(best.map(|s| s.first)), "ui.time"),
                 (at(best.map(|s| s.last)), "ui.time"),
@@ -300,6 +363,9 @@ impl Sweep {
         let dot = view.glyphs.dot;
         let also = row.also();
         let also = if also.is_empty() { String::new() } else { format!(" {dot} {also}") };
+        let at = |t: Time| view.zone.format(t, "%Y-%m-%d %H:%M:%S");
+        let times = row.best().filter(|_| row.is_seen());
+        let times = times.map_or_else(String::new, |s| format!(" {dot} {} {} {}", at(s.first), view.glyphs.right, at(s.last)));
         let told = self.told(row, view.engine);
         let hosts = row.best().map(|s| sweep::hosts_of(s, HOSTS)).filter(|h| !h.is_empty());
         let line = if row.indicator.line > 0 { format!("line {} {dot} ", row.indicator.line) } else { String::new() };
@@ -307,17 +373,30 @@ impl Sweep {
         let read = format!("{} lines read as {}", thousands(u64::from(loaded.lines)), loaded.form.name());
         let notices = loaded.notices.iter().map(|n| format!(" {dot} {n}")).collect::<String>();
         let lines = [
-            (format!("{line}{} hits{also}", thousands(row.hits())), "ui.text"),
+            (format!("{line}{} hits{also}{times}", thousands(row.hits())), "ui.text"),
             (told, if row.is_seen() { "ui.text" } else { "ui.warning" }),
             (hosts.map(|h| format!("hosts {h}")).unwrap_or_default(), "entity"),
             (query, "ui.dim"),
             (format!("{read}{notices}"), "ui.dim"),
         ];
-        let lines = lines.iter().filter(|(text, _)| !text.is_empty());
-        for (n, (line, role)) in lines.enumerate().take(usize::from(area.height) - 1) {
-            let y = area.y + 1 + n as u16;
-            let line = view.glyphs.put(&text::clean(line));
-            put(buf, area.x + 1, y, area.width.saturating_sub(2), &line, view.theme.style(role));
+        let (wide, high) = (area.width.saturating_sub(2), usize::from(area.height) - 1);
+        let lines: Vec<_> = lines.iter().filter(|(text, _)| !text.is_empty()).collect();
+        // What is too long goes on where a line is free: which sources could have seen it is the answer.
+        let mut free = high.saturating_sub(lines.len());
+        let mut y = area.y + 1;
+        for (line, role) in lines {
+            let mut pieces = text::wrap(&view.glyphs.put(&text::clean(line)), usize::from(wide), usize::MAX);
+            if pieces.len() > free + 1 {
+                let rest = pieces.split_off(free).join(" ");
+                pieces.push(rest);
+            }
+            free -= pieces.len().saturating_sub(1);
+            for piece in pieces {
+                if y < area.bottom() {
+                    put(buf, area.x + 1, y, wide, &piece, view.theme.style(role));
+                }
+                y += 1;
+            }
         }
     }
 }
