@@ -112,7 +112,7 @@ fn row(record: &Record) -> Vec<String> {
     let length = record.end.since(record.start).max(0);
     // Zeek leaves duration and bytes unset where nothing but one instant was seen.
     let timed = |shown: String| if length > 0 { shown } else { "-".to_owned() };
-    // Zeek counts a datagram once, with one header, however many fragments it came in.
+    // Zeek counts a datagram once, with one header, however many fragments it came in, and no IP byte that the header does not state.
     let joined = |id| record.uint(id).unwrap_or(0);
     let header = if record.addr(field::SRC_IP).is_some_and(|a| a.is_ipv6()) { 48 } else { 20 };
     let whole = |id, less: u64| record.uint(id).unwrap_or(0).saturating_sub(less).to_string();
@@ -138,9 +138,9 @@ fn row(record: &Record) -> Vec<String> {
         number(field::MISSED),
         text(field::HISTORY),
         whole(field::PACKETS_OUT, joined(field::FRAGMENTS_JOINED_OUT)),
-        whole(field::BYTES_OUT, joined(field::FRAGMENTS_JOINED_OUT) * header),
+        whole(field::BYTES_OUT, joined(field::FRAGMENTS_JOINED_OUT) * header + joined(field::UNSTATED_OUT)),
         whole(field::PACKETS_IN, joined(field::FRAGMENTS_JOINED_IN)),
-        whole(field::BYTES_IN, joined(field::FRAGMENTS_JOINED_IN) * header),
+        whole(field::BYTES_IN, joined(field::FRAGMENTS_JOINED_IN) * header + joined(field::UNSTATED_IN)),
         record.text(field::TUNNEL).map_or_else(|| "-".to_owned(), uid),
         protocol.to_string(),
         record.value(field::COMMUNITY_ID).as_ref().and_then(Value::as_text).map_or_else(|| "-".to_owned(), str::to_owned),
