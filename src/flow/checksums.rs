@@ -2,11 +2,10 @@
 //! correcting them; then wrong checksums say nothing. Judged per sender: a wrong checksum is believed to be damage (and the packet left
 //! out of its flow) only where that host's checksums are otherwise right.
 //!
-//! What stands in a tunnel over UDP stands on its checksum: it may be 0, but if not it must be right, and a datagram that fails is
-//! dropped where the tunnel ends (RFC 7348 section 4.1, RFC 8926 section 4.3). There the card is the explanation only once many failed.
+//! Of VXLAN and Geneve the outer checksum may be 0, but if not it must be right, and a datagram that fails is dropped where the tunnel ends
+//! (RFC 7348 section 4.1, RFC 8926 section 3.3). There the card is the explanation only once many failed.
 
 use super::key::{Octets, address, octets};
-use crate::model::proto;
 use crate::protocols::layers::{Checksum, Conversation};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -15,7 +14,7 @@ use std::net::IpAddr;
 /// Hosts whose checksums are counted; of others wrong checksums are accepted.
 const MAX_HOSTS: usize = 65_536;
 
-/// Tunnelling datagrams of a sender that must be wrong before that is put down to its network card.
+/// Datagrams of such tunnels of a sender that must be wrong before that is put down to its network card.
 const PLAIN: u32 = 10;
 
 /// How checksums are treated.
@@ -30,6 +29,11 @@ pub enum Checksums {
     Ignore,
 }
 
+impl Checksums {
+    /// Every way by its name.
+    pub const ALL: [(&str, Checksums); 3] = [("auto", Checksums::Auto), ("check", Checksums::Check), ("ignore", Checksums::Ignore)];
+}
+
 /// Counts of one sender.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
@@ -37,7 +41,7 @@ struct Count {
     bad: u32,
     /// Left as a network card finds them.
     offloaded: u32,
-    /// Of both, datagrams that carry a tunnel.
+    /// Of the wrong ones, datagrams of a tunnel with a rule of its own.
     carrying: u32,
 }
 
@@ -98,7 +102,7 @@ impl Senders {
             count.good = count.good.saturating_add(1);
             return Verdict::Take;
         }
-        if c.proto == proto::UDP && c.carries.is_some() {
+        if matches!(c.carries, Some("vxlan" | "geneve")) {
             count.carrying = count.carrying.saturating_add(1);
             count.bad = count.bad.saturating_add(1);
             let offload = count.carrying > PLAIN && too_many(count.carrying, count.good);

@@ -112,6 +112,7 @@ pub const ETHERTYPES: &[(u16, &str, Decode)] = &[
     (0x8864, "PPPoE", ppp::pppoe),
     (0x880b, "PPP", ppp::ppp),
     (0x88e7, "802.1ah", tagged::pbb),
+    (0x8903, "FabricPath", tagged::fabricpath),
     (0x8926, "VN-Tag", tagged::vntag),
     (0x8909, "CMD", tagged::cisco_metadata),
     (0x88be, "ERSPAN", gre::erspan2),
