@@ -62,6 +62,9 @@ impl Meter {
                 *related = Some(q.community_id().into());
             }
         }
+        if entry.carried_by(now.parent) {
+            entry.history.once(true, once::PARTIAL, 'X');
+        }
         let mut out = src_is_low == entry.out_is_low;
         // --- references
         let before = entry.refs.len();
@@ -126,6 +129,10 @@ impl Meter {
         let packets = datagram.map_or(1, |d| d.parts.len() as u64);
         side.packets = side.packets.saturating_add(packets);
         side.bytes = side.bytes.saturating_add(u64::from(c.ip_len));
+        if c.unstated > 0 {
+            let unstated = &mut entry.rare().unstated[usize::from(!out)];
+            *unstated = unstated.saturating_add(u64::from(c.unstated));
+        }
         if let Some(d) = datagram {
             let rare = entry.rare();
             rare.fragments = rare.fragments.saturating_add(packets as u32);
@@ -179,9 +186,6 @@ impl Meter {
             std::mem::swap(&mut link.src_mac, &mut link.dst_mac);
         }
         let mut entry = Entry::new(key, src_is_low != flipped, id, now.interface, now.place.time, link);
-        if now.parent.is_some() {
-            entry.rare().tunnel = now.parent;
-        }
         if flipped {
             entry.history.add(true, '^');
         }
@@ -249,7 +253,7 @@ fn tcp(
     after: &mut After,
     close_delay: i64,
 ) -> bool {
-    let Entry { tcp, app, sides, history, missed, end, out_is_low, link, .. } = entry;
+    let Entry { tcp, app, sides, history, missed, end, out_is_low, link, rare, .. } = entry;
     let Some(boxed) = tcp else { return out };
     let (state, streams) = &mut **boxed;
     if state.open() {
@@ -262,6 +266,10 @@ fn tcp(
         sides.swap(0, 1);
         streams.swap(0, 1);
         std::mem::swap(&mut link.src_mac, &mut link.dst_mac);
+        if let Some(rare) = rare {
+            rare.joined.swap(0, 1);
+            rare.unstated.swap(0, 1);
+        }
         if let Some(app) = app.as_deref_mut() {
             app.flip();
         }

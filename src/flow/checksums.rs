@@ -1,6 +1,9 @@
 //! What to do with wrong checksums: some captures see packets before the network card filled them in, or were anonymised without
 //! correcting them; then wrong checksums say nothing. Judged per sender: a wrong checksum is believed to be damage (and the packet left
 //! out of its flow) only where that host's checksums are otherwise right.
+//!
+//! Of VXLAN and Geneve the outer checksum may be 0, but if not it must be right, and a datagram that fails is dropped where the tunnel ends
+//! (RFC 7348 section 4.1, RFC 8926 section 3.3). There the card is the explanation only once many failed.
 
 use super::key::{Octets, address, octets};
 use crate::protocols::layers::{Checksum, Conversation};
@@ -10,6 +13,9 @@ use std::net::IpAddr;
 
 /// Hosts whose checksums are counted; of others wrong checksums are accepted.
 const MAX_HOSTS: usize = 65_536;
+
+/// Datagrams of such tunnels of a sender that must be wrong before that is put down to its network card.
+const PLAIN: u32 = 10;
 
 /// How checksums are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +29,11 @@ pub enum Checksums {
     Ignore,
 }
 
+impl Checksums {
+    /// Every way by its name.
+    pub const ALL: [(&str, Checksums); 3] = [("auto", Checksums::Auto), ("check", Checksums::Check), ("ignore", Checksums::Ignore)];
+}
+
 /// Counts of one sender.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
@@ -30,6 +41,8 @@ struct Count {
     bad: u32,
     /// Left as a network card finds them.
     offloaded: u32,
+    /// Of the wrong ones, datagrams of a tunnel with a rule of its own.
+    carrying: u32,
 }
 
 /// Senders and their checksums.
@@ -47,6 +60,11 @@ pub enum Verdict {
     TakeWrong,
     /// It is damaged: noted in the history, otherwise left out.
     Leave,
+}
+
+/// More than a fifth are wrong.
+fn too_many(bad: u32, good: u32) -> bool {
+    bad.saturating_mul(4) > good
 }
 
 impl Senders {
@@ -84,11 +102,17 @@ impl Senders {
             count.good = count.good.saturating_add(1);
             return Verdict::Take;
         }
+        if matches!(c.carries, Some("vxlan" | "geneve")) {
+            count.carrying = count.carrying.saturating_add(1);
+            count.bad = count.bad.saturating_add(1);
+            let offload = count.carrying > PLAIN && too_many(count.carrying, count.good);
+            return if offload { Verdict::TakeWrong } else { Verdict::Leave };
+        }
         if sum == Checksum::Offloaded {
             count.offloaded = count.offloaded.saturating_add(1);
             return Verdict::TakeWrong;
         }
         count.bad = count.bad.saturating_add(1);
-        if count.bad.saturating_mul(4) > count.good { Verdict::TakeWrong } else { Verdict::Leave }
+        if too_many(count.bad - count.carrying, count.good) { Verdict::TakeWrong } else { Verdict::Leave }
     }
 }

@@ -236,6 +236,11 @@ fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
             add(f, Value::Uint(u64::from(joined)));
         }
     }
+    for (f, bytes) in [field::UNSTATED_OUT, field::UNSTATED_IN].into_iter().zip(rare.unstated) {
+        if bytes > 0 {
+            add(f, Value::Uint(bytes));
+        }
+    }
     if let Some((kind, code)) = rare.icmp_error {
         add(field::ICMP_ERROR, Value::from(format!("{kind}/{code}")));
     }

@@ -320,6 +320,7 @@ impl Meter {
             dst: d.dst,
             proto: d.proto,
             ip_len: d.parts.iter().fold(0, |sum, p| sum.saturating_add(p.ip_len)),
+            unstated: 0,
             ttl: d.ttl,
             bad_ip_checksum: false,
             fragment: None,

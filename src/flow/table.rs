@@ -15,6 +15,8 @@ use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 const NONE: u32 = u32::MAX;
+/// Changes of what carries a flow beyond which its history says so; Zeek's number.
+const MAX_CARRIER_CHANGES: u8 = 5;
 
 /// A live flow.
 #[derive(Debug)]
@@ -62,12 +64,18 @@ pub struct Entry {
 pub struct Rare {
     /// Tunnel that it carries.
     pub carries: Option<&'static str>,
-    /// Flow that carries it.
+    /// Flow that carries it, the first that did.
     pub tunnel: Option<RecordId>,
+    /// Flow that carried its last packet.
+    carrier: Option<RecordId>,
+    /// How often the carrier changed.
+    changes: u8,
     /// IP fragments among its packets.
     pub fragments: u32,
     /// Of those of the originator and of the responder: what is not the first of a whole datagram.
     pub joined: [u32; 2],
+    /// IP bytes of the originator and of the responder that the header of their packet did not state.
+    pub unstated: [u64; 2],
     /// What another flow announced it to be.
     pub expected: Option<&'static str>,
     /// Type and code of an ICMP error that answered it.
@@ -80,6 +88,20 @@ impl Entry {
     /// What few flows have, to be filled.
     pub fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+    /// Notes what carries a packet. `true`: the carrier changed more often than anybody who looks into one tunnel can follow.
+    pub fn carried_by(&mut self, carrier: Option<RecordId>) -> bool {
+        if carrier.is_none() && self.rare.as_ref().is_none_or(|r| r.carrier.is_none()) {
+            return false;
+        }
+        let fresh = self.sides.iter().all(|s| s.packets == 0);
+        let rare = self.rare();
+        rare.tunnel = rare.tunnel.or(carrier);
+        if rare.carrier != carrier {
+            rare.carrier = carrier;
+            rare.changes = rare.changes.saturating_add(u8::from(!fresh));
+        }
+        rare.changes > MAX_CARRIER_CHANGES
     }
     /// A new flow.
     pub fn new(key: Key, out_is_low: bool, id: RecordId, interface: u32, start: Time, link: LinkHead) -> Entry {

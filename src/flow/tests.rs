@@ -9,6 +9,8 @@ use crate::model::time::SECOND;
 use crate::protocols::{At, Ends, Out, Parser, Protocol, Side, Sniff, Understood};
 use etherparse::PacketBuilder;
 
+mod exact;
+
 /// Everything that a meter gave.
 #[derive(Default)]
 struct Got {

@@ -49,6 +49,9 @@ pub struct Timeouts {
 }
 
 impl Profile {
+    /// Every profile by its name.
+    pub const ALL: [(&str, Profile); 3] = [("zeek", Profile::Zeek), ("suricata", Profile::Suricata), ("silk", Profile::Silk)];
+
     /// The table.
     pub fn timeouts(self) -> Timeouts {
         let s = |n: i64| n * SECOND;

@@ -2,7 +2,7 @@
 
 use super::sanity::{self, Directions, Times};
 use super::writer::Writer;
-use crate::flow::{Config, Meter, MeterStats, Sink};
+use crate::flow::{Checksums, Config, Meter, MeterStats, Profile, Sink};
 use crate::model::flow::Flow;
 use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::{Kind, Record};
@@ -29,6 +29,10 @@ pub struct About {
     pub stem: String,
     /// Time for what has none.
     pub modified: Time,
+    /// Timeouts of flows.
+    pub timeouts: Profile,
+    /// What a wrong checksum means.
+    pub checksums: Checksums,
 }
 
 /// How a capture ended.
@@ -155,8 +159,15 @@ impl Sink for Stream<'_> {
 }
 
 /// A scan or flood that begins a flow with every packet stays below 1 GB: about 650 bytes a live flow were measured.
-fn config() -> Config {
-    Config { max_flows: 1_000_000, stream_budget: 128 << 20, refs_budget: 128 << 20, ..Config::default() }
+fn config(about: &About) -> Config {
+    Config {
+        profile: about.timeouts,
+        checksums: about.checksums,
+        max_flows: 1_000_000,
+        stream_budget: 128 << 20,
+        refs_budget: 128 << 20,
+        ..Config::default()
+    }
 }
 
 /// Reads a capture into the writer; `stop` is asked every few thousand packets.
@@ -167,7 +178,7 @@ pub fn read(
     writer: &mut Writer,
     stop: &mut dyn FnMut(u64) -> bool,
 ) -> Ended {
-    let mut meter = Meter::new(config(), about.evidence);
+    let mut meter = Meter::new(config(about), about.evidence);
     let mut stream = Stream {
         writer,
         about,

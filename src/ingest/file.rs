@@ -231,7 +231,13 @@ impl Job {
             let (mut writer, handle) = Writer::start(scope, import, request.source.clone());
             let ended = match self.what {
                 What::Capture(kind) => {
-                    let about = capture::About { evidence: self.key, stem: self.stem.clone(), modified: self.modified };
+                    let about = capture::About {
+                        evidence: self.key,
+                        stem: self.stem.clone(),
+                        modified: self.modified,
+                        timeouts: request.timeouts,
+                        checksums: request.checksums,
+                    };
                     let e = capture::read(kind, &mut body, &about, &mut writer, &mut stop);
                     text::Ended { damage: e.damage, bytes: e.bytes, warnings: e.warnings, assumed: BTreeSet::new() }
                 }

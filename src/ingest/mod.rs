@@ -30,6 +30,7 @@ pub mod writer;
 pub use report::{FileReport, Outcome, Report};
 
 use crate::error::{Error, Result};
+use crate::flow::{Checksums, Profile};
 use crate::formats::{Format, Zone};
 use crate::model::Time;
 use crate::sources::archive::Keys;
@@ -57,6 +58,10 @@ pub struct Request {
     pub year: Option<i32>,
     /// Custody: from whom, how obtained, ticket.
     pub custody: [String; 3],
+    /// When flows of captures end without a packet that says so.
+    pub timeouts: Profile,
+    /// What packets of captures with a wrong checksum are.
+    pub checksums: Checksums,
     /// Passwords of archives, tried in this order.
     pub passwords: Vec<String>,
     /// Asks a person for the password of an archive that none of these opens.

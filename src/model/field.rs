@@ -138,6 +138,8 @@ fields! {
     FRAGMENTS = 46, "fragments", [], Uint, One, None, "IP fragments among the packets.";
     FRAGMENTS_JOINED_OUT = 56, "fragments.joined.out", [], Uint, One, None, "Fragments of the originator beyond the first of their datagram: packets that other tools count once per datagram.";
     FRAGMENTS_JOINED_IN = 57, "fragments.joined.in", [], Uint, One, None, "Fragments of the responder beyond the first of their datagram.";
+    UNSTATED_OUT = 58, "unstated.out", [], Bytes, One, None, "IP bytes of the originator that the header of their packet does not state (length 0, segmentation offload): counted by what was captured, which other tools do not.";
+    UNSTATED_IN = 59, "unstated.in", [], Bytes, One, None, "IP bytes of the responder that the header of their packet does not state.";
     ICMP_ERROR = 47, "icmp.error", [], Text, One, None, "Type/code of an ICMP error that answered this flow.";
     RELATED = 48, "related", [], Text, One, Some(E::CommunityId), "Community ID of the flow that an ICMP error is about.";
     OPEN = 49, "open", [], Bool, One, None, "The flow had not ended when last seen.";

@@ -1,9 +1,9 @@
-//! HTTP/2 (RFC 9113) in clear: the preface, and of each request what its header block says without a memory of earlier ones (RFC 7541: indexed
-//! in the static table, or literal and not Huffman-coded). Bodies pass unread.
+//! HTTP/2 (RFC 9113) in clear: the preface, and of each request what its header block and that of its answer say. Bodies pass unread.
 
-use super::common::bytes::{Bytes, text};
+use super::common::bytes::Bytes;
 use super::common::fields::Fields;
 use super::common::framed::{Cut, Framed, Messages};
+use super::common::hpack::Hpack;
 use super::common::http_head::host_of;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
@@ -18,26 +18,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const CONTINUATION: u8 = 9;
+/// Bytes of a header block that comes in several frames.
+const MAX_BLOCK: usize = 64 * 1024;
 /// Streams that wait for their answer.
 const MAX_STREAMS: usize = 256;
-
-/// Names of the static table that matter here, by index; pairs with a value have it.
-const STATIC: &[(u8, &str, &str)] = &[
-    (1, ":authority", ""),
-    (2, ":method", "GET"),
-    (3, ":method", "POST"),
-    (4, ":path", "/"),
-    (5, ":path", "/index.html"),
-    (8, ":status", "200"),
-    (9, ":status", "204"),
-    (10, ":status", "206"),
-    (11, ":status", "304"),
-    (12, ":status", "400"),
-    (13, ":status", "404"),
-    (14, ":status", "500"),
-    (31, "content-type", ""),
-    (58, "user-agent", ""),
-];
 
 /// See [`PROTOCOL`].
 #[derive(Debug)]
@@ -73,69 +58,23 @@ impl Protocol for Http2 {
     }
 }
 
-/// A number with a prefix of some bits.
-fn integer(b: &mut Bytes<'_>, first: u8, bits: u32) -> Option<usize> {
-    let most = (1usize << bits).saturating_sub(1);
-    let mut value = usize::from(first) & most;
-    if value < most {
-        return Some(value);
-    }
-    for shift in [0, 7, 14, 21] {
-        let byte = b.u8()?;
-        value = value.checked_add(usize::from(byte & 0x7f) << shift)?;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-/// A literal: `None` in the second place where it is Huffman-coded.
-fn literal(b: &mut Bytes<'_>) -> Option<Option<String>> {
-    let first = b.u8()?;
-    let length = integer(b, first, 7)?;
-    let bytes = b.take(length)?;
-    Some((first & 0x80 == 0).then(|| text(bytes, 2048)))
-}
-
-/// Names and values of a block, as far as they can be read.
-fn headers(block: &[u8]) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut b = Bytes::new(block);
-    let row = |index: usize| STATIC.iter().find(|s| usize::from(s.0) == index);
-    while let (Some(first), true) = (b.u8(), found.len() < 64) {
-        let (bits, indexed) = match first {
-            0x80.. => (7, true),
-            0x40..=0x7f => (6, false),
-            0x20..=0x3f => (5, true),
-            _ => (4, false),
-        };
-        let Some(index) = integer(&mut b, first, bits) else { break };
-        if indexed {
-            // Below 0x40 it is a new size of the table, which is not kept.
-            if let Some((_, name, value)) = row(index).filter(|_| first >= 0x80) {
-                found.push(((*name).to_owned(), (*value).to_owned()));
-            }
-            continue;
-        }
-        let name = if index == 0 { literal(&mut b) } else { Some(row(index).map(|r| r.1.to_owned())) };
-        let (Some(name), Some(value)) = (name, literal(&mut b)) else { break };
-        if let (Some(name), Some(value)) = (name, value) {
-            found.push((name, value));
-        }
-    }
-    found
+/// A header block that goes on in the next frame.
+struct Open {
+    stream: u32,
+    block: Vec<u8>,
+    first: At,
 }
 
 #[derive(Default)]
 struct Conversation {
     begun: bool,
+    tables: [Hpack; 2],
+    open: [Option<Open>; 2],
     streams: BTreeMap<u32, (Fields, At)>,
 }
 
 impl Conversation {
-    fn request(&mut self, stream: u32, block: &[u8], first: At, out: &mut Out) {
-        let found = headers(block);
+    fn request(&mut self, stream: u32, found: &[(String, String)], first: At, out: &mut Out) {
         let get = |name: &str| found.iter().find(|h| h.0 == name).map(|h| h.1.as_str()).unwrap_or_default();
         let mut fields = Fields::default();
         fields.text(field::APP, "http2");
@@ -161,9 +100,13 @@ impl Conversation {
         }
         self.streams.entry(stream).or_insert((fields, first));
     }
-    fn response(&mut self, stream: u32, block: &[u8], last: At, out: &mut Out) {
+    fn response(&mut self, stream: u32, found: Vec<(String, String)>, last: At, out: &mut Out) {
+        // An informational answer is not the last.
+        if found.iter().any(|(name, value)| name == ":status" && value.starts_with('1')) {
+            return;
+        }
         let Some((mut fields, first)) = self.streams.remove(&stream) else { return };
-        for (name, value) in headers(block) {
+        for (name, value) in found {
             match name.as_str() {
                 ":status" => fields.maybe(field::HTTP_STATUS, value.parse::<u64>().ok()),
                 "content-type" => fields.text(field::HTTP_TYPE, value.split(';').next().unwrap_or_default()),
@@ -171,6 +114,19 @@ impl Conversation {
             }
         }
         out.events.push(fields.event(Kind::Http, first, last));
+    }
+    /// A header block is complete.
+    fn block(&mut self, side: Side, open: &Open, last: At, out: &mut Out) {
+        let Some(table) = self.tables.get_mut(usize::from(side == Side::In)) else { return };
+        let found = table.block(&open.block);
+        // DNS over HTTPS (RFC 8484) is said by its type on either side.
+        if found.iter().any(|(name, value)| name == "content-type" && value == "application/dns-message") {
+            out.also = Some("doh");
+        }
+        match side {
+            Side::Out => self.request(open.stream, &found, open.first, out),
+            Side::In => self.response(open.stream, found, last, out),
+        }
     }
 }
 
@@ -192,21 +148,38 @@ impl Messages for Conversation {
         if side == Side::Out && !std::mem::replace(&mut self.begun, true) {
             return true;
         }
-        let [_, _, _, HEADERS, flags, a, b, c, d, rest @ ..] = message else { return true };
+        let [h0, h1, h2, kind @ (HEADERS | CONTINUATION), flags, a, b, c, d, rest @ ..] = message else { return true };
+        let index = usize::from(side == Side::In);
         let stream = u32::from_be_bytes([a & 0x7f, *b, *c, *d]);
+        let whole = rest.len() == u32::from_be_bytes([0, *h0, *h1, *h2]) as usize;
+        let before = self.open.get_mut(index).and_then(Option::take);
+        let mut open = match (*kind, before) {
+            (CONTINUATION, Some(open)) if open.stream == stream => open,
+            (CONTINUATION, _) => return true,
+            _ => Open { stream, block: Vec::new(), first },
+        };
         // Padding stands behind, its length and a priority in front.
         let (mut block, mut padding) = (Bytes::new(rest), 0);
-        if flags & 8 != 0 {
+        if *kind == HEADERS && flags & 8 != 0 {
             padding = usize::from(block.u8().unwrap_or(0));
         }
-        if flags & 0x20 != 0 {
+        if *kind == HEADERS && flags & 0x20 != 0 {
             let _ = block.take(5);
         }
         let length = block.left().saturating_sub(padding);
-        let block = block.take(length).unwrap_or_default();
-        match side {
-            Side::Out => self.request(stream, block, first, out),
-            Side::In => self.response(stream, block, last, out),
+        open.block.extend_from_slice(block.take(length).unwrap_or_default());
+        if flags & 4 == 0 && open.block.len() <= MAX_BLOCK {
+            if let Some(slot) = self.open.get_mut(index) {
+                *slot = Some(open);
+            }
+            return true;
+        }
+        self.block(side, &open, last, out);
+        if (!whole || open.block.len() > MAX_BLOCK)
+            && let Some(table) = self.tables.get_mut(index)
+        {
+            table.forget();
+            out.partial = true;
         }
         true
     }
@@ -220,17 +193,26 @@ impl Messages for Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Time;
+
+    fn frame(kind: u8, flags: u8, body: &[u8]) -> Vec<u8> {
+        [&[0, 0, body.len() as u8, kind, flags, 0, 0, 0, 1], body].concat()
+    }
 
     #[test]
-    fn static_and_literal_headers_are_read_and_broken_blocks_end() {
-        // The first example of RFC 7541 C.3.
-        let block = b"\x82\x86\x84\x41\x0fwww.example.com";
-        let found = headers(block);
-        let expected = [(":method", "GET"), (":path", "/"), (":authority", "www.example.com")];
-        assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
-        for cut in 0..block.len() {
-            let _ = headers(&block[..cut]);
-        }
-        assert!(headers(&[0xff; 64]).is_empty());
+    fn a_request_is_told_with_its_answer_though_its_headers_come_in_two_frames() {
+        // The first examples of RFC 7541 C.4 and C.6, Huffman-coded.
+        let request = b"\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff";
+        let client = [PREFACE, &frame(HEADERS, 1, &request[..7]), &frame(CONTINUATION, 4, &request[7..])].concat();
+        let server = [frame(SETTINGS, 0, b""), frame(HEADERS, 5, b"\x48\x82\x64\x02")].concat();
+        let at = At { time: Time(1), offset: 1 };
+        let (mut c, mut out) = (Framed::new(Conversation::default()), Out::default());
+        client.iter().for_each(|b| c.data(Side::Out, &[*b], at, &mut out));
+        server.iter().for_each(|b| c.data(Side::In, &[*b], at, &mut out));
+        let said: Vec<String> = out.events[0].fields.iter().map(|(f, v)| format!("{}={v}", field::name(*f))).collect();
+        let expected =
+            ["app=http2", "name=www.example.com", "url=http://www.example.com/", "http.method=GET", "http.host=www.example.com"];
+        assert!(expected.iter().all(|e| said.iter().any(|s| s == e)), "{said:?}");
+        assert!(said.contains(&"http.status=302".to_owned()));
     }
 }

@@ -1,8 +1,10 @@
 //! SMB 1, 2 and 3 (MS-SMB, MS-SMB2) over TCP, direct or in NetBIOS sessions (RFC 1002): dialect, logins with their outcome, shares, and the
-//! files that were opened. Content of files passes unread; of encrypted sessions only the login is in clear.
+//! files that were opened, and what is called through pipes (DCE/RPC). Content of files passes unread; of encrypted sessions only the login is in
+//! clear.
 
 use super::common::fields::Fields;
 use super::common::ntlm::Ntlm;
+use super::common::rpc_calls::{self, Calls};
 use super::common::smb_message::{self, Ask, Message, Opened, dialect_name, status_name};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
@@ -90,6 +92,7 @@ struct Conversation {
     seen: [bool; 2],
     server: Option<Ntlm>,
     told: bool,
+    calls: Calls,
 }
 
 impl Conversation {
@@ -127,8 +130,22 @@ impl Conversation {
                         self.reply(pending, tree, status, dialect, opened, at, out);
                     }
                 }
+                Message::Rpc(file, tree, data) => self.pipe(side, file, tree, &data, (first, at), out),
                 Message::Sealed => {}
             }
+        }
+    }
+
+    /// What went through a pipe; of a tree whose name was not seen it is believed by its looks.
+    fn pipe(&mut self, side: Side, file: u64, tree: u32, mut data: &[u8], when: (At, At), out: &mut Out) {
+        if self.trees.get(&tree).is_some_and(|share| !share.to_ascii_uppercase().ends_with("IPC$")) {
+            return;
+        }
+        out.also = Some("dcerpc");
+        while let Some(length) = rpc_calls::length(data).filter(|n| *n >= 16) {
+            let Some((fragment, rest)) = data.split_at_checked(length) else { return };
+            self.calls.fragment(file, side, fragment, when.0, when.1, out);
+            data = rest;
         }
     }
 
@@ -356,6 +373,37 @@ mod tests {
         ];
         assert_eq!(shown(&out), expected);
         assert!(out.confirmed && out.oddities.is_empty());
+    }
+
+    #[test]
+    fn what_is_called_through_a_pipe_is_named_but_the_content_of_a_file_is_not() {
+        let number = [0x81, 0xbb, 0x7a, 0x36, 0x44, 0x98, 0xf1, 0x35, 0xad, 0x32, 0x98, 0xf0, 0x38, 0, 0x10, 3];
+        let pdu = |kind: u8, body: &[u8]| {
+            [&[5, 0, kind, 3, 0x10, 0, 0, 0, (16 + body.len()) as u8, 0, 0, 0, 1, 0, 0, 0], body].concat()
+        };
+        let bind = pdu(11, &[&[0; 8][..], &[1, 0, 0, 0], &[0, 0, 1, 0], &number, &[2, 0, 0, 0], &[0; 20]].concat());
+        let call = pdu(0, &[0, 0, 0, 0, 0, 0, 12, 0]);
+        let write = |data: &[u8]| {
+            let head = [&[49, 0, 112, 0, data.len() as u8, 0, 0, 0][..], &[0; 8], &[9; 16], &[0; 16]].concat();
+            smb2(9, false, 0, 7, 3, &[&head, data].concat())
+        };
+        let transceive = |data: &[u8]| {
+            let head = [&[57, 0, 0, 0, 0x17, 0xc0, 0x11, 0][..], &[9; 16], &[120, 0, 0, 0, data.len() as u8, 0, 0, 0], &[0; 24]];
+            smb2(11, false, 0, 7, 4, &[&head.concat(), data].concat())
+        };
+        for (share, expected) in
+            [("\\\\srv\\IPC$", vec!["bind svcctl", "svcctl CreateServiceW"]), ("\\\\srv\\data", vec![])]
+        {
+            let at = At { time: Time(1), offset: 1 };
+            let (mut c, mut out) = (Conversation::default(), Out::default());
+            c.data(Side::Out, &tree(share), at, &mut out);
+            c.data(Side::In, &smb2(3, true, 0, 7, 1, &[16, 0, 1, 0]), at, &mut out);
+            c.data(Side::Out, &write(&bind), at, &mut out);
+            c.data(Side::Out, &transceive(&call), at, &mut out);
+            let said: Vec<String> =
+                out.events.iter().filter_map(|e| e.fields.iter().find(|f| f.0 == field::MESSAGE).map(|f| f.1.to_string())).collect();
+            assert_eq!((said, out.also.is_some()), (expected.iter().map(|s| (*s).to_owned()).collect(), !expected.is_empty()));
+        }
     }
 
     #[test]

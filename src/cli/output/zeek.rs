@@ -63,7 +63,7 @@ impl<'w> ZeekRows<'w> {
 impl Rows for ZeekRows<'_> {
     fn record(&mut self, record: &Record, _: &dyn Engine) -> Result<()> {
         self.header()?;
-        if record.kind != Kind::Flow || carries_ip(record) {
+        if record.kind != Kind::Flow || has_no_row(record) {
             return Ok(());
         }
         writeln!(self.out, "{}", row(record).join("\t")).map_err(io)
@@ -75,9 +75,18 @@ impl Rows for ZeekRows<'_> {
     }
 }
 
-/// Whether a flow only carries others directly over IP (IP-in-IP, 6in4, GRE, EtherIP): those have no row of their own in conn.log.
-fn carries_ip(record: &Record) -> bool {
-    matches!(record.uint(field::PROTO), Some(4 | 41 | 47 | 97)) && record.get(field::APP).is_some()
+/// Whether conn.log has no row for a flow: it only carries others directly over IP (IP-in-IP, 6in4, GRE, EtherIP), is sealed (ESP), has no
+/// transport (IPv6 without a next header, or mobility), or is of fragments without the one that has the ports.
+fn has_no_row(record: &Record) -> bool {
+    match record.uint(field::PROTO) {
+        Some(4 | 41 | 47 | 97) => record.get(field::APP).is_some(),
+        Some(50 | 59 | 135) => true,
+        Some(6 | 17) => {
+            let ports = [field::SRC_PORT, field::DST_PORT].map(|f| record.uint(f).unwrap_or(0));
+            ports == [0, 0] && record.uint(field::FRAGMENTS).unwrap_or(0) > 0
+        }
+        _ => false,
+    }
 }
 
 /// A uid in Zeek's form (`C` and base 62), derived from the flow's id, so that it is stable.
@@ -112,7 +121,7 @@ fn row(record: &Record) -> Vec<String> {
     let length = record.end.since(record.start).max(0);
     // Zeek leaves duration and bytes unset where nothing but one instant was seen.
     let timed = |shown: String| if length > 0 { shown } else { "-".to_owned() };
-    // Zeek counts a datagram once, with one header, however many fragments it came in.
+    // Zeek counts a datagram once, with one header, however many fragments it came in, and no IP byte that the header does not state.
     let joined = |id| record.uint(id).unwrap_or(0);
     let header = if record.addr(field::SRC_IP).is_some_and(|a| a.is_ipv6()) { 48 } else { 20 };
     let whole = |id, less: u64| record.uint(id).unwrap_or(0).saturating_sub(less).to_string();
@@ -138,9 +147,9 @@ fn row(record: &Record) -> Vec<String> {
         number(field::MISSED),
         text(field::HISTORY),
         whole(field::PACKETS_OUT, joined(field::FRAGMENTS_JOINED_OUT)),
-        whole(field::BYTES_OUT, joined(field::FRAGMENTS_JOINED_OUT) * header),
+        whole(field::BYTES_OUT, joined(field::FRAGMENTS_JOINED_OUT) * header + joined(field::UNSTATED_OUT)),
         whole(field::PACKETS_IN, joined(field::FRAGMENTS_JOINED_IN)),
-        whole(field::BYTES_IN, joined(field::FRAGMENTS_JOINED_IN) * header),
+        whole(field::BYTES_IN, joined(field::FRAGMENTS_JOINED_IN) * header + joined(field::UNSTATED_IN)),
         record.text(field::TUNNEL).map_or_else(|| "-".to_owned(), uid),
         protocol.to_string(),
         record.value(field::COMMUNITY_ID).as_ref().and_then(Value::as_text).map_or_else(|| "-".to_owned(), str::to_owned),
@@ -228,5 +237,20 @@ mod tests {
         ]));
         let at = |name: &str| row[FIELDS.iter().position(|f| f.0 == name).unwrap()].as_str();
         assert_eq!((at("orig_pkts"), at("orig_ip_bytes")), ("1", "128"));
+    }
+
+    #[test]
+    fn flows_that_zeek_does_not_log_have_no_row() {
+        let flow = |protocol: u64, port: u64, more: &[(field::FieldId, Value)]| {
+            let mut record = Record::new(Kind::Flow, RecordId { evidence: EvidenceKey(1), offset: 1, ordinal: 0 }, SourceId(0), Time(0));
+            record.fields =
+                [(field::SRC_PORT, Value::Uint(port)), (field::PROTO, Value::Uint(protocol))].into_iter().chain(more.iter().cloned()).collect();
+            record.fields.sort_by_key(|(f, _)| *f);
+            has_no_row(&record)
+        };
+        let fragments = [(field::FRAGMENTS, Value::Uint(2))];
+        assert!(flow(50, 0, &[]) && flow(59, 0, &[]) && flow(135, 0, &[]));
+        assert!(flow(47, 0, &[(field::APP, Value::text("gre"))]) && !flow(47, 0, &[]));
+        assert!(flow(17, 0, &fragments) && !flow(17, 5, &fragments) && !flow(17, 0, &[]) && !flow(1, 0, &fragments));
     }
 }

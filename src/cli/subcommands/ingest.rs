@@ -4,6 +4,7 @@ use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::{Form, report};
 use crate::cli::{Cx, Done, Subcommand, secret};
 use crate::error::{Error, Result};
+use crate::flow::{Checksums, Profile};
 use crate::ingest::{Progress, Request};
 use crate::model::decision::What;
 use crate::sources::archive::keys::Ask;
@@ -33,6 +34,12 @@ struct IngestArgs {
     /// Year of times that state none
     #[arg(long, value_name = "YEAR")]
     year: Option<i32>,
+    /// When flows of captures end without a packet that says so: zeek, suricata, silk
+    #[arg(long, value_name = "PROFILE", default_value = "zeek", value_parser = Profile::ALL.map(|p| p.0))]
+    timeouts: String,
+    /// Packets of captures with a wrong checksum: auto leaves them out unless the sender's card explains it, check always, ignore never
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = Checksums::ALL.map(|c| c.0))]
+    checksums: String,
     /// Custody: from whom the evidence came
     #[arg(long, value_name = "WHO", default_value = "")]
     from: String,
@@ -79,6 +86,8 @@ impl Subcommand for Ingest {
             }),
             source: args.source,
             year: args.year,
+            timeouts: named(&Profile::ALL, &args.timeouts),
+            checksums: named(&Checksums::ALL, &args.checksums),
             custody: [args.from.clone(), args.how.clone(), args.ticket.clone()],
             ..Request::default()
         }
@@ -110,6 +119,11 @@ impl Subcommand for Ingest {
         }
         Ok(if report.is_incomplete() { Done::Partly } else { Done::All })
     }
+}
+
+/// What a name stands for; what is none was refused before.
+fn named<T: Copy + Default>(all: &[(&str, T)], name: &str) -> T {
+    all.iter().find(|n| n.0 == name).map_or_else(T::default, |n| n.1)
 }
 
 /// Paths, and the files that patterns among them stand for. A path that is there is no pattern.

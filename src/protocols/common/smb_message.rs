@@ -3,6 +3,7 @@
 
 use super::bytes::{Bytes, text, utf16};
 use super::ntlm::{self, Ntlm};
+use super::rpc_calls;
 
 /// Longest path in UTF-16 units.
 const MAX_PATH: usize = 1024;
@@ -55,6 +56,8 @@ pub enum Message {
         /// What the server calls itself, of a challenge.
         server: Option<Ntlm>,
     },
+    /// What was written into or read from an open file and looks like DCE/RPC: a number of the file (0 in responses), its tree, the bytes.
+    Rpc(u64, u32, Vec<u8>),
     /// Encrypted or compressed.
     Sealed,
 }
@@ -116,6 +119,9 @@ fn smb2(m: &[u8], out: &mut Vec<Message>) -> Option<usize> {
         let (start, length) = (usize::from(b.u16_le()?), usize::from(b.u16_le()?));
         m.get(start..start.checked_add(length)?)
     };
+    if let Some((file, data)) = pipe2(m, command, flags & 1 != 0).filter(|p| rpc(p.1)) {
+        out.push(Message::Rpc(file, tree, data.to_vec()));
+    }
     if flags & 1 != 0 {
         let dialect = if command == 0 { at(4)?.u16_le() } else { None };
         let opened = if command == 5 && status == 0 { opened(at(4)?, 32) } else { None };
@@ -134,6 +140,44 @@ fn smb2(m: &[u8], out: &mut Vec<Message>) -> Option<usize> {
         out.push(Message::Ask(id, tree, ask));
     }
     Some(next)
+}
+
+/// Whether bytes may be fragments of DCE/RPC.
+fn rpc(data: &[u8]) -> bool {
+    let kinds = if rpc_calls::looks(data, rpc_calls::ASKED) { rpc_calls::ASKED } else { rpc_calls::ANSWERED };
+    data.len() >= 16 && rpc_calls::looks(data, kinds) && rpc_calls::length(data).is_some_and(|n| n >= 16)
+}
+
+/// What is written into or read from a pipe: a number of the file, and the bytes.
+fn pipe2(m: &[u8], command: u16, reply: bool) -> Option<(u64, &[u8])> {
+    const TRANSCEIVE: u32 = 0x0011_c017;
+    let at = |offset: usize| m.get(offset.saturating_add(64)..).map(Bytes::new);
+    let file = |offset: usize| at(offset)?.u64_le();
+    let part = |start: usize, length: usize| m.get(start..start.checked_add(length)?);
+    let wide = |offset: usize| Some((at(offset)?.u32_le()? as usize, at(offset.checked_add(4)?)?.u32_le()? as usize));
+    match (command, reply) {
+        (8, true) => Some((0, part(usize::from(at(2)?.u8()?), at(4)?.u32_le()? as usize)?)),
+        (9, false) => Some((file(16)?, part(usize::from(at(2)?.u16_le()?), at(4)?.u32_le()? as usize)?)),
+        (11, _) if at(4)?.u32_le()? == TRANSCEIVE => {
+            let (start, length) = wide(if reply { 32 } else { 24 })?;
+            Some((if reply { 0 } else { file(8)? }, part(start, length)?))
+        }
+        _ => None,
+    }
+}
+
+/// The same of SMB 1: transactions, writes and answers to reads.
+fn pipe1<'a>(m: &'a [u8], command: u8, reply: bool, words: &[u8]) -> Option<(u64, &'a [u8])> {
+    let word = |at: usize| Some(usize::from(Bytes::new(words.get(at..)?).u16_le()?));
+    let (file, length, start) = match (command, reply) {
+        // TransactNmPipe.
+        (0x25, false) if word(28)? == 0x26 => (word(30)?, word(22)?, word(24)?),
+        (0x25, true) => (0, word(12)?, word(14)?),
+        (0x2e, true) => (0, word(10)?, word(12)?),
+        (0x2f, false) => (word(4)?, word(20)?, word(22)?),
+        _ => return None,
+    };
+    Some((file as u64, m.get(start..start.checked_add(length)?)?))
 }
 
 /// Action, then after `times` bytes allocation, size and attributes in the order of SMB 2.
@@ -164,6 +208,9 @@ fn smb1(m: &[u8], out: &mut Vec<Message>) -> Option<()> {
         let length = usize::from(b.u16_le()?);
         let from = start.checked_add(b.at())?;
         let data = b.take(length.min(b.left()))?;
+        if let Some((file, data)) = pipe1(m, command, reply, words).filter(|p| rpc(p.1)) {
+            out.push(Message::Rpc(file, tree, data.to_vec()));
+        }
         if reply {
             // On an error there are no words.
             let mut w = Bytes::new(words);

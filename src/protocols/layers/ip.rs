@@ -17,6 +17,8 @@ pub struct Head {
     pub proto: u8,
     /// Total length.
     pub ip_len: u32,
+    /// What of it the header does not state.
+    pub unstated: u32,
     /// Time to live or hop limit.
     pub ttl: u8,
     /// The header's checksum is wrong.
@@ -140,6 +142,7 @@ fn v4(w: &mut Walk<'_>, at: usize) -> Next {
         dst: IpAddr::V4(dst),
         proto: h[9],
         ip_len: total as u32,
+        unstated: if stated == 0 { total as u32 } else { 0 },
         ttl: h[8],
         bad_checksum,
         len: (total - header) as u32,
@@ -177,6 +180,7 @@ fn piece(w: &mut Walk<'_>, at: usize, head: &Head, fragment: Fragment) -> Next {
         dst: head.dst,
         proto: head.proto,
         ip_len: head.ip_len,
+        unstated: head.unstated,
         ttl: head.ttl,
         bad_ip_checksum: head.bad_checksum,
         fragment: Some(fragment),
@@ -226,6 +230,7 @@ fn v6(w: &mut Walk<'_>, at: usize) -> Next {
         dst: IpAddr::V6(dst),
         proto: next,
         ip_len: total as u32,
+        unstated: if stated == 0 { total.saturating_sub(40) as u32 } else { 0 },
         ttl: h[7],
         bad_checksum: false,
         len: 0,

@@ -112,6 +112,7 @@ pub const ETHERTYPES: &[(u16, &str, Decode)] = &[
     (0x8864, "PPPoE", ppp::pppoe),
     (0x880b, "PPP", ppp::ppp),
     (0x88e7, "802.1ah", tagged::pbb),
+    (0x8903, "FabricPath", tagged::fabricpath),
     (0x8926, "VN-Tag", tagged::vntag),
     (0x8909, "CMD", tagged::cisco_metadata),
     (0x88be, "ERSPAN", gre::erspan2),
@@ -203,6 +204,8 @@ pub struct Conversation<'a> {
     pub proto: u8,
     /// IPv4 total length or 40 + IPv6 payload length; what was captured where the header says 0 (segmentation offload).
     pub ip_len: u32,
+    /// What of `ip_len` the IP header does not state: its length is 0 where segmentation is left to the network card.
+    pub unstated: u32,
     /// Time to live or hop limit.
     pub ttl: u8,
     /// The IPv4 header's checksum is wrong (and not 0, as offload leaves it).
@@ -413,6 +416,7 @@ pub fn decode_datagram<'a>(head: &Conversation<'_>, payload: &'a [u8], tunnels: 
         dst: head.dst,
         proto: head.proto,
         ip_len: head.ip_len,
+        unstated: head.unstated,
         ttl: head.ttl,
         bad_checksum: head.bad_ip_checksum,
         len: payload.len() as u32,

@@ -1,4 +1,4 @@
-//! Tags between Ethernet and its payload: 802.1Q and 802.1ad stacks, 802.1ah (provider backbone), VN-Tag (802.1BR), Cisco metadata.
+//! Tags between Ethernet and its payload: 802.1Q and 802.1ad stacks, 802.1ah (provider backbone), VN-Tag (802.1BR), Cisco FabricPath and metadata.
 
 use super::{Next, Walk};
 
@@ -42,6 +42,21 @@ pub fn pbb(w: &mut Walk<'_>, at: usize) -> Next {
     Next::Ethernet(at + 4)
 }
 
+/// A FabricPath tag, then the frame that it carries. The addresses before it are numbers of switches.
+pub fn fabricpath(w: &mut Walk<'_>, at: usize) -> Next {
+    let Some(tag) = w.u16(at) else {
+        w.odd("fabricpath_truncated", at, String::new());
+        return Next::Stop;
+    };
+    (w.link.src_mac, w.link.dst_mac) = (None, None);
+    w.note("FabricPath", at..at + 2, |f| {
+        f.add("forwarding tree", tag >> 6, at, 2);
+        f.add("ttl", tag & 0x3f, at + 1, 1);
+        format!("tree {}", tag >> 6)
+    });
+    Next::Ethernet(at + 2)
+}
+
 /// A virtual network tag.
 pub fn vntag(w: &mut Walk<'_>, at: usize) -> Next {
     let (Some(tag), Some(kind)) = (w.u32(at), w.u16(at + 4)) else {
@@ -70,4 +85,24 @@ pub fn cisco_metadata(w: &mut Walk<'_>, at: usize) -> Next {
     };
     w.note("CMD", at..after, |_| "Cisco metadata".to_owned());
     Next::EtherType(kind, after)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::packet::LinkType;
+    use crate::protocols::layers::{decode, dissect};
+    use etherparse::PacketBuilder;
+
+    #[test]
+    fn a_frame_in_fabricpath_is_read_and_has_its_own_addresses() {
+        let mut inner = Vec::new();
+        let builder = PacketBuilder::ethernet2([1; 6], [2; 6]).ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64).udp(1000, 2000);
+        builder.write(&mut inner, b"hello").unwrap();
+        let frame = [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x89, 0x03, 0x04, 0x60][..], &inner].concat();
+        let walk = decode(LinkType::ETHERNET, &frame);
+        assert_eq!((walk.found.len(), walk.found[0].link.src_mac, walk.found[0].payload), (1, Some([1; 6]), &b"hello"[..]));
+        let names: Vec<_> = dissect(LinkType::ETHERNET, &frame).iter().map(|l| l.name).collect();
+        assert_eq!(names, ["Ethernet", "FabricPath", "Ethernet", "IPv4", "UDP", "Payload"]);
+        assert_eq!(decode(LinkType::ETHERNET, &frame[..15]).oddities[0].what, "fabricpath_truncated");
+    }
 }

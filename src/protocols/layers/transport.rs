@@ -116,6 +116,7 @@ fn push<'a>(w: &mut Walk<'a>, at: usize, head: &Head, transport: Transport, head
         dst: head.dst,
         proto: head.proto,
         ip_len: head.ip_len,
+        unstated: head.unstated,
         ttl: head.ttl,
         bad_ip_checksum: head.bad_checksum,
         fragment: None,
