@@ -3,11 +3,11 @@
 
 use super::applied::Applied;
 use super::check::Scope;
-use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Timeline};
+use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
 use super::standing::{Current, Standing};
-use super::{Cancel, check, summed};
+use super::{Cancel, check, passive, summed};
 use crate::context::sites as own;
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
@@ -302,6 +302,9 @@ impl Engine for LocalEngine {
             return self.directions(prefix, limit, cancel);
         }
         self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
+    }
+    fn passive(&self, question: &Question, cancel: &Cancel) -> Result<Passive> {
+        passive::of(&*self.view(cancel)?, question, cancel)
     }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
         let cancel = Cancel::default();

@@ -9,8 +9,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by day.
-pub const VERSION: u32 = 2;
+/// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by
+/// day, those of the first two no passive DNS until it is derived when the case is opened.
+pub const VERSION: u32 = 3;
 
 /// How much of the disk stays free: whichever of both is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

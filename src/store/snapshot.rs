@@ -123,6 +123,9 @@ impl Snapshot {
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
     }
+    pub(super) fn cache(&self) -> &Cache {
+        &self.cache
+    }
     pub(crate) fn reader(&self, import: usize, block: usize) -> Result<Reader<'_>> {
         let data = &self.imports[import];
         let info = &data.blocks[block];

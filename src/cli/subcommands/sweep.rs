@@ -59,8 +59,9 @@ impl Subcommand for Sweep {
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = SweepArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
-        if args.form == Form::Zeek {
-            return Err(Error::user("`-o zeek` writes flows, not indicators").hint("-o table, jsonl or csv"));
+        if matches!(args.form, Form::Zeek | Form::Cof) {
+            let form = if args.form == Form::Zeek { "zeek` writes flows" } else { "cof` writes passive DNS" };
+            return Err(Error::user(format!("`-o {form}, not indicators")).hint("-o table, jsonl or csv"));
         }
         let (opened, done) =
             if args.read.is_empty() { (Opened::existing(cx)?, Done::All) } else { Opened::temporary(&args.read)? };
