@@ -7,6 +7,7 @@
 #![allow(clippy::type_complexity, reason = "callbacks read best where they are taken")]
 
 pub mod ask;
+pub mod based;
 pub mod bits;
 pub mod block;
 pub mod cache;
