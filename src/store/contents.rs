@@ -193,6 +193,9 @@ pub struct DoneFrame {
     /// Evidence that this one continues, and from where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<(u64, u64)>,
+    /// Of a capture: where its sections and interfaces begin; none: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads: Option<Vec<u64>>,
     /// Blocks that were written.
     pub blocks: u32,
     /// Groups that were written.

@@ -101,6 +101,8 @@ pub struct Done {
     pub text_end: u64,
     /// What is inside, if it is compressed and was read to its end.
     pub content: Option<Content>,
+    /// Of a capture: where its sections and interfaces begin, in order; none: not known.
+    pub heads: Option<Vec<u64>>,
     /// Per source how its times were read; a source without one states its times.
     pub clocks: Vec<SourceRead>,
 }
@@ -345,6 +347,7 @@ impl Import {
             content: done.content.map(|c| (c.size, hex(&c.head_hash), hex(&c.sha256))),
             hides: self.hides.clone(),
             continues: self.continues,
+            heads: done.heads,
             blocks: self.blocks.len() as u32,
             groups: self.groups.len() as u32,
             chunks: self.chunks.len() as u32,

@@ -152,6 +152,10 @@ impl Snapshot {
     pub fn evidence_of(&self, key: EvidenceKey) -> Option<EvidenceInfo> {
         self.imports.iter().find(|i| i.done.key == key.0).map(|i| i.done.info(i))
     }
+    /// Where sections and interfaces of a capture begin, if that is known.
+    pub fn capture_heads(&self, key: EvidenceKey) -> Option<Vec<u64>> {
+        self.imports.iter().find(|i| i.done.key == key.0).and_then(|i| i.done.heads.clone())
+    }
     /// Name of a source.
     pub fn source_name(&self, id: SourceId) -> Option<&str> {
         self.sources.get(&id).map(|s| s.frame.name.as_str())
