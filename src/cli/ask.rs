@@ -224,6 +224,13 @@ pub fn print(engine: &dyn Engine, question: &Question, form: Form, columns: &[Fi
     if form == Form::Zeek && about != About::Only(Kind::Flow) {
         return Err(Error::user("`-o zeek` writes conn.log: it needs flows").hint("backtrail flows ... -o zeek"));
     }
+    if form == Form::Cof {
+        if about != About::Only(Kind::Dns) {
+            return Err(Error::user("`-o cof` writes passive DNS: it needs DNS").hint("backtrail dns ... -o cof"));
+        }
+        output::cof::write(&engine.passive(question, &cancel)?, page.limit, &mut out)?;
+        return out.flush().map_err(output::io);
+    }
     let chosen = if columns.is_empty() {
         match (form, about) {
             // CSV needs columns even where a table has none.

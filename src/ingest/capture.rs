@@ -9,7 +9,7 @@ use crate::model::record::{Kind, Record};
 use crate::model::{EvidenceKey, Oddity, RecordId, SourceId, Time, Value, field};
 use crate::protocols::layers::link_name;
 use crate::sources::capture::{self, CaptureKind, Item};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 /// Ordinal of the first oddity or comment at an offset: far above the meter's own.
@@ -20,6 +20,8 @@ const MAX_SOURCES: usize = 256;
 const MAX_HELD: usize = 1000;
 /// Oddities of one kind that are kept one by one.
 const MAX_ODDITIES: u64 = 1000;
+/// Sections and interfaces whose places are kept.
+const MAX_HEADS: usize = 4096;
 
 /// What is known of a capture besides its bytes.
 pub struct About {
@@ -43,6 +45,8 @@ pub struct Ended {
     pub bytes: u64,
     /// What is worth saying.
     pub warnings: Vec<String>,
+    /// Where its sections and interfaces begin, in order; none: there are too many.
+    pub heads: Option<Vec<u64>>,
 }
 
 /// The meter's sink: names sources by interface, numbers what has no id of its own.
@@ -195,6 +199,7 @@ pub fn read(
         snaplen: 0,
     };
     let (mut last, mut packets) = (None, 0u64);
+    let mut heads = BTreeSet::new();
     let end = capture::read(kind, input, &mut |item| {
         let time = last.unwrap_or(about.modified);
         let new = |kind| Record::new(kind, RecordId::default(), SourceId(0), time);
@@ -207,6 +212,9 @@ pub fn read(
                 return !packets.is_multiple_of(4096) || !(stream.writer.has_failed() || stop(packets));
             }
             Item::Interface(interface) => {
+                if heads.len() <= MAX_HEADS {
+                    heads.extend([interface.section, interface.at]);
+                }
                 stream.snaplen = stream.snaplen.max(interface.snaplen);
                 stream.interfaces.push((interface.name.clone(), None));
                 // A second interface splits the file into sources, but only for what comes after the first packet of it.
@@ -254,7 +262,8 @@ pub fn read(
     if stream.named > MAX_SOURCES {
         warnings.push(format!("more than {MAX_SOURCES} interfaces: the others are one source"));
     }
-    Ended { damage, bytes: end.bytes, warnings }
+    let heads = (heads.len() <= MAX_HEADS).then(|| heads.into_iter().collect());
+    Ended { damage, bytes: end.bytes, warnings, heads }
 }
 
 /// What of the meter's counters is worth saying.

@@ -3,6 +3,7 @@
 use super::archive::{Inside, ingest_archive};
 use super::known::{self, Hashed};
 use super::report::{FileReport, Outcome};
+use super::spool::{Spool, Through};
 use super::stem::stem;
 use super::writer::Writer;
 use super::{Request, Run, capture, text, unknown};
@@ -23,8 +24,10 @@ use std::sync::atomic::Ordering;
 
 /// Bytes that may have to be unpacked to see a packet, or a line, of a member again; what costs more is kept in the case when it is imported.
 /// A packet is asked for with a hundred others while someone waits, a line alone.
-const CAPTURE_COST: u64 = 4 << 20;
+pub(super) const CAPTURE_COST: u64 = 4 << 20;
 const TEXT_COST: u64 = 32 << 20;
+/// What is said of a compressed capture of which no copy is wanted.
+const NO_SPOOL: &str = "its packets are read again from its start: no copy was wanted (--no-spool)";
 
 /// What a file is.
 #[derive(Clone, Copy)]
@@ -205,6 +208,7 @@ pub(super) struct Body {
     row: FileReport,
     import: Option<Import>,
     done: Done,
+    spool: Spool,
 }
 
 impl Job {
@@ -213,6 +217,12 @@ impl Job {
         let consumed = std::sync::Arc::clone(&input.consumed);
         let mut body = Hashed::new(input.read());
         let compressed = input.compression != Compression::None;
+        let mut spool = match self.what {
+            What::Capture(_) if compressed && request.no_spool => Spool::none(Some(NO_SPOOL.to_owned())),
+            What::Capture(_) if compressed => Spool::new(import.store()),
+            _ => Spool::none(None),
+        };
+        let mut heads = None;
         let mut stopped = false;
         let mut last = 0;
         let before = progress.records;
@@ -238,7 +248,9 @@ impl Job {
                         timeouts: request.timeouts,
                         checksums: request.checksums,
                     };
-                    let e = capture::read(kind, &mut body, &about, &mut writer, &mut stop);
+                    let mut through = Through { from: &mut body, spool: &mut spool };
+                    let e = capture::read(kind, &mut through, &about, &mut writer, &mut stop);
+                    heads = e.heads;
                     text::Ended { damage: e.damage, bytes: e.bytes, warnings: e.warnings, assumed: BTreeSet::new() }
                 }
                 What::Text(format) => {
@@ -262,7 +274,7 @@ impl Job {
             let why = "stopped while it was read: nothing of it was kept; ingest it again";
             let mut row = FileReport::new(self.path, Outcome::Skipped(why.into()));
             row.format = self.what.name().into();
-            return Ok(Body { row, import: None, done: Done::default() });
+            return Ok(Body { row, import: None, done: Done::default(), spool: Spool::none(None) });
         }
         let mut sum = Counts::default();
         counts.iter().for_each(|c| sum.add(c));
@@ -284,6 +296,7 @@ impl Job {
         warnings.extend(ended.warnings);
         warnings.extend(written.copied.clone());
         warnings.extend(self.gap);
+        warnings.extend(spool.warning.clone());
         if cut {
             warnings.push("it was stopped before its end: what had come until then was read and is kept".into());
         }
@@ -309,11 +322,12 @@ impl Job {
             custody: request.custody.clone(),
             text_end: ended.bytes,
             content,
+            heads,
             clocks: written.sources.iter().zip(&counts).map(clock).collect(),
         };
         let mut row = FileReport::new(self.path, outcome);
         (row.format, row.counts, row.span, row.warnings) = (self.what.name().into(), sum, span, warnings);
-        Ok(Body { row, import: Some(written.import), done })
+        Ok(Body { row, import: Some(written.import), done, spool })
     }
 }
 
@@ -333,6 +347,7 @@ impl Body {
     pub fn finish(mut self, input: Input, keep: &dyn Fn(EvidenceKey) -> Result<()>) -> Result<FileReport> {
         let Some(import) = self.import else { return Ok(self.row) };
         keep(import.key())?;
+        self.spool.keep(import.store(), import.key())?;
         match input.finish() {
             Ok(summary) => {
                 self.row.size = summary.size;

@@ -15,6 +15,8 @@ pub mod rotation;
 
 pub mod sanity;
 
+pub mod spool;
+
 pub mod stem;
 
 pub mod stream;
@@ -64,6 +66,8 @@ pub struct Request {
     pub checksums: Checksums,
     /// Passwords of archives, tried in this order.
     pub passwords: Vec<String>,
+    /// Keep no copy of compressed captures from which packets can be read again without unpacking all.
+    pub no_spool: bool,
     /// Asks a person for the password of an archive that none of these opens.
     pub ask: Option<Ask>,
 }

@@ -71,11 +71,15 @@ impl Unpacked {
             let packed = self.pack(&half).and_then(|()| fs::rename(&half, &to));
             return packed.inspect_err(|_| drop(fs::remove_file(&half))).map_err(failed);
         }
-        self.file.sync_data().map_err(failed)?;
-        fs::set_permissions(&self.path, Permissions::from_mode(0o400)).map_err(failed)?;
+        self.name(&to).map_err(failed)
+    }
+    /// Keeps it under another name, on disk, to be read only.
+    pub fn name(&self, to: &Path) -> io::Result<()> {
+        self.file.sync_data()?;
+        fs::set_permissions(&self.path, Permissions::from_mode(0o400))?;
         // A second name, so that the first can be read until it is dropped.
-        let _ = fs::remove_file(&to);
-        fs::hard_link(&self.path, &to).or_else(|_| fs::copy(&self.path, &to).map(|_| ())).map_err(failed)
+        let _ = fs::remove_file(to);
+        fs::hard_link(&self.path, to).or_else(|_| fs::copy(&self.path, to).map(|_| ()))
     }
     fn pack(&self, to: &Path) -> io::Result<()> {
         let file = File::options().write(true).create_new(true).mode(0o400).open(to)?;

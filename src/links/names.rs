@@ -1,21 +1,26 @@
 //! Which name did a client use for a flow? By what the flow itself carries, else by the DNS answers that its client, then others, got before
 //! (Bermudez et al., "DNS to the Rescue", IMC 2012, describe the idea). Nothing is looked up on the network.
 //!
-//! Reads DNS events of every source, in corrected time. Registrable domains are guessed by a short rule, without the Public Suffix List.
+//! Reads passive DNS of every source, in corrected time: of an address just what is known of it. Where nothing is derived, or it cannot be read,
+//! DNS events are read instead, with the same answers. Registrable domains are guessed by a short rule, without the Public Suffix List.
 
 use crate::error::Result;
 use crate::model::answer::NameUsed;
 use crate::model::filter::{Members, Test};
 use crate::model::time::SECOND;
 use crate::model::{Cancel, Filter, Kind, Record, RecordId, Time, Value, Window, field};
-use crate::store::{Ask, Snapshot};
+use crate::store::names as derived;
+use crate::store::{NamesGroup, Snapshot};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{self, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Most answers that are kept; further ones are counted in [`Names::dropped`].
+/// Most answers that are kept of the rows of one group; further ones are counted in [`Names::dropped`].
 pub const MAX_ANSWERS: usize = 2_000_000;
+/// Answers of addresses asked about that are kept for the next question.
+const KEPT: usize = 250_000;
 /// An answer may be stamped so much later than the flow that used it.
 const EARLY: i64 = 50_000_000;
 /// Shortest time that an answer is taken to be used for.
@@ -29,26 +34,47 @@ const MAX_SET: usize = 64;
 /// Answers looked at for one flow.
 const MOST: usize = 4_096;
 
-/// One answer: this client got this address for this name.
+/// One answer: this client got an address for this name.
 #[derive(Debug, Clone, Copy)]
 struct Answer {
-    server: IpAddr,
     client: IpAddr,
     at: i64,
     /// Nanoseconds.
     ttl: i64,
+    /// Number in the texts beside it.
     name: u32,
     evidence: RecordId,
     pointer: bool,
 }
 
-/// What DNS answers of a case say about addresses.
+/// What is known of one address, oldest answer first.
 #[derive(Debug, Default)]
-pub struct Names {
+struct Known {
     answers: Vec<Answer>,
     texts: Vec<String>,
-    /// Answers that were beyond the bound.
-    pub dropped: u64,
+}
+
+/// Answers by address.
+#[derive(Debug, Default)]
+struct Gathered {
+    answers: Vec<(IpAddr, Answer)>,
+    texts: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+/// DNS events of one import, source and day, and what was read of its rows.
+struct Group {
+    of: NamesGroup,
+    rows: OnceLock<Gathered>,
+}
+
+/// What DNS answers of a case say about addresses.
+#[derive(Default)]
+pub struct Names {
+    snapshot: Option<Snapshot>,
+    groups: Vec<Group>,
+    kept: Mutex<HashMap<IpAddr, Arc<Known>>>,
+    dropped: AtomicU64,
 }
 
 /// When a client may have used a name for a server.
@@ -62,73 +88,197 @@ pub struct Use {
     pub window: Window,
 }
 
-impl Names {
-    /// Reads every DNS event.
-    pub fn read(snapshot: &Snapshot, cancel: &Cancel) -> Result<Names> {
-        let filter = Filter::is(field::KIND, Kind::Dns.name());
-        let fields = [field::SRC_IP, field::NAME, field::ANSWER_IP, field::ANSWER_NAME, field::DNS_TTL];
-        let ask = Ask { fields: Some(&fields), ..Ask::new(&filter) };
-        let mut names = Names::default();
-        let mut numbers: HashMap<String, u32> = HashMap::new();
-        snapshot.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
-            names.take(&row.record(), &mut numbers);
-            true
-        })?;
-        cancel.check()?;
-        names.answers.sort_unstable_by_key(|a| (a.server, a.at, a.evidence));
-        Ok(names)
-    }
-
-    fn take(&mut self, event: &Record, numbers: &mut HashMap<String, u32>) {
-        let (Some(client), Some(asked)) = (event.addr(field::SRC_IP), event.text(field::NAME)) else { return };
-        let ttl = i64::try_from(event.uint(field::DNS_TTL).unwrap_or(0)).unwrap_or(i64::MAX).saturating_mul(SECOND);
-        let at = event.until().0;
-        let evidence = event.id;
-        let (client, asked) = (client.to_canonical(), asked.trim_end_matches('.').to_lowercase());
-        let mut number = |texts: &mut Vec<String>, name: String| {
-            *numbers.entry(name).or_insert_with_key(|name| {
-                texts.push(name.clone());
-                (texts.len() - 1) as u32
-            })
+impl Gathered {
+    fn add(&mut self, server: IpAddr, name: &str, of: derived::Use, evidence: RecordId) {
+        let name = match self.numbers.get(name) {
+            Some(n) => *n,
+            None => {
+                let n = self.texts.len() as u32;
+                self.texts.push(name.to_owned());
+                self.numbers.insert(name.to_owned(), n);
+                n
+            }
         };
-        let mut found = Vec::new();
-        if let Some(server) = pointed(&asked) {
-            if let Some(name) = event.text(field::ANSWER_NAME) {
-                let name = number(&mut self.texts, name.trim_end_matches('.').to_lowercase());
-                found.push(Answer { server, client, at, ttl, name, evidence, pointer: true });
-            }
-        } else if event.get(field::ANSWER_IP).is_some() {
-            let name = number(&mut self.texts, asked);
-            for server in event.all(field::ANSWER_IP).filter_map(Value::as_addr).take(64) {
-                found.push(Answer { server: server.to_canonical(), client, at, ttl, name, evidence, pointer: false });
-            }
-        }
-        for answer in found {
-            if self.answers.len() < MAX_ANSWERS { self.answers.push(answer) } else { self.dropped += 1 }
-        }
+        let ttl = i64::try_from(of.ttl).unwrap_or(i64::MAX).saturating_mul(SECOND);
+        let answer = Answer { client: of.client, at: of.end.0, ttl, name, evidence, pointer: of.pointer };
+        self.answers.push((server, answer));
     }
-
     fn text(&self, answer: &Answer) -> &str {
         self.texts.get(answer.name as usize).map_or("", String::as_str)
     }
+}
+
+impl Known {
+    fn text(&self, answer: &Answer) -> &str {
+        self.texts.get(answer.name as usize).map_or("", String::as_str)
+    }
+}
+
+impl Names {
+    /// Of a case; where nothing is derived, DNS events are read now.
+    pub fn read(snapshot: &Snapshot, cancel: &Cancel) -> Result<Names> {
+        let groups = snapshot.names_groups().into_iter().map(|of| Group { of, rows: OnceLock::new() }).collect();
+        let names = Names { snapshot: Some(snapshot.clone()), groups, ..Names::default() };
+        for group in names.groups.iter().filter(|g| !g.of.is_derived()) {
+            names.rows(snapshot, group)?;
+            cancel.check()?;
+        }
+        Ok(names)
+    }
+    /// Of a case by its DNS events alone.
+    pub fn read_events(snapshot: &Snapshot, cancel: &Cancel) -> Result<Names> {
+        let names = Names::read(snapshot, cancel)?;
+        for group in &names.groups {
+            names.rows(snapshot, group)?;
+            cancel.check()?;
+        }
+        Ok(names)
+    }
+    /// Answers that were beyond the bound.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(atomic::Ordering::Relaxed)
+    }
+    /// What the rows of a group say, sorted by address.
+    fn rows<'a>(&self, snapshot: &Snapshot, group: &'a Group) -> Result<&'a Gathered> {
+        if let Some(rows) = group.rows.get() {
+            return Ok(rows);
+        }
+        let mut out = Gathered::default();
+        snapshot.names_rows(&group.of, &mut |event| {
+            let until = event.until();
+            derived::uses(&event, &mut |server, name, one| {
+                if out.answers.len() < MAX_ANSWERS {
+                    out.add(server, name, derived::Use { end: until, ..one }, event.id);
+                } else {
+                    self.dropped.fetch_add(1, atomic::Ordering::Relaxed);
+                }
+            });
+            true
+        })?;
+        out.answers.sort_unstable_by_key(|(server, a)| (*server, a.at, a.evidence));
+        Ok(group.rows.get_or_init(|| out))
+    }
+    /// Adds what a group knows of an address.
+    fn gather(&self, snapshot: &Snapshot, group: &Group, server: IpAddr, into: &mut Gathered) -> Result<()> {
+        if group.rows.get().is_none() {
+            let before = into.answers.len();
+            if snapshot.names_uses(&group.of, server, &mut |name, one, id| into.add(server, name, one, id)).is_ok() {
+                return Ok(());
+            }
+            // What cannot be read is in the events; `verify` derives it anew.
+            into.answers.truncate(before);
+        }
+        let rows = self.rows(snapshot, group)?;
+        let first = rows.answers.partition_point(|(s, _)| *s < server);
+        for (_, answer) in rows.answers[first..].iter().take_while(|(s, _)| *s == server) {
+            let ttl = u64::try_from(answer.ttl / SECOND).unwrap_or(0);
+            let (end, RecordId { offset, ordinal, .. }) = (Time(answer.at), answer.evidence);
+            let one = derived::Use { client: answer.client, end, ttl, offset, ordinal, pointer: answer.pointer };
+            into.add(server, rows.text(answer), one, answer.evidence);
+        }
+        Ok(())
+    }
+    /// What is known of an address.
+    fn known(&self, server: IpAddr) -> Result<Arc<Known>> {
+        let Some(snapshot) = &self.snapshot else { return Ok(Arc::default()) };
+        let hold = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = hold().get(&server) {
+            return Ok(Arc::clone(known));
+        }
+        let mut all = Gathered::default();
+        for group in &self.groups {
+            self.gather(snapshot, group, server, &mut all)?;
+        }
+        let mut answers: Vec<Answer> = all.answers.into_iter().map(|(_, a)| a).collect();
+        answers.sort_unstable_by(|a, b| (a.at, a.evidence, a.name).cmp(&(b.at, b.evidence, b.name)));
+        let known = Arc::new(Known { answers, texts: all.texts });
+        let mut kept = hold();
+        if kept.values().map(|k| k.answers.len() + 1).sum::<usize>() + known.answers.len() > KEPT {
+            kept.clear();
+        }
+        kept.insert(server, Arc::clone(&known));
+        Ok(known)
+    }
 
     /// The name that the client used for a flow.
-    pub fn name_used(&self, flow: &Record) -> Option<NameUsed> {
+    pub fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         if let Some(name) =
             [field::SNI, field::HTTP_HOST, field::NAME].iter().find_map(|f| flow.text(*f)).filter(|n| !n.is_empty())
         {
             let name = name.trim_end_matches('.').to_owned();
-            return Some(NameUsed { name, how: "self", confidence: 1.0, evidence: Some(flow.id), others: Vec::new() });
+            return Ok(Some(NameUsed { name, how: "self", confidence: 1.0, evidence: Some(flow.id), others: Vec::new() }));
         }
-        self.name_at(flow.addr(field::SRC_IP)?, flow.addr(field::DST_IP)?, flow.time())
+        match (flow.addr(field::SRC_IP), flow.addr(field::DST_IP)) {
+            (Some(client), Some(server)) => self.name_at(client, server, flow.time()),
+            _ => Ok(None),
+        }
     }
 
     /// The name by which a client knew a server at a time.
-    pub fn name_at(&self, client: IpAddr, server: IpAddr, time: Time) -> Option<NameUsed> {
-        let (client, server, t) = (client.to_canonical(), server.to_canonical(), time.0);
-        let first = self.answers.partition_point(|a| a.server < server);
-        let all = &self.answers[first..];
-        let all = &all[..all.partition_point(|a| a.server == server)];
+    pub fn name_at(&self, client: IpAddr, server: IpAddr, time: Time) -> Result<Option<NameUsed>> {
+        let known = self.known(server.to_canonical())?;
+        Ok(known.name_at(client.to_canonical(), time.0))
+    }
+
+    /// Who may have used a name (or a name below it), for which address and when: with these the flows of a name are found.
+    pub fn uses(&self, name: &str, below: bool) -> Result<Vec<Use>> {
+        let name = name.trim_end_matches('.').to_lowercase();
+        let fits = |text: &str| text == name || below && text.strip_suffix(&name).is_some_and(|head| head.ends_with('.'));
+        let Some(snapshot) = &self.snapshot else { return Ok(Vec::new()) };
+        let mut found: Vec<(IpAddr, Answer)> = Vec::new();
+        for group in &self.groups {
+            if group.rows.get().is_none()
+                && let Ok(mut more) = derived_uses(snapshot, &group.of, &name, below, &fits)
+            {
+                found.append(&mut more);
+                continue;
+            }
+            let rows = self.rows(snapshot, group)?;
+            let wanted: Vec<bool> = rows.texts.iter().map(|t| fits(t)).collect();
+            let takes = |a: &Answer| !a.pointer && wanted.get(a.name as usize).copied().unwrap_or(false);
+            found.extend(rows.answers.iter().filter(|(_, a)| takes(a)));
+        }
+        found.sort_unstable_by_key(|(server, a)| (*server, a.at, a.evidence));
+        let mut out: Vec<Use> = Vec::new();
+        for (server, a) in found {
+            let end = a.at.saturating_add(a.ttl.max(LEAST)).saturating_add(GRACE);
+            let window = Window::new(Time(a.at.saturating_sub(EARLY)), Time(end.saturating_add(1)));
+            let before = out.iter_mut().rev().take(64);
+            match before.into_iter().find(|u| u.client == a.client && u.server == server && u.window.end >= window.start) {
+                Some(last) => last.window.end = last.window.end.max(window.end),
+                None => out.push(Use { client: a.client, server, window }),
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The uses of a name in a group that is derived: by the addresses that were answered for it.
+fn derived_uses(
+    snapshot: &Snapshot,
+    group: &NamesGroup,
+    name: &str,
+    below: bool,
+    fits: &dyn Fn(&str) -> bool,
+) -> Result<Vec<(IpAddr, Answer)>> {
+    let mut servers: HashSet<IpAddr> = HashSet::new();
+    snapshot.names_under(group, name, below && !name.is_empty(), &mut |entry| {
+        servers.extend(if let derived::Answer::Addr(a) = entry.answer { Some(a) } else { None });
+    })?;
+    let mut all = Gathered::default();
+    for server in servers {
+        snapshot.names_uses(group, server, &mut |text, one, id| {
+            if !one.pointer && fits(text) {
+                all.add(server, text, one, id);
+            }
+        })?;
+    }
+    Ok(all.answers)
+}
+
+impl Known {
+    fn name_at(&self, client: IpAddr, t: i64) -> Option<NameUsed> {
+        let all = &self.answers;
         let before = &all[..all.partition_point(|a| a.at <= t.saturating_add(EARLY))];
         // Newest first; what is older than a day has ended for every rule but passive DNS.
         let recent =
@@ -160,7 +310,7 @@ impl Names {
         }
         let mut spans: Vec<_> = spans.into_values().collect();
         let distance = |(start, end, _): &(i64, i64, &Answer)| start.saturating_sub(t).max(t.saturating_sub(*end)).max(0);
-        spans.sort_by_key(|s| (distance(s), s.2.name));
+        spans.sort_by_key(|s| (distance(s), self.text(s.2)));
         if let Some(nearest) = spans.first() {
             let sure = if distance(nearest) == 0 { 0.40 } else { 0.20 };
             let names: Vec<&Answer> = spans.iter().map(|s| s.2).collect();
@@ -189,28 +339,6 @@ impl Names {
         let confidence = sure / (domains.len() as f32).sqrt();
         NameUsed { name: self.text(newest).to_owned(), how, confidence, evidence: Some(newest.evidence), others }
     }
-
-    /// Who may have used a name (or a name below it), for which address and when: with these the flows of a name are found.
-    pub fn uses(&self, name: &str, below: bool) -> Vec<Use> {
-        let name = name.trim_end_matches('.').to_lowercase();
-        let fits = |text: &str| text == name || below && text.strip_suffix(&name).is_some_and(|head| head.ends_with('.'));
-        let wanted: Vec<bool> = self.texts.iter().map(|t| fits(t)).collect();
-        let mut out: Vec<Use> = Vec::new();
-        for a in self.answers.iter().filter(|a| !a.pointer && wanted.get(a.name as usize).copied().unwrap_or(false)) {
-            let end = a.at.saturating_add(a.ttl.max(LEAST)).saturating_add(GRACE);
-            let window = Window::new(Time(a.at.saturating_sub(EARLY)), Time(end.saturating_add(1)));
-            match out
-                .iter_mut()
-                .rev()
-                .take(64)
-                .find(|u| u.client == a.client && u.server == a.server && u.window.end >= window.start)
-            {
-                Some(last) => last.window.end = last.window.end.max(window.end),
-                None => out.push(Use { client: a.client, server: a.server, window }),
-            }
-        }
-        out
-    }
 }
 
 /// Most triples of client, address and time that a condition on a name becomes; beyond it the time is left out.
@@ -230,33 +358,40 @@ pub fn asks_for_name(filter: &Filter) -> bool {
 }
 
 /// The same filter, in which `name = X` also holds for flows without a name of their own whose client was told their address for X.
-pub fn widen(names: &Names, filter: Filter) -> Filter {
-    match filter {
-        Filter::And(list) => Filter::And(list.into_iter().map(|f| widen(names, f)).collect()),
-        Filter::Or(list) => Filter::Or(list.into_iter().map(|f| widen(names, f)).collect()),
-        Filter::Not(inner) => Filter::Not(Box::new(widen(names, *inner))),
+pub fn widen(names: &Names, filter: Filter) -> Result<Filter> {
+    let each = |list: Vec<Filter>| list.into_iter().map(|f| widen(names, f)).collect::<Result<Vec<_>>>();
+    Ok(match filter {
+        Filter::And(list) => Filter::And(each(list)?),
+        Filter::Or(list) => Filter::Or(each(list)?),
+        Filter::Not(inner) => Filter::Not(Box::new(widen(names, *inner)?)),
         Filter::Test(field::NAME, test) => {
-            let uses = match &test {
-                Test::In(tests) => tests.iter().flat_map(|t| uses_of(names, t)).collect(),
-                one => uses_of(names, one),
-            };
+            let mut uses = Vec::new();
+            match &test {
+                Test::In(tests) => tests.iter().try_for_each(|t| uses_of(names, t, &mut uses))?,
+                one => uses_of(names, one, &mut uses)?,
+            }
             let own = Filter::Test(field::NAME, test);
             if uses.is_empty() { own } else { Filter::Or(vec![own, flows_of(uses)]) }
         }
         other => other,
-    }
+    })
 }
 
-fn uses_of(names: &Names, test: &Test) -> Vec<Use> {
+fn uses_of(names: &Names, test: &Test, out: &mut Vec<Use>) -> Result<()> {
     match test {
-        Test::Is(Value::Text(name)) => names.uses(name, false),
-        Test::Under(name) => names.uses(name, true),
+        Test::Is(Value::Text(name)) => out.extend(names.uses(name, false)?),
+        Test::Under(name) => out.extend(names.uses(name, true)?),
         Test::Set(set) if set.texts.len() + set.under.len() <= MAX_SET => {
-            let own = set.texts.iter().flat_map(|name| names.uses(name, false));
-            own.chain(set.under.iter().flat_map(|name| names.uses(name, true))).collect()
+            for name in &set.texts {
+                out.extend(names.uses(name, false)?);
+            }
+            for name in &set.under {
+                out.extend(names.uses(name, true)?);
+            }
         }
-        _ => Vec::new(),
+        _ => {}
     }
+    Ok(())
 }
 
 fn flows_of(uses: Vec<Use>) -> Filter {
@@ -294,22 +429,6 @@ fn flows_of(uses: Vec<Use>) -> Filter {
     Filter::And(all)
 }
 
-/// The address that a name of in-addr.arpa or ip6.arpa stands for (RFC 1035 3.5, RFC 3596 2.5).
-fn pointed(name: &str) -> Option<IpAddr> {
-    if let Some(octets) = name.strip_suffix(".in-addr.arpa") {
-        let parts: Vec<u8> = octets.split('.').rev().map(|o| o.parse().ok()).collect::<Option<_>>()?;
-        return <[u8; 4]>::try_from(parts).ok().map(IpAddr::from);
-    }
-    let nibbles: Vec<u8> = name
-        .strip_suffix(".ip6.arpa")?
-        .split('.')
-        .rev()
-        .map(|n| if n.len() == 1 { u8::from_str_radix(n, 16).ok() } else { None })
-        .collect::<Option<_>>()?;
-    let octets: Vec<u8> = nibbles.chunks_exact(2).map(|p| p[0] << 4 | p[1]).collect();
-    <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
-}
-
 /// The domain that can be registered, by a short rule: two labels, three where the last two are a country and a common second level.
 fn registrable(name: &str) -> &str {
     let starts: Vec<usize> = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1)).collect();
@@ -322,115 +441,4 @@ fn registrable(name: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::links::world::World;
-
-    const A: &str = "10.0.0.5";
-    const B: &str = "10.0.0.6";
-    const CDN: &str = "192.0.2.1";
-
-    fn used(names: &Names, client: &str, server: &str, ms: i64) -> Option<(String, &'static str, f32)> {
-        let found = names.name_at(client.parse().unwrap(), server.parse().unwrap(), Time(ms * 1_000_000));
-        found.map(|n| (n.name, n.how, n.confidence))
-    }
-
-    #[test]
-    fn two_clients_of_one_address_each_get_their_own_name() {
-        let mut world = World::new();
-        let dns = world.source("pcap", "a");
-        let first = world.answer(dns, 1_000, A, "one.example", CDN, 30);
-        world.answer(dns, 1_500, B, "two.test", CDN, 30);
-        let names = Names::read(&world.snapshot(), &Cancel::default()).unwrap();
-        assert_eq!(used(&names, A, CDN, 2_000), Some(("one.example".into(), "dns", 0.95)));
-        assert_eq!(used(&names, B, CDN, 2_000), Some(("two.test".into(), "dns", 0.95)));
-        let found = names.name_at(A.parse().unwrap(), CDN.parse().unwrap(), Time(2_000_000_000)).unwrap();
-        assert_eq!(found.evidence, Some(first));
-        assert_eq!(names.uses("example", true).len(), 1);
-        assert_eq!(names.uses("example", false).len(), 0);
-    }
-
-    #[test]
-    fn confidence_falls_with_age_and_with_doubt() {
-        let mut world = World::new();
-        let dns = world.source("pcap", "a");
-        world.answer(dns, 100_000, A, "one.example", CDN, 30);
-        world.answer(dns, 101_000, A, "two.test", CDN, 30);
-        world.answer(dns, 100_000, B, "lone.example", "192.0.2.2", 30);
-        let names = Names::read(&world.snapshot(), &Cancel::default()).unwrap();
-        let doubt = 0.95 / 2f32.sqrt();
-        assert_eq!(used(&names, A, CDN, 110_000), Some(("two.test".into(), "dns", doubt)));
-        // Before any answer it is only known from later.
-        assert_eq!(used(&names, B, "192.0.2.2", 50_000), Some(("lone.example".into(), "pdns", 0.20)));
-        assert_eq!(used(&names, B, "192.0.2.2", 99_960), Some(("lone.example".into(), "dns", 0.95)));
-        assert_eq!(used(&names, B, "192.0.2.2", 200_000), Some(("lone.example".into(), "dns", 0.80)));
-        assert_eq!(used(&names, A, "192.0.2.2", 110_000), Some(("lone.example".into(), "other", 0.60)));
-        assert_eq!(used(&names, B, "192.0.2.2", 3_600_000), Some(("lone.example".into(), "stale", 0.50)));
-        assert_eq!(used(&names, A, "192.0.2.9", 110_000), None);
-    }
-
-    #[test]
-    fn a_flow_that_carries_a_name_needs_no_dns() {
-        let mut flow = Record::new(Kind::Flow, RecordId::default(), crate::model::SourceId(1), Time(0));
-        flow.set(field::SNI, "evil.example");
-        let found = Names::default().name_used(&flow).unwrap();
-        assert_eq!((found.name.as_str(), found.how, found.confidence), ("evil.example", "self", 1.0));
-    }
-
-    #[test]
-    fn a_condition_on_a_name_finds_the_flows_that_used_it() {
-        let mut world = World::new();
-        let pcap = world.source("pcap", "a");
-        let answer = world.answer(pcap, 1_000, A, "www.evil.example", CDN, 30);
-        let used = world.flow(pcap, 2_000, 3_000, "10.0.0.5:4000", "192.0.2.1:443");
-        world.flow(pcap, 2_000, 3_000, "10.0.0.6:4000", "192.0.2.1:443");
-        world.flow(pcap, 3_600_000, 3_600_000, "10.0.0.5:4001", "192.0.2.1:443");
-        let mut own = World::ends("10.0.0.5:4002", "192.0.2.1:443");
-        own.push((field::NAME, Value::from("other.example")));
-        world.record(pcap, Kind::Flow, 2_000, 3_000, &own);
-        let snapshot = world.snapshot();
-        let names = Names::read(&snapshot, &Cancel::default()).unwrap();
-        let found = |test: Test| {
-            let filter = Filter::Test(field::NAME, test);
-            assert!(asks_for_name(&filter));
-            let mut ids = Vec::new();
-            let filter = widen(&names, filter);
-            snapshot
-                .select(&Ask::new(&filter), &|| false, &mut |r| {
-                    ids.push(r.id);
-                    true
-                })
-                .unwrap();
-            ids
-        };
-        assert_eq!(found(Test::Under("evil.example".into())), [answer, used]);
-        assert_eq!(found(Test::Is(Value::from("WWW.evil.example"))), [answer, used]);
-        assert_eq!(found(Test::Is(Value::from("evil.example"))), []);
-    }
-
-    #[test]
-    fn pointers_are_a_last_hint_and_marked() {
-        let mut world = World::new();
-        let dns = world.source("pcap", "a");
-        let fields = [
-            (field::SRC_IP, Value::Addr(A.parse().unwrap())),
-            (field::NAME, Value::from("1.2.0.192.in-addr.arpa")),
-            (field::ANSWER_NAME, Value::from("host.example.")),
-        ];
-        world.record(dns, Kind::Dns, 0, 0, &fields);
-        let names = Names::read(&world.snapshot(), &Cancel::default()).unwrap();
-        assert_eq!(used(&names, A, "192.0.2.1", 0), Some(("ptr:host.example".into(), "pdns", 0.10)));
-        assert_eq!(
-            pointed("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"),
-            "2001:db8::1".parse().ok()
-        );
-        assert_eq!(pointed("300.2.0.192.in-addr.arpa"), None);
-    }
-
-    #[test]
-    fn registrable_domains_by_the_short_rule() {
-        for (name, want) in [("a.b.example", "b.example"), ("a.b.co.uk", "b.co.uk"), ("co.uk", "co.uk"), ("x", "x"), ("", "")] {
-            assert_eq!(registrable(name), want);
-        }
-    }
-}
+mod tests;

@@ -23,6 +23,10 @@ impl World {
         let store = Store::open(&dir.path().join("case"), &options).unwrap();
         World { _dir: dir, store, keys: Vec::new(), records: Vec::new(), imported: 0 }
     }
+    /// The store that they go into.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
     /// A source; numbers are given in this order.
     pub(crate) fn source(&mut self, format: &str, sensor: &str) -> SourceId {
         self.source_with(format, sensor, Basis::Stated)

@@ -1,6 +1,7 @@
 //! What the workbench, the command line and detectors ask. Plain data in and out; implemented by the local store, later by a client of
 //! the service. One suite of tests runs against every implementation.
 
+use super::passive::Fold;
 use super::question::Question;
 use crate::error::Result;
 use crate::model::field::FieldId;
@@ -9,7 +10,8 @@ use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::Record;
 use crate::model::site::{Home, Sites};
 use crate::model::source::{SourceId, SourceInfo};
-use crate::model::{Entity, Time, Value, Window};
+use crate::model::{Entity, Kind, Time, Value, Window};
+use crate::store::{PassiveEntry, names};
 
 pub use crate::model::evidence::EvidenceInfo;
 
@@ -115,6 +117,15 @@ pub struct PacketBytes {
     pub data: Vec<u8>,
 }
 
+/// Passive DNS of a question.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Passive {
+    /// Rows by name, type, answer.
+    pub rows: Vec<PassiveEntry>,
+    /// Sightings of rows beyond the bound.
+    pub beyond: u64,
+}
+
 /// Which question about the case: everything that the screens and commands need.
 pub trait Engine: Send + Sync {
     /// Parses and checks a text against this case (its sources, its newest record for `ago`).
@@ -142,6 +153,17 @@ pub trait Engine: Send + Sync {
     fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline>;
     /// Values of a field that the case has, by prefix (text compared without case), most frequent first.
     fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>>;
+    /// What the DNS events of a question without stages say of names, in corrected time.
+    fn passive(&self, question: &Question, cancel: &Cancel) -> Result<Passive> {
+        let mut fold = Fold::default();
+        self.visit(question, &names::FIELDS, cancel, &mut |record| {
+            if record.kind == Kind::Dns {
+                fold.event(&record);
+            }
+            true
+        })?;
+        Ok(fold.finish())
+    }
     /// One record.
     fn record(&self, id: RecordId) -> Result<Option<Record>>;
     /// The packets of a flow, in capture order.

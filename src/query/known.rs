@@ -56,13 +56,13 @@ impl Knowledge for Known {
         if !names::asks_for_name(&filter) {
             return Ok(filter);
         }
-        Ok(names::widen(&*self.names(snapshot)?, filter))
+        names::widen(&*self.names(snapshot)?, filter)
     }
     fn links(&self, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
         exact::links(snapshot, record, cancel)
     }
     fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
-        Ok(self.names(snapshot)?.name_used(flow))
+        self.names(snapshot)?.name_used(flow)
     }
     fn guessed_sites(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Vec<Site>>> {
         let of = snapshot.sequence();

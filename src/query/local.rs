@@ -3,11 +3,11 @@
 
 use super::applied::Applied;
 use super::check::Scope;
-use super::engine::{Answered, Count, Engine, PacketBytes, Page, Raw, Table, Timeline};
+use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
 use super::standing::{Current, Standing};
-use super::{Cancel, check, summed};
+use super::{Cancel, check, passive, summed};
 use crate::context::sites as own;
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
@@ -303,6 +303,9 @@ impl Engine for LocalEngine {
         }
         self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
     }
+    fn passive(&self, question: &Question, cancel: &Cancel) -> Result<Passive> {
+        passive::of(&*self.view(cancel)?, question, cancel)
+    }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
         let cancel = Cancel::default();
         let view = self.view(&cancel)?;
@@ -313,8 +316,16 @@ impl Engine for LocalEngine {
         self.store.snapshot().packets(flow)
     }
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
-        let place = self.place(evidence).map_err(Error::input)?;
-        let found = reread::packets(&place, refs, &|| cancel.is_cancelled())?;
+        let heads = self.store.snapshot().capture_heads(evidence);
+        let stop = || cancel.is_cancelled();
+        let folder = self.store.dir().join("evidence");
+        let found = match reread::spooled(&folder, evidence, heads.as_deref(), refs, &stop)? {
+            Some(found) => found,
+            None => {
+                let place = self.place(evidence).map_err(Error::input)?;
+                reread::packets(&place, heads.as_deref(), refs, &stop)?
+            }
+        };
         cancel.check()?;
         Ok(found.into_iter().map(|p| PacketBytes { at: p.at, link: p.link, wire_len: p.wire_len, data: p.data }).collect())
     }

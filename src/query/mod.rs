@@ -18,6 +18,8 @@ mod parse_time;
 
 mod parse_words;
 
+pub mod passive;
+
 pub mod vocabulary;
 
 pub mod check;

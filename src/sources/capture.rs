@@ -74,6 +74,10 @@ pub struct Interface {
     pub resolution: u64,
     /// Seconds added to every time.
     pub offset: i64,
+    /// Where it is described; 0 where the file's header does.
+    pub at: u64,
+    /// Where its section begins.
+    pub section: u64,
 }
 
 /// One item of a capture file.
@@ -188,6 +192,8 @@ fn read_pcap(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bool, en
         snaplen: header.snaplen,
         resolution: SECOND as u64 / scale as u64,
         offset: 0,
+        at: 0,
+        section: 0,
     };
     buffer.consume(24);
     if !each(Item::Interface(&interface)) {
@@ -268,6 +274,9 @@ pub(super) struct Sections {
     pub(super) big: bool,
     pub(super) interfaces: Vec<Interface>,
     first_of_section: usize,
+    /// Offset of the block that is looked at.
+    here: u64,
+    section_at: u64,
 }
 
 impl Sections {
@@ -279,6 +288,7 @@ impl Sections {
             _ => return None,
         };
         self.first_of_section = self.interfaces.len();
+        self.section_at = self.here;
         Some(())
     }
     pub(super) fn interface(&self, id: u32) -> Option<&Interface> {
@@ -302,6 +312,8 @@ impl Sections {
             snaplen: idb.snaplen,
             resolution: resolution.filter(|r| *r > 0).unwrap_or(1_000_000),
             offset: idb.if_tsoffset,
+            at: self.here,
+            section: self.section_at,
         });
     }
     /// A packet block's packet. `Err`: why it is not one.
@@ -350,6 +362,7 @@ fn read_pcapng(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bool, 
             return;
         }
         let offset = buffer.offset;
+        sections.here = offset;
         if have < 12 {
             end.damage = Some((format!("block header cut short ({have} of 12 bytes)"), offset));
             return;

@@ -6,6 +6,10 @@ pub mod compression;
 
 pub mod capture;
 
+pub mod cut;
+
+pub mod frames;
+
 pub mod input;
 
 pub mod reread;

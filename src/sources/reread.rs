@@ -3,6 +3,8 @@
 use super::archive::find;
 use super::capture::{self, CaptureKind, Item};
 use super::compression::Compression;
+use super::cut;
+use super::frames::Frames;
 use super::input::{hash_prefix, key_at};
 use crate::error::{Error, Result};
 use crate::model::EvidenceKey;
@@ -181,33 +183,50 @@ pub struct Found {
 }
 
 /// The packets at these references (in order of offset) of one capture; `stop` is asked now and then.
-/// Uncompressed pcap is read by seeking; pcapng by walking block headers, which seeks over the packets in between.
-pub fn packets(place: &Place, refs: &[PacketRef], stop: &dyn Fn() -> bool) -> Result<Vec<Found>> {
-    let mut wanted: Vec<PacketRef> = refs.to_vec();
-    wanted.sort_by_key(|r| r.offset);
+/// Uncompressed captures are read by seeking, see [`cut`]; `heads`: where sections and interfaces of pcapng begin, if that is known. Compressed ones
+/// are read from their start.
+pub fn packets(place: &Place, heads: Option<&[u64]>, refs: &[PacketRef], stop: &dyn Fn() -> bool) -> Result<Vec<Found>> {
+    let wanted = in_order(refs);
     let io = |e: io::Error| Error::io(AGAIN, place.path(), &e);
     let data = Data::open(place)?;
     if data.compression() != Compression::None {
         return Ok(scan(&mut data.stream().map_err(io)?, &wanted, stop));
     }
     match data {
-        Data::File(file, _) => seek(file, &wanted, stop),
-        Data::Memory(bytes, _) => seek(Cursor::new(bytes), &wanted, stop),
+        Data::File(mut file, _) => cut::packets(&mut file, heads, &wanted, stop),
+        Data::Memory(mut bytes, _) => cut::packets(&mut bytes, heads, &wanted, stop),
     }
     .map_err(io)?
     .ok_or_else(|| Error::input("the evidence is no longer the capture that was imported").at_path(place.path()))
 }
 
-/// `None`: it is no capture.
-fn seek(mut file: impl Read + Seek + Send, wanted: &[PacketRef], stop: &dyn Fn() -> bool) -> io::Result<Option<Vec<Found>>> {
-    let mut head = [0; 24];
-    let got = read_up_to(&mut file, &mut head)?;
-    match CaptureKind::of(&head[..got]) {
-        Some(CaptureKind::Pcap) if got == 24 => Ok(Some(seek_records(CaptureKind::Pcap, &mut file, &head, wanted, stop))),
-        Some(CaptureKind::Snoop) if got >= 16 => Ok(Some(seek_records(CaptureKind::Snoop, &mut file, &head[..16], wanted, stop))),
-        Some(CaptureKind::PcapNg) => seek_pcapng(&mut file, wanted, stop).map(Some),
-        _ => Ok(None),
-    }
+fn in_order(refs: &[PacketRef]) -> Vec<PacketRef> {
+    let mut wanted: Vec<PacketRef> = refs.to_vec();
+    wanted.sort_by_key(|r| r.offset);
+    wanted
+}
+
+/// The copy in frames of a compressed capture that is kept in a case's folder for evidence.
+pub fn spool_of(folder: &Path, key: EvidenceKey) -> PathBuf {
+    folder.join(format!("spool-{key}.zst"))
+}
+
+/// The same as [`packets`] of such a copy; none: there is none.
+pub fn spooled(
+    folder: &Path,
+    key: EvidenceKey,
+    heads: Option<&[u64]>,
+    refs: &[PacketRef],
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<Found>>> {
+    let path = spool_of(folder, key);
+    let io = |e: io::Error| Error::io("cannot read the copy of the evidence", &path, &e).hint("remove it: the evidence is read instead");
+    let file = match File::open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(io)?,
+    };
+    let mut frames = Frames::open(file).map_err(io)?;
+    cut::packets(&mut frames, heads, &in_order(refs), stop).map_err(io)
 }
 
 fn read_up_to(input: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
@@ -246,74 +265,4 @@ fn scan(reader: &mut dyn Read, wanted: &[PacketRef], stop: &dyn Fn() -> bool) ->
         next < wanted.len() && (!seen.is_multiple_of(1024) || !stop())
     });
     out
-}
-
-/// Of a file of records that stand by themselves after its header.
-fn seek_records(
-    kind: CaptureKind,
-    file: &mut (impl Read + Seek + Send),
-    head: &[u8],
-    wanted: &[PacketRef],
-    stop: &dyn Fn() -> bool,
-) -> Vec<Found> {
-    let mut out = Vec::new();
-    for at in wanted {
-        if stop() {
-            break;
-        }
-        if file.seek(SeekFrom::Start(at.offset)).is_err() {
-            continue;
-        }
-        // One record with the file's header in front of it is a capture of its own.
-        let mut whole = head.chain(BufReader::with_capacity(4096, &mut *file));
-        capture::read(kind, &mut whole, &mut |item| match item {
-            Item::Packet(p) => {
-                out.push(Found { at: *at, link: p.link, wire_len: p.wire_len, data: p.data.to_vec() });
-                false
-            }
-            _ => true,
-        });
-    }
-    out
-}
-
-fn seek_pcapng(file: &mut (impl Read + Seek), wanted: &[PacketRef], stop: &dyn Fn() -> bool) -> io::Result<Vec<Found>> {
-    let mut reader = BufReader::with_capacity(1 << 16, file);
-    reader.seek(SeekFrom::Start(0))?;
-    let mut sections = capture::Sections::default();
-    let (mut offset, mut next, mut out) = (0u64, 0, Vec::new());
-    let mut head = [0; 12];
-    let mut walked = 0u64;
-    while next < wanted.len() && read_up_to(&mut reader, &mut head)? == 12 {
-        walked += 1;
-        if walked.is_multiple_of(4096) && stop() {
-            break;
-        }
-        let kind = capture::u32_at(&head, 0, sections.big);
-        if kind == capture::SECTION && sections.section(&head).is_none() {
-            break;
-        }
-        let len = u64::from(capture::u32_at(&head, 4, sections.big));
-        if !(12..=64 << 20).contains(&len) {
-            break;
-        }
-        let hit = wanted[next].offset == offset;
-        if hit || kind == capture::INTERFACE {
-            let mut data = head.to_vec();
-            reader.by_ref().take(len - 12).read_to_end(&mut data)?;
-            if let Ok(block) = capture::parsed(&data, sections.big) {
-                sections.describe(&block);
-            }
-            if hit && let Ok(p) = sections.packet(kind, &data, offset, wanted[next].number) {
-                out.push(Found { at: wanted[next], link: p.link, wire_len: p.wire_len, data: p.data.to_vec() });
-            }
-        } else {
-            reader.seek_relative(len as i64 - 12)?;
-        }
-        offset += len;
-        while wanted.get(next).is_some_and(|r| r.offset < offset) {
-            next += 1;
-        }
-    }
-    Ok(out)
 }

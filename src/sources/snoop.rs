@@ -8,8 +8,8 @@ use crate::model::time::{SECOND, Time};
 /// The first bytes.
 pub const MAGIC: &[u8; 8] = b"snoop\0\0\0";
 /// Length of the file's header and of a record's.
-const HEAD: usize = 16;
-const RECORD: usize = 24;
+pub(super) const HEAD: usize = 16;
+pub(super) const RECORD: usize = 24;
 
 /// The link type that pcap has for a data link type of snoop; one that is of no use to pcap keeps its number from [`UNKNOWN`] on.
 fn link(kind: u32) -> LinkType {
@@ -38,7 +38,7 @@ pub(super) fn read(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bo
         end.damage = Some((format!("snoop of version {version}: versions 1 and 2 are known"), 8));
         return;
     }
-    let interface = Interface { index: 0, name: String::new(), link: link(kind), snaplen: 0, resolution: 1_000_000, offset: 0 };
+    let interface = Interface { index: 0, name: String::new(), link: link(kind), snaplen: 0, resolution: 1_000_000, offset: 0, at: 0, section: 0 };
     buffer.consume(HEAD);
     if !each(Item::Interface(&interface)) {
         end.stopped = true;

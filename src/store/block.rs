@@ -3,6 +3,7 @@
 //!
 //! Payload: description ([`Zone`]), directory (one [`Entry`] per column), columns. Head columns have numbers above 0xff00.
 
+use super::based;
 use super::column::{self, Builder, Column, Variant};
 use super::encode::{Take, damaged, put_signed, put_varint, unzigzag, zigzag};
 use crate::error::Result;
@@ -143,6 +144,8 @@ pub struct Entry {
     /// Variant of its values.
     pub variant: Variant,
     packed: bool,
+    /// Its values are differences to another column, see [`based`].
+    pub based: bool,
     /// Where it begins, after the directory.
     pub offset: u32,
     /// Length as stored.
@@ -163,9 +166,10 @@ pub fn directory(bytes: &[u8]) -> Result<Vec<Entry>> {
     while !take.rest.is_empty() {
         let field = take.u16()?;
         let variant = Variant::from_u8(take.u8()?).ok_or_else(|| damaged("block: unknown column"))?;
-        let packed = take.u8()? != 0;
+        let flags = take.u8()?;
+        let (packed, based) = (flags & 1 != 0, flags & 2 != 0);
         let (stored, raw, crc) = (take.u32()?, take.u32()?, take.u32()?);
-        out.push(Entry { field, variant, packed, offset, stored, raw, crc });
+        out.push(Entry { field, variant, packed, based, offset, stored, raw, crc });
         offset = offset.checked_add(stored).ok_or_else(|| damaged("block"))?;
     }
     Ok(out)
@@ -373,11 +377,17 @@ impl BlockBuilder {
         super::numbers::encode_addrs(&addrs, &mut raw);
         let heads = [OFFSET, ORDINAL, KIND, START, SPAN, LEN].into_iter().zip(&self.heads);
         let heads = heads.map(|(id, b)| (id, if matches!(id, OFFSET | START) { Variant::Time } else { Variant::Uint }, b));
-        put_column(ADDRS, Variant::Addr, &raw, packer, &mut entries, &mut body);
+        put_column(ADDRS, Variant::Addr, &raw, None, packer, &mut entries, &mut body);
+        let mut other = Vec::new();
         for (id, variant, builder) in heads.chain(self.columns.iter().map(|(f, v, b)| (*f, *v, b))) {
             raw.clear();
             builder.encode(rows, &mut raw);
-            put_column(id, variant, &raw, packer, &mut entries, &mut body);
+            let based = self.differences(id, variant, builder).map(|b| {
+                other.clear();
+                b.encode(rows, &mut other);
+                &other[..]
+            });
+            put_column(id, variant, &raw, based, packer, &mut entries, &mut body);
         }
         let kinds = Kind::ALL.iter().map(|k| (*k, self.kinds[*k as usize])).filter(|(_, n)| *n > 0).collect();
         let zone = Zone {
@@ -395,6 +405,28 @@ impl BlockBuilder {
         entries.extend_from_slice(&body);
         (zone, entries)
     }
+    /// A column as differences to the one that foretells it.
+    fn differences(&self, id: u16, variant: Variant, builder: &Builder) -> Option<Builder> {
+        let [offsets, _, _, _, spans, _] = &self.heads;
+        match (id, variant) {
+            (START, _) => Some(builder.with_times(based::ends(builder.times(), spans.uints()))),
+            (LEN, _) => Some(builder.with_uints(based::differences(
+                builder.rows(),
+                builder.uints(),
+                &based::distances(offsets.times()),
+            ))),
+            (_, Variant::Uint) => {
+                let base = self.column(based::base_of(id)?, Variant::Uint)?;
+                let mut foretold = vec![0; self.rows()];
+                // Of several values of a row the first.
+                for (row, n) in base.rows().iter().zip(base.uints()).rev() {
+                    foretold[*row as usize] = *n;
+                }
+                Some(builder.with_uints(based::differences(builder.rows(), builder.uints(), &foretold)))
+            }
+            _ => None,
+        }
+    }
     fn sort_addrs(&mut self) -> Vec<IpAddr> {
         let mut order: Vec<u32> = (0..self.list.len() as u32).collect();
         order.sort_unstable_by_key(|i| self.list[*i as usize]);
@@ -407,13 +439,33 @@ impl BlockBuilder {
     }
 }
 
-fn put_column(id: u16, variant: Variant, raw: &[u8], packer: &mut Packer, entries: &mut Vec<u8>, body: &mut Vec<u8>) {
+/// Adds a column; `other`: the same as differences, which is taken where it is shorter.
+fn put_column(
+    id: u16,
+    variant: Variant,
+    raw: &[u8],
+    other: Option<&[u8]>,
+    packer: &mut Packer,
+    entries: &mut Vec<u8>,
+    body: &mut Vec<u8>,
+) {
     let start = body.len();
-    let packed = packer.pack(raw, body);
+    let mut flags = u8::from(packer.pack(raw, body));
+    let mut len = raw.len();
+    if let Some(other) = other {
+        let middle = body.len();
+        let packed = packer.pack(other, body);
+        if body.len() - middle < middle - start {
+            body.drain(start..middle);
+            (flags, len) = (u8::from(packed) | 2, other.len());
+        } else {
+            body.truncate(middle);
+        }
+    }
     let stored = &body[start..];
     entries.extend_from_slice(&id.to_le_bytes());
-    entries.extend_from_slice(&[variant as u8, u8::from(packed)]);
-    for n in [stored.len() as u32, raw.len() as u32, crc32c::crc32c(stored)] {
+    entries.extend_from_slice(&[variant as u8, flags]);
+    for n in [stored.len() as u32, len as u32, crc32c::crc32c(stored)] {
         entries.extend_from_slice(&n.to_le_bytes());
     }
 }

@@ -1,6 +1,7 @@
 //! Decoded columns that were used last, up to a number of bytes; shared by all snapshots of a case.
 
 use super::column::Column;
+use super::names_chunk::{Addresses, Names};
 use super::snapshot::BlockId;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,6 +14,10 @@ pub enum Kept {
     Column(Arc<Column>),
     /// A block's addresses.
     Addrs(Arc<Vec<IpAddr>>),
+    /// Passive DNS by address.
+    Addresses(Arc<Addresses>),
+    /// Passive DNS by name.
+    Names(Arc<Names>),
 }
 
 impl Kept {
@@ -20,6 +25,8 @@ impl Kept {
         match self {
             Kept::Column(c) => c.weight(),
             Kept::Addrs(a) => a.len() * size_of::<IpAddr>() + 64,
+            Kept::Addresses(c) => c.weight(),
+            Kept::Names(c) => c.weight(),
         }
     }
 }

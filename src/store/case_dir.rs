@@ -10,8 +10,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by day.
-pub const VERSION: u32 = 2;
+/// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by
+/// day, those of the first two no passive DNS until it is derived when the case is opened.
+pub const VERSION: u32 = 3;
 
 /// Texts that places refer to; older ones go.
 const TEXTS: usize = 16;

@@ -42,6 +42,8 @@ pub enum About {
     Postings = b'x' as isize,
     /// A chunk of sums by hour and host: import, number.
     Rollups = b'r' as isize,
+    /// Passive DNS: import, number.
+    Names = b'n' as isize,
     /// Evidence done: import, 0.
     Done = b'd' as isize,
     /// A source: its number, 0.
@@ -64,8 +66,8 @@ pub fn read_key(key: &[u8]) -> Result<(About, u32, u32)> {
     let (Some(letter), Some(numbers)) = (key.first(), key.get(1..9).filter(|_| key.len() == 9)) else {
         return Err(damaged("catalog"));
     };
-    use About::{Block, Done, Packets, Postings, Rollups, Source, Watermark};
-    let about = [Block, Packets, Postings, Rollups, Done, Source, Watermark]
+    use About::{Block, Done, Names, Packets, Postings, Rollups, Source, Watermark};
+    let about = [Block, Packets, Postings, Rollups, Names, Done, Source, Watermark]
         .into_iter()
         .find(|a| *a as u8 == *letter)
         .ok_or_else(|| damaged("catalog"))?;

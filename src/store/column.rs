@@ -264,6 +264,14 @@ impl Builder {
             v.iter_mut().for_each(|i| *i = sorted.get(*i as usize).copied().unwrap_or(0));
         }
     }
+    /// The same rows with other unsigned numbers.
+    pub fn with_uints(&self, values: Vec<u64>) -> Builder {
+        Builder { rows: self.rows.clone(), pending: Pending::Uint(values), hasher: self.hasher.clone() }
+    }
+    /// The same rows with other signed numbers.
+    pub fn with_times(&self, values: Vec<i64>) -> Builder {
+        Builder { rows: self.rows.clone(), pending: Pending::Time(values), hasher: self.hasher.clone() }
+    }
     /// Each use: number of the address or text (or the value itself of a number), and its row.
     pub fn uses(&self, each: &mut dyn FnMut(u64, u32)) {
         match &self.pending {

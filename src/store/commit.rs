@@ -30,6 +30,11 @@ impl Pending {
         self.touched.insert((place.day, place.segment));
         self.changes.push(catalog::entry(about, import, index, place, meta));
     }
+    /// What the catalog says of a frame goes.
+    pub fn remove(&mut self, about: About, import: u32, index: u32) {
+        self.oldest.get_or_insert_with(Instant::now);
+        self.changes.push((catalog::key(about, import, index), None));
+    }
     /// Whether they are to be committed now.
     pub fn is_due(&self) -> bool {
         self.changes.len() >= FRAMES || self.oldest.is_some_and(|t| t.elapsed() >= AGE)

@@ -1,16 +1,17 @@
 //! What a case holds, in memory: imports with their blocks, groups and chunks; sources; and the descriptors that are written of them.
 
 use super::block::{Entry, Zone};
+use super::names::{self, NamesInfo};
 use super::packets::GroupInfo;
 use super::postings::ChunkInfo;
 use super::segment::Place;
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::source::{Basis, Clock, Counts, SourceKey};
-use crate::model::{EvidenceKey, SourceId, Time, Window};
+use crate::model::{EvidenceKey, Kind, SourceId, Time, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// A block and where it stands.
 #[derive(Debug)]
@@ -40,13 +41,46 @@ pub struct ImportData {
     pub chunks: Vec<ChunkInfo>,
     /// Chunks of sums by hour and host.
     pub rollups: Vec<ChunkInfo>,
+    names: RwLock<Derived>,
+}
+
+/// What was derived of an import; it may be derived anew while the case is open.
+#[derive(Debug, Default)]
+struct Derived {
+    frames: Arc<Vec<NamesInfo>>,
+    /// Number of the next frame: numbers are never used again.
+    next: u32,
 }
 
 impl ImportData {
     /// An import without its parts.
     pub fn new(id: u32, done: DoneFrame) -> ImportData {
         let (blocks, groups, chunks) = (Vec::new(), Vec::new(), Vec::new());
-        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new() }
+        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new(), names: RwLock::default() }
+    }
+    /// Frames of passive DNS: all of the newest derivation, or none.
+    pub fn names(&self) -> Arc<Vec<NamesInfo>> {
+        Arc::clone(&self.names.read().unwrap_or_else(PoisonError::into_inner).frames)
+    }
+    /// Number that the next frame of passive DNS gets.
+    pub fn next_names(&self) -> u32 {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).next
+    }
+    /// Takes every frame of passive DNS that there is, or was made now; those of a derivation that is whole and of this version count.
+    pub fn set_names(&self, mut frames: Vec<NamesInfo>) {
+        let mut derived = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        derived.next = frames.iter().map(|f| f.span.index.saturating_add(1)).max().unwrap_or(0).max(derived.next);
+        frames.retain(|f| f.span.version == names::VERSION);
+        frames.sort_by_key(|f| f.span.index);
+        let whole = frames.iter().rposition(|f| f.span.of > 0).and_then(|last| {
+            let first = (last + 1).checked_sub(frames[last].span.of as usize)?;
+            (frames[last].span.index - frames[first].span.index == (last - first) as u32).then_some(first..last + 1)
+        });
+        derived.frames = Arc::new(whole.map_or_else(Vec::new, |range| frames.drain(range).collect()));
+    }
+    /// Whether it has DNS events of which nothing is derived.
+    pub fn lacks_names(&self) -> bool {
+        self.names().is_empty() && self.blocks.iter().any(|b| b.zone.kinds.iter().any(|(kind, _)| *kind == Kind::Dns))
     }
     /// Parts that should be there and are not.
     pub fn missing(&self) -> usize {
@@ -54,9 +88,10 @@ impl ImportData {
         (self.done.parts() as usize).saturating_sub(have)
     }
     /// Where every part stands.
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
-        let chunks = [&self.chunks, &self.rollups].into_iter().flatten().map(|c| &c.place);
-        self.blocks.iter().map(|b| &b.place).chain(self.groups.iter().map(|g| &g.place)).chain(chunks)
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        let chunks = [&self.chunks, &self.rollups].into_iter().flatten().map(|c| c.place);
+        let names: Vec<Place> = self.names().iter().map(|n| n.place).collect();
+        self.blocks.iter().map(|b| b.place).chain(self.groups.iter().map(|g| g.place)).chain(chunks).chain(names)
     }
     /// Span of the raw times of all rows, or of one source.
     pub fn span(&self, source: Option<SourceId>) -> Option<Window> {
@@ -158,6 +193,9 @@ pub struct DoneFrame {
     /// Evidence that this one continues, and from where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<(u64, u64)>,
+    /// Of a capture: where its sections and interfaces begin; none: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads: Option<Vec<u64>>,
     /// Blocks that were written.
     pub blocks: u32,
     /// Groups that were written.

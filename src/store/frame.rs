@@ -28,13 +28,15 @@ pub enum FrameKind {
     Source = 5,
     /// What the records of a day and source add up to, by hour and by host.
     Rollups = 6,
+    /// What the DNS events of a day and source say of addresses and names.
+    Names = 7,
 }
 
 impl FrameKind {
     /// The kind with a number.
     pub fn from_u8(n: u8) -> Option<FrameKind> {
-        use FrameKind::{Block, Done, Packets, Postings, Rollups, Source};
-        [Block, Packets, Postings, Done, Source, Rollups].into_iter().find(|k| *k as u8 == n)
+        use FrameKind::{Block, Done, Names, Packets, Postings, Rollups, Source};
+        [Block, Packets, Postings, Done, Source, Rollups, Names].into_iter().find(|k| *k as u8 == n)
     }
 }
 

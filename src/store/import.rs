@@ -8,6 +8,7 @@ use super::commit::Pending;
 use super::contents::{self, BlockInfo, DoneFrame, DoneSource, ImportData, SourceFrame};
 use super::frame::FrameKind;
 use super::journal::now;
+use super::names::{self, NamesInfo};
 use super::packets::{Group, GroupInfo, Reach};
 use super::postings::{ChunkInfo, Collector, Span};
 use super::rollups;
@@ -100,6 +101,8 @@ pub struct Done {
     pub text_end: u64,
     /// What is inside, if it is compressed and was read to its end.
     pub content: Option<Content>,
+    /// Of a capture: where its sections and interfaces begin, in order; none: not known.
+    pub heads: Option<Vec<u64>>,
     /// Per source how its times were read; a source without one states its times.
     pub clocks: Vec<SourceRead>,
 }
@@ -114,12 +117,14 @@ pub struct Import {
     packer: Packer,
     collector: Collector,
     sums: rollups::Collector,
+    names: names::Collector,
     group: Group,
     sources: BTreeSet<SourceId>,
     blocks: Vec<BlockInfo>,
     groups: Vec<GroupInfo>,
     chunks: Vec<ChunkInfo>,
     rollups: Vec<ChunkInfo>,
+    derived: Vec<NamesInfo>,
     pending: Pending,
     records: u64,
     hides: Vec<u32>,
@@ -137,12 +142,14 @@ impl Import {
             packer: Packer::new()?,
             collector: Collector::default(),
             sums: rollups::Collector::default(),
+            names: names::Collector::default(),
             group: Group::default(),
             sources: BTreeSet::new(),
             blocks: Vec::new(),
             groups: Vec::new(),
             chunks: Vec::new(),
             rollups: Vec::new(),
+            derived: Vec::new(),
             pending: Pending::default(),
             records: 0,
             hides: Vec::new(),
@@ -197,9 +204,13 @@ impl Import {
                 self.close(fullest)?;
             }
         }
+        self.names.add(key.1, &record);
         let builder = self.builders.entry(key).or_insert_with(|| BlockBuilder::new(key.0));
         builder.push(record);
-        if builder.is_full() { self.close(key) } else { Ok(()) }
+        if builder.is_full() {
+            self.close(key)?;
+        }
+        if self.names.weight() > names::MEMORY { self.write_names(false) } else { Ok(()) }
     }
     /// Adds packets of a flow, in capture order, after those given before.
     pub fn packets(&mut self, flow: RecordId, source: SourceId, refs: &[PacketRef]) -> Result<()> {
@@ -280,6 +291,12 @@ impl Import {
         };
         self.sums.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
     }
+    fn write_names(&mut self, last: bool) -> Result<()> {
+        self.store.room()?;
+        let mut to = names::Frames { store: &self.store, import: self.id, base: 0, written: &mut self.derived, pending: &mut self.pending };
+        to.write(&mut self.names, &mut self.packer, last)?;
+        self.commit_if_due()
+    }
     /// Ends the import: when it returns, all of it is on disk and seen by every question asked from now on.
     pub fn finish(mut self, done: Done) -> Result<EvidenceInfo> {
         while let Some(key) = self.builders.keys().next().copied() {
@@ -288,6 +305,7 @@ impl Import {
         self.write_group()?;
         self.write_postings()?;
         self.write_sums()?;
+        self.write_names(true)?;
         let store = self.store.clone();
         store.commit(self, done)
     }
@@ -329,6 +347,7 @@ impl Import {
             content: done.content.map(|c| (c.size, hex(&c.head_hash), hex(&c.sha256))),
             hides: self.hides.clone(),
             continues: self.continues,
+            heads: done.heads,
             blocks: self.blocks.len() as u32,
             groups: self.groups.len() as u32,
             chunks: self.chunks.len() as u32,
@@ -350,6 +369,7 @@ impl Import {
         data.groups = std::mem::take(&mut self.groups);
         data.chunks = std::mem::take(&mut self.chunks);
         data.rollups = std::mem::take(&mut self.rollups);
+        data.set_names(std::mem::take(&mut self.derived));
         data
     }
 }

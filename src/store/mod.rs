@@ -7,6 +7,7 @@
 #![allow(clippy::type_complexity, reason = "callbacks read best where they are taken")]
 
 pub mod ask;
+pub mod based;
 pub mod bits;
 pub mod block;
 pub mod cache;
@@ -24,9 +25,12 @@ pub mod journal;
 pub mod keys;
 pub mod lock;
 pub mod memory_catalog;
+pub mod names;
+pub mod names_chunk;
 pub mod numbers;
 pub mod packets;
 pub mod parallel;
+pub mod passive;
 pub mod plan;
 pub mod postings;
 pub mod reader;
@@ -48,6 +52,7 @@ pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;
 pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead};
 pub use journal::{Journal, now};
+pub use passive::{NamesGroup, PassiveEntry};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
 pub use summed::Summed;
@@ -169,11 +174,16 @@ impl Store {
             notices: Mutex::new(notices),
             _lock: lock,
         };
-        Ok(Store(Arc::new(inner)))
+        let store = Store(Arc::new(inner));
+        store.derive_missing();
+        Ok(store)
     }
     /// What was repaired when it was opened, in words.
     pub fn notices(&self) -> Vec<String> {
         hold(&self.0.notices).clone()
+    }
+    pub(crate) fn notice(&self, text: String) {
+        hold(&self.0.notices).push(text);
     }
     /// Directory of the case.
     pub fn dir(&self) -> PathBuf {

@@ -1,8 +1,9 @@
 //! Reads blocks: the directory once, then just the columns that are asked for, neighbours in one `pread`, decoded ones from the cache.
 
+use super::based;
 use super::block::{self, ADDRS, ENTRY, Entry, KIND, LEN, OFFSET, ORDINAL, SPAN, START};
 use super::cache::{Cache, Kept};
-use super::column::{self, Column};
+use super::column::{self, Column, Variant};
 use super::contents::BlockInfo;
 use super::encode::damaged;
 use super::segment::Segments;
@@ -117,7 +118,15 @@ impl<'a> Reader<'a> {
     fn decode(&self, number: usize, stored: &[u8]) -> Result<Arc<Column>> {
         let entry = &self.directory[number];
         let addrs = if entry.variant == column::Variant::Addr { self.addrs()? } else { Arc::default() };
-        let column = block::decode(entry, stored, self.rows(), &addrs).map_err(|e| at(e, self.segments, self.info))?;
+        let broken = |e| at(e, self.segments, self.info);
+        let mut column = block::decode(entry, stored, self.rows(), &addrs).map_err(broken)?;
+        if entry.based {
+            // What foretells a column stands by itself, so that this ends.
+            let base = based::base_of(entry.field)
+                .and_then(|base| self.directory.iter().position(|e| e.field == base && e.variant == base_variant(base) && !e.based));
+            let base = self.column(base.ok_or_else(|| broken(damaged("block")))?)?;
+            based::restore(entry.field, &mut column, &base, self.rows());
+        }
         let column = Arc::new(column);
         self.cache.keep(self.id, number as u32, Kept::Column(Arc::clone(&column)));
         Ok(column)
@@ -204,4 +213,9 @@ impl Heads {
         }
         record
     }
+}
+
+/// Variant of a column that foretells another one.
+fn base_variant(base: u16) -> Variant {
+    if base == OFFSET { Variant::Time } else { Variant::Uint }
 }

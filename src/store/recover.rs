@@ -9,6 +9,7 @@ use super::catalog::{self, About, Catalog, Change};
 use super::contents::{BlockInfo, Contents, DoneFrame, ImportData, SourceFrame};
 use super::encode::{Take, damaged};
 use super::frame::{self, FrameKind, HEADER, Header};
+use super::names::{self, NamesInfo};
 use super::packets::{GroupInfo, Reach};
 use super::postings::{ChunkInfo, Span};
 use super::segment::{CASE, Place, Segments};
@@ -24,6 +25,7 @@ struct Parts {
     blocks: BTreeMap<(u32, u32), BlockInfo>,
     groups: BTreeMap<(u32, u32), GroupInfo>,
     chunks: BTreeMap<(About, u32, u32), ChunkInfo>,
+    names: BTreeMap<(u32, u32), NamesInfo>,
     done: BTreeMap<u32, (Place, DoneFrame)>,
     sources: BTreeMap<u32, (Place, SourceFrame)>,
     next_import: u32,
@@ -45,6 +47,11 @@ impl Parts {
             About::Postings | About::Rollups => {
                 let span = Span::take(&mut take)?;
                 self.chunks.insert((about, span.import, span.index), ChunkInfo { place, span });
+            }
+            About::Names => {
+                let span = names::Span::take(&mut take)?;
+                let info = NamesInfo { place, meta: meta.len() as u32, directory: OnceLock::new(), span };
+                self.names.insert((info.span.import, info.span.index), info);
             }
             About::Done => {
                 let done = DoneFrame::read(meta)?;
@@ -83,6 +90,13 @@ impl Parts {
                 }
             }
         }
+        let mut names: BTreeMap<u32, Vec<NamesInfo>> = BTreeMap::new();
+        self.names.into_iter().for_each(|((id, _), part)| names.entry(id).or_default().push(part));
+        for (id, parts) in names {
+            if let Some(import) = imports.get(&id) {
+                import.set_names(parts);
+            }
+        }
         contents.imports = imports.into_iter().map(|(id, import)| (id, Arc::new(import))).collect();
         contents.sources = self.sources.into_iter().map(|(id, (_, source))| (id, source)).collect();
         contents
@@ -95,6 +109,7 @@ fn about(kind: FrameKind) -> About {
         FrameKind::Packets => About::Packets,
         FrameKind::Postings => About::Postings,
         FrameKind::Rollups => About::Rollups,
+        FrameKind::Names => About::Names,
         FrameKind::Done => About::Done,
         FrameKind::Source => About::Source,
     }
@@ -172,16 +187,23 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     }
     let contents = parts.contents();
     let beyond =
-        |p: &Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
+        |p: Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
     if let Some(import) = contents.imports.values().find(|i| i.missing() > 0 || i.places().any(beyond)) {
         return Err(doubt(&format!("parts of {} are missing", import.done.path)));
     }
     // First out of the catalog, then off the segments: interrupted in between, the next open finds more than is acknowledged and cuts it.
-    keys.retain(|(import, _)| !contents.imports.contains_key(import));
+    // So goes what was derived by others, or not to the end.
+    keys.retain(|(import, key)| match contents.imports.get(import) {
+        Some(data) => catalog::read_key(key).is_ok_and(|(kind, _, index)| {
+            kind == About::Names && !data.names().iter().any(|n| n.span.index == index)
+        }),
+        None => true,
+    });
     if !keys.is_empty() {
+        let unended = keys.iter().any(|(import, _)| !contents.imports.contains_key(import));
         let ends = live_ends(&contents);
         let mut changes: Vec<Change> = keys.into_iter().map(|(_, key)| (key, None)).collect();
-        for ((day, segment), mark) in marks.iter_mut().filter(|((day, _), _)| *day != CASE) {
+        for ((day, segment), mark) in marks.iter_mut().filter(|((day, _), _)| *day != CASE && unended) {
             let end = ends.get(&(*day, *segment)).copied().unwrap_or(0);
             if end < *mark {
                 *mark = end;
@@ -250,6 +272,11 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
     changes.extend(parts.done.iter().map(|(id, (place, _))| catalog::entry(About::Done, *id, 0, place, &[])));
     changes.extend(parts.sources.iter().map(|(id, (place, _))| catalog::entry(About::Source, *id, 0, place, &[])));
     let contents = parts.contents();
+    for info in contents.imports.values().flat_map(|i| i.names().iter().map(|n| (n.span.clone(), n.place)).collect::<Vec<_>>()) {
+        let mut meta = Vec::new();
+        info.0.put(&mut meta);
+        changes.push(catalog::entry(About::Names, info.0.import, info.0.index, &info.1, &meta));
+    }
     // Where something is damaged or lost, what has no end may have had one: it stays.
     if !damaged && marks.keys().any(|(day, _)| *day == CASE) {
         let ends = live_ends(&contents);

@@ -20,6 +20,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An hour, nanoseconds.
 pub const HOUR: i64 = 3600 * SECOND;
+/// Flags of a body: it is compressed; its hosts have no seconds and one hour as a number, as from the third layout on.
+const PACKED: u8 = 1;
+const LATER: u8 = 2;
+/// Instead of an hour: there are several.
+const SEVERAL: u64 = 24;
 /// Hosts of a chunk.
 const CHUNK: usize = 512;
 /// Addresses of one record that are counted.
@@ -84,8 +89,6 @@ pub struct HostSums {
     pub role: u8,
     /// Their sums.
     pub sums: Sums,
-    /// Second of the first start and of the last start, since the day began.
-    pub seen: (u32, u32),
     /// Per hour of the day that has any: records, bytes out, bytes in.
     pub hours: SmallVec<[(u8, [u64; HOURLY]); 1]>,
 }
@@ -120,7 +123,6 @@ type HostKey = (IpAddr, u8, u8);
 
 struct Acc {
     sums: Sums,
-    seen: (u32, u32),
     hours: SmallVec<[(u8, [u64; HOURLY]); 1]>,
 }
 
@@ -217,7 +219,7 @@ impl Collector {
             }
             exact &= at - first <= MOST;
             for (_, index, role) in &uses[first..at] {
-                let one = Acc { sums, seen: (second, second), hours: smallvec![(hour, hourly(&sums))] };
+                let one = Acc { sums, hours: smallvec![(hour, hourly(&sums))] };
                 match hosts.get_mut(&(*index, kind, *role)) {
                     Some(acc) => exact &= acc.add(&one),
                     None => drop(hosts.insert((*index, kind, *role), one)),
@@ -274,7 +276,6 @@ fn hourly(sums: &Sums) -> [u64; HOURLY] {
 
 impl Acc {
     fn add(&mut self, other: &Acc) -> bool {
-        self.seen = (self.seen.0.min(other.seen.0), self.seen.1.max(other.seen.1));
         for (hour, more) in &other.hours {
             match self.hours.binary_search_by_key(hour, |(h, _)| *h) {
                 // Bounded by the sums of the day, which are checked.
@@ -288,17 +289,17 @@ impl Acc {
 
 /// Packed or not, length, bytes.
 fn packed(raw: &[u8], packer: &mut Packer) -> Vec<u8> {
-    let mut body = vec![0];
+    let mut body = vec![LATER];
     put_varint(&mut body, raw.len() as u64);
     if packer.pack(raw, &mut body) {
-        body[0] = 1;
+        body[0] |= PACKED;
     }
     body
 }
 
 fn unpacked(body: &[u8]) -> Result<Vec<u8>> {
     let mut take = Take::new(body);
-    let is_packed = take.u8()? != 0;
+    let is_packed = take.u8()? & PACKED != 0;
     let len = take.size(1 << 30)?;
     if is_packed { zstd::bulk::decompress(take.rest, len).map_err(|_| damaged("rollup")) } else { Ok(take.rest.to_vec()) }
 }
@@ -346,7 +347,8 @@ pub fn read_totals(body: &[u8], into: &mut Totals) -> Result<()> {
     Ok(())
 }
 
-/// Column by column: addresses, kinds, roles, sums, seconds, hours; then the numbers of all but the last hour of those that have several.
+/// Column by column: addresses, kinds, roles, sums, the hour or [`SEVERAL`]; then the hours of those that have several, and the numbers of all
+/// but the last of these.
 fn hosts_out(hosts: &[(HostKey, Acc)]) -> Vec<u8> {
     let mut out = Vec::new();
     put_varint(&mut out, hosts.len() as u64);
@@ -369,9 +371,10 @@ fn hosts_out(hosts: &[(HostKey, Acc)]) -> Vec<u8> {
     for n in 0..5 {
         column(&|h| h.1.sums.0[n]);
     }
-    column(&|h| u64::from(h.1.seen.0));
-    column(&|h| u64::from(h.1.seen.1 - h.1.seen.0));
-    column(&|h| h.1.hours.iter().fold(0, |mask, (hour, _)| mask | 1 << hour));
+    column(&|h| if h.1.hours.len() == 1 { u64::from(h.1.hours[0].0) } else { SEVERAL });
+    for (_, acc) in hosts.iter().filter(|(_, acc)| acc.hours.len() != 1) {
+        put_varint(&mut out, acc.hours.iter().fold(0, |mask, (hour, _)| mask | 1 << hour));
+    }
     for n in 0..HOURLY {
         for (_, acc) in hosts {
             acc.hours[..acc.hours.len() - 1].iter().for_each(|(_, sums)| put_varint(&mut out, sums[n]));
@@ -383,6 +386,7 @@ fn hosts_out(hosts: &[(HostKey, Acc)]) -> Vec<u8> {
 /// The hosts of a chunk.
 pub fn read_hosts(body: &[u8]) -> Result<Vec<HostSums>> {
     let raw = unpacked(body)?;
+    let first_layout = body.first().is_none_or(|flags| flags & LATER == 0);
     let mut take = Take::new(&raw);
     let count = take.size(CHUNK + 1)?;
     let mut hosts = Vec::with_capacity(count);
@@ -398,12 +402,21 @@ pub fn read_hosts(body: &[u8]) -> Result<Vec<HostSums>> {
         });
     }
     let mut columns = Vec::with_capacity(9);
-    for _ in 0..9 {
+    for _ in 0..if first_layout { 9 } else { 7 } {
         columns.push(decode_uints(&mut take, count)?);
     }
+    let masks = if first_layout {
+        columns[8].clone()
+    } else {
+        let mask = |hour: &u64| match *hour {
+            SEVERAL => take.varint(),
+            hour => Ok(1u64.checked_shl(hour as u32).unwrap_or(0)),
+        };
+        columns[6].iter().map(mask).collect::<Result<Vec<u64>>>()?
+    };
     let mut out = Vec::with_capacity(count);
     for (i, host) in hosts.into_iter().enumerate() {
-        let (tag, mask) = (columns[0][i], columns[8][i]);
+        let (tag, mask) = (columns[0][i], masks[i]);
         let kind = Kind::from_u8((tag >> 3) as u8).ok_or_else(|| damaged("rollup"))?;
         let mut sums = Sums::default();
         sums.0.iter_mut().zip(&columns[1..6]).for_each(|(n, column)| *n = column[i]);
@@ -411,13 +424,11 @@ pub fn read_hosts(body: &[u8]) -> Result<Vec<HostSums>> {
             return Err(damaged("rollup"));
         }
         let hours = (0..24).filter(|h| mask >> h & 1 == 1).map(|h| (h, [0; HOURLY])).collect();
-        let first = columns[6][i] as u32;
         out.push(HostSums {
             host,
             kind,
             role: tag as u8 & 7,
             sums,
-            seen: (first, first.saturating_add(columns[7][i] as u32)),
             hours,
         });
     }

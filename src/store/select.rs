@@ -210,8 +210,11 @@ impl Snapshot {
     }
     /// How many rows are asked for (limit and place of `ask` are ignored); counting may stop at `limit`, then the number is a lower bound.
     pub fn count(&self, ask: &Ask<'_>, limit: u64, stop: &(dyn Fn() -> bool + Sync)) -> Result<(u64, bool)> {
+        let names = self.names_counts(ask);
+        let known = names.blocks.into_iter().chain(ask.without.into_iter().flatten().copied()).collect();
+        let ask = &Ask { without: Some(&known), ..*ask };
         let candidates = self.candidates(ask, stop)?;
-        let total = AtomicU64::new(0);
+        let total = AtomicU64::new(names.records);
         let mut costly = Vec::new();
         for candidate in candidates {
             let zone = &self.imports()[candidate.import].blocks[candidate.block].zone;

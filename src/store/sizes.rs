@@ -60,6 +60,7 @@ impl Store {
             data.groups.iter().for_each(|g| frames("(packet references)", &g.place));
             data.chunks.iter().for_each(|c| frames("(postings)", &c.place));
             data.rollups.iter().for_each(|c| frames("(rollups)", &c.place));
+            data.names().iter().for_each(|n| frames("(passive DNS)", &n.place));
         }
         let mut out: Vec<Size> = parts.into_iter().map(|(part, (stored, raw))| Size { part, stored, raw }).collect();
         out.sort_by(|a, b| b.stored.cmp(&a.stored).then_with(|| a.part.cmp(&b.part)));

@@ -123,6 +123,9 @@ impl Snapshot {
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
     }
+    pub(super) fn cache(&self) -> &Cache {
+        &self.cache
+    }
     pub(crate) fn reader(&self, import: usize, block: usize) -> Result<Reader<'_>> {
         let data = &self.imports[import];
         let info = &data.blocks[block];
@@ -148,6 +151,10 @@ impl Snapshot {
     /// An evidence file.
     pub fn evidence_of(&self, key: EvidenceKey) -> Option<EvidenceInfo> {
         self.imports.iter().find(|i| i.done.key == key.0).map(|i| i.done.info(i))
+    }
+    /// Where sections and interfaces of a capture begin, if that is known.
+    pub fn capture_heads(&self, key: EvidenceKey) -> Option<Vec<u64>> {
+        self.imports.iter().find(|i| i.done.key == key.0).and_then(|i| i.done.heads.clone())
     }
     /// Name of a source.
     pub fn source_name(&self, id: SourceId) -> Option<&str> {

@@ -50,7 +50,7 @@ pub(super) fn of_kinds(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> O
 }
 
 /// Whether a filter takes every record of a kind, or none (false); none: it looks further.
-fn takes(filter: &Filter, kind: Kind, zone: &Zone, setting: &Setting<'_>) -> Option<bool> {
+pub(super) fn takes(filter: &Filter, kind: Kind, zone: &Zone, setting: &Setting<'_>) -> Option<bool> {
     let only = Zone { kinds: smallvec![(kind, 1)], ..zone.clone() };
     match eval::judge(filter, &only, setting) {
         Verdict::Yes => Some(true),

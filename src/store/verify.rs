@@ -1,4 +1,4 @@
-//! Reads every frame and every journal entry again and says what does not hold. Changes nothing.
+//! Reads every frame and every journal entry again and says what does not hold. Changes nothing but what is derived.
 
 use super::Store;
 use super::frame::FrameKind;
@@ -15,6 +15,8 @@ pub struct Check {
     pub frames: usize,
     /// Entries of the journal.
     pub decisions: usize,
+    /// Evidence of which passive DNS was damaged or missing, and was derived anew.
+    pub derived: Vec<String>,
     /// What does not hold, in words with its place.
     pub damage: Vec<String>,
 }
@@ -29,7 +31,7 @@ impl Store {
             let frames = &mut out.frames;
             let found = scan(self.segments(), day, segment, len, &mut |_, header, _| {
                 *frames += 1;
-                if !matches!(header.kind, FrameKind::Done | FrameKind::Source) {
+                if !matches!(header.kind, FrameKind::Done | FrameKind::Source | FrameKind::Names) {
                     *parts.entry(header.id).or_default() += 1;
                 }
                 Ok(())
@@ -45,6 +47,7 @@ impl Store {
                 out.damage.push(format!("{path}: {} of its {wanted} parts are lost; ingest it again", wanted - have));
             }
         }
+        out.derived = self.check_names()?;
         let (decisions, damaged) = self.journal().check()?;
         out.decisions = decisions;
         out.damage.extend(damaged.iter().map(|n| format!("journal.log line {n}: damaged, or not what was written")));

@@ -1,6 +1,8 @@
 //! How answers are printed. One file, one form; all write rows as they come and never hold them all (the table holds a screenful to find
 //! its widths).
 
+pub mod cof;
+
 pub mod csv;
 
 pub mod file;
@@ -33,6 +35,8 @@ pub enum Form {
     Csv,
     /// Zeek's conn.log (flows only).
     Zeek,
+    /// Passive DNS in the Common Output Format (DNS only).
+    Cof,
 }
 
 /// Writes one row after another.
@@ -50,6 +54,7 @@ pub fn rows<'w>(form: Form, columns: Vec<FieldId>, out: &'w mut dyn Write) -> Bo
         Form::Jsonl => Box::new(jsonl::JsonlRows::new(out)),
         Form::Csv => Box::new(csv::CsvRows::new(columns, out)),
         Form::Zeek => Box::new(zeek::ZeekRows::new(out)),
+        Form::Cof => Box::new(cof::CofRows::new(out)),
     }
 }
 
@@ -60,6 +65,7 @@ pub fn table(form: Form, table: &Table, schema: &str, out: &mut dyn Write) -> Re
         Form::Jsonl => jsonl::write(table, schema, out),
         Form::Csv => csv::write(table, out),
         Form::Zeek => Err(Error::user("`-o zeek` writes flows, not tables").hint("-o table, jsonl or csv")),
+        Form::Cof => Err(Error::user("`-o cof` writes passive DNS, not tables").hint("-o table, jsonl or csv")),
     }
 }
 

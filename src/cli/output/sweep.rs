@@ -16,6 +16,7 @@ const HOSTS: usize = 3;
 pub fn takes(form: Form) -> Result<()> {
     match form {
         Form::Zeek => Err(Error::user("Zeek's form holds flows, not indicators").hint("-o table, jsonl or csv")),
+        Form::Cof => Err(Error::user("COF holds passive DNS, not indicators").hint("-o table, jsonl or csv")),
         _ => Ok(()),
     }
 }

@@ -33,7 +33,7 @@ impl Subcommand for Home {
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = HomeArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
-        if matches!(args.form, Form::Csv | Form::Zeek) {
+        if matches!(args.form, Form::Csv | Form::Zeek | Form::Cof) {
             return Err(Error::user("home is printed as a table or as JSON Lines").hint("-o table or -o jsonl"));
         }
         let wanted = match &args.section {

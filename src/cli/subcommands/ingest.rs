@@ -52,6 +52,9 @@ struct IngestArgs {
     /// Password of encrypted archives; may be given several times. `infected` is tried too, then it is asked for on the terminal
     #[arg(long = "password", value_name = "PASSWORD")]
     passwords: Vec<String>,
+    /// Keep no copy of compressed captures in the case: their packets are then read again from the start of the file
+    #[arg(long)]
+    no_spool: bool,
     /// A row for every file, however many
     #[arg(short = 'v', long)]
     verbose: bool,
@@ -80,6 +83,7 @@ impl Subcommand for Ingest {
         let request = Request {
             paths: paths.clone(),
             passwords: args.passwords,
+            no_spool: args.no_spool,
             // Whoever sees the progress can be asked.
             ask: asked.map(|bar| -> Ask {
                 Arc::new(move |archive| bar.suspend(|| secret::ask(&format!("password of {}", printable(archive)))))

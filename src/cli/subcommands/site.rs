@@ -117,7 +117,7 @@ fn hint(opened: &Opened, sites: &Sites) -> Result<Option<String>> {
 }
 
 fn list(opened: &Opened, form: Form) -> Result<()> {
-    if matches!(form, Form::Csv | Form::Zeek) {
+    if matches!(form, Form::Csv | Form::Zeek | Form::Cof) {
         return Err(Error::user("sites are printed as a table or as JSON Lines").hint("-o table or -o jsonl"));
     }
     let sites = opened.engine.sites(&Cancel::default())?;

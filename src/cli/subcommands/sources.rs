@@ -114,7 +114,7 @@ pub fn clock(source: &SourceInfo) -> String {
 }
 
 fn list(engine: &dyn Engine, form: Form) -> Result<()> {
-    if matches!(form, Form::Csv | Form::Zeek) {
+    if matches!(form, Form::Csv | Form::Zeek | Form::Cof) {
         return Err(Error::user("sources are printed as a table or as JSON Lines").hint("-o table or -o jsonl"));
     }
     let mut out = std::io::stdout().lock();

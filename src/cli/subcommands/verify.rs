@@ -39,6 +39,9 @@ impl Subcommand for Verify {
         for line in &check.damage {
             writeln!(out, "damaged: {line}").map_err(io)?;
         }
+        for path in &check.derived {
+            writeln!(out, "derived anew: passive DNS of {path}").map_err(io)?;
+        }
         writeln!(
             out,
             "{} frames in {} segments, {} journal records: {}",
