@@ -69,6 +69,9 @@ struct Kept {
     /// The indicator under the cursor.
     #[serde(default)]
     at: String,
+    /// Rows above it on the screen.
+    #[serde(default)]
+    above: usize,
 }
 
 /// What came of it.
@@ -90,21 +93,21 @@ pub struct Sweep {
     order: Vec<usize>,
     filter: String,
     scroll: Scroll,
-    /// Indicator to stand on when they are there.
-    wanted: String,
+    /// Indicator to stand on when they are there, and the rows above it on the screen.
+    wanted: (String, usize),
 }
 
 impl Sweep {
     /// A sweep for what a file or text has.
     pub fn new(from: From) -> Sweep {
-        let (filter, wanted) = (String::new(), String::new());
+        let (filter, wanted) = (String::new(), (String::new(), 0));
         Sweep { from, loaded: None, failed: None, order: Vec::new(), filter, scroll: Scroll::default(), wanted }
     }
     /// The sweep that [`Pane::kept`] told of; none: the text tells of none.
     pub fn again(text: &str) -> Option<Sweep> {
         let kept: Kept = serde_json::from_str(text).ok()?;
         let from = kept.file.map(From::File).or(kept.text.map(From::Kept))?;
-        Some(Sweep { filter: kept.filter, wanted: kept.at, ..Sweep::new(from) })
+        Some(Sweep { filter: kept.filter, wanted: (kept.at, kept.above), ..Sweep::new(from) })
     }
     fn rows(&self) -> &[Swept] {
         self.loaded.as_ref().map_or(&[], |l| &l.answer.rows)
@@ -127,10 +130,10 @@ impl Sweep {
         let rows = self.rows();
         let mut order: Vec<usize> = (0..rows.len()).filter(|n| has(&rows[*n])).collect();
         order.sort_by_key(|n| rows[*n].rank());
-        let wanted = std::mem::take(&mut self.wanted);
+        let (wanted, above) = std::mem::take(&mut self.wanted);
         let at = order.iter().position(|n| self.rows()[*n].indicator.text == wanted).unwrap_or(0);
         self.order = order;
-        self.scroll.select(at, self.order.len());
+        (self.scroll.selected, self.scroll.top) = (at, at.saturating_sub(above));
     }
     fn drill(&self, cx: &mut Cx) {
         let Some(row) = self.row() else { return };
@@ -306,8 +309,9 @@ impl Pane for Sweep {
             From::Kept(name) => (None, Some(name.clone())),
             From::Text(_) => (None, Some(self.loaded.as_ref()?.kept.clone()?)),
         };
-        let at = self.row().map_or_else(|| self.wanted.clone(), |r| r.indicator.text.clone());
-        serde_json::to_string(&Kept { file, text, filter: self.filter.clone(), at }).ok()
+        let here = |row: &Swept| (row.indicator.text.clone(), self.scroll.selected.saturating_sub(self.scroll.top));
+        let (at, above) = self.row().map_or_else(|| self.wanted.clone(), here);
+        serde_json::to_string(&Kept { file, text, filter: self.filter.clone(), at, above }).ok()
     }
     /// The rows in sight, in their order.
     fn given(&self) -> Option<Given> {
