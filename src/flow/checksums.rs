@@ -31,7 +31,8 @@ pub enum Checksums {
 
 impl Checksums {
     /// Every way by its name.
-    pub const ALL: [(&str, Checksums); 3] = [("auto", Checksums::Auto), ("check", Checksums::Check), ("ignore", Checksums::Ignore)];
+    pub const ALL: [(&str, Checksums); 3] =
+        [("auto", Checksums::Auto), ("check", Checksums::Check), ("ignore", Checksums::Ignore)];
 }
 
 /// Counts of one sender.

@@ -230,7 +230,7 @@ fields! {
     MAIL_SUBJECT = 146, "mail.subject", ["smtp.subject", "email.subject"], Text, One, None, "Subject of a mail.";
     SHARE = 147, "share", ["smb.share", "smb.tree"], Text, One, None, "SMB share.";
     BANNER = 148, "banner", [], Text, One, None, "Greeting of a server.";
-    LEASE = 149, "dhcp.address", ["assigned_ip", "dhcp.assigned_ip", "assigned_addr"], Addr, One, Some(E::Address), "Address that DHCP assigned.";
+    LEASE = 149, "dhcp.address", ["assigned_ip", "dhcp.assigned_ip", "assigned_addr"], Addr, One, Some(E::Address), "Address that DHCP or RADIUS assigned.";
     DHCP_TYPE = 150, "dhcp.type", ["dhcp.msg_type", "msg_types"], Text, One, None, "DHCP message.";
     // --- inventory, scans, reputation
     PRODUCT = 160, "product", [], Text, One, None, "Product behind a service or of a host.";

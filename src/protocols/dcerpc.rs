@@ -60,8 +60,8 @@ impl Messages for Conversation {
 mod tests {
     use super::*;
     use crate::model::field;
-    use rpc_calls::{BIND, REQUEST};
     use crate::model::time::Time;
+    use rpc_calls::{BIND, REQUEST};
 
     #[test]
     fn a_service_created_from_afar_is_named() {

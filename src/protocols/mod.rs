@@ -159,6 +159,7 @@ pub mod oracle;
 pub mod pop3;
 pub mod postgres;
 pub mod quic;
+pub mod radius;
 pub mod rdp;
 pub mod rdpeudp;
 pub mod redis;
@@ -167,6 +168,7 @@ pub mod sip;
 pub mod smb;
 pub mod smtp;
 pub mod snmp;
+pub mod socks;
 pub mod ssh;
 pub mod stun;
 pub mod syslog;
@@ -206,6 +208,7 @@ pub const ALL: &[&dyn Protocol] = &[
     &modbus::PROTOCOL,
     &irc::PROTOCOL,
     &telnet::PROTOCOL,
+    &socks::PROTOCOL,
     &websocket::PROTOCOL,
     &quic::PROTOCOL,
     &dhcp::PROTOCOL,
@@ -217,6 +220,7 @@ pub const ALL: &[&dyn Protocol] = &[
     &snmp::PROTOCOL,
     &stun::PROTOCOL,
     &ike::PROTOCOL,
+    &radius::PROTOCOL,
     &rdpeudp::PROTOCOL,
     &tftp::PROTOCOL,
     &ntp::PROTOCOL,

@@ -391,17 +391,18 @@ mod tests {
             let head = [&[57, 0, 0, 0, 0x17, 0xc0, 0x11, 0][..], &[9; 16], &[120, 0, 0, 0, data.len() as u8, 0, 0, 0], &[0; 24]];
             smb2(11, false, 0, 7, 4, &[&head.concat(), data].concat())
         };
-        for (share, expected) in
-            [("\\\\srv\\IPC$", vec!["bind svcctl", "svcctl CreateServiceW"]), ("\\\\srv\\data", vec![])]
-        {
+        for (share, expected) in [("\\\\srv\\IPC$", vec!["bind svcctl", "svcctl CreateServiceW"]), ("\\\\srv\\data", vec![])] {
             let at = At { time: Time(1), offset: 1 };
             let (mut c, mut out) = (Conversation::default(), Out::default());
             c.data(Side::Out, &tree(share), at, &mut out);
             c.data(Side::In, &smb2(3, true, 0, 7, 1, &[16, 0, 1, 0]), at, &mut out);
             c.data(Side::Out, &write(&bind), at, &mut out);
             c.data(Side::Out, &transceive(&call), at, &mut out);
-            let said: Vec<String> =
-                out.events.iter().filter_map(|e| e.fields.iter().find(|f| f.0 == field::MESSAGE).map(|f| f.1.to_string())).collect();
+            let said: Vec<String> = out
+                .events
+                .iter()
+                .filter_map(|e| e.fields.iter().find(|f| f.0 == field::MESSAGE).map(|f| f.1.to_string()))
+                .collect();
             assert_eq!((said, out.also.is_some()), (expected.iter().map(|s| (*s).to_owned()).collect(), !expected.is_empty()));
         }
     }

@@ -242,9 +242,12 @@ mod tests {
     #[test]
     fn flows_that_zeek_does_not_log_have_no_row() {
         let flow = |protocol: u64, port: u64, more: &[(field::FieldId, Value)]| {
-            let mut record = Record::new(Kind::Flow, RecordId { evidence: EvidenceKey(1), offset: 1, ordinal: 0 }, SourceId(0), Time(0));
-            record.fields =
-                [(field::SRC_PORT, Value::Uint(port)), (field::PROTO, Value::Uint(protocol))].into_iter().chain(more.iter().cloned()).collect();
+            let mut record =
+                Record::new(Kind::Flow, RecordId { evidence: EvidenceKey(1), offset: 1, ordinal: 0 }, SourceId(0), Time(0));
+            record.fields = [(field::SRC_PORT, Value::Uint(port)), (field::PROTO, Value::Uint(protocol))]
+                .into_iter()
+                .chain(more.iter().cloned())
+                .collect();
             record.fields.sort_by_key(|(f, _)| *f);
             has_no_row(&record)
         };
