@@ -11,6 +11,7 @@ mod formats;
 mod home;
 mod hostile;
 mod keymaps;
+mod packets;
 mod pivots;
 mod protocols;
 mod pty;
