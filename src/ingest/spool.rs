@@ -20,9 +20,8 @@ pub struct Spool {
 impl Spool {
     /// A copy to be made.
     pub fn new(store: &Store) -> Spool {
-        let packer = Unpacked::new(store).and_then(|file| {
-            Packer::new(file).map_err(|e| crate::error::Error::internal(format!("cannot set up zstd: {e}")))
-        });
+        let packer = Unpacked::new(store)
+            .and_then(|file| Packer::new(file).map_err(|e| crate::error::Error::internal(format!("cannot set up zstd: {e}"))));
         match packer {
             Ok(packer) => Spool { packer: Some(packer), warning: None },
             Err(e) => Spool::none(Some(without(&e.what))),

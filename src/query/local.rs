@@ -316,15 +316,11 @@ impl Engine for LocalEngine {
         self.store.snapshot().packets(flow)
     }
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
-        let heads = self.store.snapshot().capture_heads(evidence);
+        let (heads, folder) = (self.store.snapshot().capture_heads(evidence), self.store.dir().join("evidence"));
         let stop = || cancel.is_cancelled();
-        let folder = self.store.dir().join("evidence");
         let found = match reread::spooled(&folder, evidence, heads.as_deref(), refs, &stop)? {
             Some(found) => found,
-            None => {
-                let place = self.place(evidence).map_err(Error::input)?;
-                reread::packets(&place, heads.as_deref(), refs, &stop)?
-            }
+            None => reread::packets(&self.place(evidence).map_err(Error::input)?, heads.as_deref(), refs, &stop)?,
         };
         cancel.check()?;
         Ok(found.into_iter().map(|p| PacketBytes { at: p.at, link: p.link, wire_len: p.wire_len, data: p.data }).collect())

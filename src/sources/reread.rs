@@ -220,7 +220,9 @@ pub fn spooled(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Found>>> {
     let path = spool_of(folder, key);
-    let io = |e: io::Error| Error::io("cannot read the copy of the evidence", &path, &e).hint("remove it: the evidence is read instead");
+    let io = |e: io::Error| {
+        Error::io("cannot read the copy of the evidence", &path, &e).hint("remove it: the evidence is read instead")
+    };
     let file = match File::open(&path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(io)?,

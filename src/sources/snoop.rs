@@ -38,7 +38,16 @@ pub(super) fn read(buffer: &mut Buffer<'_>, each: &mut dyn FnMut(Item<'_>) -> bo
         end.damage = Some((format!("snoop of version {version}: versions 1 and 2 are known"), 8));
         return;
     }
-    let interface = Interface { index: 0, name: String::new(), link: link(kind), snaplen: 0, resolution: 1_000_000, offset: 0, at: 0, section: 0 };
+    let interface = Interface {
+        index: 0,
+        name: String::new(),
+        link: link(kind),
+        snaplen: 0,
+        resolution: 1_000_000,
+        offset: 0,
+        at: 0,
+        section: 0,
+    };
     buffer.consume(HEAD);
     if !each(Item::Interface(&interface)) {
         end.stopped = true;

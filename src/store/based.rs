@@ -2,7 +2,7 @@
 //! bytes, a record's length to the distance of the next, starts to ends (rows often come in the order in which they ended).
 
 use super::block::{LEN, OFFSET, SPAN, START};
-use super::column::{Column, Values};
+use super::column::{Builder, Column, Values};
 use super::encode::{unzigzag, zigzag};
 use crate::model::field;
 
@@ -26,10 +26,22 @@ pub fn distances(offsets: &[i64]) -> Vec<u64> {
     out
 }
 
-/// Values of rows as differences to what is foretold of their rows.
-pub fn differences(rows: &[u32], values: &[u64], foretold: &[u64]) -> Vec<u64> {
+/// The number of each row of a column, of several the first; 0 where there is none.
+pub fn by_row(column: &Builder, rows: usize) -> Vec<u64> {
+    let mut out = vec![0; rows];
+    for (row, n) in column.rows().iter().zip(column.uints()).rev() {
+        if let Some(out) = out.get_mut(*row as usize) {
+            *out = *n;
+        }
+    }
+    out
+}
+
+/// A column as differences to what is foretold of its rows.
+pub fn differences(column: &Builder, foretold: &[u64]) -> Builder {
     let at = |row: &u32| foretold.get(*row as usize).copied().unwrap_or(0);
-    rows.iter().zip(values).map(|(row, v)| zigzag(at(row).wrapping_sub(*v) as i64)).collect()
+    let values = column.rows().iter().zip(column.uints());
+    column.with_uints(values.map(|(row, v)| zigzag(at(row).wrapping_sub(*v) as i64)).collect())
 }
 
 /// Ends from starts and spans (as the span column holds them).

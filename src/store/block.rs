@@ -408,21 +408,12 @@ impl BlockBuilder {
     /// A column as differences to the one that foretells it.
     fn differences(&self, id: u16, variant: Variant, builder: &Builder) -> Option<Builder> {
         let [offsets, _, _, _, spans, _] = &self.heads;
-        match (id, variant) {
-            (START, _) => Some(builder.with_times(based::ends(builder.times(), spans.uints()))),
-            (LEN, _) => Some(builder.with_uints(based::differences(
-                builder.rows(),
-                builder.uints(),
-                &based::distances(offsets.times()),
-            ))),
-            (_, Variant::Uint) => {
+        match id {
+            START => Some(builder.with_times(based::ends(builder.times(), spans.uints()))),
+            LEN => Some(based::differences(builder, &based::distances(offsets.times()))),
+            _ if variant == Variant::Uint => {
                 let base = self.column(based::base_of(id)?, Variant::Uint)?;
-                let mut foretold = vec![0; self.rows()];
-                // Of several values of a row the first.
-                for (row, n) in base.rows().iter().zip(base.uints()).rev() {
-                    foretold[*row as usize] = *n;
-                }
-                Some(builder.with_uints(based::differences(builder.rows(), builder.uints(), &foretold)))
+                Some(based::differences(builder, &based::by_row(base, self.rows())))
             }
             _ => None,
         }

@@ -293,7 +293,13 @@ impl Import {
     }
     fn write_names(&mut self, last: bool) -> Result<()> {
         self.store.room()?;
-        let mut to = names::Frames { store: &self.store, import: self.id, base: 0, written: &mut self.derived, pending: &mut self.pending };
+        let mut to = names::Frames {
+            store: &self.store,
+            import: self.id,
+            base: 0,
+            written: &mut self.derived,
+            pending: &mut self.pending,
+        };
         to.write(&mut self.names, &mut self.packer, last)?;
         self.commit_if_due()
     }

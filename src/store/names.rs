@@ -26,15 +26,8 @@ use std::sync::{Arc, OnceLock};
 /// Number of this derivation. What others derived is made again.
 pub const VERSION: u32 = 1;
 /// Fields of DNS events that it is made of.
-pub const FIELDS: [FieldId; 7] = [
-    field::SRC_IP,
-    field::NAME,
-    field::DNS_TYPE,
-    field::ANSWER_IP,
-    field::ANSWER_NAME,
-    field::ANSWER_TEXT,
-    field::DNS_TTL,
-];
+pub const FIELDS: [FieldId; 7] =
+    [field::SRC_IP, field::NAME, field::DNS_TYPE, field::ANSWER_IP, field::ANSWER_NAME, field::ANSWER_TEXT, field::DNS_TTL];
 /// Bytes in memory after which it is written.
 pub const MEMORY: usize = 16 << 20;
 /// Addresses of one event whose use is kept.
@@ -470,7 +463,9 @@ impl Frames<'_> {
     /// Writes what was collected; `last`: nothing follows, which one more frame says.
     pub(super) fn write(&mut self, from: &mut Collector, packer: &mut Packer, last: bool) -> Result<()> {
         from.flush(packer, &mut |day, source, body| self.append(day, source, &body, 0))?;
-        let Some((day, source)) = self.written.last().filter(|_| last).map(|f| (f.place.day, f.span.source)) else { return Ok(()) };
+        let Some((day, source)) = self.written.last().filter(|_| last).map(|f| (f.place.day, f.span.source)) else {
+            return Ok(());
+        };
         let nothing = Body { exact: true, directory: Vec::new(), chunks: Vec::new() };
         self.append(day, source, &nothing, self.written.len() as u32 + 1)
     }
@@ -482,8 +477,7 @@ impl Frames<'_> {
         span.put(&mut meta);
         let bytes = [&body.directory[..], &body.chunks].concat();
         let segments = self.store.segments();
-        let place =
-            segments.append(day, FrameKind::Names, self.import, &meta, &bytes).map_err(|e| self.store.full(e))?;
+        let place = segments.append(day, FrameKind::Names, self.import, &meta, &bytes).map_err(|e| self.store.full(e))?;
         self.pending.add(About::Names, self.import, index, &place, &meta);
         self.written.push(NamesInfo { place, span, meta: meta.len() as u32, directory: OnceLock::new() });
         Ok(())

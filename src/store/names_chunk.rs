@@ -227,12 +227,8 @@ impl Addresses {
         let clients = decode_addrs(take.sized()?)?;
         let names = take_texts(&mut take)?;
         let n = values(&starts);
-        let columns = [
-            decode_uints(&mut take, n)?,
-            decode_uints(&mut take, n)?,
-            decode_uints(&mut take, n)?,
-            decode_uints(&mut take, n)?,
-        ];
+        let columns =
+            [decode_uints(&mut take, n)?, decode_uints(&mut take, n)?, decode_uints(&mut take, n)?, decode_uints(&mut take, n)?];
         let (ends, offsets) = (decode_deltas(&mut take, n)?, decode_deltas(&mut take, n)?);
         Ok(Addresses { keys, starts, events, clients, names, columns, ends, offsets })
     }

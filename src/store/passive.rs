@@ -192,7 +192,12 @@ impl Snapshot {
         Ok(kept)
     }
     /// What was answered, of every group that a question takes as a whole; the blocks that it then has no need of.
-    pub fn passive(&self, ask: &Ask<'_>, stop: &dyn Fn() -> bool, each: &mut dyn FnMut(PassiveEntry)) -> Result<HashSet<BlockId>> {
+    pub fn passive(
+        &self,
+        ask: &Ask<'_>,
+        stop: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(PassiveEntry),
+    ) -> Result<HashSet<BlockId>> {
         let mut out = HashSet::new();
         for group in self.names_groups().into_iter().filter(|g| g.is_derived() && self.covers(g, ask, ask.filter)) {
             if stop() {

@@ -122,8 +122,9 @@ impl<'a> Reader<'a> {
         let mut column = block::decode(entry, stored, self.rows(), &addrs).map_err(broken)?;
         if entry.based {
             // What foretells a column stands by itself, so that this ends.
-            let base = based::base_of(entry.field)
-                .and_then(|base| self.directory.iter().position(|e| e.field == base && e.variant == base_variant(base) && !e.based));
+            let base = based::base_of(entry.field).and_then(|base| {
+                self.directory.iter().position(|e| e.field == base && e.variant == base_variant(base) && !e.based)
+            });
             let base = self.column(base.ok_or_else(|| broken(damaged("block")))?)?;
             based::restore(entry.field, &mut column, &base, self.rows());
         }

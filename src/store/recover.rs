@@ -186,17 +186,15 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
         return Err(doubt("evidence is missing"));
     }
     let contents = parts.contents();
-    let beyond =
-        |p: Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
+    let beyond = |p: Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
     if let Some(import) = contents.imports.values().find(|i| i.missing() > 0 || i.places().any(beyond)) {
         return Err(doubt(&format!("parts of {} are missing", import.done.path)));
     }
     // First out of the catalog, then off the segments: interrupted in between, the next open finds more than is acknowledged and cuts it.
     // So goes what was derived by others, or not to the end.
     keys.retain(|(import, key)| match contents.imports.get(import) {
-        Some(data) => catalog::read_key(key).is_ok_and(|(kind, _, index)| {
-            kind == About::Names && !data.names().iter().any(|n| n.span.index == index)
-        }),
+        Some(data) => catalog::read_key(key)
+            .is_ok_and(|(kind, _, index)| kind == About::Names && !data.names().iter().any(|n| n.span.index == index)),
         None => true,
     });
     if !keys.is_empty() {

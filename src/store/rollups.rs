@@ -424,13 +424,7 @@ pub fn read_hosts(body: &[u8]) -> Result<Vec<HostSums>> {
             return Err(damaged("rollup"));
         }
         let hours = (0..24).filter(|h| mask >> h & 1 == 1).map(|h| (h, [0; HOURLY])).collect();
-        out.push(HostSums {
-            host,
-            kind,
-            role: tag as u8 & 7,
-            sums,
-            hours,
-        });
+        out.push(HostSums { host, kind, role: tag as u8 & 7, sums, hours });
     }
     for n in 0..HOURLY {
         for host in &mut out {
@@ -449,4 +443,31 @@ pub fn read_hosts(body: &[u8]) -> Result<Vec<HostSums>> {
 /// Raw start of an hour of a day.
 pub fn hour_start(day: i32, hour: usize) -> i64 {
     i64::from(day).saturating_mul(DAY).saturating_add(hour as i64 * HOUR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_the_second_layout_are_still_read() {
+        // Two hosts, of which one has two hours: nine columns, among them seconds of first and last, and hours as masks.
+        let mut raw = Vec::new();
+        put_varint(&mut raw, 2);
+        for delta in [0x0a00_0001u64, 4] {
+            raw.push(4);
+            put_varint(&mut raw, delta);
+        }
+        let tag = u64::from(Kind::Flow as u8) << 3 | u64::from(SRC);
+        let columns = [[tag, tag], [1, 5], [10, 70], [0, 9], [1, 6], [0, 2], [7, 3600], [0, 9000], [1, 0b1010]];
+        columns.iter().for_each(|c| encode_uints(c, &mut raw));
+        [2u64, 30, 4].iter().for_each(|n| put_varint(&mut raw, *n));
+        let mut body = vec![0];
+        put_varint(&mut body, raw.len() as u64);
+        body.extend(raw);
+        let hosts = read_hosts(&body).unwrap();
+        let hours: Vec<_> = hosts.iter().map(|h| h.hours.to_vec()).collect();
+        assert_eq!(hours, [vec![(0, [1, 10, 0])], vec![(1, [2, 30, 4]), (3, [3, 40, 5])]]);
+        assert_eq!((hosts[1].host.to_string(), hosts[1].sums), ("10.0.0.5".into(), Sums([5, 70, 9, 6, 2])));
+    }
 }

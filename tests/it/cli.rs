@@ -209,6 +209,21 @@ fn packets_that_were_cut_out_read_back_as_the_same_flows() {
 }
 
 #[test]
+fn passive_dns_is_printed_in_its_common_format() {
+    let all = on_case(&["dns", "-o", "cof"]).ok();
+    assert!(!all.is_empty());
+    for line in all.lines() {
+        let row: Json = serde_json::from_str(line).unwrap();
+        assert!(row["rrname"].as_str().unwrap().ends_with('.'), "{line}");
+        assert!(["rrtype", "rdata"].iter().all(|f| row[*f].as_str().is_some_and(|t| !t.is_empty())), "{line}");
+        assert!(row["time_first"].as_i64().unwrap() <= row["time_last"].as_i64().unwrap() && row["count"].as_u64() > Some(0));
+    }
+    // What is derived says what the events say.
+    assert_eq!(on_case(&["dns", "dst.port != 1", "-o", "cof"]).ok(), all);
+    assert!(on_case(&["flows", "-o", "cof"]).failed().contains("passive DNS"));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let home = TempDir::new().unwrap();
     let mut child = program(home.path())

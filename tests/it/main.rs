@@ -12,6 +12,7 @@ mod home;
 mod hostile;
 mod hour;
 mod keymaps;
+mod packets;
 mod pivots;
 mod protocols;
 mod pty;

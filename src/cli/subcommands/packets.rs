@@ -17,6 +17,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// Packets that are in memory at a time, in order of time; more where each part may mean to unpack a file from its start.
+const AT_ONCE: usize = 10_000;
+const AT_ONCE_PACKED: usize = 100_000;
+
 /// `backtrail packets`.
 pub struct Packets;
 
@@ -101,18 +105,12 @@ fn cut(engine: &dyn Engine, text: &str) -> Result<Cut> {
 }
 
 fn write(engine: &dyn Engine, cut: &Cut, text: &str, path: &Path) -> Result<()> {
-    let mut packets = Vec::new();
-    for (evidence, refs) in &cut.by_evidence {
-        let mut sorted = refs.clone();
-        sorted.sort_by_key(|(r, _)| r.offset);
-        let bare: Vec<PacketRef> = sorted.iter().map(|(r, _)| *r).collect();
-        for packet in engine.packet_bytes(*evidence, &bare, &Cancel::default())? {
-            packets.push((packet, *evidence));
-        }
-    }
-    packets.sort_by_key(|(p, evidence)| (p.at.time, *evidence, p.at.offset));
+    let of = |(key, refs): (&EvidenceKey, &Vec<(PacketRef, RecordId)>)| refs.iter().map(|(r, _)| (*r, *key)).collect::<Vec<_>>();
+    let mut wanted: Vec<(PacketRef, EvidenceKey)> = cut.by_evidence.iter().flat_map(of).collect();
+    wanted.sort_unstable_by_key(|(r, evidence)| (r.time, *evidence, r.offset));
     // A packet belongs to several flows where one carries the other: it is written once.
-    packets.dedup_by_key(|(p, evidence)| (*evidence, p.at.offset));
+    wanted.dedup_by_key(|(r, evidence)| (*evidence, r.offset));
+    let compressed = engine.evidence().iter().any(|e| cut.by_evidence.contains_key(&e.key) && !e.compression.is_empty());
     let out: Box<dyn Write> = if path.as_os_str() == "-" {
         Box::new(std::io::stdout().lock())
     } else {
@@ -121,9 +119,19 @@ fn write(engine: &dyn Engine, cut: &Cut, text: &str, path: &Path) -> Result<()> 
     let failed = |e: std::io::Error| Error::io("cannot write", path, &e);
     let comment = format!("backtrail packets: {text}");
     let mut file = PcapNg::begin(BufWriter::new(out), &comment).map_err(failed)?;
-    for (packet, evidence) in &packets {
-        let from = format!("{} packet {} at offset {}", engine.evidence_path(*evidence), packet.at.number, packet.at.offset);
-        file.packet(packet.at.time, packet.link, &packet.data, packet.wire_len, &from).map_err(failed)?;
+    for part in wanted.chunks(if compressed { AT_ONCE_PACKED } else { AT_ONCE }) {
+        let mut by_evidence: BTreeMap<EvidenceKey, Vec<PacketRef>> = BTreeMap::new();
+        part.iter().for_each(|(r, evidence)| by_evidence.entry(*evidence).or_default().push(*r));
+        let mut packets = Vec::with_capacity(part.len());
+        for (evidence, refs) in by_evidence {
+            let found = engine.packet_bytes(evidence, &refs, &Cancel::default())?;
+            packets.extend(found.into_iter().map(|packet| (packet, evidence)));
+        }
+        packets.sort_by_key(|(p, evidence)| (p.at.time, *evidence, p.at.offset));
+        for (packet, evidence) in &packets {
+            let from = format!("{} packet {} at offset {}", engine.evidence_path(*evidence), packet.at.number, packet.at.offset);
+            file.packet(packet.at.time, packet.link, &packet.data, packet.wire_len, &from).map_err(failed)?;
+        }
     }
     file.finish().map_err(failed)?;
     Ok(())
