@@ -8,6 +8,8 @@ pub mod capture;
 
 pub mod input;
 
+pub mod missed;
+
 pub mod reread;
 
 pub mod snoop;
@@ -15,6 +17,8 @@ pub mod snoop;
 pub mod text;
 
 pub mod walk;
+
+pub mod wide;
 
 pub mod write;
 
