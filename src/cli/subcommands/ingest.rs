@@ -4,7 +4,7 @@ use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::{Form, report};
 use crate::cli::{Cx, Done, Subcommand, secret};
 use crate::error::{Error, Result};
-use crate::ingest::{Progress, Request};
+use crate::ingest::{Progress, Request, dates_of};
 use crate::model::decision::What;
 use crate::sources::archive::keys::Ask;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -33,6 +33,9 @@ struct IngestArgs {
     /// Year of times that state none
     #[arg(long, value_name = "YEAR")]
     year: Option<i32>,
+    /// Order of dates that may be read either way, like 03/04/2026: month-first, day-first; else each file decides
+    #[arg(long, value_name = "ORDER")]
+    dates: Option<String>,
     /// Custody: from whom the evidence came
     #[arg(long, value_name = "WHO", default_value = "")]
     from: String,
@@ -79,6 +82,7 @@ impl Subcommand for Ingest {
             }),
             source: args.source,
             year: args.year,
+            dates: args.dates.as_deref().map(dates_of).transpose()?,
             custody: [args.from.clone(), args.how.clone(), args.ticket.clone()],
             ..Request::default()
         }
