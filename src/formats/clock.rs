@@ -4,6 +4,7 @@
 //! [`Context`], and using them is noted as an assumption.
 
 use super::{Context, Out};
+use crate::model::source::DateOrder;
 use crate::model::time::{SECOND, Time};
 
 /// A wall-clock time as written, with what the text states of zone and year.
@@ -18,12 +19,16 @@ pub(super) struct Stamp {
     pub nanos: u32,
     /// Seconds east of UTC, if the text states it.
     pub east: Option<i32>,
+    /// Day and month may be meant the other way round.
+    pub either: bool,
     /// Bytes of text that it took.
     pub len: usize,
 }
 
 /// The phrase for a zone that was assumed.
 pub(super) const ZONE_ASSUMED: &str = "zone assumed";
+/// The phrase for an order of day and month that was assumed.
+pub(super) const DATES_ASSUMED: &str = "order of dates assumed";
 /// The phrase for a year that was assumed.
 pub(super) const YEAR_ASSUMED: &str = "year assumed";
 
@@ -45,7 +50,20 @@ impl Stamp {
         self.instant(year, context, out)
     }
 
+    /// Day and month the other way round.
+    pub fn exchanged(self) -> Stamp {
+        Stamp { month: self.day, day: self.month, ..self }
+    }
+
     fn instant(&self, year: i32, context: &Context, out: &mut Out) -> Option<Time> {
+        if self.either {
+            if !context.dates.sure {
+                assume(out, DATES_ASSUMED);
+            }
+            if context.dates.order == DateOrder::DayFirst {
+                return Stamp { either: false, ..self.exchanged() }.instant(year, context, out);
+            }
+        }
         if !(1678..=2261).contains(&year) || self.day > month_length(year, self.month) {
             return None;
         }
@@ -175,7 +193,7 @@ pub(super) fn iso(text: &[u8]) -> Option<Stamp> {
     } else if text.get(len..).is_some_and(|t| t.starts_with(b" UTC")) {
         (east, len) = (Some(0), len + 4);
     }
-    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east, len })
+    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east, either: false, len })
 }
 
 /// `Jan  8 03:37:09`, also with a fraction, with the year after the day (`Oct 10 2018 12:34:56`, as Cisco writes it) or after the time.
@@ -210,7 +228,7 @@ pub(super) fn bsd(text: &[u8]) -> Option<Stamp> {
         year = Some(y as i32);
         len += 5;
     }
-    valid(Stamp { year, month, day, second, nanos, east: None, len })
+    valid(Stamp { year, month, day, second, nanos, east: None, either: false, len })
 }
 
 /// Apache's `%t` without brackets: `10/Oct/2000:13:55:36 -0700`.
@@ -227,7 +245,7 @@ pub(super) fn apache(text: &[u8]) -> Option<Stamp> {
     if let Some((seconds, end)) = offset(text, len + 1).filter(|_| text.get(len) == Some(&b' ')) {
         (east, len) = (Some(seconds), end);
     }
-    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east, len })
+    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east, either: false, len })
 }
 
 /// `Thu Feb  6 19:58:24 2020` (C's `asctime`), also with a zone name before the year, which is then ignored unless it is UTC.
@@ -250,8 +268,8 @@ pub(super) fn asctime(text: &[u8]) -> Option<Stamp> {
     Some(stamp)
 }
 
-/// Kibana's `Nov 20, 2026 @ 08:00:00.000`, glog's `I1120 08:00:00.123` (no year), Spark's `26/11/20 08:00:00`, and dates whose order is sure:
-/// `20.11.2026 08:00:00`, `11/20/2026 8:00:00 AM`, `20/11/2026 08:00:00`. `11/10/2026` without AM or PM may be either and is none.
+/// Kibana's `Nov 20, 2026 @ 08:00:00.000`, glog's `I1120 08:00:00.123` (no year), Spark's `26/11/20 08:00:00`, and dates in numbers:
+/// `20.11.2026 08:00:00`, `11/20/2026 8:00:00 AM`, `20/11/2026 08:00:00`. `11/10/2026` may be either: the context says which.
 pub(super) fn other(text: &[u8]) -> Option<Stamp> {
     kibana(text).or_else(|| glog(text)).or_else(|| numeric(text))
 }
@@ -267,7 +285,7 @@ fn kibana(text: &[u8]) -> Option<Stamp> {
     }
     let second = clock(text, at + 9)?;
     let (nanos, len) = fraction(text, at + 17);
-    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east: None, len })
+    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east: None, either: false, len })
 }
 
 fn glog(text: &[u8]) -> Option<Stamp> {
@@ -278,10 +296,11 @@ fn glog(text: &[u8]) -> Option<Stamp> {
     let second = clock(text, 6)?;
     let (nanos, len) = fraction(text, 14);
     (len > 14).then_some(())?;
-    valid(Stamp { year: None, month, day, second, nanos, east: None, len })
+    valid(Stamp { year: None, month, day, second, nanos, east: None, either: false, len })
 }
 
-fn numeric(text: &[u8]) -> Option<Stamp> {
+/// A date in numbers with a time.
+pub(super) fn numeric(text: &[u8]) -> Option<Stamp> {
     let number = |at: usize| {
         let width = text.get(at..)?.iter().take_while(|b| b.is_ascii_digit()).count();
         Some((digits(text, at, if matches!(width, 1 | 2 | 4) { width } else { return None })?, at + width, width))
@@ -307,12 +326,13 @@ fn numeric(text: &[u8]) -> Option<Stamp> {
     let (year, month, day) = match (separator, wide, width) {
         (b'/', 2, 2) if seconds.is_some() => (2000 + first, second, third),
         (b'.', 1 | 2, 4) => (third, second, first),
-        (b'/' | b'-', 1 | 2, 4) if half.is_some() && first <= 12 || second > 12 => (third, first, second),
         (b'/' | b'-', 1 | 2, 4) if first > 12 => (third, second, first),
+        (b'/' | b'-', 1 | 2, 4) => (third, first, second),
         _ => return None,
     };
+    let either = separator != b'.' && width == 4 && first <= 12 && second <= 12 && first != second;
     let second = hour * 3600 + minute * 60 + seconds.unwrap_or(0).min(59);
-    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east: None, len })
+    valid(Stamp { year: Some(year as i32), month, day, second, nanos, east: None, either, len })
 }
 
 /// A date alone, `2026-11-20`: its first second.
@@ -322,7 +342,7 @@ pub(super) fn date(text: &[u8]) -> Option<Stamp> {
     if !matches!(separator, b'-' | b'/') || text.get(7) != Some(&separator) || text.len() != 10 {
         return None;
     }
-    valid(Stamp { year: Some(year as i32), month, day, second: 0, nanos: 0, east: None, len: 10 })
+    valid(Stamp { year: Some(year as i32), month, day, second: 0, nanos: 0, east: None, either: false, len: 10 })
 }
 
 /// Any of the forms of this file, or an epoch in seconds, milliseconds, microseconds or nanoseconds, as a whole cell of a table or
@@ -373,6 +393,7 @@ mod tests {
 
     fn context(modified: &str) -> Context {
         Context {
+            dates: super::super::Dates::default(),
             evidence: EvidenceKey(1),
             stem: "x".into(),
             zone: Zone::Fixed(3600),
@@ -425,12 +446,29 @@ mod tests {
             ("11/2/2026 1:00:05 PM", "2026-11-02T12:00:05Z"),
             ("11/2/2026, 12:00:05 AM", "2026-11-01T23:00:05Z"),
             ("20/11/2026 08:00:00", "2026-11-20T07:00:00Z"),
-            ("11/10/2026 08:00:00", ""),
+            ("11/10/2026 08:00:00", "2026-11-10T07:00:00Z"),
             ("1.2.3 4", ""),
             ("10.0.0.5 8:00", ""),
             ("26/13/20 08:00:00", ""),
         ] {
             assert_eq!(read(other(text.as_bytes()), "2026-11-24").0, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_may_be_either_is_read_as_the_file_has_it_and_said_where_it_does_not() {
+        let day_first = |sure| super::super::Dates { order: DateOrder::DayFirst, sure };
+        for (dates, text, want, said) in [
+            (day_first(true), "03/04/2026 08:00:00", "2026-04-03T07:00:00Z", false),
+            (day_first(false), "3-4-2026 8:00 PM", "2026-04-03T19:00:00Z", true),
+            (Default::default(), "03/04/2026 08:00:00", "2026-03-04T07:00:00Z", true),
+            (day_first(true), "03/14/2026 08:00:00", "2026-03-14T07:00:00Z", false),
+            (day_first(false), "04/04/2026 08:00:00", "2026-04-04T07:00:00Z", false),
+        ] {
+            let mut out = Out::default();
+            let context = Context { dates, ..context("2026-11-24") };
+            let time = numeric(text.as_bytes()).and_then(|s| s.time(&context, &mut out)).map(|t| t.to_string());
+            assert_eq!((time.as_deref(), out.assumed.contains(&DATES_ASSUMED)), (Some(want), said), "{text}");
         }
     }
 

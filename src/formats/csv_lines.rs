@@ -44,8 +44,14 @@ const ROW_MAX: usize = 1 << 20;
 fn sniff(head: &[u8]) -> bool {
     let lines = head::lines(head);
     let Some(header) = lines.first().and_then(|l| Header::parse(&String::from_utf8_lossy(l))) else { return false };
-    let context =
-        Context { evidence: EvidenceKey(0), stem: String::new(), zone: Zone::Fixed(0), year: None, modified: Time(i64::MAX / 2) };
+    let context = Context {
+        evidence: EvidenceKey(0),
+        stem: String::new(),
+        zone: Zone::Fixed(0),
+        year: None,
+        dates: crate::formats::Dates::default(),
+        modified: Time(i64::MAX / 2),
+    };
     let Some(time) = header.time else { return false };
     lines.iter().skip(1).take(5).any(|line| {
         let line = String::from_utf8_lossy(line);

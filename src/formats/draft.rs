@@ -233,7 +233,14 @@ mod tests {
     use crate::model::origin::EvidenceKey;
 
     fn draft() -> Draft {
-        let context = Context { evidence: EvidenceKey(1), stem: "x".into(), zone: Zone::Fixed(0), year: None, modified: Time(0) };
+        let context = Context {
+            evidence: EvidenceKey(1),
+            stem: "x".into(),
+            zone: Zone::Fixed(0),
+            year: None,
+            dates: crate::formats::Dates::default(),
+            modified: Time(0),
+        };
         Draft::new(Kind::Log, &context, Unit { offset: 0, line: 1 }, 3, Time(0))
     }
 

@@ -27,6 +27,11 @@ pub(super) fn lines(head: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
+/// Whether a line of JSON holds documents of a search engine: what is inside of them is not a line of the log itself.
+pub(super) fn is_export(line: &str) -> bool {
+    line.contains("\"_source\":")
+}
+
 /// Whether at least `percent` of the head's lines pass a test, and at least one does.
 pub(super) fn most(head: &[u8], percent: usize, mut test: impl FnMut(&str) -> bool) -> bool {
     let lines = lines(head);

@@ -157,7 +157,14 @@ fn speaks_of_time(key: &str) -> bool {
 
 /// Whether an object states a time, or holds a line of a log.
 pub(super) fn is_timed(members: &Members<'_>) -> bool {
-    let context = Context { evidence: EvidenceKey(0), stem: String::new(), zone: Zone::Fixed(0), year: None, modified: Time(0) };
+    let context = Context {
+        evidence: EvidenceKey(0),
+        stem: String::new(),
+        zone: Zone::Fixed(0),
+        year: None,
+        dates: crate::formats::Dates::default(),
+        modified: Time(0),
+    };
     TIMES.iter().any(|key| json::member(members, key).is_some())
         || time(members, &context, &mut Out::default()).is_some()
         || unwrap::is_wrapped(members)

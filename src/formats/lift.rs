@@ -207,7 +207,14 @@ mod tests {
     use crate::model::time::Time;
 
     fn lifted(text: &str) -> String {
-        let context = Context { evidence: EvidenceKey(1), stem: "x".into(), zone: Zone::Fixed(0), year: None, modified: Time(0) };
+        let context = Context {
+            evidence: EvidenceKey(1),
+            stem: "x".into(),
+            zone: Zone::Fixed(0),
+            year: None,
+            dates: crate::formats::Dates::default(),
+            modified: Time(0),
+        };
         let mut d = Draft::new(Kind::Log, &context, Unit::default(), 0, Time(0));
         lift(text, &mut d);
         let mut out = Out::default();

@@ -11,7 +11,8 @@ use std::io::{BufRead, ErrorKind, Result};
 /// the status and the outcome of every unit; `false` stops. Gives where the next unit would begin. A stream that fails gives first what
 /// came before the failure, then its error.
 ///
-/// `head` is the beginning of the same file: when `start` is not the beginning, its header lines prepare the reader again. Documents
+/// `head` is the beginning of the same file: the reader is shown it first; when `start` is not the beginning, its header lines prepare the
+/// reader again. Documents
 /// always start at the beginning. The outcome of a line is handed over when the next line is there or the stream has ended, because a
 /// reader may add what was pending to the last one. The last line needs no line end.
 pub fn read(
@@ -30,6 +31,8 @@ pub fn read(
     let mut at = Unit { line: start.line.max(1), ..start };
     if at.offset > 0 {
         prepare(reader.as_mut(), head, at.offset);
+    } else {
+        guard::quietly(|| reader.begin(head::plain(head)));
     }
     let mut pending: Option<(Status, Out)> = None;
     let mut kept = Vec::new();
@@ -186,7 +189,14 @@ mod tests {
     }
 
     fn shown(text: &[u8], buffer: usize) -> Vec<String> {
-        let context = Context { evidence: EvidenceKey(1), stem: "x".into(), zone: Zone::Fixed(0), year: None, modified: Time(0) };
+        let context = Context {
+            evidence: EvidenceKey(1),
+            stem: "x".into(),
+            zone: Zone::Fixed(0),
+            year: None,
+            dates: crate::formats::Dates::default(),
+            modified: Time(0),
+        };
         let mut seen = Vec::new();
         let mut input = std::io::BufReader::with_capacity(buffer, text);
         let at = read(&mut input, &Echo, &context, Unit { offset: 0, line: 1 }, &[], &mut |_, out| {

@@ -60,6 +60,8 @@ pub struct Context {
     pub zone: Zone,
     /// Year for times without one: the one that puts them nearest before `modified`, unless set.
     pub year: Option<i32>,
+    /// How dates like 03/04/2026 are read.
+    pub dates: Dates,
     /// Modification time of the file (of a stream: now at import).
     pub modified: Time,
 }
@@ -142,6 +144,21 @@ pub struct Read {
     pub sensor: Option<String>,
 }
 
+/// What a sensor says that it missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// What is counted: packets, acknowledged segments.
+    pub what: &'static str,
+    /// How many were missed.
+    pub lost: u64,
+    /// Of how many.
+    pub of: u64,
+    /// Both are counted since the sensor began, not since it last said so.
+    pub total: bool,
+    /// When it said so.
+    pub at: Option<Time>,
+}
+
 /// Where readers put what they read.
 #[derive(Debug, Default)]
 pub struct Out {
@@ -151,6 +168,8 @@ pub struct Out {
     pub oddities: Vec<Oddity>,
     /// Assumptions made (zone, year), as fixed phrases; reported once per source.
     pub assumed: Vec<&'static str>,
+    /// What the sensor says of itself that it missed.
+    pub losses: Vec<Loss>,
     /// Where the unit stands; set by [`read`] for lines.
     pub unit: Unit,
 }
@@ -171,6 +190,10 @@ pub trait Format: Sync {
 
 /// Reads units of one file; keeps header state (Zeek's `#fields`).
 pub trait Reader: Send {
+    /// Is shown the beginning of the file (up to 64 KiB) before its first line.
+    fn begin(&mut self, head: &[u8]) {
+        let _ = head;
+    }
     /// Reads one line (without its line end). Only called for [`Framing::Lines`].
     fn line(&mut self, line: &[u8], unit: Unit, out: &mut Out) -> Status;
     /// Streams a document; calls `each` after every unit so that memory stays bounded and the import can be cancelled (`false`: stop).
@@ -193,6 +216,8 @@ pub mod cisco_text;
 pub mod clock;
 pub mod conntrack;
 pub mod csv_lines;
+/// Shared: not a member.
+pub mod dates;
 /// Shared: not a member.
 pub mod draft;
 pub mod elastic;
@@ -249,12 +274,14 @@ pub mod windows;
 /// Shared: not a member.
 pub mod windows_codes;
 pub mod windows_event;
+pub mod windows_xml;
 /// Shared: not a member.
 pub mod xml;
 pub mod zeek;
 /// Shared: not a member.
 pub mod zeek_map;
 
+pub use dates::Dates;
 pub use lines::read;
 
 /// Every format, in the order in which help lists them and in which they are asked: the special before the general.
@@ -265,6 +292,7 @@ pub const ALL: &[&dyn Format] = &[
     &elastic::FORMAT,
     &splunk::FORMAT,
     &windows_event::FORMAT,
+    &windows_xml::FORMAT,
     &netfilter::FORMAT,
     &conntrack::FORMAT,
     &cisco_asa::FORMAT,
@@ -347,10 +375,12 @@ pub(crate) mod tests {
             stem: "sample".into(),
             zone: Zone::Fixed(0),
             year: None,
+            dates: Dates::default(),
             modified: Time::parse("2026-11-20T12:00:00Z").unwrap(),
         };
         let mut all = All { records: Vec::new(), oddities: Vec::new(), counts: [0; 4] };
-        read(&mut text.as_bytes(), format, &context, Unit { offset: 0, line: 1 }, &[], &mut |status, out| {
+        let start = Unit { offset: 0, line: 1 };
+        read(&mut text.as_bytes(), format, &context, start, text.as_bytes(), &mut |status, out| {
             all.counts[status as usize] += 1;
             all.records.extend(out.records);
             all.oddities.extend(out.oddities.iter().map(|o| format!("{} {}", o.what, o.place)));

@@ -4,12 +4,12 @@
 //!   round what comes from a service's port. So do the other events whose addresses are those of a packet.
 //! - A flow event is written when the flow ends; the record lasts from `flow.start` to `flow.end`. Its bytes are those of the link layer.
 //! - Severity: 1 high, 2 medium, 3 low, any other info. Action of an alert: `allowed` is allow, `blocked` is drop.
-//! - `stats` events are skipped. A Community ID is computed from the record and not kept. Members without a field are in `extra`, named
+//! - `stats` events are skipped, but for the packets that they say were dropped. A Community ID is computed from the record and not kept. Members without a field are in `extra`, named
 //!   by their path.
 
 use super::json::{self, Members};
 use super::suricata_objects as objects;
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, head};
+use super::{Context, Format, Framing, Loss, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, head};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -33,7 +33,8 @@ impl Format for SuricataEve {
         Framing::Lines { max: 16 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let eve = |l: &str| l.starts_with('{') && l.contains("\"event_type\":") && l.contains("\"timestamp\":");
+        let eve =
+            |l: &str| l.starts_with('{') && l.contains("\"event_type\":") && !head::is_export(l) && l.contains("\"timestamp\":");
         if head::most(head, 50, eve) { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
@@ -43,6 +44,14 @@ impl Format for SuricataEve {
 
 struct Eve {
     context: Context,
+}
+
+/// Packets that the kernel dropped before Suricata saw them, since it began.
+fn losses(event: &Members<'_>, at: Option<Time>) -> Option<Loss> {
+    let stats = json::object(json::member(event, "stats")?.get())?;
+    let capture = json::object(json::member(&stats, "capture")?.get())?;
+    let count = |key| json::member(&capture, key).and_then(|raw| raw.get().parse::<u64>().ok());
+    Some(Loss { what: "packets", lost: count("kernel_drops")?, of: count("kernel_packets")?, total: true, at })
 }
 
 impl Reader for Eve {
@@ -65,10 +74,11 @@ impl Eve {
             out.oddities.push(Oddity::at("eve_without_type", format!("line {}", unit.line)));
             return Status::Failed;
         };
+        let time = json::member(event, "timestamp").and_then(|t| instant(t, &self.context, out));
         if ty == "stats" {
+            out.losses.extend(losses(event, time));
             return Status::Skipped;
         }
-        let time = json::member(event, "timestamp").and_then(|t| instant(t, &self.context, out));
         let mut d = Draft::timed(kind(&ty), &self.context, unit, len, time, out);
         let mut sensor = None;
         let mut icmp = (None, None);

@@ -3,7 +3,7 @@
 //! A line that begins with a time (ISO, syslog's, Apache's in brackets, C's, a bare epoch; after white space, a bracket, colours of a terminal)
 //! is a log record with the line as message. Where no line before it began with a time, the first time inside of it counts (`t=...`, `worker |
 //! ...`). A line without one continues the record before it: it is a record of its own at that time, and partial. Lines that begin with `#` are
-//! comments. Lines before the first time fail.
+//! comments. Lines before the first time stand at that, if it is in the first 64 KiB; else they fail.
 
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, head, lift};
 use crate::model::field;
@@ -47,7 +47,7 @@ impl Format for TextLines {
         if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
-        Box::new(Lines { context: context.clone(), last: None, starts: false })
+        Box::new(Lines { context: context.clone(), last: None, first: None, starts: false })
     }
 }
 
@@ -55,6 +55,10 @@ enum Start {
     Stamp(clock::Stamp),
     Epoch(Time),
 }
+
+/// The phrases for lines without a time: those before the first one, and those after one.
+const FIRST_ASSUMED: &str = "first time assumed";
+const CONTINUED: &str = "time of the line before assumed";
 
 /// How far into a line a time is looked for.
 const INSIDE: usize = 160;
@@ -106,11 +110,20 @@ fn stamp_at(bytes: &[u8]) -> Option<Start> {
 struct Lines {
     context: Context,
     last: Option<Time>,
+    /// The first time of the file.
+    first: Option<Time>,
     /// A line began with a time: then times inside of lines are part of what they say.
     starts: bool,
 }
 
 impl Reader for Lines {
+    fn begin(&mut self, head: &[u8]) {
+        let time = |line: &[u8]| match stamp(&String::from_utf8_lossy(line))?.0 {
+            Start::Stamp(stamp) => stamp.time(&self.context, &mut Out::default()),
+            Start::Epoch(time) => Some(time),
+        };
+        self.first = head.split(|b| *b == b'\n').find_map(time);
+    }
     fn line(&mut self, line: &[u8], unit: Unit, out: &mut Out) -> Status {
         let text = String::from_utf8_lossy(line);
         let message = text.trim_end();
@@ -128,16 +141,16 @@ impl Reader for Lines {
         if own.is_none() && message.starts_with('#') {
             return Status::Skipped;
         }
-        let Some(time) = own.or(self.last) else {
+        let Some(time) = own.or(self.last).or(self.first) else {
             out.oddities.push(Oddity::at("time_missing", format!("line {}", unit.line)));
             return Status::Failed;
         };
         let mut d = Draft::new(Kind::Log, &self.context, unit, line.len(), time);
         if own.is_none() {
             d.partial = true;
-            clock::assume(out, super::syslog::TIME_ASSUMED);
+            clock::assume(out, if self.last.is_some() { CONTINUED } else { FIRST_ASSUMED });
         }
-        self.last = Some(time);
+        self.last = own.or(self.last);
         d.text(field::MESSAGE, message);
         lift::lift(message, &mut d);
         d.finish(None, out)
@@ -173,10 +186,11 @@ mod tests {
             &FORMAT,
             "header\n2026-11-20 08:00:00,123 ERROR x\n  at y\n\n1763625600 z\n[20/Nov/2026:08:00:00 +0100] w\n",
         );
-        assert_eq!(read.counts, [3, 1, 1, 1]);
+        assert_eq!(read.counts, [3, 2, 1, 0]);
         assert_eq!(
             read.shown(),
-            "log 2026-11-20T08:00:00.123Z message=2026-11-20 08:00:00,123 ERROR x\n\
+            "log 2026-11-20T08:00:00.123Z message=header\n\
+             log 2026-11-20T08:00:00.123Z message=2026-11-20 08:00:00,123 ERROR x\n\
              log 2026-11-20T08:00:00.123Z message=  at y\n\
              log 2025-11-20T08:00:00Z message=1763625600 z\n\
              log 2026-11-20T07:00:00Z message=[20/Nov/2026:08:00:00 +0100] w\n"

@@ -6,7 +6,7 @@
 //! What the wrapper's own members say besides is added where the inner line says nothing.
 
 use super::json::{self, Members};
-use super::{Context, Format, Framing, Out, Sniff, Status, Unit, draft::Draft, json_lines, syslog, windows_event};
+use super::{Context, Format, Framing, Out, Sniff, Status, Unit, draft::Draft, json_lines, syslog, windows_event, windows_xml};
 use crate::model::field::{self, Place};
 use crate::model::oddity::Oddity;
 use crate::model::record::{Kind, Record};
@@ -91,6 +91,10 @@ impl Job<'_> {
                 outer.learn(&members, self.context, out);
                 if line.trim_start().starts_with('{') && json::object(line.trim()).is_some() {
                     return self.object(line.trim(), outer, out);
+                }
+                if windows_xml::is(&line) {
+                    let status = windows_xml::read(line.trim().as_bytes(), self.context, self.unit, self.len, out);
+                    return self.finish(status, 0, None, &outer, out);
                 }
                 if let Some(format) = format_of(&line, false) {
                     return self.line(format, &line, &members, &outer, out);

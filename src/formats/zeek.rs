@@ -7,7 +7,7 @@
 
 use super::json;
 use super::zeek_map::{self, Log, To};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head};
+use super::{Context, Format, Framing, Loss, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head};
 use crate::model::field::{self, FieldId, Place};
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -46,6 +46,7 @@ impl Format for Zeek {
 fn is_zeek_json(line: &str) -> bool {
     let has = |key: &str| line.contains(key);
     line.starts_with('{')
+        && !head::is_export(line)
         && (has("\"ts\":") || has("\"_write_ts\":"))
         && (has("\"_path\":\"")
             || has("\"@stream\":\"")
@@ -223,6 +224,7 @@ impl Rows {
                 row.list(key, to, &mut json::elements(raw).into_iter().map(json::scalar), out);
             } else if to == To::Keep || json::is_nested(raw) {
                 row.draft.keep_json(key, raw.get());
+                row.measure(key, raw.get());
             } else {
                 row.one(key, to, &json::scalar(raw), out);
             }
@@ -301,7 +303,13 @@ struct Row<'a> {
     received: Option<Cow<'a, str>>,
     by_originator: bool,
     ip_proto: Option<u64>,
+    /// Columns of the logs in which Zeek says what it missed: missed, of.
+    loss: Option<(&'static [&'static str; 2], [Option<u64>; 2])>,
 }
+
+/// Logs in which Zeek says what it missed: what it counts, how many of them, of how many.
+const LOSSES: [(&str, &str, [&str; 2]); 2] =
+    [("capture_loss", "acknowledged segments", ["gaps", "acks"]), ("stats", "packets", ["pkts_dropped", "pkts_link"])];
 
 impl<'a> Row<'a> {
     fn new(context: &'a Context, log: &'static Log, path: &str, unit: Unit, len: usize) -> Row<'a> {
@@ -309,7 +317,19 @@ impl<'a> Row<'a> {
         if log.path != path {
             draft.text(field::CATEGORY, path);
         }
-        Row { context, log, draft, time: None, lasting: None, sent: None, received: None, by_originator: false, ip_proto: None }
+        let loss = LOSSES.iter().find(|(p, ..)| *p == path).map(|(.., columns)| (columns, [None, None]));
+        Row {
+            context,
+            log,
+            draft,
+            time: None,
+            lasting: None,
+            sent: None,
+            received: None,
+            by_originator: false,
+            ip_proto: None,
+            loss,
+        }
     }
 
     fn one(&mut self, name: &str, to: To, text: &str, out: &mut Out) {
@@ -351,7 +371,10 @@ impl<'a> Row<'a> {
                 d.text(field::USER, text.split('/').next().unwrap_or(text));
                 d.keep(name, text);
             }
-            To::Keep => d.keep(name, text),
+            To::Keep => {
+                d.keep(name, text);
+                self.measure(name, text);
+            }
             To::Drop => {}
         }
     }
@@ -371,7 +394,20 @@ impl<'a> Row<'a> {
         }
     }
 
+    fn measure(&mut self, name: &str, text: &str) {
+        let Some((columns, counts)) = &mut self.loss else { return };
+        for (column, count) in columns.iter().zip(counts) {
+            if *column == name {
+                *count = text.parse().ok();
+            }
+        }
+    }
+
     fn finish(mut self, sensor: Option<&str>, out: &mut Out) -> Status {
+        if let Some((columns, [Some(lost), Some(of)])) = self.loss {
+            let what = LOSSES.iter().find(|(.., c)| c == columns).map_or("packets", |(_, what, _)| what);
+            out.losses.push(Loss { what, lost, of, total: false, at: self.time });
+        }
         match self.time {
             Some(time) => (self.draft.record.start, self.draft.record.end) = (time, time),
             None => {

@@ -45,7 +45,9 @@ pub fn ingest_archive(
     (row.format, row.size) = (kind.name().into(), probe.size);
     if depth >= DEPTH {
         let why = format!("archives nested more than {DEPTH} deep: unpack it and ingest what is in it");
-        run.rows.push(FileReport { outcome: Outcome::NotRecognised(why), format: String::new(), ..row });
+        let row = FileReport { outcome: Outcome::NotRecognised(why), format: String::new(), ..row };
+        run.refuse(&row, &subject.kept, Some((&subject.path, probe)))?;
+        run.rows.push(row);
         return Ok(());
     }
     let new = NewEvidence {
@@ -96,10 +98,16 @@ pub fn ingest_archive(
     }
     let met = walked.is_ok_and(|document| document.is_none()) && !members.is_empty();
     run.rows[at] = row.clone();
+    if !stopped {
+        let locked = locked.then(|| FileReport { outcome: Outcome::Locked, ..row.clone() });
+        run.refuse(locked.as_ref().unwrap_or(&row), &subject.kept, Some((&subject.path, probe)))?;
+    }
     if stopped || locked || !(met || matches!(row.outcome, Outcome::Damaged(_))) {
         return Ok(());
     }
+    run.keep_refused()?;
     let Begin::Fresh(import) = run.store.begin(&new)? else { return Ok(()) };
+    let trouble = trouble || matches!(row.outcome, Outcome::Damaged(_));
     let warnings: Vec<String> = trouble.then(|| row.note()).into_iter().collect();
     match Input::open(&subject.path).map(Input::finish) {
         Ok(Ok(summary)) => {
@@ -178,12 +186,17 @@ fn one(
 ) -> Result<()> {
     let named = |outer: &str| format!("{outer}{MARK}{}", member.name);
     let shown = named(&subject.shown);
-    let mut say = |outcome| run.rows.push(FileReport::new(shown.clone(), outcome));
+    let refused = |run: &mut Run<'_>, outcome| {
+        let row = FileReport::new(shown.clone(), outcome);
+        // An archive is locked as a whole: it has one line for all that is in it.
+        let noted = if row.outcome == Outcome::Locked { Ok(()) } else { run.refuse(&row, &named(&subject.kept), None) };
+        run.rows.push(row);
+        noted
+    };
     match &member.nature {
         Nature::Folder => return Ok(()),
         Nature::Other(what) => {
-            say(Outcome::Skipped(what.clone()));
-            return Ok(());
+            return refused(run, Outcome::Skipped(what.clone()));
         }
         Nature::File => {}
     }
@@ -191,17 +204,10 @@ fn one(
     match unpack(&mut file) {
         Ok(()) => {}
         Err(Refusal::Stopped) => return Ok(()),
-        Err(Refusal::Password) => {
-            say(Outcome::Locked);
-            return Ok(());
-        }
-        Err(Refusal::Limit(why)) => {
-            say(Outcome::Failed(Error::input(why)));
-            return Ok(());
-        }
+        Err(Refusal::Password) => return refused(run, Outcome::Locked),
+        Err(Refusal::Limit(why)) => return refused(run, Outcome::Failed(Error::input(why))),
         Err(Refusal::Damaged(why)) => {
-            say(Outcome::Failed(Error::input(format!("cannot be unpacked: {why}"))));
-            return Ok(());
+            return refused(run, Outcome::Failed(Error::input(format!("cannot be unpacked: {why}"))));
         }
         Err(Refusal::Sink(e)) => {
             let failed = Error::io("cannot unpack into the case", file.path(), &e);

@@ -1,6 +1,7 @@
 //! A capture: packets through the meter, flows, events and oddities to the writer.
 
 use super::sanity::{self, Directions, Times};
+use super::sanity_missed::Missed;
 use super::writer::Writer;
 use crate::flow::{Checksums, Config, Meter, MeterStats, Profile, Sink};
 use crate::model::flow::Flow;
@@ -200,6 +201,7 @@ pub fn read(
     };
     let (mut last, mut packets) = (None, 0u64);
     let mut heads = BTreeSet::new();
+    let mut missed = Missed::default();
     let end = capture::read(kind, input, &mut |item| {
         let time = last.unwrap_or(about.modified);
         let new = |kind| Record::new(kind, RecordId::default(), SourceId(0), time);
@@ -233,6 +235,7 @@ pub fn read(
                 record.set(field::ACTION, "stated");
                 stream.own(record, at);
             }
+            Item::Missed(said) => missed.packets(said),
             Item::Oddity(oddity, at) => stream.damaged(&oddity, time, at),
         }
         true
@@ -246,6 +249,7 @@ pub fn read(
     stream.release();
     let mut warnings = warnings(meter.stats());
     warnings.extend(sanity::cut(meter.stats().cut, meter.stats().packets, stream.snaplen));
+    warnings.extend(missed.say());
     warnings.extend(sanity::offload(&meter.senders()));
     warnings.extend(sanity::one_way(&stream.directions));
     // What the snapshot length cut is missing too.

@@ -8,16 +8,18 @@ use super::stem::stem;
 use super::writer::Writer;
 use super::{Request, Run, capture, text, unknown};
 use crate::error::{Error, ErrorKind, Result};
-use crate::formats::{self, Context, Format, Zone};
-use crate::model::source::{Basis, Counts};
+use crate::formats::dates::Tally;
+use crate::formats::{self, Context, Dates, Format, Zone};
+use crate::model::source::{Basis, Counts, DateOrder};
 use crate::model::{EvidenceKey, SourceId, Time};
 use crate::sources::archive::{ArchiveKind, Keys};
 use crate::sources::capture::CaptureKind;
 use crate::sources::compression::Compression;
 use crate::sources::input::{Input, KEY_PART, Probe};
-use crate::store::{Begin, Content, Done, Import, NewEvidence, SourceRead};
+use crate::store::{Begin, Content, Done, Import, NewEvidence, SourceRead, starts};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -28,6 +30,9 @@ pub(super) const CAPTURE_COST: u64 = 4 << 20;
 const TEXT_COST: u64 = 32 << 20;
 /// What is said of a compressed capture of which no copy is wanted.
 const NO_SPOOL: &str = "its packets are read again from its start: no copy was wanted (--no-spool)";
+
+/// What is said of text that was not UTF-8.
+pub const WIDE: &str = "UTF-16 text, read as UTF-8: offsets of its records count the bytes of that";
 
 /// What a file is.
 #[derive(Clone, Copy)]
@@ -55,6 +60,12 @@ pub(super) fn recognise(head: &[u8], request: &Request) -> Option<What> {
     request.format.or_else(|| formats::recognise(head)).map(What::Text)
 }
 
+/// What the case calls a file: its absolute path.
+pub(super) fn kept(path: &Path) -> String {
+    let absolute = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+    absolute.map_or_else(|_| path.display().to_string(), |path| path.display().to_string())
+}
+
 /// A file to be imported, and what it is called.
 pub struct Subject {
     /// Where its bytes are now.
@@ -75,7 +86,7 @@ impl Subject {
     /// A file that lies where it was found.
     pub fn file(path: &Path, gap: Option<String>) -> Subject {
         let shown = path.display().to_string();
-        let kept = std::fs::canonicalize(path).map_or_else(|_| shown.clone(), |path| path.display().to_string());
+        let kept = kept(path);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         Subject { path: path.to_owned(), shown, kept, name, gap, inside: None }
     }
@@ -99,7 +110,11 @@ pub fn ingest_file(run: &mut Run<'_>, keys: &Keys<'_>, subject: Subject) -> Resu
             return Ok(());
         }
         Err(e) => {
-            run.rows.push(row(Outcome::Failed(e)));
+            let row = row(Outcome::Failed(e));
+            if subject.path.exists() {
+                run.refuse(&row, &subject.kept, None)?;
+            }
+            run.rows.push(row);
             return Ok(());
         }
     };
@@ -112,7 +127,10 @@ pub fn ingest_file(run: &mut Run<'_>, keys: &Keys<'_>, subject: Subject) -> Resu
         return ingest_archive(run, keys, &subject, &probe, kind, compression);
     }
     let Some(what) = recognise(&input.head, run.request) else {
-        run.rows.push(FileReport { size: probe.size, ..row(unknown::outcome(&input.head, &probe.tail)) });
+        let row = FileReport { size: probe.size, ..row(unknown::outcome(&input.head, &probe.tail)) };
+        drop(input);
+        run.refuse(&row, &subject.kept, Some((&subject.path, &probe)))?;
+        run.rows.push(row);
         return Ok(());
     };
     let row = read(run, &subject, &probe, input, what)?;
@@ -145,7 +163,7 @@ fn read(run: &mut Run<'_>, subject: &Subject, probe: &Probe, mut input: Input, w
     let mut candidates = run.store.grown_candidates(head_hash, size);
     candidates.retain(|old| old.info.format == what.name());
     let mut from = 0;
-    let mut grown = false;
+    let (mut grown, mut replaced) = (false, None);
     if let Some(prefix) = known::prefix(&subject.path, input.compression, &input.head, KEY_PART as usize, candidates) {
         let old = prefix.known;
         if prefix.is_all {
@@ -162,11 +180,25 @@ fn read(run: &mut Run<'_>, subject: &Subject, probe: &Probe, mut input: Input, w
             import.continues(old.info.key, from);
         } else {
             import.replaces(old.info.key);
+            replaced = Some(old.info.key);
         }
         grown = true;
     }
+    // A shorter piece of what is in already, met after it.
+    if !grown {
+        let whole = (input.head.len() < KEY_PART as usize).then_some(input.head.len() as u64);
+        let size = whole.or((input.compression == Compression::None).then_some(probe.size));
+        let mut longer = run.store.longer(&starts(&input.head), size);
+        longer.retain(|l| l.format == what.name());
+        let folder = run.store.dir().join("evidence");
+        if let Some(all) = known::beginning(&subject.path, input.compression, &folder, longer) {
+            let warnings = vec![format!("its content is the beginning of {}, which is in the case", all.path)];
+            return Ok(FileReport { format: all.format, span: all.span, warnings, ..row(Outcome::Known) });
+        }
+    }
     let job = Job {
         path: subject.shown.clone(),
+        file: Some(subject.path.clone()),
         what,
         key: probe.key,
         stem: stem(Path::new(&subject.name)),
@@ -177,7 +209,13 @@ fn read(run: &mut Run<'_>, subject: &Subject, probe: &Probe, mut input: Input, w
         gap: subject.gap.clone(),
     };
     let compressed = input.compression != Compression::None;
-    job.run(*import, &mut input, run)?.finish(input, &|key| keep(subject, what, compressed, key))
+    let row = job.run(*import, &mut input, run)?.finish(input, &|key| keep(subject, what, compressed, key))?;
+    // What this import read of the shorter piece counts no more.
+    if let Some(old) = run.rows.iter_mut().find(|r| r.key.is_some() && r.key == replaced && row.outcome == Outcome::Grown) {
+        old.warnings.push(format!("its content is the beginning of {}, which took the place of its records", row.path));
+        (old.counts.records, old.counts.oddities) = (0, 0);
+    }
+    Ok(row)
 }
 
 /// Keeps a member in the case if it could not well be read again from its archive.
@@ -193,6 +231,8 @@ fn keep(subject: &Subject, what: What, compressed: bool, key: EvidenceKey) -> Re
 /// What is to be read, and what is known of it.
 pub(super) struct Job {
     pub path: String,
+    /// Where its bytes can be read once more.
+    pub file: Option<PathBuf>,
     pub what: What,
     pub key: EvidenceKey,
     pub stem: String,
@@ -237,6 +277,11 @@ impl Job {
             stopped = !self.stream && (watch.stop)();
             stopped
         };
+        let dates = match (request.dates, self.what) {
+            (Some(order), _) => Dates { order, sure: true },
+            (None, What::Text(_)) => dates_of(self.file.as_deref(), input, self.modified),
+            _ => Dates::default(),
+        };
         let (ended, counts, span, written) = std::thread::scope(|scope| -> Result<_> {
             let (mut writer, handle) = Writer::start(scope, import, request.source.clone());
             let ended = match self.what {
@@ -259,6 +304,7 @@ impl Job {
                         stem: self.stem.clone(),
                         zone: request.zone.unwrap_or(Zone::Fixed(0)),
                         year: request.year,
+                        dates,
                         modified: self.modified,
                     };
                     let mut reader = BufReader::with_capacity(1 << 18, &mut body);
@@ -292,11 +338,14 @@ impl Job {
             (false, true) => Basis::Assumed,
             (false, false) => Basis::Stated,
         };
-        let mut warnings: Vec<String> = ended.assumed.iter().map(|a| assumed(a, request)).collect();
+        let mut warnings: Vec<String> = ended.assumed.iter().map(|a| assumed(a, request, dates)).collect();
         warnings.extend(ended.warnings);
         warnings.extend(written.copied.clone());
         warnings.extend(self.gap);
         warnings.extend(spool.warning.clone());
+        if input.compression.wide().is_some() {
+            warnings.push(WIDE.into());
+        }
         if cut {
             warnings.push("it was stopped before its end: what had come until then was read and is kept".into());
         }
@@ -305,6 +354,10 @@ impl Job {
             zone: zone.clone(),
             basis,
             year: request.year,
+            dates: match request.dates {
+                Some(order) => Some((order, Basis::Manual)),
+                None => ended.assumed.contains("order of dates assumed").then_some((dates.order, Basis::Assumed)),
+            },
             counts: *counts,
             warnings: warnings.clone(),
         };
@@ -323,21 +376,47 @@ impl Job {
             text_end: ended.bytes,
             content,
             heads,
+            starts: starts(&input.head),
             clocks: written.sources.iter().zip(&counts).map(clock).collect(),
         };
         let mut row = FileReport::new(self.path, outcome);
         (row.format, row.counts, row.span, row.warnings) = (self.what.name().into(), sum, span, warnings);
+        row.key = Some(self.key);
         Ok(Body { row, import: Some(written.import), done, spool })
     }
 }
 
+/// What order the dates of a whole file are in; of a stream that of its beginning. Only a file that has such dates is read for it.
+fn dates_of(file: Option<&Path>, input: &Input, modified: Time) -> Dates {
+    let mut seen = Tally::default();
+    seen.read(&mut &input.head[..]);
+    if seen.has_any()
+        && let Some(path) = file
+        && let Ok(mut all) = File::open(path).and_then(|f| input.compression.reader(f))
+    {
+        let mut whole = Tally::default();
+        whole.read(&mut all);
+        return whole.decide(modified);
+    }
+    seen.decide(modified)
+}
+
 /// An assumption of a reader in words.
-fn assumed(what: &str, request: &Request) -> String {
+fn assumed(what: &str, request: &Request, dates: Dates) -> String {
     match what {
         "zone assumed" if request.zone.is_some() => "times without a zone are read as told".into(),
         "zone assumed" => "times without a zone are taken as UTC (--tz, or `sources set NAME --tz`)".into(),
         "year assumed" => "times without a year are put before the file's date (--year, or `sources set NAME --year`)".into(),
         "time assumed" => "lines without a time stand at the time of the line before, or the file's date".into(),
+        "time of the line before assumed" => "lines without a time stand at the time of the line before".into(),
+        "first time assumed" => "lines before the first time stand at that: they state none".into(),
+        "order of dates assumed" => {
+            let (read, other) = match dates.order {
+                DateOrder::MonthFirst => ("month first", "day-first"),
+                DateOrder::DayFirst => ("day first", "month-first"),
+            };
+            format!("dates like 03/04/2026 are read {read}, which is a guess (--dates, or `sources set NAME --dates {other}`)")
+        }
         other => other.to_owned(),
     }
 }

@@ -1,12 +1,18 @@
-//! Whether a file's content is in the case already under another name or compression, or goes on where known evidence ended.
+//! Whether a file's content is in the case already under another name or compression, goes on where known evidence ended, or is the beginning
+//! of known evidence that is longer.
 
+use crate::model::evidence::EvidenceInfo;
 use crate::model::hex::hex;
 use crate::sources::compression::Compression;
+use crate::sources::reread::{self, Place};
 use crate::store::Grown;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+/// Longer evidence that a file is compared with.
+const LONGER: usize = 8;
 
 /// Known evidence that a file begins with.
 pub struct Prefix {
@@ -71,6 +77,30 @@ fn read(path: &Path, compression: Compression, candidates: &[Grown]) -> io::Resu
     let Some(n) = found else { return Ok(None) };
     let is_all = candidates[n].size == at && from.read(&mut piece[..1])? == 0;
     Ok(Some((n, is_all)))
+}
+
+/// The evidence that begins with all of a file, if one of the candidates does: both are read side by side, no further than the file goes.
+pub fn beginning(path: &Path, compression: Compression, folder: &Path, candidates: Vec<EvidenceInfo>) -> Option<EvidenceInfo> {
+    candidates.into_iter().take(LONGER).find(|longer| {
+        let place = Place::of(folder, longer).ok();
+        let all = place.and_then(|place| reread::stream(&place).ok());
+        let own = File::open(path).and_then(|f| compression.reader(f)).ok();
+        all.zip(own).is_some_and(|(mut all, mut own)| begins(all.as_mut(), own.as_mut()).unwrap_or(false))
+    })
+}
+
+fn begins(all: &mut dyn Read, own: &mut dyn Read) -> io::Result<bool> {
+    let (mut piece, mut same) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let n = own.read(&mut piece)?;
+        if n == 0 {
+            return Ok(true);
+        }
+        all.read_exact(&mut same[..n])?;
+        if piece[..n] != same[..n] {
+            return Ok(false);
+        }
+    }
 }
 
 /// The byte before an offset of the uncompressed data.

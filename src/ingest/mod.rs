@@ -9,11 +9,17 @@ pub mod file;
 
 pub mod known;
 
+pub mod refused;
+
 pub mod report;
 
 pub mod rotation;
 
 pub mod sanity;
+
+pub mod sanity_missed;
+
+pub mod sanity_overlap;
 
 pub mod spool;
 
@@ -35,12 +41,13 @@ use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
 use crate::formats::{Format, Zone};
 use crate::model::Time;
+use crate::model::source::DateOrder;
 use crate::sources::archive::Keys;
 use crate::sources::archive::keys::Ask;
 use crate::sources::input::Stop;
 use crate::sources::walk::{Found, walk};
-use crate::store::Store;
-use file::Subject;
+use crate::store::{Done, NewEvidence, Store};
+use file::{Subject, kept};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use stream::Late;
@@ -58,6 +65,8 @@ pub struct Request {
     pub zone: Option<Zone>,
     /// Year for times without one.
     pub year: Option<i32>,
+    /// Order of dates like 03/04/2026, instead of the one that each file gives.
+    pub dates: Option<DateOrder>,
     /// Custody: from whom, how obtained, ticket.
     pub custody: [String; 3],
     /// When flows of captures end without a packet that says so.
@@ -120,6 +129,13 @@ impl Request {
     }
 }
 
+/// An order of dates by what was typed.
+pub fn dates_of(text: &str) -> Result<DateOrder> {
+    DateOrder::parse(text).ok_or_else(|| {
+        Error::user(format!("`{text}` is not an order of dates")).hint("month-first (03/04 is 4 March) or day-first (3 April)")
+    })
+}
+
 /// A zone by what was typed.
 pub fn zone_of(text: &str) -> Result<Zone> {
     Zone::parse(text).ok_or_else(|| {
@@ -134,11 +150,13 @@ pub struct Run<'a> {
     watch: &'a Watch<'a>,
     progress: Progress,
     rows: Vec<FileReport>,
+    /// What was not read, to be kept.
+    refused: Vec<(NewEvidence, Done)>,
 }
 
 impl<'a> Run<'a> {
     fn new(store: &'a Store, request: &'a Request, watch: &'a Watch<'a>) -> Run<'a> {
-        Run { store, request, watch, progress: Progress::default(), rows: Vec::new() }
+        Run { store, request, watch, progress: Progress::default(), rows: Vec::new(), refused: Vec::new() }
     }
 }
 
@@ -183,7 +201,13 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
                 stream::ingest_stream(&mut run, Box::new(Late::new(path.clone())), &path)?;
             }
             Found::Skipped(path, why) => run.rows.push(FileReport::new(path.display().to_string(), Outcome::Skipped(why))),
-            Found::Failed(path, error) => run.rows.push(FileReport::new(path.display().to_string(), Outcome::Failed(error))),
+            Found::Failed(path, error) => {
+                let row = FileReport::new(path.display().to_string(), Outcome::Failed(error));
+                if path.symlink_metadata().is_ok() {
+                    run.refuse(&row, &kept(&path), None)?;
+                }
+                run.rows.push(row);
+            }
         }
     }
     // The stop may have come in the last file.
@@ -194,5 +218,6 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
         stream::ingest_stream(&mut run, Box::new(std::io::stdin()), Path::new("-"))?;
         stopped |= (watch.stop)();
     }
+    run.keep_refused()?;
     Ok(Report { files: run.rows, stopped })
 }

@@ -1,8 +1,8 @@
 //! What became of each file of an import.
 
 use crate::error::Error;
-use crate::model::Window;
 use crate::model::source::Counts;
+use crate::model::{EvidenceKey, Window};
 
 /// What became of one file.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,12 +44,23 @@ pub struct FileReport {
     pub warnings: Vec<String>,
     /// Bytes of the file.
     pub size: u64,
+    /// Evidence key, if it was read.
+    pub key: Option<EvidenceKey>,
 }
 
 impl FileReport {
     /// A row for a file of which nothing is known but its outcome.
     pub fn new(path: String, outcome: Outcome) -> FileReport {
-        FileReport { path, format: String::new(), outcome, counts: Counts::default(), span: None, warnings: Vec::new(), size: 0 }
+        FileReport {
+            path,
+            format: String::new(),
+            outcome,
+            counts: Counts::default(),
+            span: None,
+            warnings: Vec::new(),
+            size: 0,
+            key: None,
+        }
     }
     /// Whether something in it could not be read: then the exit status is 2.
     pub fn is_incomplete(&self) -> bool {

@@ -50,7 +50,8 @@ pub fn ingest_stream(run: &mut Run<'_>, stream: Box<dyn Read + Send>, name: &Pat
     };
     run.progress.size = 0;
     let stem = if shown == "-" { "stdin".into() } else { stem(name) };
-    let job = Job { path: shown, what, key, stem, modified: run.watch.now, from: 0, grown: false, stream: true, gap: None };
+    let job =
+        Job { path: shown, file: None, what, key, stem, modified: run.watch.now, from: 0, grown: false, stream: true, gap: None };
     let read = job.run(*import, &mut input, run).and_then(|body| body.finish(input, &|_| Ok(())));
     run.rows.push(read.inspect_err(|_| forget(&path))?);
     Ok(())

@@ -1,6 +1,7 @@
 //! A log: units through a format's reader to the writer.
 
 use super::sanity::{self, Times};
+use super::sanity_missed::Missed;
 use super::writer::Writer;
 use crate::formats::{self, Context, Format, Out, Status, Unit};
 use crate::model::record::Record;
@@ -48,6 +49,7 @@ pub fn read(log: &Log<'_>, input: &mut dyn BufRead, writer: &mut Writer, stop: &
     }
     let mut sources: HashMap<Option<String>, SourceId> = HashMap::new();
     let mut times: HashMap<SourceId, Times> = HashMap::new();
+    let mut missed = Missed::default();
     let mut units = 0u64;
     // Oddities have no ids of their own: they are numbered from the place of their unit.
     let mut place = (RecordId { evidence: context.evidence, offset: from, ordinal: 0 }, context.modified);
@@ -56,6 +58,7 @@ pub fn read(log: &Log<'_>, input: &mut dyn BufRead, writer: &mut Writer, stop: &
     let result = formats::read(input, format, context, start, head, &mut |status, out: Out| {
         units += 1;
         ended.assumed.extend(out.assumed.iter().copied());
+        out.losses.iter().for_each(|loss| missed.add(loss));
         let mut first = None;
         for read in out.records {
             let sensor = read.sensor.filter(|s| sources.len() < MAX_SENSORS || sources.contains_key(&Some(s.clone())));
@@ -94,6 +97,7 @@ pub fn read(log: &Log<'_>, input: &mut dyn BufRead, writer: &mut Writer, stop: &
         }
         !units.is_multiple_of(1024) || !(writer.has_failed() || stop(units))
     });
+    ended.warnings.extend(missed.say());
     ended.warnings.extend(implausible(times, &sources));
     match result {
         Ok(end) => ended.bytes = end.offset,

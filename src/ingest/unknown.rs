@@ -52,8 +52,11 @@ fn what(head: &[u8], tail: &[u8]) -> String {
     if memchr::memmem::find(tail, MMDB).is_some() || memchr::memmem::find(head, MMDB).is_some() {
         return "a MaxMind database, which is not evidence: it is not read".into();
     }
-    if let Some(utf) = utf16(head) {
-        return format!("{utf} text: iconv -f {utf} -t UTF-8 FILE > FILE.txt");
+    if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
+        return "UTF-32 text: iconv -f UTF-32 -t UTF-8 FILE > FILE.txt".into();
+    }
+    if is_erf(head) {
+        return "an Endace ERF capture, which is not read: editcap -F pcapng FILE FILE.pcapng, then ingest that".into();
     }
     if head.iter().all(|b| *b == 0) {
         return "nothing but zeros: a file that was never written, or wiped".into();
@@ -66,26 +69,32 @@ fn what(head: &[u8], tail: &[u8]) -> String {
     text(&String::from_utf8_lossy(head))
 }
 
+/// Whether records of Endace's Extensible Record Format follow each other: there is no mark at the beginning, so their headers have to agree
+/// (ERF types reference guide: time in 2^-32 seconds, type, flags, length of the record, losses, length on the wire).
+fn is_erf(head: &[u8]) -> bool {
+    let (mut at, mut records, mut last) = (0, 0, 0u64);
+    while records < 8
+        && let Some(record) = head.get(at..at + 16)
+    {
+        let seconds = u64::from(u32::from_le_bytes([record[4], record[5], record[6], record[7]]));
+        let length = usize::from(u16::from_be_bytes([record[10], record[11]]));
+        let wire = u16::from_be_bytes([record[14], record[15]]);
+        let plausible = (946_684_800..4_102_444_800).contains(&seconds)
+            && (1..=48).contains(&(record[8] & 0x7f))
+            && (16..=65_528).contains(&length)
+            && (wire > 0 || record[8] & 0x7f == 48 || record[8] & 0x7f == 27)
+            && (records == 0 || seconds.abs_diff(last) < 86_400 * 31);
+        if !plausible {
+            return false;
+        }
+        (at, records, last) = (at + length, records + 1, seconds);
+    }
+    records >= 2 || records == 1 && at == head.len()
+}
+
 /// Whether lines end in CR alone: to every format all of it would be one line.
 pub fn is_cr_alone(head: &[u8]) -> bool {
     !head.contains(&0) && memchr::memchr(b'\n', head).is_none() && memchr::memchr_iter(b'\r', head).nth(1).is_some()
-}
-
-/// The name that iconv knows the text's encoding by.
-fn utf16(head: &[u8]) -> Option<&'static str> {
-    match head {
-        [0xff, 0xfe, 0, 0, ..] => Some("UTF-32"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
-        _ => {
-            let zeros = |odd: usize| head.iter().take(512).skip(odd).step_by(2).filter(|b| **b == 0).count();
-            let half = head.len().min(512) / 2;
-            match (zeros(0), zeros(1)) {
-                (0, n) if half > 4 && n * 10 > half * 8 => Some("UTF-16LE"),
-                (n, 0) if half > 4 && n * 10 > half * 8 => Some("UTF-16BE"),
-                _ => None,
-            }
-        }
-    }
 }
 
 fn text(text: &str) -> String {
@@ -134,11 +143,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_endace_capture_is_known_by_its_records_and_noise_is_none() {
+        let record = |seconds: u32, kind: u8, length: u16| {
+            let mut out = [[0; 4], seconds.to_le_bytes()].concat();
+            out.extend([kind, 4]);
+            out.extend([length.to_be_bytes(), [0, 0], 60u16.to_be_bytes()].concat());
+            out.resize(usize::from(length), 7);
+            out
+        };
+        let whole = [record(1_763_625_600, 2, 80), record(1_763_625_601, 2, 96), record(1_763_625_601, 0x82, 120)].concat();
+        let said =
+            |head: &[u8]| matches!(outcome(head, &[]), Outcome::NotRecognised(why) if why.starts_with("an Endace ERF capture"));
+        assert!(said(&whole) && said(&whole[..200]) && said(&whole[..80]));
+        let apart = [record(1_763_625_600, 2, 80), record(1_163_625_601, 2, 96)].concat();
+        assert!(!said(&apart) && !said(&[0x5a; 400]) && !said(&record(1_763_625_600, 2, 200)[..100]));
+    }
+
+    #[test]
     fn a_file_is_said_to_be_what_it_is() {
         for (head, want) in [
             (&b"PK\x03\x04rest"[..], "a zip archive"),
-            (b"\xff\xfeh\0i\0", "UTF-16 text"),
-            (b"h\0e\0l\0l\0o\0 \0w\0o\0", "UTF-16LE text"),
+            (b"\xff\xfe\0\0h\0\0\0", "UTF-32 text"),
             (b"\0\0\0\0\0\0", "nothing but zeros"),
             (b"\x01\x02\0\x03\xff\xfe\x80", "binary"),
             (b"{\"a\":1}\n{\"a\":2}\n", "JSON lines without a time"),

@@ -1,6 +1,7 @@
 //! The second half of the pipeline: batches of records go to a thread that encodes and writes them.
 
 use super::sanity::{self, Sample};
+use super::sanity_overlap::{self, Reach};
 use crate::error::{Error, Result};
 use crate::model::packet::PacketRef;
 use crate::model::record::Record;
@@ -44,7 +45,7 @@ pub struct Written {
     pub import: Import,
     /// The case's number of each local source.
     pub sources: Vec<SourceId>,
-    /// Of which records the case has copies, in words.
+    /// Which records the case has already, or has recorded from elsewhere, in words.
     pub copied: Option<String>,
 }
 
@@ -147,6 +148,7 @@ fn write(mut import: Import, from: &Receiver<Vec<Item>>, rename: Option<&str>) -
     let mut sources: Vec<SourceId> = Vec::new();
     let mut format = String::new();
     let mut sample = Sample::default();
+    let mut reach = Reach::default();
     let of = |sources: &[SourceId], local: SourceId| {
         sources.get(local.0 as usize).copied().ok_or_else(|| Error::internal("a record of a source that was not named"))
     };
@@ -160,6 +162,7 @@ fn write(mut import: Import, from: &Receiver<Vec<Item>>, rename: Option<&str>) -
                 Item::Record(mut record) => {
                     record.source = of(&sources, record.source)?;
                     sample.add(&record);
+                    reach.add(&record);
                     import.push(record)?;
                 }
                 Item::Packets(flow, source, refs) => import.packets(flow, of(&sources, source)?, &refs)?,
@@ -167,6 +170,10 @@ fn write(mut import: Import, from: &Receiver<Vec<Item>>, rename: Option<&str>) -
         }
     }
     // What takes the place of older rows is the same as those.
-    let copied = if import.is_replacing() { None } else { sanity::copies(import.store(), &format, &sample) };
+    let copied = match import.is_replacing() {
+        true => None,
+        false => sanity::copies(import.store(), &format, &sample)
+            .or_else(|| sanity_overlap::overlap(import.store(), &format, import.key(), &reach)),
+    };
     Ok(Written { import, sources, copied })
 }

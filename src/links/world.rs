@@ -87,6 +87,7 @@ impl World {
                 zone: None,
                 basis: *basis,
                 year: None,
+                dates: None,
                 counts: crate::model::source::Counts::default(),
                 warnings: Vec::new(),
             };

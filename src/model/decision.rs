@@ -169,7 +169,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         zone: Option<String>,
     },
-    /// A source's clock, zone, year or site was set by hand. `None` fields stay as they are.
+    /// A source's clock, zone, year, order of dates or site was set by hand. `None` fields stay as they are.
     SourceSet {
         /// Name of the source.
         source: String,
@@ -179,6 +179,9 @@ pub enum What {
         zone: Option<String>,
         /// Year of its year-less times.
         year: Option<i32>,
+        /// Order of dates that may be read either way: `month-first` or `day-first`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dates: Option<String>,
         /// Site.
         site: Option<String>,
     },

@@ -4,6 +4,9 @@ use super::origin::EvidenceKey;
 use super::source::{Counts, SourceId};
 use super::time::{Time, Window};
 
+/// The format of what was handed over and not read: a name for none.
+pub const UNREAD: &str = "unknown";
+
 /// An evidence file of the case.
 #[derive(Debug, Clone)]
 pub struct EvidenceInfo {
@@ -13,11 +16,12 @@ pub struct EvidenceInfo {
     pub path: String,
     /// Size in bytes, compressed as it lies there.
     pub size: u64,
-    /// SHA-256, hexadecimal.
+    /// SHA-256, hexadecimal; empty if it could not be read, or is large and was not.
     pub sha256: String,
     /// Format or `pcap`, `pcapng`; of nothing recognised `unknown`.
     pub format: String,
-    /// Compression, e.g. `gz`; empty if none.
+    /// Compression, e.g. `gz`; of UTF-16 text its encoding, e.g. `utf-16le`: offsets of records count uncompressed bytes, of text as UTF-8.
+    /// Empty if neither.
     pub compression: String,
     /// When it was imported.
     pub imported: Time,
@@ -31,4 +35,18 @@ pub struct EvidenceInfo {
     pub warnings: Vec<String>,
     /// Custody: from whom, how, ticket.
     pub custody: [String; 3],
+}
+
+impl EvidenceInfo {
+    /// Whether nothing of it was read: the first warning says why.
+    pub fn is_unread(&self) -> bool {
+        self.format == UNREAD
+    }
+    /// Its name without folders, of a member of an archive with those inside of it.
+    pub fn name(&self) -> &str {
+        match self.path.rsplit_once('!') {
+            Some((_, member)) if !member.is_empty() => member,
+            _ => self.path.rsplit('/').next().unwrap_or(&self.path),
+        }
+    }
 }

@@ -27,6 +27,34 @@ pub enum Basis {
     Manual,
 }
 
+/// Which number comes first in a date like 03/04/2026.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum DateOrder {
+    /// The month: 4 March.
+    #[default]
+    MonthFirst,
+    /// The day: 3 April.
+    DayFirst,
+}
+
+impl DateOrder {
+    /// `month-first` or `day-first`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DateOrder::MonthFirst => "month-first",
+            DateOrder::DayFirst => "day-first",
+        }
+    }
+    /// The inverse of [`DateOrder::name`]; also `mdy` and `dmy`.
+    pub fn parse(text: &str) -> Option<DateOrder> {
+        match text.trim().to_ascii_lowercase().replace([' ', '_'], "-").as_str() {
+            "month-first" | "month" | "mdy" | "m/d/y" | "mm/dd/yyyy" => Some(DateOrder::MonthFirst),
+            "day-first" | "day" | "dmy" | "d/m/y" | "dd/mm/yyyy" => Some(DateOrder::DayFirst),
+            _ => None,
+        }
+    }
+}
+
 /// What order of preference sightings of one connection have: the lower, the more its counters are trusted.
 pub fn sighting_rank(format: &str) -> u8 {
     match format {
@@ -48,13 +76,15 @@ pub struct Clock {
     pub zone_basis: Basis,
     /// The year that was assumed for lines without one.
     pub year: Option<i32>,
-    /// Whether anything (offset, zone, year) was set by hand: then a join may call its clock checked.
+    /// The order that dates like 03/04/2026 are read in, where the file left it open.
+    pub dates: Option<(DateOrder, Basis)>,
+    /// Whether anything (offset, zone, year, order of dates) was set by hand: then a join may call its clock checked.
     pub manual: bool,
 }
 
 impl Default for Clock {
     fn default() -> Clock {
-        Clock { shift: 0, zone: None, zone_basis: Basis::Stated, year: None, manual: false }
+        Clock { shift: 0, zone: None, zone_basis: Basis::Stated, year: None, dates: None, manual: false }
     }
 }
 

@@ -229,7 +229,14 @@ mod tests {
         assert!(some > 0 && some < all, "{some} of {all}: the merged evidence is scanned");
         compare(&engine);
         for (source, hours) in [("a", 3 * 3600), ("b", 1)] {
-            let set = What::SourceSet { source: source.into(), offset: Some(hours * SECOND), zone: None, year: None, site: None };
+            let set = What::SourceSet {
+                source: source.into(),
+                offset: Some(hours * SECOND),
+                zone: None,
+                year: None,
+                dates: None,
+                site: None,
+            };
             engine.store().journal().append(set, Who::default()).unwrap();
         }
         let moved = used(&engine, "| timeline 1h");

@@ -4,6 +4,7 @@
 //! Framing is done here, so that every item knows its offset and a block that cannot be parsed is skipped by its length; block contents are
 //! parsed by pcap-parser. Damage ends the reading: everything before it is given, and it says where and what.
 
+use super::missed::Missed;
 use super::snoop;
 use crate::model::packet::{LinkType, Packet};
 use crate::model::time::{SECOND, Time};
@@ -91,6 +92,8 @@ pub enum Item<'a> {
     Comment(String, u64),
     /// A name that the capturing host knew for an address.
     Name(IpAddr, String, u64),
+    /// What the capturing host says that it missed on an interface.
+    Missed(Missed),
     /// Something malformed, with its offset.
     Oddity(Oddity, u64),
 }
@@ -409,15 +412,19 @@ fn one_block(
         // Only a block with room for an option is parsed for its comment.
         let options = kind == ENHANCED_PACKET && data.len() >= 28 + padded + 4 + 8;
         let parsed = options.then(|| parsed(data, sections.big));
-        let (comment, what) = match parsed {
-            Some(Ok(Block::EnhancedPacket(b))) => (comment_of(&b.options), overruns(data, 28 + padded, sections.big)),
+        let (comment, missed, what) = match parsed {
+            Some(Ok(Block::EnhancedPacket(b))) => {
+                let missed = Missed::before(packet.interface, &b.options, sections.big);
+                (comment_of(&b.options), missed, overruns(data, 28 + padded, sections.big))
+            }
             // The packet is whole: only what follows it cannot be read.
-            Some(Err(what)) => (None, Some(what)),
-            _ => (None, None),
+            Some(Err(what)) => (None, None, Some(what)),
+            _ => (None, None, None),
         };
         let before = longer_than_wire(&packet).into_iter().chain(what.map(|what| Oddity::at(what, "options of a packet")));
         return before.into_iter().all(|oddity| each(Item::Oddity(oddity, offset)))
             && each(Item::Packet(packet))
+            && missed.is_none_or(|missed| each(Item::Missed(missed)))
             && comment.is_none_or(|text| each(Item::Comment(text, offset)));
     }
     let block = match parsed(data, sections.big) {
@@ -441,6 +448,11 @@ fn one_block(
                 Some(interface) => each(Item::Interface(interface)),
                 None => each(Item::Oddity(Oddity::at("pcapng_too_many_interfaces", MAX_INTERFACES.to_string()), offset)),
             }
+        }
+        Block::InterfaceStatistics(said) => {
+            let interface = sections.interface(said.if_id).map(|i| i.index);
+            let missed = interface.and_then(|interface| Missed::stated(interface, &said.options, sections.big));
+            missed.is_none_or(|missed| each(Item::Missed(missed)))
         }
         Block::NameResolution(names) => names.nr.iter().all(|record| {
             name(record.record_type.0, record.record_value).is_none_or(|(addr, text)| each(Item::Name(addr, text, offset)))

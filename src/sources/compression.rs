@@ -1,5 +1,7 @@
-//! Compression, recognised by magic bytes: gzip (RFC 1952, members concatenated), zstd (RFC 8878), xz, bzip2, lz4 frames.
+//! Compression, recognised by magic bytes: gzip (RFC 1952, members concatenated), zstd (RFC 8878), xz, bzip2, lz4 frames. What is UTF-16 inside
+//! is read as UTF-8: offsets count the bytes of that, as they count uncompressed ones.
 
+use super::wide::{Narrow, Wide};
 use std::io::{self, BufReader, Read};
 
 /// How a file is compressed.
@@ -17,7 +19,35 @@ pub enum Compression {
     Bzip2,
     /// LZ4 frame.
     Lz4,
+    /// UTF-16 text, not compressed or compressed so.
+    Wide(Wide, &'static Compression),
 }
+
+/// How each is written down.
+const NAMES: [(Compression, &str); 18] = {
+    use Compression::{Bzip2, Gzip, Lz4, None as Plain, Wide as Text, Xz, Zstd};
+    use Wide::{Big, Little};
+    [
+        (Plain, ""),
+        (Gzip, "gz"),
+        (Zstd, "zst"),
+        (Xz, "xz"),
+        (Bzip2, "bz2"),
+        (Lz4, "lz4"),
+        (Text(Little, &Plain), "utf-16le"),
+        (Text(Little, &Gzip), "gz utf-16le"),
+        (Text(Little, &Zstd), "zst utf-16le"),
+        (Text(Little, &Xz), "xz utf-16le"),
+        (Text(Little, &Bzip2), "bz2 utf-16le"),
+        (Text(Little, &Lz4), "lz4 utf-16le"),
+        (Text(Big, &Plain), "utf-16be"),
+        (Text(Big, &Gzip), "gz utf-16be"),
+        (Text(Big, &Zstd), "zst utf-16be"),
+        (Text(Big, &Xz), "xz utf-16be"),
+        (Text(Big, &Bzip2), "bz2 utf-16be"),
+        (Text(Big, &Lz4), "lz4 utf-16be"),
+    ]
+};
 
 impl Compression {
     /// By the first bytes of a file.
@@ -33,27 +63,34 @@ impl Compression {
             _ => Compression::None,
         }
     }
-    /// Its usual suffix; empty for none.
+    /// Its usual suffix, and the encoding of UTF-16 text; empty for neither.
     pub fn name(self) -> &'static str {
-        match self {
-            Compression::None => "",
-            Compression::Gzip => "gz",
-            Compression::Zstd => "zst",
-            Compression::Xz => "xz",
-            Compression::Bzip2 => "bz2",
-            Compression::Lz4 => "lz4",
-        }
+        NAMES.iter().find(|(c, _)| *c == self).map_or("", |(_, name)| name)
     }
     /// The inverse of [`Compression::name`].
     pub fn parse(name: &str) -> Option<Compression> {
-        use Compression::{Bzip2, Gzip, Lz4, None as Plain, Xz, Zstd};
-        [Plain, Gzip, Zstd, Xz, Bzip2, Lz4].into_iter().find(|c| c.name() == name)
+        NAMES.iter().find(|(_, n)| *n == name).map(|(c, _)| *c)
+    }
+    /// The same, of UTF-16 text.
+    pub fn of_text(self, wide: Wide) -> Compression {
+        let text = |c: &Compression| matches!(c, Compression::Wide(w, inner) if *w == wide && **inner == self);
+        NAMES.iter().map(|(c, _)| *c).find(text).unwrap_or(self)
+    }
+    /// The encoding, if it is UTF-16 text.
+    pub fn wide(self) -> Option<Wide> {
+        if let Compression::Wide(wide, _) = self { Some(wide) } else { None }
     }
     /// A reader of the uncompressed data. Memory is bounded: xz and zstd windows above 128 MiB are refused as an I/O error.
     pub fn reader<'a>(self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+        self.boxed(Box::new(input))
+    }
+    fn boxed<'a>(self, input: Box<dyn Read + Send + 'a>) -> io::Result<Box<dyn Read + Send + 'a>> {
+        if let Compression::Wide(wide, inner) = self {
+            return Ok(Box::new(Narrow::new(inner.boxed(input)?, wide)));
+        }
         let input = BufReader::with_capacity(1 << 18, input);
         Ok(match self {
-            Compression::None => Box::new(input),
+            Compression::None | Compression::Wide(..) => Box::new(input),
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
@@ -78,7 +115,7 @@ mod tests {
     fn packed(c: Compression, data: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         match c {
-            Compression::None => out.extend(data),
+            Compression::None | Compression::Wide(..) => out.extend(data),
             Compression::Gzip => {
                 let mut w = flate2::write::GzEncoder::new(&mut out, flate2::Compression::fast());
                 w.write_all(data).unwrap();
@@ -115,6 +152,17 @@ mod tests {
             c.reader(&bytes[..]).unwrap().read_to_end(&mut back).unwrap();
             assert_eq!(back, data, "{c:?}");
         }
+    }
+
+    #[test]
+    fn names_are_read_back_and_text_is_read_through_its_compression() {
+        assert!(NAMES.iter().all(|(c, name)| c.name() == *name && Compression::parse(name) == Some(*c)));
+        let bytes = packed(Compression::Gzip, b"\xff\xfeh\0\xe9\0");
+        let coding = Compression::Gzip.of_text(Wide::Little);
+        assert_eq!((coding.name(), coding.wide()), ("gz utf-16le", Some(Wide::Little)));
+        let mut back = String::new();
+        coding.reader(&bytes[..]).unwrap().read_to_string(&mut back).unwrap();
+        assert_eq!(back, "h\u{e9}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! One opened file or stream: read ahead and hashed on a thread of its own, decompressed where it is read.
 
+use super::capture::CaptureKind;
 use super::compression::Compression;
+use super::wide::{Narrow, Wide};
 use crate::error::{Error, Result};
 use crate::model::hex::hex;
 use crate::model::{EvidenceKey, Time};
@@ -280,8 +282,8 @@ impl Input {
         let compression = Compression::of(&magic);
         let ahead = Ahead { done, drain: pieces, thread: Some(thread), taken };
         if compression == Compression::None && ahead.taken.is_some() {
-            let body: Box<dyn Read + Send> = Box::new(io::Cursor::new(magic.clone()).chain(raw));
-            return Ok(Input { head: magic, compression, consumed, body: Some(body), ahead });
+            let body = Box::new(io::Cursor::new(magic.clone()).chain(raw));
+            return Ok(Input { head: magic, compression, consumed, body: Some(body), ahead }.narrowed(None));
         }
         let mut body = compression.reader(io::Cursor::new(magic).chain(raw))?;
         let mut head = Vec::new();
@@ -292,7 +294,30 @@ impl Input {
             Ok(_) => Box::new(io::Cursor::new(head.clone()).chain(body)),
             Err(e) => Box::new(io::Cursor::new(head.clone()).chain(Failing(Some(e)))),
         };
-        Ok(Input { head, compression, consumed, body: Some(rest), ahead })
+        let most = ahead.taken.is_none().then_some(KEY_PART);
+        Ok(Input { head, compression, consumed, body: Some(rest), ahead }.narrowed(most))
+    }
+
+    /// UTF-16 text as UTF-8. `most`: bytes of it that the head may have; none: no more than is there already.
+    fn narrowed(mut self, most: Option<u64>) -> Input {
+        let Some(wide) = Wide::of(&self.head).filter(|_| CaptureKind::of(&self.head).is_none()) else { return self };
+        let Some(body) = self.body.take() else { return self };
+        let mut body = Narrow::new(body, wide);
+        let Some(most) = most else {
+            self.head = wide.text(&self.head).into_bytes();
+            self.body = Some(Box::new(body));
+            self.compression = self.compression.of_text(wide);
+            return self;
+        };
+        let mut head = Vec::new();
+        let failed = body.by_ref().take(most).read_to_end(&mut head).err();
+        let start = io::Cursor::new(head.clone());
+        self.body = Some(match failed {
+            None => Box::new(start.chain(body)),
+            Some(e) => Box::new(start.chain(Failing(Some(e)))),
+        });
+        (self.head, self.compression) = (head, self.compression.of_text(wide));
+        self
     }
 
     /// The uncompressed data from its first byte on; once.

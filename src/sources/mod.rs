@@ -12,6 +12,8 @@ pub mod frames;
 
 pub mod input;
 
+pub mod missed;
+
 pub mod reread;
 
 pub mod snoop;
@@ -19,6 +21,8 @@ pub mod snoop;
 pub mod text;
 
 pub mod walk;
+
+pub mod wide;
 
 pub mod write;
 

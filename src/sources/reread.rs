@@ -152,6 +152,11 @@ pub fn sha256(place: &Place, info: &EvidenceInfo) -> Result<String> {
     }
 }
 
+/// The uncompressed data from its first byte on.
+pub fn stream(place: &Place) -> Result<Box<dyn Read + Send>> {
+    Data::open(place)?.stream().map_err(|e| Error::io(AGAIN, place.path(), &e))
+}
+
 /// `len` bytes at `offset` of the uncompressed data. Compressed files and members of archives are read from their start.
 pub fn bytes(place: &Place, offset: u64, len: u32) -> Result<Vec<u8>> {
     let io = |e: io::Error| Error::io(AGAIN, place.path(), &e);

@@ -1,9 +1,10 @@
-//! Clock corrections, applied when a question is asked: what people set for a source (offset, zone, year) as a shift of its raw times.
-//! A zone's shift depends on the instant (summer time), a year's on leap days: a [`Shift`] is a list of steps.
+//! Clock corrections, applied when a question is asked: what people set for a source (offset, zone, year, order of dates) as a shift of its raw
+//! times. A zone's shift depends on the instant (summer time), a year's on leap days, that of exchanged days and months on the day: a [`Shift`]
+//! is a list of steps.
 
 use crate::formats::Zone;
 use crate::model::decision::{Decision, What};
-use crate::model::source::{Basis, Clock};
+use crate::model::source::{Basis, Clock, DateOrder};
 use crate::model::time::DAY;
 use crate::model::{Time, Window};
 use chrono::{Datelike, Offset, TimeZone};
@@ -76,6 +77,8 @@ pub struct Setting {
     pub zone: Option<String>,
     /// Year of year-less times.
     pub year: Option<i32>,
+    /// Order of dates that may be read either way.
+    pub dates: Option<DateOrder>,
     /// Site.
     pub site: Option<String>,
 }
@@ -96,10 +99,11 @@ pub fn settings(decisions: &[Decision]) -> HashMap<String, Setting> {
     }
     let mut out: HashMap<String, Setting> = HashMap::new();
     for what in in_force.into_values() {
-        if let What::SourceSet { source, offset, zone, year, site } = what {
+        if let What::SourceSet { source, offset, zone, year, dates, site } = what {
             let set = out.entry(source.clone()).or_default();
             set.offset = offset.or(set.offset);
             set.year = year.or(set.year);
+            set.dates = dates.as_deref().and_then(DateOrder::parse).or(set.dates);
             set.zone = zone.clone().or(set.zone.take());
             set.site = site.clone().or(set.site.take());
         }
@@ -118,31 +122,42 @@ pub fn apply(read: &Clock, set: Option<&Setting>, span: Window) -> (Clock, Shift
         _ => 0,
     };
     let zones = from.zip(to).filter(|(from, to)| from != to);
-    let shift = if zones.is_none() && years == 0 {
+    let dates = read.dates.zip(set.dates);
+    let exchanged = dates.is_some_and(|((read, _), set)| read != set);
+    let shift = if zones.is_none() && years == 0 && !exchanged {
         Shift { steps: vec![(Time::MIN, offset)] }
     } else {
         let zone = zones.unwrap_or((from.unwrap_or(Zone::Fixed(0)), from.unwrap_or(Zone::Fixed(0))));
-        Shift::of(&|raw| moved(raw, zone, years).plus(offset).since(raw), span)
+        Shift::of(&|raw| moved(raw, zone, years, exchanged).plus(offset).since(raw), span)
     };
-    let manual = set.offset.is_some() || (to.is_some() && from.is_some()) || (set.year.is_some() && read.year.is_some());
+    let manual = set.offset.is_some()
+        || dates.is_some()
+        || (to.is_some() && from.is_some())
+        || (set.year.is_some() && read.year.is_some());
     let clock = Clock {
         shift: shift.at(span.start),
         zone: if from.is_some() && to.is_some() { set.zone.clone() } else { read.zone.clone() },
         zone_basis: if from.is_some() && to.is_some() { Basis::Manual } else { read.zone_basis },
         year: if read.year.is_some() { set.year.or(read.year) } else { None },
+        dates: dates.map(|(_, set)| (set, Basis::Manual)).or(read.dates),
         manual,
     };
     (clock, shift)
 }
 
-/// The instant that a raw one is, read in another zone and year.
-fn moved(raw: Time, (from, to): (Zone, Zone), years: i32) -> Time {
+/// The instant that a raw one is, read in another zone and year, with day and month exchanged.
+fn moved(raw: Time, (from, to): (Zone, Zone), years: i32, exchanged: bool) -> Time {
     let utc = raw.utc().naive_utc();
     let east = match from {
         Zone::Fixed(east) => i64::from(east),
         Zone::Named(tz) => i64::from(tz.offset_from_utc_datetime(&utc).fix().local_minus_utc()),
     };
     let Some(local) = utc.checked_add_signed(chrono::TimeDelta::seconds(east)) else { return raw };
+    let local = match exchanged.then(|| local.with_day(1)?.with_month(local.day())?.with_day(local.month())) {
+        // Beyond the twelfth a date has one reading.
+        Some(other) => other.unwrap_or(local),
+        None => local,
+    };
     let year = local.year().saturating_add(years);
     let Some(dated) = local.with_year(year).or_else(|| local.with_day(28).and_then(|d| d.with_year(year))) else { return raw };
     if !(1678..=2261).contains(&year) {
@@ -178,6 +193,25 @@ mod tests {
     fn a_zone_changes_nothing_where_the_text_states_one() {
         let set = Setting { zone: Some("Europe/Berlin".into()), offset: Some(5), ..Setting::default() };
         assert_eq!(corrected(Clock::default(), set, "2026-07-15T12:00:00Z"), "2026-07-15T12:00:00.000000005Z");
+    }
+
+    #[test]
+    fn an_order_of_dates_set_by_hand_exchanges_day_and_month() {
+        let dates = Some((DateOrder::MonthFirst, Basis::Assumed));
+        let read = Clock { zone: Some("UTC".into()), zone_basis: Basis::Assumed, dates, ..Clock::default() };
+        let set = Setting { dates: Some(DateOrder::DayFirst), ..Setting::default() };
+        for (raw, want) in [
+            ("2026-03-04T23:59:59Z", "2026-04-03T23:59:59Z"),
+            ("2026-03-05T00:00:01Z", "2026-05-03T00:00:01Z"),
+            ("2026-07-07T12:00:00Z", "2026-07-07T12:00:00Z"),
+            ("2026-11-12T12:00:00Z", "2026-12-11T12:00:00Z"),
+            ("2026-11-13T12:00:00Z", "2026-11-13T12:00:00Z"),
+        ] {
+            assert_eq!(corrected(read.clone(), set.clone(), raw), want);
+            assert_eq!(corrected(Clock { dates: None, ..read.clone() }, set.clone(), raw), raw);
+        }
+        let berlin = Setting { zone: Some("Europe/Berlin".into()), ..set };
+        assert_eq!(corrected(read, berlin, "2026-03-04T23:59:59Z"), "2026-04-03T21:59:59Z");
     }
 
     #[test]

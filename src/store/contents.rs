@@ -7,7 +7,7 @@ use super::postings::ChunkInfo;
 use super::segment::Place;
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
-use crate::model::source::{Basis, Clock, Counts, SourceKey};
+use crate::model::source::{Basis, Clock, Counts, DateOrder, SourceKey};
 use crate::model::{EvidenceKey, Kind, SourceId, Time, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -190,6 +190,9 @@ pub struct DoneFrame {
     /// The uncompressed data, where the file is compressed: size, SHA-256 of the first 64 KiB and of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<(u64, String, String)>,
+    /// The uncompressed data's first bytes: hashes of so many as [`starts`](super::import::starts) takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<String>,
     /// Evidence that this one continues, and from where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<(u64, u64)>,
@@ -225,6 +228,9 @@ pub struct DoneSource {
     /// Year of times without one.
     #[serde(default)]
     pub year: Option<i32>,
+    /// Order of dates that may be read either way, and how it came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dates: Option<(String, String)>,
     /// Warnings about it.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -250,15 +256,20 @@ pub fn basis_out(basis: Basis) -> &'static str {
     }
 }
 
+/// The inverse of [`basis_out`].
+fn basis_in(word: &str) -> Basis {
+    match word {
+        "assumed" => Basis::Assumed,
+        "manual" => Basis::Manual,
+        _ => Basis::Stated,
+    }
+}
+
 impl DoneSource {
     /// The clock that its times were read with.
     pub fn clock(&self) -> Clock {
-        let zone_basis = match self.basis.as_str() {
-            "assumed" => Basis::Assumed,
-            "manual" => Basis::Manual,
-            _ => Basis::Stated,
-        };
-        Clock { shift: 0, zone: self.zone.clone(), zone_basis, year: self.year, manual: false }
+        let dates = self.dates.as_ref().and_then(|(order, basis)| Some((DateOrder::parse(order)?, basis_in(basis))));
+        Clock { shift: 0, zone: self.zone.clone(), zone_basis: basis_in(&self.basis), year: self.year, dates, manual: false }
     }
 }
 

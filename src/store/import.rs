@@ -17,8 +17,9 @@ use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::hex::hex;
 use crate::model::packet::PacketRef;
-use crate::model::source::{Basis, Counts, SourceKey};
+use crate::model::source::{Basis, Counts, DateOrder, SourceKey};
 use crate::model::{EvidenceKey, Record, RecordId, SourceId, Time};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -65,6 +66,8 @@ pub struct SourceRead {
     pub basis: Basis,
     /// Year that was assumed for times without one.
     pub year: Option<i32>,
+    /// Order that dates were read in that may be read either way, and how it came about.
+    pub dates: Option<(DateOrder, Basis)>,
     /// What was read of it; all zero: as the evidence's, if it has one source.
     pub counts: Counts,
     /// Warnings about it, in words.
@@ -103,8 +106,17 @@ pub struct Done {
     pub content: Option<Content>,
     /// Of a capture: where its sections and interfaces begin, in order; none: not known.
     pub heads: Option<Vec<u64>>,
+    /// Hashes of its first bytes, see [`starts`].
+    pub starts: Vec<String>,
     /// Per source how its times were read; a source without one states its times.
     pub clocks: Vec<SourceRead>,
+}
+
+/// Hashes of the first 16, 64, 256, 1,024, 4,096 and 16,384 bytes of uncompressed data, as far as they are there: what the beginning of a file is
+/// compared with when a shorter one comes after it.
+pub fn starts(head: &[u8]) -> Vec<String> {
+    let lengths = (0..6).map(|n| 16usize << (2 * n));
+    lengths.map_while(|n| head.get(..n)).map(|start| hex(&Sha256::digest(start)[..8])).collect()
 }
 
 /// An import under way.
@@ -128,11 +140,13 @@ pub struct Import {
     pending: Pending,
     records: u64,
     hides: Vec<u32>,
+    /// Imports that could not read this file.
+    unread: Vec<u32>,
     continues: Option<(u64, u64)>,
 }
 
 impl Import {
-    pub(super) fn new(store: Store, id: u32, evidence: NewEvidence) -> Result<Import> {
+    pub(super) fn new(store: Store, id: u32, evidence: NewEvidence, unread: Vec<u32>) -> Result<Import> {
         Ok(Import {
             store,
             id,
@@ -153,6 +167,7 @@ impl Import {
             pending: Pending::default(),
             records: 0,
             hides: Vec::new(),
+            unread,
             continues: None,
         })
     }
@@ -329,6 +344,7 @@ impl Import {
                 zone: read.and_then(|r| r.zone.clone()),
                 basis: contents::basis_out(read.map_or(Basis::Stated, |r| r.basis)).to_owned(),
                 year: read.and_then(|r| r.year),
+                dates: read.and_then(|r| r.dates).map(|(o, b)| (o.name().to_owned(), contents::basis_out(b).to_owned())),
                 warnings: read.map_or_else(Vec::new, |r| r.warnings.clone()),
             }
         });
@@ -341,7 +357,7 @@ impl Import {
             size: self.evidence.size,
             modified: self.evidence.modified.0,
             head_hash: hex(&self.evidence.head_hash),
-            sha256: hex(&done.sha256),
+            sha256: if done.sha256 == [0; 32] { String::new() } else { hex(&done.sha256) },
             format: done.format,
             compression: done.compression,
             imported: now().0,
@@ -351,7 +367,8 @@ impl Import {
             text_end: done.text_end,
             sources: sources.collect(),
             content: done.content.map(|c| (c.size, hex(&c.head_hash), hex(&c.sha256))),
-            hides: self.hides.clone(),
+            starts: done.starts,
+            hides: [&self.hides[..], &self.unread].concat(),
             continues: self.continues,
             heads: done.heads,
             blocks: self.blocks.len() as u32,

@@ -212,7 +212,7 @@ mod tests {
     fn only_what_sets_a_clock_or_takes_that_back_changes_clocks() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path(), &mut Vec::new()).unwrap();
-        let set = What::SourceSet { source: "a".into(), offset: Some(1), zone: None, year: None, site: None };
+        let set = What::SourceSet { source: "a".into(), offset: Some(1), zone: None, year: None, dates: None, site: None };
         let mut versions = Vec::new();
         for what in [note(1), set, What::Remove { id: 1 }, What::Remove { id: 2 }] {
             journal.append(what, Who::default()).unwrap();

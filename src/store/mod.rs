@@ -50,7 +50,7 @@ pub mod verify;
 
 pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;
-pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead};
+pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead, starts};
 pub use journal::{Journal, now};
 pub use passive::{NamesGroup, PassiveEntry};
 pub use sightings::{FlowSight, Sightings};
@@ -60,6 +60,7 @@ pub use sweep_wanted::Wanted;
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
+use crate::model::evidence::UNREAD;
 use crate::model::hex::hex;
 use crate::model::source::{SourceInfo, SourceKey};
 use crate::model::{EvidenceKey, SourceId};
@@ -216,10 +217,11 @@ impl Store {
     /// Begins to import a file; known evidence is given back instead.
     pub fn begin(&self, new: &NewEvidence) -> Result<Begin> {
         self.room()?;
-        let id = {
+        let (id, unread) = {
             let mut state = hold(&self.0.state);
             // Evidence that a longer file replaced is known too: all of it is in that file.
-            if let Some(data) = state.contents.imports.values().find(|i| i.done.key == new.key.0) {
+            let read = |i: &&Arc<ImportData>| i.done.key == new.key.0 && i.done.format != UNREAD;
+            if let Some(data) = state.contents.imports.values().find(read) {
                 return Ok(Begin::Known(Box::new(data.done.info(data))));
             }
             if !state.active.insert(new.key) {
@@ -227,9 +229,68 @@ impl Store {
             }
             let id = state.contents.next_import;
             state.contents.next_import += 1;
-            id
+            let unread = state.contents.imports.values().filter(|i| is_unread(i, new)).map(|i| i.id).collect();
+            (id, unread)
         };
-        Import::new(self.clone(), id, new.clone()).map(|import| Begin::Fresh(Box::new(import)))
+        Import::new(self.clone(), id, new.clone(), unread).map(|import| Begin::Fresh(Box::new(import)))
+    }
+    /// Keeps that files were handed over and not read, each with why as its first warning. What is known, or was refused for the same reason,
+    /// stays as it is; a later import of the file takes its place.
+    pub fn refuse(&self, files: Vec<(NewEvidence, Done)>) -> Result<()> {
+        let mut refused = Vec::new();
+        let mut keys = HashSet::new();
+        for (new, done) in files {
+            let same = |i: &&Arc<ImportData>| is_unread(i, &new) && (i.done.path != new.path || i.done.warnings == done.warnings);
+            let known = hold(&self.0.state).contents.visible().iter().any(|i| same(&i));
+            if known || !keys.insert(new.key) {
+                continue;
+            }
+            if let Begin::Fresh(import) = self.begin(&new)? {
+                refused.push((import, done));
+            }
+        }
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let mut catalog = hold(&self.0.catalog);
+        let (sequence, next) = {
+            let state = hold(&self.0.state);
+            (state.contents.sequence() + 1, state.contents.next_import)
+        };
+        let (mut changes, mut all) = (Vec::new(), Vec::new());
+        for (n, (import, done)) in refused.into_iter().enumerate() {
+            let done = import.describe(Done { format: UNREAD.to_owned(), ..done }, sequence + n as u64, next);
+            let bytes = done.bytes()?;
+            let place = self.0.segments.append(import::NO_DAY, FrameKind::Done, import.id(), &bytes, &[]);
+            all.push((import, done, place.map_err(|e| self.full(e))?));
+        }
+        self.0.segments.sync()?;
+        // How far the segments are durable is known from here on.
+        for (import, _, place) in &mut all {
+            changes.extend(import.last_batch(place));
+        }
+        catalog.commit(changes).map_err(|e| self.full(e))?;
+        let mut state = hold(&self.0.state);
+        let mut ended = Vec::new();
+        for (mut import, done, _) in all {
+            let data = import.take_data(done);
+            state.contents.imports.insert(data.id, Arc::new(data));
+            ended.push(import);
+        }
+        state.snapshot = None;
+        drop(state);
+        drop(ended);
+        Ok(())
+    }
+    /// Evidence that is longer than a file with these first bytes (see [`starts`](import::starts)) and begins with them: it may hold all of
+    /// the file. `size`: bytes of the file's uncompressed data, if known.
+    pub fn longer(&self, starts: &[String], size: Option<u64>) -> Vec<EvidenceInfo> {
+        let Some((last, at)) = starts.last().zip(starts.len().checked_sub(1)) else { return Vec::new() };
+        let state = hold(&self.0.state);
+        let longer = |i: &&Arc<ImportData>| {
+            i.done.starts.get(at) == Some(last) && i.done.content().is_some_and(|(len, ..)| size.is_none_or(|size| len > size))
+        };
+        state.contents.visible().iter().filter(longer).map(|i| i.done.info(i)).collect()
     }
     /// Evidence that uncompressed data of this size and beginning may hold or continue, the longest first. Of evidence shorter than 64 KiB the
     /// beginning says nothing. The caller compares the SHA-256 of the first `size` bytes.
@@ -344,6 +405,11 @@ impl Store {
         drop(import);
         Ok(info)
     }
+}
+
+/// Whether an import is of this file and could not read it.
+fn is_unread(import: &ImportData, new: &NewEvidence) -> bool {
+    import.done.format == UNREAD && (import.done.key == new.key.0 || import.done.path == new.path)
 }
 
 /// Opens the catalog; in doubt sets it aside and rebuilds it from the segments.

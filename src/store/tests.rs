@@ -321,7 +321,7 @@ fn clocks_set_by_hand_move_rows_at_once_and_windows_with_them() {
     let count = |window| store.snapshot().count(&Ask { window, ..Ask::new(&Filter::All) }, u64::MAX, &|| false).unwrap().0;
     assert_eq!(count(window), 1);
     let hour = 3_600_000_000_000;
-    let set = What::SourceSet { source: "a".into(), offset: Some(hour), zone: None, year: None, site: None };
+    let set = What::SourceSet { source: "a".into(), offset: Some(hour), zone: None, year: None, dates: None, site: None };
     let decision = store.journal().append(set, Who::default()).unwrap();
     assert_eq!((count(window), count(window.shifted(hour))), (0, 1));
     let rows = all(&store.snapshot(), &Ask::new(&Filter::All));

@@ -1,6 +1,6 @@
 //! Windows event log files: the sample is what the writer here makes, and what is damaged in it is said and nothing else is lost.
 
-use backtrail::formats::{self, Context, Format, Out, Status, Unit, Zone, evtx, windows_event};
+use backtrail::formats::{self, Context, Dates, Format, Out, Status, Unit, Zone, evtx, windows_event, windows_xml};
 use backtrail::model::field;
 use backtrail::model::origin::EvidenceKey;
 use backtrail::model::record::Record;
@@ -411,6 +411,7 @@ fn read(format: &dyn Format, data: &[u8]) -> (Vec<Record>, [u64; 4], Vec<String>
         stem: "sample".into(),
         zone: Zone::Fixed(0),
         year: None,
+        dates: Dates::default(),
         modified: Time::parse("2026-11-20T12:00:00Z").unwrap(),
     };
     let (mut records, mut counts, mut oddities) = (Vec::new(), [0; 4], Vec::new());
@@ -471,6 +472,43 @@ fn the_binary_file_and_its_rendering_as_json_give_the_same_fields() {
             format!("{} {} {:?}", r.kind, r.start, kept.collect::<Vec<_>>())
         };
         assert_eq!(fields(record), fields(&json[0]), "event {}", event.id);
+    }
+}
+
+#[test]
+fn the_binary_file_and_its_rendering_as_xml_give_the_same_records() {
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;");
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"utf-8\" standalone=\"yes\"?>\r\n<Events>");
+    for (n, event) in EVENTS.iter().enumerate() {
+        let data: String = event.data.iter().map(|(k, v)| format!("<Data Name='{k}'>{}</Data>", escaped(v))).collect();
+        text += &format!(
+            "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='{}'/><EventID>{}</EventID>\
+             <Level>{}</Level><Keywords>{:#x}</Keywords><TimeCreated SystemTime='{}'/><EventRecordID>{}</EventRecordID>\
+             <Channel>{}</Channel><Computer>{HOST}</Computer></System><EventData>{data}</EventData></Event>",
+            event.provider,
+            event.id,
+            event.level,
+            event.keywords,
+            event.time,
+            n + 1,
+            event.channel,
+        );
+    }
+    text += "</Events>";
+    let (binary, ..) = read(&evtx::FORMAT, &sample());
+    let (xml, counts, oddities) = read(&windows_xml::FORMAT, text.as_bytes());
+    assert_eq!((counts, oddities.as_slice()), ([EVENTS.len() as u64, 0, 0, 0], &[][..]));
+    for ((a, b), event) in binary.iter().zip(&xml).zip(EVENTS) {
+        let fields = |r: &Record| {
+            let kept = r.fields.iter().filter(|(id, _)| *id != field::EXTRA);
+            format!("{} {} {:?}", r.kind, r.start, kept.collect::<Vec<_>>())
+        };
+        assert_eq!(fields(a), fields(b), "event {}", event.id);
+        let at = b.id.offset as usize;
+        assert!(text[at..].starts_with("<Event ") && text[..at + b.len as usize].ends_with("</Event>"));
+    }
+    if std::env::var_os("BACKTRAIL_BLESS").is_some() {
+        std::fs::write(SAMPLE.replace("evtx.evtx", "windows-xml.xml"), text.replace("><Event ", ">\r\n<Event ")).unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every format: it has a sample, knows it and no other's, and reads it as the snapshot says; hostile input is counted, never a panic.
 
-use backtrail::formats::{self, ALL, Context, Format, Framing, Out, Sniff, Status, Unit, Zone};
+use backtrail::formats::{self, ALL, Context, Dates, Format, Framing, Out, Sniff, Status, Unit, Zone};
 use backtrail::model::field::{self, Type};
 use backtrail::model::origin::EvidenceKey;
 use backtrail::model::time::Time;
@@ -32,6 +32,7 @@ fn read_from(format: &dyn Format, data: &[u8], start: Unit, head: &[u8]) -> Told
         stem: "sample".into(),
         zone: Zone::Fixed(0),
         year: None,
+        dates: Dates::default(),
         modified: Time::parse("2026-11-20T12:00:00Z").unwrap(),
     };
     let mut told = Told::default();

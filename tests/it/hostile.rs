@@ -343,8 +343,8 @@ fn files_that_are_nothing_known_are_said_to_be_what_they_are() {
     .take(300_000)
     .collect();
     assert_eq!(why(&case.file("noise", &noise)), "binary of no known format");
-    let utf16: Vec<u8> = "\u{feff}2026-11-20T08:00:00Z hello\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert!(why(&case.file("utf16.log", &utf16)).starts_with("UTF-16 text: iconv"));
+    let utf32: Vec<u8> = "\u{feff}2026-11-20T08:00:00Z hello\r\n".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+    assert!(why(&case.file("utf32.log", &utf32)).starts_with("UTF-32 text: iconv"));
     assert!(why(&case.file("cr.log", b"Nov 20 08:00:00 h a: b\rNov 20 08:00:01 h a: c\r")).contains("CR alone"));
     assert!(case.file("x.zip", b"PK\x03\x04....").note().contains("was cut short"));
     let one_line = [&b"{\"a\":\""[..], &vec![b'x'; 50 << 20], b"\"}\n"].concat();

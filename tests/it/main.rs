@@ -8,6 +8,7 @@ mod crash;
 mod docs;
 mod evtx;
 mod formats;
+mod handed;
 mod home;
 mod hostile;
 mod hour;

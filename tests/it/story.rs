@@ -424,7 +424,14 @@ fn the_outage_is_the_rules_and_inside_it_the_web_log_is_silent() {
     let case = Case::of(&["gateway-kern.log"]);
     let drops = format!("kind = fw and rule = {} and {during}", text("/outage/rule"));
     assert_eq!(case.count(&drops), 0);
-    let set = What::SourceSet { source: "gw1".into(), offset: None, zone: Some("Europe/Berlin".into()), year: None, site: None };
+    let set = What::SourceSet {
+        source: "gw1".into(),
+        offset: None,
+        zone: Some("Europe/Berlin".into()),
+        year: None,
+        dates: None,
+        site: None,
+    };
     case.decide(set);
     assert_eq!(case.count(&drops), number("/outage/drop_lines"));
     assert_eq!(case.count(&format!("{drops} and dst.ip = 10.8.40.20 and dst.port = 80 and action = deny")), 445);
@@ -526,7 +533,8 @@ fn with_its_clock_set_right_every_proxy_line_falls_into_a_connection_to_the_prox
     assert!(before * 20 < lines, "{before} of {lines} lines fit by chance");
     let offset = -truth("/proxy_clock/offset_s").as_i64().unwrap() * SECOND;
     assert_eq!(offset, (7 * 3600 + 37) * SECOND);
-    let set = What::SourceSet { source: "squid-access".into(), offset: Some(offset), zone: None, year: None, site: None };
+    let set =
+        What::SourceSet { source: "squid-access".into(), offset: Some(offset), zone: None, year: None, dates: None, site: None };
     case.decide(set);
     let (after, lines) = fitting();
     assert!(lines > 20 && after == lines, "{after} of {lines} lines fall into a connection");

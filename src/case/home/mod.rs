@@ -9,7 +9,7 @@ mod talkers;
 mod watch;
 mod window;
 
-pub use decide::{offset, zone_guess};
+pub use decide::{offset, reasons, zone_guess};
 pub use window::first_window;
 
 use crate::error::Result;

@@ -9,7 +9,10 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
     let mut sources = asking.engine.sources();
     sources.sort_by(|a, b| b.counts.records.cmp(&a.counts.records).then_with(|| a.name.cmp(&b.name)));
     let records: u64 = sources.iter().map(|s| s.counts.records).sum();
-    let note = format!("{records} records of {} files", asking.engine.evidence().len());
+    let evidence = asking.engine.evidence();
+    // What was not read needs a decision, and stands there.
+    let read = evidence.iter().filter(|e| !e.is_unread()).count();
+    let note = format!("{records} records of {read} files");
     let why = "no source yet: backtrail ingest PATH... brings evidence in";
     Ok(Section::new(Which::Sources, sources.iter().map(line).collect(), note, why))
 }
@@ -17,10 +20,15 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
 /// How the zone of a source came about, in words.
 pub(super) fn zone(source: &SourceInfo) -> String {
     let zone = source.clock.zone.as_deref().unwrap_or("UTC");
-    match source.clock.zone_basis {
+    let zone = match source.clock.zone_basis {
         Basis::Stated => "stated".into(),
         Basis::Assumed => format!("{zone} assumed"),
         Basis::Manual => format!("{zone} by hand"),
+    };
+    match source.clock.dates {
+        Some((order, Basis::Assumed)) => format!("{zone}, {} assumed", order.name()),
+        Some((order, _)) => format!("{zone}, {} by hand", order.name()),
+        None => zone,
     }
 }
 

@@ -311,7 +311,7 @@ fn evidence(report: &Report, out: &mut String) {
                 e.key.to_string(),
                 e.size.to_string(),
                 e.sha256.clone(),
-                e.format.clone(),
+                if e.is_unread() { format!("not read: {}", escape(&e.warnings.join("; "))) } else { e.format.clone() },
                 e.counts.records.to_string(),
                 e.imported.rfc3339(),
                 escape(from),

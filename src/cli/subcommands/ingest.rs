@@ -5,7 +5,7 @@ use crate::cli::output::{Form, report};
 use crate::cli::{Cx, Done, Subcommand, secret};
 use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
-use crate::ingest::{Progress, Request};
+use crate::ingest::{Progress, Request, dates_of};
 use crate::model::decision::What;
 use crate::sources::archive::keys::Ask;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -40,6 +40,9 @@ struct IngestArgs {
     /// Packets of captures with a wrong checksum: auto leaves them out unless the sender's card explains it, check always, ignore never
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = Checksums::ALL.map(|c| c.0))]
     checksums: String,
+    /// Order of dates that may be read either way, like 03/04/2026: month-first, day-first; else each file decides
+    #[arg(long, value_name = "ORDER")]
+    dates: Option<String>,
     /// Custody: from whom the evidence came
     #[arg(long, value_name = "WHO", default_value = "")]
     from: String,
@@ -92,6 +95,7 @@ impl Subcommand for Ingest {
             year: args.year,
             timeouts: named(&Profile::ALL, &args.timeouts),
             checksums: named(&Checksums::ALL, &args.checksums),
+            dates: args.dates.as_deref().map(dates_of).transpose()?,
             custody: [args.from.clone(), args.how.clone(), args.ticket.clone()],
             ..Request::default()
         }

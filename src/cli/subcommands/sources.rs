@@ -1,12 +1,14 @@
 //! `sources`: what was imported, with clocks; `sources set` corrects one by hand.
 
+use crate::case::home::reasons;
 use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result, nearest};
-use crate::ingest::zone_of;
+use crate::ingest::{dates_of, zone_of};
 use crate::model::decision::What;
+use crate::model::evidence::EvidenceInfo;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::{parse_span, show_span};
 use crate::query::Engine;
@@ -26,7 +28,7 @@ struct SourcesArgs {
 
 #[derive(clap::Subcommand)]
 enum Action {
-    /// Correct a source's zone, year, clock or site by hand; takes effect on the next question, is journalled, changes no stored time
+    /// Correct a source's zone, year, order of dates, clock or site by hand; takes effect on the next question, is journalled, changes no stored time
     Set {
         /// Name of the source
         name: String,
@@ -36,6 +38,9 @@ enum Action {
         /// Year of its times without one
         #[arg(long, value_name = "YEAR", allow_negative_numbers = true)]
         year: Option<i32>,
+        /// Order of its dates that may be read either way, like 03/04/2026: month-first, day-first
+        #[arg(long, value_name = "ORDER")]
+        dates: Option<String>,
         /// Added to its times: 7h37s, -250ms
         #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
         offset: Option<String>,
@@ -65,19 +70,20 @@ impl Subcommand for Sources {
 }
 
 fn set(opened: &Opened, action: Action) -> Result<()> {
-    let Action::Set { name, tz, year, offset, site } = action;
+    let Action::Set { name, tz, year, dates, offset, site } = action;
     let sources = opened.engine.sources();
     if !sources.iter().any(|s| s.name == name) {
         let near = nearest(&name, sources.iter().map(|s| s.name.as_str()));
         let hint = near.map_or("backtrail sources lists them".into(), |n| format!("did you mean `{n}`?"));
         return Err(Error::user(format!("no source is called `{name}`")).hint(hint));
     }
-    if tz.is_none() && year.is_none() && offset.is_none() && site.is_none() {
-        return Err(Error::user("nothing to set").hint("--tz, --year, --offset or --site"));
+    if tz.is_none() && year.is_none() && dates.is_none() && offset.is_none() && site.is_none() {
+        return Err(Error::user("nothing to set").hint("--tz, --year, --dates, --offset or --site"));
     }
     let offset = offset.map(|text| signed_span(&text)).transpose()?;
     let zone = tz.map(|text| zone_of(&text).map(|z| z.to_string())).transpose()?;
-    opened.keeper.append(What::SourceSet { source: name, offset, zone, year, site })?;
+    let dates = dates.map(|text| dates_of(&text).map(|o| o.name().to_owned())).transpose()?;
+    opened.keeper.append(What::SourceSet { source: name, offset, zone, year, dates, site })?;
     list(&*opened.engine, Form::Table)
 }
 
@@ -105,6 +111,9 @@ pub fn clock(source: &SourceInfo) -> String {
     }
     if let Some(year) = source.clock.year {
         parts.push(format!("year {year}"));
+    }
+    if let Some((order, basis)) = source.clock.dates {
+        parts.push(format!("{}{}", order.name(), if basis == Basis::Assumed { " assumed" } else { " by hand" }));
     }
     if source.clock.shift != 0 {
         let sign = if source.clock.shift > 0 { "+" } else { "" };
@@ -165,5 +174,25 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
             s.warnings.join("; "),
         ])?;
     }
-    grid.end()
+    grid.end()?;
+    let evidence = engine.evidence();
+    let unread: Vec<&EvidenceInfo> = evidence.iter().filter(|e| e.is_unread()).collect();
+    if !unread.is_empty() {
+        writeln!(out, "\n{} files not read:", unread.len()).map_err(io)?;
+    }
+    for (why, names) in reasons(&unread) {
+        let some = names.iter().take(NAMED).map(|n| clean(n)).collect::<Vec<_>>().join(", ");
+        let more =
+            if names.len() > NAMED { format!(" and {} more (-o jsonl has each)", names.len() - NAMED) } else { String::new() };
+        writeln!(out, "  {} {}: {some}{more}", names.len(), clean(&why)).map_err(io)?;
+    }
+    Ok(())
 }
+
+/// Names come from the evidence: nothing in them moves a cursor.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Files not read for one reason that are named.
+const NAMED: usize = 5;

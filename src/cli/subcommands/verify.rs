@@ -74,6 +74,9 @@ impl Subcommand for Verify {
 
 /// Whether evidence is as it was. `whole`: files that are.
 fn state(kept: &Path, info: &EvidenceInfo, whole: &BTreeSet<String>) -> &'static str {
+    if info.is_unread() && info.sha256.is_empty() {
+        return "not read";
+    }
     let place = match Place::of(kept, info) {
         Ok(place) => place,
         Err(_) if Path::new(&info.path).exists() => return "CHANGED",

@@ -154,7 +154,7 @@ proptest! {
         let snapshot = match offset {
             Some(seconds) => {
                 let source = last.source_name(sources[0]).unwrap().to_owned();
-                let set = What::SourceSet { source, offset: Some(seconds * SECOND), zone: None, year: None, site: None };
+                let set = What::SourceSet { source, offset: Some(seconds * SECOND), zone: None, year: None, dates: None, site: None };
                 world.store().journal().append(set, Who::default()).unwrap();
                 world.store().snapshot()
             }

@@ -7,6 +7,8 @@ pub mod keys;
 
 pub mod limits;
 
+pub mod locals;
+
 pub mod tar;
 
 pub mod zip;
@@ -63,6 +65,8 @@ pub enum Bytes {
     File(PathBuf),
     /// In memory.
     Memory(Arc<[u8]>),
+    /// Others up to an offset, and after that a list of members that was made for them.
+    Mended(Box<Bytes>, u64, Arc<[u8]>),
 }
 
 /// A reader that can go anywhere.
@@ -75,6 +79,10 @@ impl Bytes {
         Ok(match self {
             Bytes::File(path) => Box::new(BufReader::with_capacity(1 << 16, File::open(path)?)),
             Bytes::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+            Bytes::Mended(bytes, end, tail) => {
+                let whole = locals::Joined { from: bytes.open()?, end: *end, tail: Arc::clone(tail), at: 0 };
+                Box::new(BufReader::with_capacity(1 << 16, whole))
+            }
         })
     }
     /// How they are compressed, and which archive is inside, if any.

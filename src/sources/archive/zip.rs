@@ -2,7 +2,7 @@
 //! xz, PPMd, zstd; ZipCrypto and AES. Members whose bytes overlap are the mark of a bomb: such an archive is refused whole.
 
 use super::limits::{bomb, most};
-use super::{Anywhere, Budget, Bytes, Each, Keys, Member, Nature, Refusal, Sink, copy, shown};
+use super::{Anywhere, Budget, Bytes, Each, Keys, Member, Nature, Refusal, Sink, copy, locals, shown};
 use crate::model::{Time, guard};
 use ::zip::read::{Config, OwnedZipFileEntry, ZipReadOptions};
 use ::zip::result::ZipError;
@@ -47,8 +47,25 @@ fn words(e: &ZipError) -> String {
     }
 }
 
-/// Shows every member.
+/// Shows every member; of an archive whose list is cut off, those that are whole by their own headers.
 pub fn walk(bytes: &Bytes, budget: &Budget, keys: &Keys<'_>, each: &mut Each<'_>) -> Result<(), String> {
+    let listed = guard::quietly(|| ZipIterable::try_new(bytes.open()?, Config::default()).map(|_| ()));
+    if let Some(Err(ZipError::InvalidArchive(_))) = listed
+        && let Some(mended) = guard::quietly(|| locals::mend(bytes)).flatten()
+    {
+        list(&mended.bytes, budget, keys, each)?;
+        let lost = if mended.lost.is_empty() { String::new() } else { format!("; {}", mended.lost) };
+        return Err(format!(
+            "its list of members, at its end, is missing: it was cut short, and {} whole members were found by their own headers{lost}; what came \
+             after is lost: fetch it again",
+            mended.members
+        ));
+    }
+    list(bytes, budget, keys, each)
+}
+
+/// Shows every member of the list.
+fn list(bytes: &Bytes, budget: &Budget, keys: &Keys<'_>, each: &mut Each<'_>) -> Result<(), String> {
     let opened = guard::quietly(|| {
         let from = bytes.open()?;
         ZipIterable::try_new(from, Config::default())

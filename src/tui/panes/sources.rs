@@ -2,10 +2,11 @@
 //! and site can be set by hand: journalled, in effect with the next question.
 
 use super::{Change, Handled, Pane};
+use crate::case::home::reasons;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::model::decision::What;
-use crate::model::source::{Basis, SourceInfo};
+use crate::model::source::{Basis, DateOrder, SourceInfo};
 use crate::model::time::{parse_span, show_span};
 use crate::model::{SourceId, Time, Window};
 use crate::query::engine::EvidenceInfo;
@@ -33,9 +34,10 @@ const COLUMNS: [Column; 9] = [
 ];
 
 /// What can be set: command, word, what a value looks like.
-const SETTINGS: [(&str, &str, &str); 4] = [
+const SETTINGS: [(&str, &str, &str); 5] = [
     ("source_zone", "zone", "UTC, Europe/Berlin"),
     ("source_year", "year", "2026"),
+    ("source_dates", "order of dates", "month-first (03/04 is 4 March), day-first"),
     ("source_offset", "add to times", "-7h37s"),
     ("source_site", "site", "any name"),
 ];
@@ -95,14 +97,19 @@ impl Sources {
                 let year = value.parse().ok().filter(|y| (1970..=2200).contains(y));
                 what.year = Some(year.ok_or_else(|| Error::user(format!("`{value}` is not a year")).hint(*example))?);
             }
+            "order of dates" => {
+                let order = DateOrder::parse(value);
+                let order = order.ok_or_else(|| Error::user(format!("`{value}` is not an order of dates")).hint(*example))?;
+                what.dates = Some(order.name().to_owned());
+            }
             "add to times" => {
                 what.offset = Some(offset(value).ok_or_else(|| Error::user(format!("`{value}` is not a span")).hint(*example))?)
             }
             _ => what.site = Some(value.to_owned()),
         }
-        let Set { offset, zone, year, site } = what;
+        let Set { offset, zone, year, dates, site } = what;
         cx.say(format!("{word} of {}: {value} from now on, for every question; the journal keeps who and when", source.name));
-        cx.push(Effect::Append(What::SourceSet { source: source.name.clone(), offset, zone, year, site }));
+        cx.push(Effect::Append(What::SourceSet { source: source.name.clone(), offset, zone, year, dates, site }));
         Ok(())
     }
 }
@@ -112,6 +119,7 @@ struct Set {
     offset: Option<i64>,
     zone: Option<String>,
     year: Option<i32>,
+    dates: Option<String>,
     site: Option<String>,
 }
 
@@ -131,6 +139,7 @@ fn current(source: &SourceInfo, command: &str) -> String {
     match command {
         "source_zone" => clock.zone.clone().unwrap_or_default(),
         "source_year" => clock.year.map(|y| y.to_string()).unwrap_or_default(),
+        "source_dates" => clock.dates.map(|(order, _)| order.name().to_owned()).unwrap_or_default(),
         "source_offset" if clock.shift != 0 => show_span(clock.shift),
         "source_site" => source.site.clone().unwrap_or_default(),
         _ => String::new(),
@@ -150,6 +159,9 @@ fn clock(source: &SourceInfo) -> String {
     }
     if let Some(year) = clock.year {
         parts.push(format!("year {year}{}", if clock.manual { "" } else { " (assumed)" }));
+    }
+    if let Some((order, basis)) = clock.dates {
+        parts.push(format!("{}{}", order.name(), if basis == Basis::Assumed { " (assumed)" } else { " (by hand)" }));
     }
     if clock.shift != 0 {
         parts.push(format!("{}{}", if clock.shift > 0 { "+" } else { "" }, show_span(clock.shift)));
@@ -172,6 +184,7 @@ impl Pane for Sources {
         &[
             ("source_zone", "its zone"),
             ("source_year", "its year"),
+            ("source_dates", "its order of day and month"),
             ("source_offset", "its offset"),
             ("source_site", "its site"),
             ("drill", "its records"),
@@ -241,7 +254,10 @@ impl Pane for Sources {
     }
     fn status(&self) -> String {
         let records: u64 = self.sources.iter().map(|s| s.counts.records).sum();
-        format!("{} records of {} files", thousands(records), thousands(self.evidence.len() as u64))
+        let unread = self.evidence.iter().filter(|e| e.is_unread()).count();
+        let read = thousands((self.evidence.len() - unread) as u64);
+        let more = if unread > 0 { format!(", {} not read", thousands(unread as u64)) } else { String::new() };
+        format!("{} records of {read} files{more}", thousands(records))
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();
@@ -265,7 +281,7 @@ impl Pane for Sources {
             let s = &self.sources[n];
             let window = span(s);
             let (from, to) = window.map_or_else(Default::default, |w| (at(w.start), at(w.end)));
-            let assumed = s.clock.zone_basis == Basis::Assumed;
+            let assumed = s.clock.zone_basis == Basis::Assumed || s.clock.dates.is_some_and(|(_, b)| b == Basis::Assumed);
             let warned = s.warnings.len();
             let some = |n: u64| if n == 0 { String::new() } else { thousands(n) };
             vec![
@@ -345,12 +361,24 @@ impl Sources {
                 out.push((format!("  {}", text::clean(warning)), "ui.warning"));
             }
         }
-        let orphans = self.evidence.iter().filter(|e| e.sources.is_empty()).count();
+        let archive = |e: &EvidenceInfo| ["zip", "tar"].contains(&e.format.as_str());
+        let (unread, read): (Vec<&EvidenceInfo>, Vec<&EvidenceInfo>) = self.evidence.iter().partition(|e| e.is_unread());
+        let empty: Vec<&EvidenceInfo> = read.into_iter().filter(|e| e.sources.is_empty() && !archive(e)).collect();
+        let orphans = empty.len();
         let first = self.sources.iter().map(|s| s.id).min().unwrap_or(SourceId(0));
         if orphans > 0 && source.id == first {
-            let name = |e: &EvidenceInfo| e.path.rsplit('/').next().map(|n| text::clean(n).into_owned()).unwrap_or_default();
-            let names: Vec<String> = self.evidence.iter().filter(|e| e.sources.is_empty()).take(20).map(name).collect();
+            let names: Vec<String> = empty.iter().take(20).map(|e| text::clean(e.name()).into_owned()).collect();
             out.push((format!("{orphans} files gave no record: {}", names.join(", ")), "ui.warning"));
+        }
+        if !unread.is_empty() && source.id == first {
+            out.push((format!("{} files not read:", thousands(unread.len() as u64)), "ui.warning"));
+            for (why, names) in reasons(&unread).into_iter().take(20) {
+                let some: Vec<&str> = names.iter().take(8).copied().collect();
+                let more =
+                    if names.len() > some.len() { format!(" and {} more", names.len() - some.len()) } else { String::new() };
+                let line = format!("  {} {why}: {}{more}", thousands(names.len() as u64), some.join(", "));
+                out.push((text::clean(&line).into_owned(), "ui.warning"));
+            }
         }
         out
     }
