@@ -121,7 +121,7 @@ impl Conversation {
         let found = table.block(&open.block);
         // DNS over HTTPS (RFC 8484) is said by its type on either side.
         if found.iter().any(|(name, value)| name == "content-type" && value == "application/dns-message") {
-            out.also = Some("doh");
+            out.also = Some("doh2");
         }
         match side {
             Side::Out => self.request(open.stream, &found, open.first, out),

@@ -333,6 +333,30 @@ fn a_clock_set_by_hand_moves_the_times_and_not_what_is_stored() {
 }
 
 #[test]
+fn a_capture_is_read_with_the_timeouts_and_the_checksum_rule_that_were_asked_for() {
+    let read = |option: &str, value: &str, capture: &str| {
+        let home = TempDir::with_prefix("backtrail-options-").unwrap();
+        let case = |args: &[&str]| Ran::of(program(home.path()).args(["--case", "c"]).args(args).output().unwrap());
+        let done = case(&["ingest", option, value, &sample(capture)]);
+        if done.code == Some(0) { case(&["flows", "-o", "jsonl"]).rows() } else { Vec::new() }
+    };
+    // Its datagrams pause for more than one minute and for less than five.
+    let rows = |profile: &str| read("--timeouts", profile, "protocols/sip.pcap").len();
+    let counts = ["zeek", "suricata", "silk", "argus"].map(rows);
+    assert!(counts[0] > counts[2] && counts[2] > 0 && counts[3] == 0, "{counts:?}");
+    assert!((counts[2]..=counts[0]).contains(&counts[1]), "{counts:?}");
+    // One of its hosts leaves checksums to its card.
+    let packets = |how: &str| -> u64 {
+        read("--checksums", how, "protocols/ntp.pcap")
+            .iter()
+            .map(|r| ["packets.out", "packets.in"].map(|p| r[p].as_u64().unwrap_or(0)).iter().sum::<u64>())
+            .sum()
+    };
+    let (auto, check, ignore) = (packets("auto"), packets("check"), packets("ignore"));
+    assert!(auto == ignore && check > 0 && check < auto, "{auto} {check} {ignore}");
+}
+
+#[test]
 fn a_second_process_is_told_who_holds_the_case_and_since_when() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("c");
