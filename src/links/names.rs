@@ -243,8 +243,8 @@ impl Names {
         for (server, a) in found {
             let end = a.at.saturating_add(a.ttl.max(LEAST)).saturating_add(GRACE);
             let window = Window::new(Time(a.at.saturating_sub(EARLY)), Time(end.saturating_add(1)));
-            let before = out.iter_mut().rev().take(64);
-            match before.into_iter().find(|u| u.client == a.client && u.server == server && u.window.end >= window.start) {
+            let mut before = out.iter_mut().rev().take(64);
+            match before.find(|u| u.client == a.client && u.server == server && u.window.end >= window.start) {
                 Some(last) => last.window.end = last.window.end.max(window.end),
                 None => out.push(Use { client: a.client, server, window }),
             }
