@@ -304,12 +304,8 @@ struct Row<'a> {
     by_originator: bool,
     ip_proto: Option<u64>,
     /// Columns of the logs in which Zeek says what it missed: missed, of.
-    loss: Option<(&'static [&'static str; 2], [Option<u64>; 2])>,
+    loss: Option<zeek_map::Missed>,
 }
-
-/// Logs in which Zeek says what it missed: what it counts, how many of them, of how many.
-const LOSSES: [(&str, &str, [&str; 2]); 2] =
-    [("capture_loss", "acknowledged segments", ["gaps", "acks"]), ("stats", "packets", ["pkts_dropped", "pkts_link"])];
 
 impl<'a> Row<'a> {
     fn new(context: &'a Context, log: &'static Log, path: &str, unit: Unit, len: usize) -> Row<'a> {
@@ -317,7 +313,7 @@ impl<'a> Row<'a> {
         if log.path != path {
             draft.text(field::CATEGORY, path);
         }
-        let loss = LOSSES.iter().find(|(p, ..)| *p == path).map(|(.., columns)| (columns, [None, None]));
+        let loss = zeek_map::LOSSES.iter().find(|(p, ..)| *p == path).map(|(_, what, columns)| (*what, columns, [None, None]));
         Row {
             context,
             log,
@@ -395,7 +391,7 @@ impl<'a> Row<'a> {
     }
 
     fn measure(&mut self, name: &str, text: &str) {
-        let Some((columns, counts)) = &mut self.loss else { return };
+        let Some((_, columns, counts)) = &mut self.loss else { return };
         for (column, count) in columns.iter().zip(counts) {
             if *column == name {
                 *count = text.parse().ok();
@@ -404,8 +400,7 @@ impl<'a> Row<'a> {
     }
 
     fn finish(mut self, sensor: Option<&str>, out: &mut Out) -> Status {
-        if let Some((columns, [Some(lost), Some(of)])) = self.loss {
-            let what = LOSSES.iter().find(|(.., c)| c == columns).map_or("packets", |(_, what, _)| what);
+        if let Some((what, _, [Some(lost), Some(of)])) = self.loss {
             out.losses.push(Loss { what, lost, of, total: false, at: self.time });
         }
         match self.time {

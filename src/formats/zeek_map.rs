@@ -45,6 +45,13 @@ pub(super) enum To {
 
 use To::{Answers, CertHash, Drop, Field, First, Instant, IpProto, Keep, Lasting, Principal, Start, Success, Ttls};
 
+/// What is counted, columns of how many were missed and of how many there were, and what stands in them.
+pub(super) type Missed = (&'static str, &'static [&'static str; 2], [Option<u64>; 2]);
+
+/// Logs in which Zeek says what it missed: what it counts, how many of them, of how many.
+pub(super) const LOSSES: [(&str, &str, [&str; 2]); 2] =
+    [("capture_loss", "acknowledged segments", ["gaps", "acks"]), ("stats", "packets", ["pkts_dropped", "pkts_link"])];
+
 /// Columns that mean the same in every log.
 const COMMON: &[(&str, To)] = &[
     ("ts", Start),

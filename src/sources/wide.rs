@@ -30,8 +30,9 @@ impl Wide {
                 let zeros = |odd: usize| start.iter().skip(odd).step_by(2).filter(|b| **b == 0).count();
                 let half = start.len() / 2;
                 let wide = match (zeros(0), zeros(1)) {
-                    (0, n) if half > 4 && n * 10 > half * 8 => Wide::Little,
-                    (n, 0) if half > 4 && n * 10 > half * 8 => Wide::Big,
+                    // Few characters of any script have a zero at the other end.
+                    (few, n) if half > 4 && n * 10 > half * 8 && few * 20 <= half => Wide::Little,
+                    (n, few) if half > 4 && n * 10 > half * 8 && few * 20 <= half => Wide::Big,
                     _ => return None,
                 };
                 let text = wide.text(start);

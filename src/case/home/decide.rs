@@ -168,9 +168,9 @@ fn clocks(sources: &[SourceInfo], lines: &mut Vec<Line>) {
         }
     }
     alike(&|n| format!("clock of {n}"), "clocks", apart, true, lines);
-    alike(&|n| format!("zone of {n}"), "zones assumed", zones, false, lines);
-    alike(&|n| format!("order of dates of {n}"), "orders of dates assumed", orders, true, lines);
-    alike(&|n| format!("year of {n}"), "years assumed", years, false, lines);
+    alike(&|n| format!("zone of {n}"), "zones taken as UTC", zones, false, lines);
+    alike(&|n| format!("order of dates of {n}"), "orders of dates guessed", orders, true, lines);
+    alike(&|n| format!("year of {n}"), "years guessed", years, false, lines);
 }
 
 fn files(asking: &Asking, sources: &[SourceInfo], lines: &mut Vec<Line>) {

@@ -412,9 +412,11 @@ mod tests {
             fields: vec![("f".into(), "v".into(), 0..1); fields],
         };
         let layers =
-            [layer("IPv4", "a > b", 0..20, 2), layer("TCP", "1 > 2 SYN", 20..40, 3), layer("Payload", "9 bytes", 40..49, 0)];
-        assert_eq!(summary(&layers), "TCP 1 > 2 SYN +9 bytes");
-        assert_eq!(summary(&layers[..2]), "TCP 1 > 2 SYN");
+            [layer("IPv4", "a > b", 0..20, 2), layer("ESP", "spi 7", 20..40, 3), layer("Payload", "9 bytes", 40..49, 0)];
+        assert_eq!(summary(&layers), "ESP spi 7 +9 bytes");
+        assert_eq!(summary(&layers[..2]), "ESP spi 7");
+        let layers = [layer("TCP", "1 > 2 [PSH] 9 bytes", 20..40, 3), layer("Payload", "9 bytes", 40..49, 0)];
+        assert_eq!(summary(&layers), "TCP 1 > 2 [PSH] 9 bytes");
         assert_eq!(summary(&[]), "");
     }
 }
