@@ -190,7 +190,7 @@ impl Names {
             self.gather(snapshot, group, server, &mut all)?;
         }
         let mut answers: Vec<Answer> = all.answers.into_iter().map(|(_, a)| a).collect();
-        answers.sort_unstable_by(|a, b| (a.at, a.evidence, a.name).cmp(&(b.at, b.evidence, b.name)));
+        answers.sort_unstable_by_key(|a| (a.at, a.evidence, a.name));
         let known = Arc::new(Known { answers, texts: all.texts });
         let mut kept = hold();
         if kept.values().map(|k| k.answers.len() + 1).sum::<usize>() + known.answers.len() > KEPT {

@@ -48,7 +48,7 @@ pub(super) struct ByName {
 }
 
 /// Texts of a chunk: those of the group that it uses, in order, each once; and where each number of the group is among them.
-fn dictionary<'a>(numbers: impl Iterator<Item = u32>, texts: &'a [CompactString]) -> (Vec<&'a str>, HashMap<u32, u64>) {
+fn dictionary(numbers: impl Iterator<Item = u32>, texts: &[CompactString]) -> (Vec<&str>, HashMap<u32, u64>) {
     let mut used: Vec<u32> = numbers.collect();
     used.sort_unstable();
     used.dedup();

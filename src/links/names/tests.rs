@@ -119,8 +119,10 @@ const ASKED: [&str; 8] =
     ["one.example", "WWW.One.Example", "two.test.", "example", "cdn.two.test", "1.2.0.192.in-addr.arpa", "", "ünder.one.example"];
 const GIVEN: [&str; 5] = ["192.0.2.1", "192.0.2.2", "::ffff:192.0.2.1", "2001:db8::1", "198.51.100.7"];
 
+type Event = (i64, Option<usize>, Option<usize>, Vec<usize>, Vec<usize>, Option<u64>);
+
 /// A DNS event: seconds, client, name, addresses, names, seconds it holds; any part may be missing.
-fn event() -> impl Strategy<Value = (i64, Option<usize>, Option<usize>, Vec<usize>, Vec<usize>, Option<u64>)> {
+fn event() -> impl Strategy<Value = Event> {
     let some = |n: usize| proptest::option::weighted(0.9, 0..n);
     let ttl = proptest::option::of(prop_oneof![0u64..400, Just(u64::MAX)]);
     let lists = (proptest::collection::vec(0..GIVEN.len(), 0..4), proptest::collection::vec(0..ASKED.len(), 0..3));
