@@ -2,6 +2,7 @@
 //! sections and interfaces are known from the import; of an older import the headers of its blocks are walked, once.
 
 use super::capture::{self, CaptureKind, Item, MAX_BLOCK};
+use super::pcapng;
 use super::reread::Found;
 use super::snoop;
 use crate::model::packet::{LinkType, PacketRef};
@@ -153,7 +154,7 @@ fn block(from: &mut dyn At, offset: u64, head: &[u8; 12], big: bool) -> io::Resu
 
 /// Of pcapng, where its sections and interfaces begin being known.
 fn known(from: &mut dyn At, heads: &[u64], wanted: &[PacketRef], stop: &dyn Fn() -> bool) -> io::Result<Vec<Found>> {
-    let mut sections = capture::Sections::default();
+    let mut sections = pcapng::Sections::default();
     let mut heads = heads.iter().copied().peekable();
     let mut out = Vec::new();
     let mut head = [0; 12];
@@ -165,10 +166,10 @@ fn known(from: &mut dyn At, heads: &[u64], wanted: &[PacketRef], stop: &dyn Fn()
             if from.at(offset, &mut head)? < head.len() {
                 continue;
             }
-            if capture::u32_at(&head, 0, sections.big) == capture::SECTION {
+            if capture::u32_at(&head, 0, sections.big) == pcapng::SECTION {
                 sections.section(&head);
             } else if let Some(data) = block(from, offset, &head, sections.big)?
-                && let Ok(block) = capture::parsed(&data, sections.big)
+                && let Ok(block) = pcapng::parsed(&data, sections.big)
             {
                 sections.describe(&block);
             }
@@ -189,7 +190,7 @@ fn known(from: &mut dyn At, heads: &[u64], wanted: &[PacketRef], stop: &dyn Fn()
 /// Of pcapng, walking the headers of its blocks.
 fn walked(from: &mut dyn At, wanted: &[PacketRef], stop: &dyn Fn() -> bool) -> io::Result<Vec<Found>> {
     let mut from = Ahead { from, start: 0, buf: Vec::new() };
-    let mut sections = capture::Sections::default();
+    let mut sections = pcapng::Sections::default();
     let (mut offset, mut next, mut out, mut seen) = (0u64, 0, Vec::new(), 0u64);
     let mut head = [0; 12];
     while next < wanted.len() && from.at(offset, &mut head)? == 12 {
@@ -198,7 +199,7 @@ fn walked(from: &mut dyn At, wanted: &[PacketRef], stop: &dyn Fn() -> bool) -> i
             break;
         }
         let kind = capture::u32_at(&head, 0, sections.big);
-        if kind == capture::SECTION && sections.section(&head).is_none() {
+        if kind == pcapng::SECTION && sections.section(&head).is_none() {
             break;
         }
         let len = capture::u32_at(&head, 4, sections.big) as usize;
@@ -206,10 +207,10 @@ fn walked(from: &mut dyn At, wanted: &[PacketRef], stop: &dyn Fn() -> bool) -> i
             break;
         }
         let hit = wanted[next].offset == offset;
-        if (hit || kind == capture::INTERFACE)
+        if (hit || kind == pcapng::INTERFACE)
             && let Some(data) = block(&mut from, offset, &head, sections.big)?
         {
-            if let Ok(block) = capture::parsed(&data, sections.big) {
+            if let Ok(block) = pcapng::parsed(&data, sections.big) {
                 sections.describe(&block);
             }
             if hit && let Ok(p) = sections.packet(kind, &data, offset, wanted[next].number) {

@@ -14,6 +14,8 @@ pub mod input;
 
 pub mod missed;
 
+pub mod pcapng;
+
 pub mod reread;
 
 pub mod snoop;

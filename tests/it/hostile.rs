@@ -611,8 +611,9 @@ fn a_case_that_cannot_be_there_is_refused_with_what_to_do() {
     }
     let newer = dir.path().join("newer");
     drop(Store::open(&newer, &options()).unwrap());
-    let text = fs::read_to_string(newer.join("case.toml")).unwrap().replace("version = 2", "version = 9");
-    fs::write(newer.join("case.toml"), text).unwrap();
+    let text = fs::read_to_string(newer.join("case.toml")).unwrap();
+    let own = text.lines().find(|l| l.starts_with("version = ")).unwrap();
+    fs::write(newer.join("case.toml"), text.replace(own, "version = 9")).unwrap();
     let error = refusal(&newer, &options());
     assert!(error.what.contains("newer") && error.what.contains('9') && !error.hint.is_empty(), "{error:?}");
     fs::write(newer.join("case.toml"), "\u{0}not toml [").unwrap();

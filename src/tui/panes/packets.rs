@@ -411,8 +411,7 @@ mod tests {
             summary: summary.into(),
             fields: vec![("f".into(), "v".into(), 0..1); fields],
         };
-        let layers =
-            [layer("IPv4", "a > b", 0..20, 2), layer("ESP", "spi 7", 20..40, 3), layer("Payload", "9 bytes", 40..49, 0)];
+        let layers = [layer("IPv4", "a > b", 0..20, 2), layer("ESP", "spi 7", 20..40, 3), layer("Payload", "9 bytes", 40..49, 0)];
         assert_eq!(summary(&layers), "ESP spi 7 +9 bytes");
         assert_eq!(summary(&layers[..2]), "ESP spi 7");
         let layers = [layer("TCP", "1 > 2 [PSH] 9 bytes", 20..40, 3), layer("Payload", "9 bytes", 40..49, 0)];
