@@ -112,7 +112,7 @@ fn transfer(n: u64) -> Sample {
         format!("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {total}\r\n\r\n").as_bytes(),
     );
     for (k, size) in sizes.iter().enumerate() {
-        let payload: Vec<u8> = (0..*size).map(|i| mix(n << 32 | (k * 2000 + i) as u64 / 8) as u8).collect();
+        let payload: Vec<u8> = (0..*size).map(|i| mix((n << 32) | ((k * 2000 + i) as u64 / 8)) as u8).collect();
         say(1, 0x10, &payload);
         if k % 2 == 1 {
             say(0, 0x10, b"");
@@ -175,7 +175,7 @@ fn replace(frame: &mut [u8], at: usize, new: &[u8], sums: &[usize]) {
 fn rebase(frame: &mut [u8], instance: u64) {
     let Some(kind) = frame.get(12..14) else { return };
     let other = |old: &[u8]| {
-        let hash = mix(instance << 32 ^ ones(old).rotate_left(7) ^ u64::from(old[old.len() - 1])) as u32;
+        let hash = mix((instance << 32) ^ ones(old).rotate_left(7) ^ u64::from(old[old.len() - 1])) as u32;
         hash.to_be_bytes()
     };
     match kind {
@@ -215,12 +215,14 @@ fn rebase(frame: &mut [u8], instance: u64) {
     }
 }
 
+/// A conversation that goes on: when its next frame is due, which it is, its sample, the frame's number, when it began.
+type Going = (u64, u64, usize, usize, u64);
+
 fn write(mut out: impl Write, samples: &[Sample], real: u64, bytes: u64) -> io::Result<(u64, u64, u64)> {
     let mut rng = Rng(20_261_117);
     out.write_all(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0])?;
     let (mut written, mut frames, mut started, mut next) = (24u64, 0u64, 0u64, 0u64);
-    // When the next frame of a conversation that goes on is due; the conversation, its sample, the frame's number.
-    let mut going: BinaryHeap<Reverse<(u64, u64, usize, usize, u64)>> = BinaryHeap::new();
+    let mut going: BinaryHeap<Reverse<Going>> = BinaryHeap::new();
     let mut frame = Vec::new();
     while written < bytes || !going.is_empty() {
         let due = going.peek().map_or(u64::MAX, |Reverse((at, ..))| *at);

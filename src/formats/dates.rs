@@ -1,5 +1,6 @@
 //! Dates in numbers, like 03/04/2026: the month or the day may come first. A file is consistent, so one number above twelve anywhere in it
-//! decides for all of it; a file without one leaves it open, and what is taken then is a guess that says so.
+//! decides for all of it; a file without one leaves it open, and what is taken then is a guess that says so. Only a file whose beginning has
+//! such dates is looked at as a whole.
 //!
 //! Shared by the formats that read such dates. Opens nothing.
 
@@ -31,6 +32,8 @@ pub struct Tally {
     day_first: u64,
     /// Days of the earliest and the latest date that both can read, read in each.
     open: Option<[(i32, i32); 2]>,
+    /// There are dates in numbers at all, if only such that are the same in both orders.
+    met: bool,
 }
 
 impl Tally {
@@ -81,6 +84,7 @@ impl Tally {
     fn add(&mut self, stamp: &clock::Stamp, first: &[u8]) {
         let first = std::str::from_utf8(first).ok().and_then(|t| t.parse::<u32>().ok()).unwrap_or(0);
         let day = |s: &clock::Stamp| clock::days(s.year.unwrap_or(1970), s.month, s.day);
+        self.met = true;
         if stamp.either {
             let days = [day(stamp), day(&stamp.exchanged())];
             match &mut self.open {
@@ -99,9 +103,9 @@ impl Tally {
         }
     }
 
-    /// Whether there is any date that both orders can read.
-    pub fn has_any(&self) -> bool {
-        self.open.is_some()
+    /// Whether there are dates in numbers and none of them tells the order: more of the text may.
+    pub fn is_open(&self) -> bool {
+        self.met && self.month_first + self.day_first == 0
     }
 
     /// How they are read. Left open, it is the order that puts no date after the file was changed, else the one that puts them nearer together,
@@ -145,6 +149,12 @@ mod tests {
             decided(&format!("{many}13/04/2026 08:00:00\n04/13/2026 08:00:00\n04/13/2026 08:00:00\n")),
             (MonthFirst, false)
         );
+        // The first days of a year are the same in both orders: what tells them apart comes later.
+        let mut head = Tally::default();
+        head.read(&mut "x 01/01/2026 08:00:00 y\n".repeat(1000).as_bytes());
+        assert!(head.is_open());
+        head.read(&mut &b"x 13/01/2026 08:00:00 y\n"[..]);
+        assert!(!head.is_open() && !Tally::default().is_open());
         // What has another form says nothing.
         for other in [
             "2026/13/04 08:00:00",

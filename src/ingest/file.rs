@@ -386,11 +386,12 @@ impl Job {
     }
 }
 
-/// What order the dates of a whole file are in; of a stream that of its beginning. Only a file that has such dates is read for it.
+/// What order the dates of a whole file are in; of a stream that of its beginning. A file is read for it only where its beginning has such
+/// dates and leaves their order open.
 fn dates_of(file: Option<&Path>, input: &Input, modified: Time) -> Dates {
     let mut seen = Tally::default();
     seen.read(&mut &input.head[..]);
-    if seen.has_any()
+    if seen.is_open()
         && let Some(path) = file
         && let Ok(mut all) = File::open(path).and_then(|f| input.compression.reader(f))
     {

@@ -12,6 +12,8 @@ pub mod field;
 
 pub mod origin;
 
+pub mod harmless;
+
 pub mod hex;
 
 pub mod evidence;

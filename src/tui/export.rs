@@ -1,4 +1,4 @@
-//! Writing what is on the screen to a file: the marked rows, else what the open pane has of its own, else the rows of the lens. How a form is
+//! Writing what is on the screen to a file: what the open pane has of its own, else the marked rows, else the rows of the lens. How a form is
 //! written is known by the layer that also prints it.
 
 use super::app::App;
@@ -51,9 +51,12 @@ pub(super) fn export(app: &mut App, args: &str) -> Result<()> {
         return Ok(());
     }
     let path = PathBuf::from(args);
-    let (text, window) = match app.marked_query()? {
-        Some(marked) => (marked, None),
-        None => (app.rows.ask.text.clone(), app.rows.ask.window),
+    let (text, window) = match &given {
+        Some(_) => (String::new(), None),
+        None => match app.marked_query()? {
+            Some(marked) => (marked, None),
+            None => (app.rows.ask.text.clone(), app.rows.ask.window),
+        },
     };
     app.ask("export", move |work| {
         let engine = &*work.engine;

@@ -4,8 +4,11 @@
 
 use super::frame::shorten;
 use super::terminal::Depth;
+use foldhash::fast::FixedState;
 use ratatui::backend::{Backend, CrosstermBackend};
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::io;
 
 /// Frames below this many bytes are cheap enough as they are.
@@ -62,6 +65,28 @@ impl Shift {
     }
 }
 
+/// Rows that must stand elsewhere as they were for a shift to be looked at.
+const ALIKE: usize = 3;
+
+/// By how much rows stand elsewhere as they were, where that is so of several.
+fn shifts(old: &[&[Cell]], new: &[&[Cell]]) -> Vec<isize> {
+    let state = FixedState::default();
+    let hashes = |rows: &[&[Cell]]| rows.iter().map(|row| state.hash_one(row)).collect::<Vec<u64>>();
+    let (old, new) = (hashes(old), hashes(new));
+    let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, hash) in old.iter().enumerate() {
+        places.entry(*hash).or_default().push(at);
+    }
+    let mut alike: BTreeMap<isize, usize> = BTreeMap::new();
+    for (row, hash) in new.iter().enumerate().filter(|(row, hash)| old.get(*row) != Some(hash)) {
+        // Rows that are there several times (blank ones) say nothing.
+        if let Some([at]) = places.get(hash).map(Vec::as_slice) {
+            *alike.entry(*at as isize - row as isize).or_default() += 1;
+        }
+    }
+    alike.into_iter().filter(|(_, n)| *n >= ALIKE).map(|(by, _)| by).collect()
+}
+
 /// The shift that leaves the fewest cells to write.
 fn find(before: &Buffer, after: &Buffer) -> Option<Shift> {
     let width = usize::from(after.area.width);
@@ -70,7 +95,7 @@ fn find(before: &Buffer, after: &Buffer) -> Option<Shift> {
     let differ = |a: usize, b: usize| old[a].iter().zip(new[b]).filter(|(x, y)| x != y).count() as isize;
     let unmoved: Vec<isize> = (0..height).map(|row| differ(row, row)).collect();
     let mut best: Option<(isize, Shift)> = None;
-    for by in (1 - height as isize..height as isize).filter(|by| *by != 0) {
+    for by in shifts(&old, &new) {
         // The run of rows that gains most (Kadane); the rows that come in at its end are written whole.
         let (mut gain, mut first) = (0, 0);
         for row in 0..height {

@@ -209,6 +209,23 @@ fn packets_that_were_cut_out_read_back_as_the_same_flows() {
 }
 
 #[test]
+fn packets_that_cannot_be_read_leave_what_was_there() {
+    let home = TempDir::new().unwrap();
+    let run = |args: &[&str]| Ran::of(program(home.path()).args(["--case", "case"]).args(args).output().unwrap());
+    let capture = home.path().join("http.pcap");
+    std::fs::copy(sample("protocols/http.pcap"), &capture).unwrap();
+    run(&["ingest", "http.pcap"]).ok();
+    run(&["packets", "-w", "cut.pcapng", "kind = flow"]).ok();
+    let cut = std::fs::read(home.path().join("cut.pcapng")).unwrap();
+    assert!(cut.len() > 1000);
+    std::fs::rename(&capture, home.path().join("elsewhere")).unwrap();
+    let err = run(&["packets", "-w", "cut.pcapng", "kind = flow"]).failed();
+    assert!(err.contains("put it back"), "{err}");
+    assert_eq!(std::fs::read(home.path().join("cut.pcapng")).unwrap(), cut);
+    assert!(!home.path().join("cut.pcapng.part").exists());
+}
+
+#[test]
 fn passive_dns_is_printed_in_its_common_format() {
     let all = on_case(&["dns", "-o", "cof"]).ok();
     assert!(!all.is_empty());

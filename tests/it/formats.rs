@@ -46,7 +46,7 @@ fn read_from(format: &dyn Format, data: &[u8], start: Unit, head: &[u8]) -> Told
 }
 
 fn read(format: &dyn Format, data: &[u8]) -> Told {
-    read_from(format, data, Unit { offset: 0, line: 1 }, &[])
+    read_from(format, data, Unit { offset: 0, line: 1 }, data)
 }
 
 impl Told {

@@ -2,6 +2,7 @@
 
 use super::{Kept, Report};
 use crate::case::notes;
+use crate::model::harmless::is_hidden;
 use crate::model::time::show_span;
 use crate::model::{Record, summary};
 use crate::query::Engine;
@@ -48,9 +49,9 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// What drives a terminal or turns the order of letters round.
+/// What drives a terminal or deceives a reader.
 fn deceives(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || is_hidden(c)
 }
 
 /// Markdown that somebody wrote: as it is, but for what deceives.

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
 use crate::ingest::{Progress, Request, dates_of};
 use crate::model::decision::What;
+use crate::model::harmless::clean;
 use crate::sources::archive::keys::Ask;
 use clap::{ArgMatches, Args, FromArgMatches};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -89,7 +90,7 @@ impl Subcommand for Ingest {
             no_spool: args.no_spool,
             // Whoever sees the progress can be asked.
             ask: asked.map(|bar| -> Ask {
-                Arc::new(move |archive| bar.suspend(|| secret::ask(&format!("password of {}", printable(archive)))))
+                Arc::new(move |archive| bar.suspend(|| secret::ask(&format!("password of {}", clean(archive)))))
             }),
             source: args.source,
             year: args.year,
@@ -111,7 +112,7 @@ impl Subcommand for Ingest {
                 bar.set_length(progress.size.max(progress.bytes));
                 bar.set_position(progress.bytes);
                 let members = if progress.members > 0 { format!(" · {} members", progress.members) } else { String::new() };
-                bar.set_message(format!("{}/{}{members} {}", progress.file, progress.files, printable(&progress.path)));
+                bar.set_message(format!("{}/{}{members} {}", progress.file, progress.files, clean(&progress.path)));
             }
         };
         let before = opened.engine.sequence();
@@ -156,9 +157,4 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(out)
-}
-
-/// A path without what would move the cursor.
-fn printable(path: &str) -> String {
-    path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

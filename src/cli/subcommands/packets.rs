@@ -5,10 +5,12 @@ use crate::cli::output::io;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::model::decision::What;
+use crate::model::evidence::EvidenceInfo;
 use crate::model::packet::PacketRef;
 use crate::model::{EvidenceKey, Filter, Kind, RecordId, field};
 use crate::query::Engine;
 use crate::query::engine::{Cancel, Page};
+use crate::sources::archive::MARK;
 use crate::sources::input::hash_prefix;
 use crate::sources::write::PcapNg;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -110,16 +112,47 @@ fn write(engine: &dyn Engine, cut: &Cut, text: &str, path: &Path) -> Result<()> 
     wanted.sort_unstable_by_key(|(r, evidence)| (r.time, *evidence, r.offset));
     // A packet belongs to several flows where one carries the other: it is written once.
     wanted.dedup_by_key(|(r, evidence)| (*evidence, r.offset));
-    let compressed = engine.evidence().iter().any(|e| cut.by_evidence.contains_key(&e.key) && !e.compression.is_empty());
-    let out: Box<dyn Write> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdout().lock())
-    } else {
-        Box::new(File::create(path).map_err(|e| Error::io("cannot write", path, &e))?)
-    };
-    let failed = |e: std::io::Error| Error::io("cannot write", path, &e);
+    let packed = engine.evidence().iter().any(|e| cut.by_evidence.contains_key(&e.key) && is_packed(e));
+    let at_once = if packed { AT_ONCE_PACKED } else { AT_ONCE };
     let comment = format!("backtrail packets: {text}");
-    let mut file = PcapNg::begin(BufWriter::new(out), &comment).map_err(failed)?;
-    for part in wanted.chunks(if compressed { AT_ONCE_PACKED } else { AT_ONCE }) {
+    if path.as_os_str() == "-" {
+        return write_parts(engine, &wanted, at_once, &comment, BufWriter::new(std::io::stdout().lock()), path);
+    }
+    let create = |path: &Path| File::create(path).map(BufWriter::new).map_err(|e| Error::io("cannot write", path, &e));
+    // A pipe or a device is written as it is.
+    if path.metadata().is_ok_and(|m| !m.is_file()) {
+        return write_parts(engine, &wanted, at_once, &comment, create(path)?, path);
+    }
+    // What was there before stays until all packets are read.
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = create(&part)
+        .and_then(|file| write_parts(engine, &wanted, at_once, &comment, file, &part))
+        .and_then(|()| std::fs::rename(&part, path).map_err(|e| Error::io("cannot write", path, &e)));
+    if written.is_err() {
+        // It is of no use; what cannot be removed is still named `.part`.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}
+
+/// Whether packets of it may have to be unpacked from its start.
+fn is_packed(evidence: &EvidenceInfo) -> bool {
+    !evidence.compression.is_empty() || evidence.path.contains(MARK)
+}
+
+fn write_parts(
+    engine: &dyn Engine,
+    wanted: &[(PacketRef, EvidenceKey)],
+    at_once: usize,
+    comment: &str,
+    out: impl Write,
+    path: &Path,
+) -> Result<()> {
+    let failed = |e: std::io::Error| Error::io("cannot write", path, &e);
+    let mut file = PcapNg::begin(out, comment).map_err(failed)?;
+    for part in wanted.chunks(at_once) {
         let mut by_evidence: BTreeMap<EvidenceKey, Vec<PacketRef>> = BTreeMap::new();
         part.iter().for_each(|(r, evidence)| by_evidence.entry(*evidence).or_default().push(*r));
         let mut packets = Vec::with_capacity(part.len());

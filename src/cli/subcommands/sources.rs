@@ -9,6 +9,7 @@ use crate::error::{Error, Result, nearest};
 use crate::ingest::{dates_of, zone_of};
 use crate::model::decision::What;
 use crate::model::evidence::EvidenceInfo;
+use crate::model::harmless::clean;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::{parse_span, show_span};
 use crate::query::Engine;
@@ -187,11 +188,6 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
         writeln!(out, "  {} {}: {some}{more}", names.len(), clean(&why)).map_err(io)?;
     }
     Ok(())
-}
-
-/// Names come from the evidence: nothing in them moves a cursor.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Files not read for one reason that are named.

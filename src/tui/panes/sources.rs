@@ -8,7 +8,7 @@ use crate::formats;
 use crate::model::decision::What;
 use crate::model::source::{Basis, DateOrder, SourceInfo};
 use crate::model::time::{parse_span, show_span};
-use crate::model::{SourceId, Time, Window};
+use crate::model::{Time, Window};
 use crate::query::engine::EvidenceInfo;
 use crate::tui::effect::{Cx, Effect};
 use crate::tui::jobs::{Answer, Body};
@@ -265,10 +265,13 @@ impl Pane for Sources {
         if self.sources.is_empty() {
             let why = match &self.failed {
                 Some(error) => text::clean(&error.what).into_owned(),
-                None if self.loaded => "no source yet: backtrail ingest PATH... brings evidence in".into(),
+                None if self.loaded => "no source gave records yet: backtrail ingest PATH... brings evidence in".into(),
                 None => format!("reading{}", view.glyphs.ellipsis),
             };
             put(buf, area.x + 1, area.y, area.width.saturating_sub(1), &why, view.theme.style("ui.dim"));
+            for (n, (line, role)) in (2..area.height).zip(self.unread()) {
+                put(buf, area.x + 1, area.y + n, area.width.saturating_sub(1), &line, view.theme.style(role));
+            }
             return;
         }
         let list_height = (self.sources.len() as u16 + 1).min(area.height * 3 / 5).max(3).min(area.height);
@@ -361,16 +364,23 @@ impl Sources {
                 out.push((format!("  {}", text::clean(warning)), "ui.warning"));
             }
         }
+        // What no source has is said of the first row.
+        if self.sources.first().is_some_and(|first| first.id == source.id) {
+            out.extend(self.unread());
+        }
+        out
+    }
+    /// Files that gave no record, and those that were not read by what kept them from it.
+    fn unread(&self) -> Vec<(String, &'static str)> {
         let archive = |e: &EvidenceInfo| ["zip", "tar"].contains(&e.format.as_str());
         let (unread, read): (Vec<&EvidenceInfo>, Vec<&EvidenceInfo>) = self.evidence.iter().partition(|e| e.is_unread());
         let empty: Vec<&EvidenceInfo> = read.into_iter().filter(|e| e.sources.is_empty() && !archive(e)).collect();
-        let orphans = empty.len();
-        let first = self.sources.iter().map(|s| s.id).min().unwrap_or(SourceId(0));
-        if orphans > 0 && source.id == first {
+        let mut out = Vec::new();
+        if !empty.is_empty() {
             let names: Vec<String> = empty.iter().take(20).map(|e| text::clean(e.name()).into_owned()).collect();
-            out.push((format!("{orphans} files gave no record: {}", names.join(", ")), "ui.warning"));
+            out.push((format!("{} files gave no record: {}", empty.len(), names.join(", ")), "ui.warning"));
         }
-        if !unread.is_empty() && source.id == first {
+        if !unread.is_empty() {
             out.push((format!("{} files not read:", thousands(unread.len() as u64)), "ui.warning"));
             for (why, names) in reasons(&unread).into_iter().take(20) {
                 let some: Vec<&str> = names.iter().take(8).copied().collect();
