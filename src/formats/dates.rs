@@ -37,8 +37,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Looks at all of a text; what cannot be read on is left out.
-    pub fn read(&mut self, from: &mut dyn Read) {
+    /// Looks at all of a text, until it is told to stop; what cannot be read on is left out.
+    pub fn read(&mut self, from: &mut dyn Read, stop: &dyn Fn() -> bool) {
         let mut piece = vec![0; PIECE];
         let (mut have, mut from_byte) = (0, 0);
         loop {
@@ -49,6 +49,9 @@ impl Tally {
                 Err(_) => break,
             }
             if have == piece.len() {
+                if stop() {
+                    break;
+                }
                 let looked = have - LONGEST;
                 self.look(&piece[..have], from_byte..looked);
                 piece.copy_within(looked - BEFORE.., 0);
@@ -133,7 +136,7 @@ mod tests {
 
     fn decided(text: &str) -> (DateOrder, bool) {
         let mut seen = Tally::default();
-        seen.read(&mut text.as_bytes());
+        seen.read(&mut text.as_bytes(), &|| false);
         let dates = seen.decide(Time::parse("2026-11-20T12:00:00Z").unwrap());
         (dates.order, dates.sure)
     }
@@ -151,9 +154,9 @@ mod tests {
         );
         // The first days of a year are the same in both orders: what tells them apart comes later.
         let mut head = Tally::default();
-        head.read(&mut "x 01/01/2026 08:00:00 y\n".repeat(1000).as_bytes());
+        head.read(&mut "x 01/01/2026 08:00:00 y\n".repeat(1000).as_bytes(), &|| false);
         assert!(head.is_open());
-        head.read(&mut &b"x 13/01/2026 08:00:00 y\n"[..]);
+        head.read(&mut &b"x 13/01/2026 08:00:00 y\n"[..], &|| false);
         assert!(!head.is_open() && !Tally::default().is_open());
         // What has another form says nothing.
         for other in [

@@ -279,7 +279,7 @@ impl Job {
         };
         let dates = match (request.dates, self.what) {
             (Some(order), _) => Dates { order, sure: true },
-            (None, What::Text(_)) => dates_of(self.file.as_deref(), input, self.modified),
+            (None, What::Text(_)) => dates_of(self.file.as_deref(), input, self.modified, &*watch.stop),
             _ => Dates::default(),
         };
         let (ended, counts, span, written) = std::thread::scope(|scope| -> Result<_> {
@@ -388,15 +388,15 @@ impl Job {
 
 /// What order the dates of a whole file are in; of a stream that of its beginning. A file is read for it only where its beginning has such
 /// dates and leaves their order open.
-fn dates_of(file: Option<&Path>, input: &Input, modified: Time) -> Dates {
+fn dates_of(file: Option<&Path>, input: &Input, modified: Time, stop: &dyn Fn() -> bool) -> Dates {
     let mut seen = Tally::default();
-    seen.read(&mut &input.head[..]);
+    seen.read(&mut &input.head[..], &|| false);
     if seen.is_open()
         && let Some(path) = file
         && let Ok(mut all) = File::open(path).and_then(|f| input.compression.reader(f))
     {
         let mut whole = Tally::default();
-        whole.read(&mut all);
+        whole.read(&mut all, stop);
         return whole.decide(modified);
     }
     seen.decide(modified)
@@ -427,7 +427,7 @@ impl Body {
     pub fn finish(mut self, input: Input, keep: &dyn Fn(EvidenceKey) -> Result<()>) -> Result<FileReport> {
         let Some(import) = self.import else { return Ok(self.row) };
         keep(import.key())?;
-        self.spool.keep(import.store(), import.key())?;
+        self.row.warnings.extend(self.spool.keep(import.store(), import.key()));
         match input.finish() {
             Ok(summary) => {
                 self.row.size = summary.size;

@@ -64,7 +64,7 @@ impl Missed {
         let mut out = Vec::new();
         let dropped = self.interfaces.values().fold(0u64, |sum, (n, _)| sum.saturating_add(*n));
         if dropped > 0 {
-            let received: Option<u64> = self.interfaces.values().map(|(_, r)| *r).sum();
+            let received: Option<u64> = self.interfaces.values().try_fold(0u64, |sum, (_, r)| Some(sum.saturating_add((*r)?)));
             let of = received.map_or(String::new(), |n| format!(" of {n} that came"));
             out.push(format!(
                 "the capturing host says that it dropped {dropped} packets{of}: they are in no record, and counts of packets and bytes are too low"
@@ -133,5 +133,13 @@ mod tests {
         let mut none = Missed::default();
         none.packets(at(0, Some(10), 0, true));
         assert!(none.say().is_empty());
+    }
+
+    #[test]
+    fn counters_of_a_hostile_capture_do_not_overflow() {
+        let mut said = Missed::default();
+        let at = |interface, received, dropped| missed::Missed { interface, received, dropped, total: true };
+        [at(0, Some(u64::MAX), 1), at(1, Some(1), u64::MAX)].into_iter().for_each(|m| said.packets(m));
+        assert!(said.say()[0].contains(&format!("{} packets of {} that came", u64::MAX, u64::MAX)), "{:?}", said.say());
     }
 }

@@ -1,9 +1,10 @@
 //! Two recordings of the same hosts at the same time, though no record of one is in the other: two taps, two interfaces, two copies that were
 //! cut differently. Said once, with the other file and the span, because sums over both count what both saw twice.
 
+use crate::model::filter::{Filter, Test};
 use crate::model::record::{Kind, Record};
 use crate::model::time::SECOND;
-use crate::model::{EvidenceKey, SourceId, Time, Window, field, filter::Filter};
+use crate::model::{EvidenceKey, SourceId, Time, Value, Window, field};
 use crate::store::{Ask, Store};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -71,8 +72,10 @@ pub fn overlap(store: &Store, format: &str, key: EvidenceKey, reach: &Reach) -> 
         .collect();
     others.sort_by_key(|(_, both)| std::cmp::Reverse(both.length()));
     others.into_iter().take(FILES).find_map(|(other, both)| {
-        let filter = Filter::All;
-        let ask = Ask { window: both, sources: Some(&sources), every_sighting: true, ..Ask::new(&filter) };
+        let flows = Filter::Test(field::KIND, Test::Is(Value::text(Kind::Flow.name())));
+        let filter = Filter::And(vec![flows, Filter::Test(field::EVIDENCE, Test::Is(Value::text(&other.path)))]);
+        let fields = Some(&[field::SRC_IP, field::DST_IP][..]);
+        let ask = Ask { window: both, sources: Some(&sources), every_sighting: true, fields, ..Ask::new(&filter) };
         let (mut theirs, mut rows) = (BTreeSet::new(), 0);
         let looked = snapshot.visit(&ask, &|| false, &mut |row| {
             if row.kind() == Kind::Flow && row.id().evidence == other.key {

@@ -3,7 +3,6 @@
 
 use super::file::CAPTURE_COST;
 use super::unpacked::{Unpacked, folder};
-use crate::error::Result;
 use crate::model::EvidenceKey;
 use crate::sources::frames::Packer;
 use crate::sources::reread::spool_of;
@@ -39,11 +38,19 @@ impl Spool {
         }
     }
     /// Keeps the copy for this evidence, if unpacking that once more would cost much.
-    pub fn keep(self, store: &Store, key: EvidenceKey) -> Result<()> {
-        let Some(packer) = self.packer.filter(|p| p.len > CAPTURE_COST) else { return Ok(()) };
-        let to = spool_of(&folder(store)?, key);
+    /// What went wrong with that, in words: the capture itself is imported all the same.
+    pub fn keep(self, store: &Store, key: EvidenceKey) -> Option<String> {
+        let packer = self.packer.filter(|p| p.len > CAPTURE_COST)?;
+        let to = match folder(store) {
+            Ok(folder) => spool_of(&folder, key),
+            Err(e) => return Some(without(&e.what)),
+        };
         let kept = packer.finish().and_then(|file| file.name(&to));
-        kept.map_err(|e| crate::error::Error::io("cannot keep a copy of the capture in the case", &to, &e))
+        kept.err().map(|e| {
+            // Half a copy would be taken for one.
+            let _ = std::fs::remove_file(&to);
+            without(&e.to_string())
+        })
     }
 }
 

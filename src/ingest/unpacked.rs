@@ -79,7 +79,10 @@ impl Unpacked {
         fs::set_permissions(&self.path, Permissions::from_mode(0o400))?;
         // A second name, so that the first can be read until it is dropped.
         let _ = fs::remove_file(to);
-        fs::hard_link(&self.path, to).or_else(|_| fs::copy(&self.path, to).map(|_| ()))
+        fs::hard_link(&self.path, to).or_else(|_| {
+            fs::copy(&self.path, to)?;
+            File::open(to)?.sync_data()
+        })
     }
     fn pack(&self, to: &Path) -> io::Result<()> {
         let file = File::options().write(true).create_new(true).mode(0o400).open(to)?;

@@ -12,12 +12,11 @@ use crate::model::{Cancel, Filter, Kind, Record, RecordId, Time, Value, Window, 
 use crate::store::names as derived;
 use crate::store::{NamesGroup, Snapshot};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Most answers that are kept of the rows of one group; further ones are counted in [`Names::dropped`].
+/// Most answers that are gathered at a time, of the rows of one group or of one address or name: a bound on memory. Further ones are left out.
 pub const MAX_ANSWERS: usize = 2_000_000;
 /// Answers of addresses asked about that are kept for the next question.
 const KEPT: usize = 250_000;
@@ -74,7 +73,6 @@ pub struct Names {
     snapshot: Option<Snapshot>,
     groups: Vec<Group>,
     kept: Mutex<HashMap<IpAddr, Arc<Known>>>,
-    dropped: AtomicU64,
 }
 
 /// When a client may have used a name for a server.
@@ -89,7 +87,13 @@ pub struct Use {
 }
 
 impl Gathered {
+    fn is_full(&self) -> bool {
+        self.answers.len() >= MAX_ANSWERS
+    }
     fn add(&mut self, server: IpAddr, name: &str, of: derived::Use, evidence: RecordId) {
+        if self.is_full() {
+            return;
+        }
         let name = match self.numbers.get(name) {
             Some(n) => *n,
             None => {
@@ -134,10 +138,6 @@ impl Names {
         }
         Ok(names)
     }
-    /// Answers that were beyond the bound.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(atomic::Ordering::Relaxed)
-    }
     /// What the rows of a group say, sorted by address.
     fn rows<'a>(&self, snapshot: &Snapshot, group: &'a Group) -> Result<&'a Gathered> {
         if let Some(rows) = group.rows.get() {
@@ -147,13 +147,9 @@ impl Names {
         snapshot.names_rows(&group.of, &mut |event| {
             let until = event.until();
             derived::uses(&event, &mut |server, name, one| {
-                if out.answers.len() < MAX_ANSWERS {
-                    out.add(server, name, derived::Use { end: until, ..one }, event.id);
-                } else {
-                    self.dropped.fetch_add(1, atomic::Ordering::Relaxed);
-                }
+                out.add(server, name, derived::Use { end: until, ..one }, event.id);
             });
-            true
+            !out.is_full()
         })?;
         out.answers.sort_unstable_by_key(|(server, a)| (*server, a.at, a.evidence));
         Ok(group.rows.get_or_init(|| out))
@@ -261,12 +257,16 @@ fn derived_uses(
     below: bool,
     fits: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<(IpAddr, Answer)>> {
-    let mut servers: HashSet<IpAddr> = HashSet::new();
+    // In the order that they are stored in: each part is read once.
+    let mut servers: BTreeSet<IpAddr> = BTreeSet::new();
     snapshot.names_under(group, name, below && !name.is_empty(), &mut |entry| {
         servers.extend(if let derived::Answer::Addr(a) = entry.answer { Some(a) } else { None });
     })?;
     let mut all = Gathered::default();
     for server in servers {
+        if all.is_full() {
+            break;
+        }
         snapshot.names_uses(group, server, &mut |text, one, id| {
             if !one.pointer && fits(text) {
                 all.add(server, text, one, id);

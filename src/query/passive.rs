@@ -38,7 +38,7 @@ impl Fold {
         let full = self.rows.len() >= MOST;
         match self.rows.get_mut(&key) {
             Some(have) => have.add(&entry.seen),
-            None if full => self.beyond += 1,
+            None if full => self.beyond += entry.seen.count,
             None => drop(self.rows.insert(key, entry.seen)),
         }
     }

@@ -232,8 +232,11 @@ pub fn spooled(
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(io)?,
     };
-    let mut frames = Frames::open(file).map_err(io)?;
-    cut::packets(&mut frames, heads, &in_order(refs), stop).map_err(io)
+    match Frames::open(file).and_then(|mut frames| cut::packets(&mut frames, heads, &in_order(refs), stop)) {
+        // A damaged copy is none: the evidence itself is read.
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => Ok(None),
+        found => found.map_err(io),
+    }
 }
 
 fn read_up_to(input: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {

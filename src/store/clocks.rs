@@ -35,17 +35,14 @@ impl Shift {
     }
     /// Least and greatest shift of the raw instants from `first` to `last`.
     pub fn bounds(&self, first: Time, last: Time) -> (i64, i64) {
-        let mut bounds = (self.at(first), self.at(first));
-        for (from, shift) in &self.steps {
-            if *from > first && *from <= last {
-                bounds = (bounds.0.min(*shift), bounds.1.max(*shift));
-            }
-        }
-        bounds
+        let until = |time: Time| self.steps.partition_point(|(from, _)| *from <= time);
+        let (begin, end) = (until(first), until(last));
+        let start = self.at(first);
+        let within = self.steps.get(begin..end).unwrap_or_default();
+        within.iter().fold((start, start), |(least, most), (_, shift)| (least.min(*shift), most.max(*shift)))
     }
-    /// The steps of a function over the raw instants of a span.
-    fn of(function: &dyn Fn(Time) -> i64, span: Window) -> Shift {
-        let step = DAY.max(span.length() / 4096);
+    /// The steps of a function over the raw instants of a span; within `step` it changes at most once.
+    fn of(function: &dyn Fn(Time) -> i64, span: Window, step: i64) -> Shift {
         let mut steps = vec![(Time::MIN, function(span.start))];
         let mut at = span.start;
         while at < span.end {
@@ -128,7 +125,9 @@ pub fn apply(read: &Clock, set: Option<&Setting>, span: Window) -> (Clock, Shift
         Shift { steps: vec![(Time::MIN, offset)] }
     } else {
         let zone = zones.unwrap_or((from.unwrap_or(Zone::Fixed(0)), from.unwrap_or(Zone::Fixed(0))));
-        Shift::of(&|raw| moved(raw, zone, years, exchanged).plus(offset).since(raw), span)
+        // Day and month exchanged move every day by another span; a zone changes twice a year.
+        let step = if exchanged { DAY } else { DAY.max(span.length() / 4096) };
+        Shift::of(&|raw| moved(raw, zone, years, exchanged).plus(offset).since(raw), span, step)
     };
     let manual = set.offset.is_some()
         || dates.is_some()
@@ -210,6 +209,11 @@ mod tests {
             assert_eq!(corrected(read.clone(), set.clone(), raw), want);
             assert_eq!(corrected(Clock { dates: None, ..read.clone() }, set.clone(), raw), raw);
         }
+        // Each day by its own span, however long the file's is.
+        let (_, shift) = apply(&read, Some(&set), Window::new(at("1970-01-01"), at("2026-12-31")));
+        let raw = at("2026-03-06T12:00:00Z");
+        assert_eq!(raw.plus(shift.at(raw)).rfc3339(), "2026-06-03T12:00:00Z");
+        assert_eq!(shift.bounds(raw, raw), (shift.at(raw), shift.at(raw)));
         let berlin = Setting { zone: Some("Europe/Berlin".into()), ..set };
         assert_eq!(corrected(read, berlin, "2026-03-04T23:59:59Z"), "2026-04-03T21:59:59Z");
     }

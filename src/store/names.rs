@@ -359,7 +359,7 @@ impl Group {
             match answers.get_mut(&(kind, answer.clone())) {
                 Some(have) => have.add(&seen),
                 None => {
-                    more += 128;
+                    more += 128 + if let Answer::Text(text) = &answer { text.len() } else { 0 };
                     answers.insert((kind, answer), seen);
                 }
             }

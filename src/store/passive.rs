@@ -242,7 +242,8 @@ impl Snapshot {
             let exact = group.frames.iter().all(|at| all.get(*at).is_some_and(|f| f.span.exact));
             let Some(first) = group.blocks.first().map(|b| &data.blocks[*b].zone).filter(|_| exact) else { continue };
             let setting = self.setting(group.import, first.source);
-            let dns = super::block::Zone { kinds: smallvec![(Kind::Dns, 1)], ..first.clone() };
+            // Of the whole group, whose other blocks stand elsewhere.
+            let dns = super::block::Zone { kinds: smallvec![(Kind::Dns, 1)], offsets: (0, u64::MAX), ..first.clone() };
             let Some((wanted, rest)) = wanted(ask.filter, &dns, &setting) else { continue };
             // What cannot be read is counted in the rows; `verify` derives it anew.
             let counted = if self.covers(&group, ask, &rest) { self.count_events(&group, &wanted).ok() } else { None };
@@ -361,18 +362,21 @@ impl Store {
         data.set_names(written);
         Ok(())
     }
-    /// Reads every frame of passive DNS; derives anew where one is damaged or missing. Paths of the evidence of which that was done.
-    pub(super) fn check_names(&self) -> Result<Vec<String>> {
+    /// Reads every frame of passive DNS; derives anew where one is damaged or missing. Paths of the evidence of which that was done; where it
+    /// could not be is added to the damage.
+    pub(super) fn check_names(&self, damage: &mut Vec<String>) -> Vec<String> {
         let snapshot = self.snapshot();
         let mut out = Vec::new();
         for (import, data) in snapshot.imports().iter().enumerate() {
             let damaged = data.names().iter().any(|n| self.segments().frame(&n.place).is_err());
             if damaged || data.lacks_names() {
-                self.derive(&snapshot, import).map_err(|e: Error| e.at(data.done.path.clone()))?;
-                out.push(data.done.path.clone());
+                match self.derive(&snapshot, import) {
+                    Ok(()) => out.push(data.done.path.clone()),
+                    Err(e) => damage.push(format!("passive DNS of {} cannot be derived: {}", data.done.path, e.what)),
+                }
             }
         }
-        Ok(out)
+        out
     }
 }
 

@@ -47,7 +47,7 @@ impl Store {
                 out.damage.push(format!("{path}: {} of its {wanted} parts are lost; ingest it again", wanted - have));
             }
         }
-        out.derived = self.check_names()?;
+        out.derived = self.check_names(&mut out.damage);
         let (decisions, damaged) = self.journal().check()?;
         out.decisions = decisions;
         out.damage.extend(damaged.iter().map(|n| format!("journal.log line {n}: damaged, or not what was written")));

@@ -119,6 +119,8 @@ impl Walk {
             return Err(format!("more than {} members: those after them are not read", self.members));
         }
         let (packed, plain, offset) = (small(extent.packed)?, small(extent.plain)?, small(at)?);
+        // The list is to stand behind it.
+        small(extent.next)?;
         // Version made by, and version needed to flags, method, time, date; then what is stated here.
         self.list.extend([LISTED, &[20, 0], &header[4..14], &extent.crc, &packed, &plain].concat());
         self.list.extend([(name.len() as u16).to_le_bytes(), (kept.len() as u16).to_le_bytes()].concat());
@@ -147,9 +149,11 @@ impl Walk {
         }
         let end = start.checked_add(packed).filter(|end| *end <= self.length)?;
         if follows {
-            // Its checksum stands behind it.
-            if let Some(found) = self.descriptor(start, end).filter(|found| found.packed == packed) {
-                return Some(found);
+            // Its checksum stands behind it, with a mark or without.
+            let whole = self.read(end, 28.min(self.length - end))?;
+            let told = whole.strip_prefix(DESCRIPTOR).and_then(|after| stated(after, packed)).map(|t| (t, 4));
+            if let Some(((crc, plain, size), mark)) = told.or_else(|| stated(&whole, packed).map(|t| (t, 0))) {
+                return Some(Extent { crc, packed, plain, next: end + mark + size });
             }
         }
         Some(Extent { crc: four(14), packed, plain, next: end })
@@ -165,20 +169,24 @@ impl Walk {
                 self.looks = self.looks.checked_sub(1)?;
                 let place = at + found as u64;
                 let whole = self.read(place, 24.min(self.length - place))?;
-                let number = |at: usize, n: usize| {
-                    whole.get(at..at + n).map(|b| b.iter().rev().fold(0u64, |sum, b| sum << 8 | u64::from(*b)))
-                };
-                for (size, next) in [(4, 16), (8, 24)] {
-                    if number(8, size) == Some(place - start) {
-                        let crc = [whole[4], whole[5], whole[6], whole[7]];
-                        return Some(Extent { crc, packed: place - start, plain: number(8 + size, size)?, next: place + next });
-                    }
+                if let Some((crc, plain, size)) = whole.get(4..).and_then(|after| stated(after, place - start)) {
+                    return Some(Extent { crc, packed: place - start, plain, next: place + 4 + size });
                 }
             }
             at += (piece.len() as u64).saturating_sub(3).max(1);
         }
         None
     }
+}
+
+/// What a descriptor behind its mark states of data of so many bytes: checksum, unpacked size, its own length. None: of other data.
+fn stated(descriptor: &[u8], packed: u64) -> Option<([u8; 4], u64, u64)> {
+    let number =
+        |at: usize, n: usize| descriptor.get(at..at + n).map(|b| b.iter().rev().fold(0u64, |sum, b| sum << 8 | u64::from(*b)));
+    // Sizes have 4 bytes or 8. Eight can be taken for four that unpack to nothing, which only the shortest data do.
+    let sizes = if packed > 2 { [8, 4] } else { [4, 8] };
+    let size = sizes.into_iter().find(|size| number(4, *size) == Some(packed))?;
+    Some((descriptor.get(..4)?.try_into().ok()?, number(4 + size, size)?, 4 + 2 * size as u64))
 }
 
 /// The value of an extra field.
@@ -239,5 +247,21 @@ impl Seek for Joined {
         };
         self.at = at.ok_or_else(|| io::Error::other("before the beginning"))?;
         Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_is_believed_of_its_own_data_only() {
+        let short = [&[1, 2, 3, 4][..], &7u32.to_le_bytes(), &30u32.to_le_bytes()].concat();
+        let long = [&[1, 2, 3, 4][..], &7u64.to_le_bytes(), &30u64.to_le_bytes()].concat();
+        assert_eq!(stated(&short, 7), Some(([1, 2, 3, 4], 30, 12)));
+        assert_eq!(stated(&long, 7), Some(([1, 2, 3, 4], 30, 20)));
+        assert_eq!(stated(&short, 8), None);
+        assert_eq!(stated(&short[..9], 7), None);
+        assert_eq!(stated(&[], 0), None);
     }
 }
