@@ -317,7 +317,8 @@ mod tests {
     fn a_block_that_is_broken_off_ends_what_is_known() {
         let keeps = on(1, HEADERS, 5, KEEPS);
         let refers = on(5, HEADERS, 5, REFERS);
-        let broken = |frames: &[Vec<u8>]| answered(&[&[keeps.clone()], frames, &[refers.clone()]].concat());
+        let broken =
+            |frames: &[Vec<u8>]| answered(&[std::slice::from_ref(&keeps), frames, std::slice::from_ref(&refers)].concat());
         let said = |all: [&str; 4]| (all.map(str::to_owned).to_vec(), vec!["http2_block_broken"], true);
         // Another begins, another goes on, and one goes on that did not begin.
         let open = on(3, HEADERS, 1, b"\x89");
