@@ -25,6 +25,8 @@ const ASKS: [u8; 5] = [ACCESS_REQUEST, ACCOUNTING_REQUEST, 12, 40, 43];
 const ANSWERS: [u8; 8] = [ACCESS_ACCEPT, ACCESS_REJECT, 5, ACCESS_CHALLENGE, 41, 42, 44, 45];
 /// Requests that wait for their answer.
 const MAX_PENDING: usize = 256;
+/// Accounting requests that are remembered, to know one that is sent again: as many as there are identifiers.
+const MAX_ACCOUNTED: usize = 256;
 
 /// See [`PROTOCOL`].
 #[derive(Debug)]
@@ -56,6 +58,8 @@ impl Protocol for Radius {
 struct Message<'a> {
     code: u8,
     id: u8,
+    /// New with every request, the same when it is sent again.
+    authenticator: [u8; 16],
     attributes: Vec<(u8, &'a [u8])>,
     /// The attributes fill it exactly.
     whole: bool,
@@ -65,10 +69,10 @@ impl<'a> Message<'a> {
     fn parse(datagram: &'a [u8]) -> Option<Message<'a>> {
         let mut b = Bytes::new(datagram);
         let (code, id, length) = (b.u8()?, b.u8()?, usize::from(b.u16()?));
-        b.take(16)?;
+        let authenticator = b.array::<16>()?;
         let mut rest = b.sub(length.checked_sub(20).filter(|_| length <= 4096)?.min(b.left()))?;
         // Padding may stand behind the length.
-        let mut m = Message { code, id, attributes: Vec::new(), whole: datagram.len() >= length };
+        let mut m = Message { code, id, authenticator, attributes: Vec::new(), whole: datagram.len() >= length };
         while rest.left() > 0 {
             let (kind, size) = (rest.u8()?, rest.u8().and_then(|n| usize::from(n).checked_sub(2)));
             match size.and_then(|n| rest.take(n)).filter(|_| kind != 0) {
@@ -167,12 +171,22 @@ struct Pending {
 #[derive(Default)]
 struct Conversation {
     pending: VecDeque<Pending>,
+    /// Accounting requests that were told, newest last.
+    accounted: VecDeque<(Side, u8, [u8; 16])>,
 }
 
 impl Conversation {
     fn asked(&mut self, m: &Message<'_>, side: Side, at: At, out: &mut Out) {
         let said = Said::of(m);
         if m.code == ACCOUNTING_REQUEST {
+            let this = (side, m.id, m.authenticator);
+            if self.accounted.contains(&this) {
+                return;
+            }
+            if self.accounted.len() >= MAX_ACCOUNTED {
+                self.accounted.pop_front();
+            }
+            self.accounted.push_back(this);
             let mut fields = said.fields();
             let action = match said.status {
                 Some(1) => "start",
@@ -275,6 +289,24 @@ mod tests {
         assert_eq!(said(&[(Side::Out, ask.clone()), (Side::Out, ask)]), ["action=asked user=bob auth.method=password "]);
         let account = message(ACCOUNTING_REQUEST, &[(1, b"bob"), (8, &[10, 1, 2, 3]), (40, &[0, 0, 0, 1])]);
         assert_eq!(said(&[(Side::Out, account)]), ["action=start user=bob dhcp.address=10.1.2.3 "]);
+    }
+
+    #[test]
+    fn an_accounting_request_sent_again_is_one() {
+        let account = message(ACCOUNTING_REQUEST, &[(1, b"bob"), (40, &[0, 0, 0, 1])]);
+        let (mut other, mut next) = (account.clone(), account.clone());
+        (other[1], next[19]) = (8, 10);
+        let all = [&account, &account, &other, &next, &account, &next].map(|m| (Side::Out, m.clone()));
+        assert_eq!(said(&all), ["action=start user=bob "; 3]);
+        // Memory is bounded: after as many others it is new.
+        let others = (0..MAX_ACCOUNTED).map(|i| {
+            let mut m = account.clone();
+            m[4..6].copy_from_slice(&(i as u16).to_be_bytes());
+            (Side::Out, m)
+        });
+        let all: Vec<_> =
+            [(Side::Out, account.clone())].into_iter().chain(others).chain([(Side::Out, account.clone())]).collect();
+        assert_eq!(said(&all).len(), MAX_ACCOUNTED + 2);
     }
 
     #[test]

@@ -14,8 +14,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The protocol.
 pub static PROTOCOL: Socks = Socks;
 
-/// Bytes of a side that wait: the longest message has two texts of 255.
-const MAX_WAITING: usize = 1024;
+/// Bytes of a side that are read. The longest handshake has 257 bytes of methods, 513 of a login and 262 of a request: what is behind these is
+/// carried, or means nothing.
+const MAX_READ: usize = 2048;
 /// Longest user or name of SOCKS 4.
 const MAX_TEXT: usize = 255;
 
@@ -142,6 +143,8 @@ enum Stage {
 #[derive(Default)]
 struct Conversation {
     buffers: [Buffer; 2],
+    /// Bytes of each side that were put into its buffer.
+    taken: [usize; 2],
     stage: Stage,
     asked: Option<(Asked, At)>,
     user: String,
@@ -235,10 +238,14 @@ impl Conversation {
                 Err(more) => more.then_some(0),
             },
             Stage::Answer => {
-                let answer = match bytes.first() {
-                    Some(5) => five(bytes).map(|a| (a.command, a.length)),
-                    // Only 4 answers with 0, by numbers of its own.
-                    _ => bytes.get(1).and_then(|code| need(8).map(|n| (code.wrapping_sub(0x5a), n))).ok_or(true),
+                let version = self.asked.as_ref().map(|a| a.0.version);
+                let answer = match (version, bytes) {
+                    (Some(5), [5, ..]) => five(bytes).map(|a| (a.command, a.length)),
+                    // 4 answers with 0, some servers with the 4 of the request, and by numbers of its own.
+                    (Some(4), [0 | 4, rest @ ..]) => {
+                        rest.first().and_then(|code| need(8).map(|n| (code.wrapping_sub(0x5a), n))).ok_or(true)
+                    }
+                    _ => Err(false),
                 };
                 match answer {
                     Ok((code, used)) => {
@@ -257,8 +264,8 @@ impl Conversation {
         Some(used > 0)
     }
 
-    fn answered(&mut self, code: u8, last: At, out: &mut Out) {
-        let Some((asked, first)) = self.asked.take() else { return };
+    /// Gives the event of a request. Answer: none, or its code.
+    fn tell(&self, asked: &Asked, code: Option<u8>, first: At, last: At, out: &mut Out) {
         let mut fields = Fields::default();
         fields.text(field::APP, "socks");
         fields.text(field::NAME, &asked.name);
@@ -272,9 +279,19 @@ impl Conversation {
         };
         let place = asked.address.map_or_else(|| asked.name.clone(), |a| a.to_string());
         fields.text(field::MESSAGE, &format!("socks{} {command} {place} port {}", asked.version, asked.port));
-        fields.text(field::ACTION, if code == 0 { "allow" } else { "deny" });
-        fields.text(field::REASON, &reason(asked.version, code));
+        let action = match code {
+            None => "asked",
+            Some(0) => "allow",
+            Some(_) => "deny",
+        };
+        fields.text(field::ACTION, action);
+        fields.text(field::REASON, &reason(asked.version, code.unwrap_or_default()));
         out.events.push(fields.event(Kind::Log, first, last));
+    }
+
+    fn answered(&mut self, code: u8, last: At, out: &mut Out) {
+        let Some((asked, first)) = self.asked.take() else { return };
+        self.tell(&asked, Some(code), first, last, out);
         if !asked.name.is_empty() {
             out.flow.push((field::NAME, asked.name.as_str().into()));
         }
@@ -306,11 +323,11 @@ fn reason(version: u8, code: u8) -> String {
 
 impl Parser for Conversation {
     fn data(&mut self, side: Side, bytes: &[u8], at: At, out: &mut Out) {
-        let kept = self.buffers.get_mut(usize::from(side == Side::In)).is_some_and(|b| b.push(bytes, at, MAX_WAITING));
-        if !kept {
-            out.oddities.push((Oddity::new("socks_too_long"), at.time, at.offset));
-            out.done = true;
-            return;
+        let index = usize::from(side == Side::In);
+        if let (Some(buffer), Some(taken)) = (self.buffers.get_mut(index), self.taken.get_mut(index)) {
+            let kept = bytes.get(..MAX_READ.saturating_sub(*taken)).unwrap_or(bytes);
+            *taken = taken.saturating_add(kept.len());
+            let _ = buffer.push(kept, at, MAX_READ);
         }
         loop {
             match self.step(at, out) {
@@ -319,9 +336,18 @@ impl Parser for Conversation {
                 None => {
                     out.oddities.push((Oddity::new("socks_malformed"), at.time, at.offset));
                     (out.violated, self.stage) = (true, Stage::Over);
+                    // Only by 5 was the server heard before: it is a proxy, whatever it answers.
+                    if self.asked.as_ref().is_some_and(|a| a.0.version == 5) {
+                        self.end(out);
+                    }
                     return;
                 }
             }
+        }
+    }
+    fn end(&mut self, out: &mut Out) {
+        if let Some((asked, at)) = self.asked.take() {
+            self.tell(&asked, None, at, at, out);
         }
     }
 }
@@ -335,11 +361,12 @@ mod tests {
         let at = At { time: Time(1), offset: 1 };
         let mut said = Vec::new();
         let mut last = Out::default();
-        for size in [1, 999] {
+        for size in [1, 999, 9999] {
             let (mut c, mut out) = (Conversation::default(), Out::default());
             for (side, bytes) in parts {
                 bytes.chunks(size).for_each(|b| c.data(*side, b, at, &mut out));
             }
+            c.end(&mut out);
             let wanted = [field::MESSAGE, field::ACTION, field::REASON, field::USER];
             said = out
                 .events
@@ -373,6 +400,43 @@ mod tests {
         assert!(!out.restart && out.done);
         let (said, _) = talk(&[(Side::Out, b"\x04\x01\x00\x50\x0a\0\0\x01\0"), (Side::In, &[0, 0x5a, 0, 0, 0, 0, 0, 0])]);
         assert_eq!(said, ["allow socks4 connect 10.0.0.1 port 80 "]);
+    }
+
+    #[test]
+    fn what_a_proxy_carries_may_stand_in_the_segment_of_the_request_or_the_answer() {
+        let hello = [0x16; 1500];
+        let ask = [&b"\x05\x01\x00\x03\x0bexample.com\x01\xbb"[..], &hello].concat();
+        let answer = [&[5, 0, 0, 1, 10, 0, 0, 1, 0x10, 0][..], &[0x17; 5000]].concat();
+        let (said, out) = talk(&[(Side::Out, &[5, 1, 0]), (Side::In, &[5, 0]), (Side::Out, &ask), (Side::In, &answer)]);
+        assert_eq!(said, ["allow socks5 connect example.com port 443 "]);
+        assert!(out.restart && out.done && out.oddities.is_empty());
+        // A client that waits for nothing: all in front of what it carries is read.
+        let all = [&[5, 1, 2][..], b"\x01\xff", &[b'u'; 255], b"\xff", &[b'p'; 255], &ask, &hello].concat();
+        let (said, out) = talk(&[(Side::Out, &all), (Side::In, &[5, 2, 1, 0, 5, 0, 0, 1, 10, 0, 0, 1, 0x10, 0])]);
+        assert_eq!(said.len(), 2);
+        assert!(said[1].contains("connect example.com port 443") && out.restart && out.oddities.is_empty());
+    }
+
+    #[test]
+    fn a_request_without_an_answer_was_asked() {
+        let (said, out) = talk(&[(Side::Out, b"\x04\x01\x00\x50\x0a\0\0\x01bob\0")]);
+        assert_eq!(said, ["asked bob socks4 connect 10.0.0.1 port 80 "]);
+        assert!(!out.restart && out.oddities.is_empty());
+    }
+
+    #[test]
+    fn the_answer_has_the_version_of_the_request() {
+        let ask = b"\x05\x01\x00\x01\x0a\0\0\x01\0\x50";
+        let (said, out) =
+            talk(&[(Side::Out, &[5, 1, 0]), (Side::In, &[5, 0]), (Side::Out, ask), (Side::In, &[0, 0x5a, 0, 0, 0, 0, 0, 0])]);
+        assert_eq!(said, ["asked socks5 connect 10.0.0.1 port 80 "]);
+        assert!(out.violated && out.oddities.iter().all(|o| o.0.what == "socks_malformed") && !out.oddities.is_empty());
+        let four = (Side::Out, &b"\x04\x01\x00\x50\x0a\0\0\x01\0"[..]);
+        let (_, out) = talk(&[four, (Side::In, &[5, 0, 0, 1, 10, 0, 0, 1, 0x10, 0])]);
+        assert!(out.violated && !out.restart);
+        let (said, out) = talk(&[four, (Side::In, &[4, 0x5a, 0, 0, 0, 0, 0, 0])]);
+        assert_eq!(said, ["allow socks4 connect 10.0.0.1 port 80 "]);
+        assert!(out.restart && !out.violated);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::buffer::Buffer;
 use crate::protocols::{At, Out, Parser, Side};
 
-/// Bytes of a message that are kept; what is longer is passed over.
+/// Bytes of a message that are kept where a protocol does not say otherwise.
 pub const MAX_MESSAGE: usize = 16 * 1024;
 
 /// Where the next message ends.
@@ -22,7 +22,11 @@ pub enum Cut {
 pub trait Messages: Send {
     /// How long the message is that the unread bytes of a side begin with.
     fn cut(&self, side: Side, unread: &[u8]) -> Cut;
-    /// Takes a message (its first [`MAX_MESSAGE`] bytes). `false`: nothing more is wanted.
+    /// Bytes of a message that are kept, its head included; what is longer is passed over. At least [`MAX_MESSAGE`].
+    fn most(&self) -> usize {
+        MAX_MESSAGE
+    }
+    /// Takes a message (its first [`Self::most`] bytes). `false`: nothing more is wanted.
     fn message(&mut self, side: Side, message: &[u8], first: At, last: At, out: &mut Out) -> bool;
     /// The conversation is over.
     fn end(&mut self, out: &mut Out) {
@@ -51,11 +55,12 @@ impl<M: Messages> Framed<M> {
     }
 
     fn take(&mut self, half: &mut Half, side: Side, at: At, out: &mut Out) {
+        let most = self.messages.most();
         while !self.over && !half.buffer.is_empty() {
             let unread = half.buffer.unread();
             let whole = match self.messages.cut(side, unread) {
                 Cut::Frame(n) if n > 0 => n,
-                Cut::More if unread.len() < MAX_MESSAGE => return,
+                Cut::More if unread.len() < most => return,
                 other => {
                     // Too long to find its end: what follows passes unread.
                     out.partial |= other == Cut::More;
@@ -63,7 +68,7 @@ impl<M: Messages> Framed<M> {
                     return;
                 }
             };
-            let kept = whole.min(MAX_MESSAGE);
+            let kept = whole.min(most);
             let Some(message) = unread.get(..kept).map(<[u8]>::to_vec) else { return };
             half.skip = whole.saturating_sub(unread.len());
             let first = half.buffer.first(at);
@@ -87,7 +92,7 @@ impl<M: Messages> Parser for Framed<M> {
             bytes = bytes.get(passed..).unwrap_or_default();
             let (now, rest) = bytes.split_at(bytes.len().min(MAX_MESSAGE));
             bytes = rest;
-            let _ = half.buffer.push(now, at, MAX_MESSAGE.saturating_mul(2));
+            let _ = half.buffer.push(now, at, self.messages.most().saturating_add(MAX_MESSAGE));
             self.take(&mut half, side, at, out);
         }
         if let Some(slot) = self.halves.get_mut(index) {

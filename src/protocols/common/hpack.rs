@@ -3,6 +3,7 @@
 
 use super::bytes::{Bytes, text};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Size that a table may be given, by the count of RFC 7541 section 4.1.
 const MAX_SIZE: usize = 64 * 1024;
@@ -167,21 +168,50 @@ fn integer(b: &mut Bytes<'_>, first: u8, bits: u32) -> Option<usize> {
     None
 }
 
-fn literal(b: &mut Bytes<'_>) -> Option<Vec<u8>> {
+/// A name or value, shared by all that give it: a row of the table costs a byte to refer to, and may have thousands.
+#[derive(Debug, Clone)]
+struct Text {
+    /// Its first [`MAX_TEXT`] bytes.
+    kept: Arc<str>,
+    /// Its bytes as they were sent.
+    size: usize,
+}
+
+impl Text {
+    fn of(bytes: &[u8]) -> Text {
+        Text { kept: text(bytes, MAX_TEXT).into(), size: bytes.len() }
+    }
+}
+
+fn literal(b: &mut Bytes<'_>) -> Option<Text> {
     let first = b.u8()?;
     let length = integer(b, first, 7)?;
     let bytes = b.take(length)?;
-    if first & 0x80 == 0 { Some(bytes.to_vec()) } else { huffman(bytes) }
+    if first & 0x80 == 0 { Some(Text::of(bytes)) } else { huffman(bytes).map(|b| Text::of(&b)) }
 }
 
-/// A header: name and value.
-type Header = (Vec<u8>, Vec<u8>);
+/// A header of the table. A name that was given by a number whose row is not known is `None`.
+#[derive(Debug, Clone)]
+struct Row {
+    name: Option<Text>,
+    value: Text,
+}
+
+impl Row {
+    /// What it costs its table.
+    fn cost(&self) -> usize {
+        self.name.as_ref().map_or(0, |n| n.size).saturating_add(self.value.size).saturating_add(32)
+    }
+}
+
+/// Name and value of a header, each as far as it is given.
+pub type Header = (Arc<str>, Arc<str>);
 
 /// One direction.
 #[derive(Debug)]
 pub struct Hpack {
     /// Newest first.
-    table: VecDeque<Header>,
+    table: VecDeque<Row>,
     size: usize,
     max: usize,
 }
@@ -192,14 +222,10 @@ impl Default for Hpack {
     }
 }
 
-/// What a header costs its table.
-fn cost(header: &Header) -> usize {
-    header.0.len().saturating_add(header.1.len()).saturating_add(32)
-}
-
 impl Hpack {
-    /// Names and values of the next block of the direction, as far as they can be read.
-    pub fn block(&mut self, block: &[u8]) -> Vec<(String, String)> {
+    /// Headers of the next block of the direction, the first 128 of those that can be read. Texts are shared with the table: what a block makes
+    /// this copy is bounded by the bytes of the block.
+    pub fn block(&mut self, block: &[u8]) -> Vec<Header> {
         let mut found = Vec::new();
         if self.read(&mut Bytes::new(block), &mut found).is_none() {
             // What the sender's table holds is not known any more.
@@ -214,12 +240,12 @@ impl Hpack {
         self.size = 0;
     }
 
-    fn read(&mut self, b: &mut Bytes<'_>, found: &mut Vec<(String, String)>) -> Option<()> {
+    fn read(&mut self, b: &mut Bytes<'_>, found: &mut Vec<Header>) -> Option<()> {
         while let Some(first) = b.u8() {
-            let header = match first {
+            let row = match first {
                 0x80.. => {
                     let index = integer(b, first, 7)?;
-                    self.row(index)
+                    if found.len() < MAX_HEADERS { self.row(index) } else { None }
                 }
                 0x20..=0x3f => {
                     self.max = integer(b, first, 5).filter(|n| *n <= MAX_SIZE)?;
@@ -229,41 +255,42 @@ impl Hpack {
                 _ => {
                     let kept = first & 0x40 != 0;
                     let index = integer(b, first, if kept { 6 } else { 4 })?;
-                    let name = if index == 0 { Some(literal(b)?) } else { self.row(index).map(|h| h.0) };
-                    let value = literal(b)?;
-                    let known = name.is_some();
-                    let header = (name.unwrap_or_default(), value);
+                    let name = if index == 0 { Some(literal(b)?) } else { self.row(index).and_then(|row| row.name) };
+                    let row = Row { name, value: literal(b)? };
                     if kept {
-                        self.keep(header.clone());
+                        self.keep(row.clone());
                     }
-                    Some(header).filter(|_| known)
+                    Some(row)
                 }
             };
-            if let Some((name, value)) = header.filter(|h| !h.0.is_empty() && found.len() < MAX_HEADERS) {
-                found.push((text(&name, MAX_TEXT), text(&value, MAX_TEXT)));
+            if let Some(Row { name: Some(name), value }) = row
+                && !name.kept.is_empty()
+                && found.len() < MAX_HEADERS
+            {
+                found.push((name.kept, value.kept));
             }
         }
         Some(())
     }
 
     /// The header of a number: the static table, then the other from its newest.
-    fn row(&self, index: usize) -> Option<Header> {
+    fn row(&self, index: usize) -> Option<Row> {
         match STATIC.get(index.checked_sub(1)?) {
-            Some((name, value)) => Some((name.as_bytes().to_vec(), value.as_bytes().to_vec())),
+            Some((name, value)) => Some(Row { name: Some(Text::of(name.as_bytes())), value: Text::of(value.as_bytes()) }),
             None => self.table.get(index.checked_sub(STATIC.len())?.checked_sub(1)?).cloned(),
         }
     }
 
-    fn keep(&mut self, header: Header) {
-        self.size = self.size.saturating_add(cost(&header));
-        self.table.push_front(header);
+    fn keep(&mut self, row: Row) {
+        self.size = self.size.saturating_add(row.cost());
+        self.table.push_front(row);
         self.shrink();
     }
 
     fn shrink(&mut self) {
         while self.size > self.max {
             let Some(oldest) = self.table.pop_back() else { break };
-            self.size = self.size.saturating_sub(cost(&oldest));
+            self.size = self.size.saturating_sub(oldest.cost());
         }
     }
 }
@@ -330,6 +357,29 @@ mod tests {
         let mut table = Hpack::default();
         said(&mut table, "828684418cf1e3c2e5f23a6ba0ab90f4ff");
         assert!(table.block(&[0x3f, 0xff, 0xff, 0xff, 0x7f]).is_empty());
+        assert_eq!(table.size, 0);
+    }
+    #[test]
+    fn a_long_row_that_is_referred_to_again_and_again_is_never_copied() {
+        // A table of 64 KiB, a row that nearly fills it, and then nothing but its number.
+        let mut block = bytes("3fe1ff03400161");
+        block.extend([0x7f, 0x81, 0xf3, 0x03]);
+        block.resize(block.len() + 64_000, b'v');
+        let row = block.len();
+        block.resize(row + 65_000, 0xbe);
+        let mut table = Hpack::default();
+        let found = table.block(&block);
+        assert_eq!((found.len(), table.table.len(), table.size), (MAX_HEADERS, 1, 64_000 + 1 + 32));
+        let kept = &table.table[0].value.kept;
+        assert_eq!(kept.len(), MAX_TEXT);
+        assert!(found.iter().all(|(name, value)| &**name == "a" && Arc::ptr_eq(value, kept)));
+        // The table and each header that is given, and nobody else: no copy was made on the way.
+        assert_eq!(Arc::strong_count(kept), 1 + MAX_HEADERS);
+        // A name that is referred to is shared as well, and a number that does not end is an error beyond the bound too.
+        let named = table.block(&[0x0f, 47, 1, b'x'].repeat(MAX_HEADERS));
+        assert!(named.iter().all(|(name, value)| Arc::ptr_eq(name, &named[0].0) && &**value == "x"));
+        assert_eq!((named.len(), table.size), (MAX_HEADERS, 64_033));
+        table.block(&[vec![0xbe; MAX_HEADERS], vec![0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]].concat());
         assert_eq!(table.size, 0);
     }
 }
