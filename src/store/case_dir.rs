@@ -140,7 +140,7 @@ impl CaseDir {
         replace(&dir.join(format!("{}-{}", plain(user), plain(session))), place.as_bytes())
     }
     /// Keeps a text that somebody typed or pasted and that a place refers to, under a name of its content, which it
-    /// gives. Only the newest [`TEXTS`] are kept.
+    /// gives. Only the newest 16 are kept.
     pub fn keep_text(&self, text: &str) -> Result<String> {
         let dir = self.path.join("place");
         make_dir(&dir)?;

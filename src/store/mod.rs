@@ -282,7 +282,7 @@ impl Store {
         drop(ended);
         Ok(())
     }
-    /// Evidence that is longer than a file with these first bytes (see [`starts`](import::starts)) and begins with them: it may hold all of
+    /// Evidence that is longer than a file with these first bytes (see [`import::starts`]) and begins with them: it may hold all of
     /// the file. `size`: bytes of the file's uncompressed data, if known.
     pub fn longer(&self, starts: &[String], size: Option<u64>) -> Vec<EvidenceInfo> {
         let Some((last, at)) = starts.last().zip(starts.len().checked_sub(1)) else { return Vec::new() };
