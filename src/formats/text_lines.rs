@@ -31,19 +31,20 @@ impl Format for TextLines {
     fn sniff(&self, head: &[u8]) -> Sniff {
         let binary = head.iter().take(4096).any(|b| *b == 0);
         let special = super::ALL.iter().take_while(|f| f.name() != "text-lines");
-        let (mut starting, mut inside, mut all) = (0, 0, 0);
+        let (mut starting, mut inside) = (false, false);
         head::most(head, 0, |l| {
             let found = stamp(l);
-            all += 1;
-            starting += usize::from(matches!(found, Some((_, true))));
-            inside += usize::from(found.is_some());
+            starting |= matches!(found, Some((_, true)));
+            inside |= found.is_some();
             true
         });
-        // What is in tags and braces, or has the headings of a Markdown document, may hold times and is no log for it.
+        // What is in tags and braces, or has the headings of a Markdown document, may hold times and is no log for it. Of other text one time is
+        // enough.
         let plain = head::plain(head).trim_ascii_start();
         let headed = plain.starts_with(b"# ") && memchr::memmem::find(plain, b"\n## ").is_some();
-        let marked = headed || plain.starts_with(b"<") || super::json_document::first_object(head).is_some();
-        let timed = !binary && (starting > 0 || !marked && inside * 5 >= all.max(1));
+        let marked =
+            headed || plain.starts_with(b"<") || plain.starts_with(b"{") || super::json_document::first_object(head).is_some();
+        let timed = !binary && (starting || inside && !marked);
         if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
@@ -161,6 +162,16 @@ impl Reader for Lines {
 mod tests {
     use super::*;
     use crate::formats::tests::read_all;
+
+    #[test]
+    fn text_with_one_time_in_it_is_read_and_a_document_is_not() {
+        let filler = "    something further\n".repeat(40);
+        let sniffed = |text: String| FORMAT.sniff(text.as_bytes());
+        assert_eq!(sniffed(format!("    1  2004-04-26 14:20:20.060006 IP (tos 0x0)\n{filler}")), Sniff::Maybe);
+        assert_eq!(sniffed(format!("{{\n \"a\": \"x\",\n \"b\": \"2004-04-26 14:20:20\",\n{filler}}}\n")), Sniff::No);
+        assert_eq!(sniffed(format!("<a>\n at 2004-04-26 14:20:20\n{filler}</a>\n")), Sniff::No);
+        assert_eq!(sniffed(filler), Sniff::No);
+    }
 
     #[test]
     fn times_after_prefixes_and_colours_are_found_and_those_inside_of_timed_lines_are_not_taken() {

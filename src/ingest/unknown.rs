@@ -135,7 +135,7 @@ fn text(text: &str) -> String {
     if table {
         return format!("a table of no known form ({}...); {force}", shown(first));
     }
-    format!("text of no known form, without times at the start of its lines; {force}")
+    format!("text of no known form, without times; {force}")
 }
 
 #[cfg(test)]
