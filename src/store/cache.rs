@@ -1,4 +1,4 @@
-//! Decoded columns that were used last, up to a number of bytes; shared by all snapshots of a case.
+//! Decoded columns, postings and passive DNS that were used last, up to a number of bytes; shared by all snapshots of a case.
 
 use super::column::Column;
 use super::names_chunk::{Addresses, Names};
@@ -14,6 +14,8 @@ pub enum Kept {
     Column(Arc<Column>),
     /// A block's addresses.
     Addrs(Arc<Vec<IpAddr>>),
+    /// Entries of a chunk of postings.
+    Postings(Arc<Vec<u8>>),
     /// Passive DNS by address.
     Addresses(Arc<Addresses>),
     /// Passive DNS by name.
@@ -25,6 +27,7 @@ impl Kept {
         match self {
             Kept::Column(c) => c.weight(),
             Kept::Addrs(a) => a.len() * size_of::<IpAddr>() + 64,
+            Kept::Postings(entries) => entries.len() + 64,
             Kept::Addresses(c) => c.weight(),
             Kept::Names(c) => c.weight(),
         }

@@ -1,17 +1,30 @@
 //! The same work on many things, on as many processors as there are. Knows nothing of what the work is.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Most threads that one piece of work is spread over.
 const MOST: usize = 8;
+/// Work that is done so soon is not worth a thread, which takes about a third of it to start and to end.
+const SOON: Duration = Duration::from_micros(300);
+
+/// How many processors there are. Asked once: where processors are rationed the answer is read from several files.
+fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
 
 /// Does `work` on every item; the answers are in the order of the items, however many threads there were.
 pub fn each<T: Send, R: Send>(items: Vec<T>, work: &(dyn Fn(T) -> R + Sync)) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST).min(items.len() / 2 + 1);
-    if threads < 2 {
-        return items.into_iter().map(work).collect();
+    let mut items = items.into_iter().enumerate();
+    let mut done = Vec::with_capacity(items.len());
+    let begun = Instant::now();
+    while begun.elapsed() < SOON || items.len() < 2 {
+        let Some((place, item)) = items.next() else { break };
+        done.push((place, work(item)));
     }
-    let (todo, done) = (Mutex::new(items.into_iter().enumerate()), Mutex::new(Vec::new()));
+    let threads = processors().min(MOST).min(items.len() / 2 + 1);
+    let (todo, done) = (Mutex::new(items), Mutex::new(done));
     let run = || loop {
         let Some((place, item)) = todo.lock().unwrap_or_else(PoisonError::into_inner).next() else { return };
         let answer = work(item);

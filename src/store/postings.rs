@@ -233,14 +233,25 @@ impl Range {
     }
 }
 
-/// Adds to `found` what the body of a chunk has for a range.
-pub fn search(body: &[u8], range: &Range, found: &mut Found) -> Result<()> {
+/// The entries of a chunk, of its body.
+pub fn unpack(body: &[u8]) -> Result<Vec<u8>> {
+    let mut take = Take::new(body);
+    let packed = take.u8()? != 0;
+    let len = take.size(1 << 30)?;
+    if !packed {
+        return Ok(take.rest.to_vec());
+    }
+    zstd::bulk::decompress(take.rest, len).map_err(|_| damaged("postings"))
+}
+
+/// Adds to `found` what the entries of a chunk have for a range.
+pub fn search(entries: &[u8], range: &Range, found: &mut Found) -> Result<()> {
     let wants = |key: &[u8]| match key {
         _ if key > &range.high[..] => Wants::End,
         _ if key >= &range.low[..] => Wants::Yes,
         _ => Wants::No,
     };
-    walk(body, wants, |block, row| match row {
+    walk(entries, wants, |block, row| match row {
         Some(row) => found.row(block, row),
         None => drop(found.0.insert(block, Rows::Some)),
     })
@@ -259,17 +270,8 @@ pub enum Wants {
 
 /// Goes through the entries of a chunk in order of key (field number, then key): `wants` is asked of each, `found` is given the blocks
 /// of those that are wanted, with the row where rows are named.
-pub fn walk(body: &[u8], mut wants: impl FnMut(&[u8]) -> Wants, mut found: impl FnMut(u32, Option<u16>)) -> Result<()> {
-    let mut take = Take::new(body);
-    let packed = take.u8()? != 0;
-    let len = take.size(1 << 30)?;
-    let raw;
-    let mut take = if packed {
-        raw = zstd::bulk::decompress(take.rest, len).map_err(|_| damaged("postings"))?;
-        Take::new(&raw)
-    } else {
-        take
-    };
+pub fn walk(entries: &[u8], mut wants: impl FnMut(&[u8]) -> Wants, mut found: impl FnMut(u32, Option<u16>)) -> Result<()> {
+    let mut take = Take::new(entries);
     let mut key: Vec<u8> = Vec::new();
     while !take.rest.is_empty() {
         let shared = take.size(key.len() + 1)?;
@@ -317,7 +319,7 @@ mod tests {
         let look = |low: &[u8], high: &[u8]| {
             let key = |k: &[u8]| [&[0, 11], k].concat();
             let mut found = Found::default();
-            search(&chunks[0].2, &Range { low: key(low), high: key(high) }, &mut found).unwrap();
+            search(&unpack(&chunks[0].2).unwrap(), &Range { low: key(low), high: key(high) }, &mut found).unwrap();
             found.settle();
             found.0.into_iter().collect::<Vec<_>>()
         };

@@ -3,11 +3,12 @@
 
 use super::ask::{Ask, Selected, bounds, is_inside};
 use super::bits::Bits;
+use super::cache::Kept;
 use super::eval::{self, Setting, Verdict};
 use super::frame;
 use super::parallel;
 use super::plan;
-use super::postings::{self, Found, Rows};
+use super::postings::{self, ChunkInfo, Found, Rows};
 use super::reader::{Columns, Heads, Reader};
 use super::snapshot::{BlockId, Snapshot};
 use super::summed;
@@ -15,7 +16,8 @@ use crate::error::{Error, Result};
 use crate::model::filter::Test;
 use crate::model::{FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Value, field};
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Atomic};
 
 /// Blocks whose columns are kept decoded while their rows are given.
@@ -260,7 +262,7 @@ impl Snapshot {
             if possible.is_empty() {
                 continue;
             }
-            match if conditions.is_empty() { None } else { self.look_up(import, &conditions, ask)? } {
+            match if conditions.is_empty() { None } else { self.look_up(import, &conditions, &possible)? } {
                 None => out.extend(possible),
                 Some(mut found) => {
                     for mut candidate in possible {
@@ -301,8 +303,8 @@ impl Snapshot {
         let inside = is_inside(&ask.window, start, end);
         Some(Candidate { import, block, setting, start, inside, rows: None })
     }
-    /// What postings say for all conditions; none: not worth asking.
-    fn look_up(&self, import: usize, conditions: &[plan::Condition], ask: &Ask<'_>) -> Result<Option<Found>> {
+    /// What postings say for all conditions about the days and sources of some blocks; none: not worth asking.
+    fn look_up(&self, import: usize, conditions: &[plan::Condition], possible: &[Candidate<'_>]) -> Result<Option<Found>> {
         let data = &self.imports()[import];
         // Postings are written per import: reading them for a few blocks is not worth it.
         if data.blocks.len() < 2 {
@@ -312,19 +314,19 @@ impl Snapshot {
         if data.chunks.len() < data.done.chunks as usize {
             return Ok(None);
         }
+        let blocks = possible.iter().map(|c| &data.blocks[c.block]);
+        let tables: BTreeSet<(i32, SourceId)> = blocks.map(|b| (b.place.day, b.zone.source)).collect();
         let mut all: Option<Found> = None;
         for condition in conditions {
             let mut found = Found::default();
-            let of_source = |s: SourceId| ask.sources.is_none_or(|sources| sources.contains(&s));
-            for chunk in data.chunks.iter().filter(|c| of_source(c.span.source)) {
+            for chunk in data.chunks.iter().filter(|c| tables.contains(&(c.place.day, c.span.source))) {
                 let ranges: Vec<_> = condition.iter().filter(|r| r.touches(&chunk.span)).collect();
                 if ranges.is_empty() {
                     continue;
                 }
-                let payload = self.segments().frame(&chunk.place)?;
-                let body = frame::split(&payload)?.1;
+                let entries = self.postings(chunk)?;
                 for range in ranges {
-                    postings::search(body, range, &mut found)?;
+                    postings::search(&entries, range, &mut found)?;
                 }
             }
             found.settle();
@@ -337,6 +339,20 @@ impl Snapshot {
             }
         }
         Ok(all)
+    }
+    /// The entries of a chunk of postings, kept for the next question.
+    fn postings(&self, chunk: &ChunkInfo) -> Result<Arc<Vec<u8>>> {
+        let id = BlockId { import: chunk.span.import, block: chunk.span.index | 1 << 30 };
+        if let Some(Kept::Postings(entries)) = self.cache().find(id, 0) {
+            return Ok(entries);
+        }
+        let entries = Arc::new(self.read_postings(chunk)?);
+        self.cache().keep(id, 0, Kept::Postings(Arc::clone(&entries)));
+        Ok(entries)
+    }
+    /// The entries of a chunk of postings.
+    pub(super) fn read_postings(&self, chunk: &ChunkInfo) -> Result<Vec<u8>> {
+        postings::unpack(frame::split(&self.segments().frame(&chunk.place)?)?.1)
     }
     /// The rows of a block that are asked for.
     fn matching(&self, candidate: &Candidate<'_>, reader: &Reader<'_>, ask: &Ask<'_>) -> Result<Bits> {

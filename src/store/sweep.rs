@@ -4,7 +4,6 @@
 use super::bits::Bits;
 use super::column::{Column, Values};
 use super::eval;
-use super::frame;
 use super::parallel;
 use super::postings::{self, Wants};
 use super::reader::{Columns, Heads};
@@ -89,9 +88,9 @@ impl Snapshot {
                 if stop() {
                     return Err(Error::cancelled());
                 }
-                let payload = self.segments().frame(&chunk.place)?;
+                let entries = self.read_postings(chunk)?;
                 let wants = |key: &[u8]| if wanted.entry(key) { Wants::Yes } else { Wants::No };
-                postings::walk(frame::split(&payload)?.1, wants, |block, _| {
+                postings::walk(&entries, wants, |block, _| {
                     named.insert(block);
                 })?;
             }
@@ -160,12 +159,11 @@ impl Snapshot {
             let (first, last) = (of(&chunk.span.first), of(&chunk.span.last));
             fields.extend(first.into_iter().chain(last));
             if first != last {
-                let payload = self.segments().frame(&chunk.place)?;
                 let wants = |key: &[u8]| {
                     fields.extend(of(key));
                     Wants::No
                 };
-                postings::walk(frame::split(&payload)?.1, wants, |_, _| ())?;
+                postings::walk(&self.read_postings(chunk)?, wants, |_, _| ())?;
             }
         }
         Ok(out.into_iter().map(|(source, fields)| (source, fields.into_iter().collect())).collect())
