@@ -72,18 +72,26 @@ pub fn plausible(w: &Walk<'_>, at: usize) -> bool {
 
 /// The internet checksum (RFC 1071) over bytes, started with a sum.
 pub fn checksum(bytes: &[u8], start: u32) -> u16 {
-    let mut sum = u64::from(start);
+    // The sum does not depend on the order of bytes (RFC 1071, section 2): that of the machine is added up several words at a time. It
+    // cannot overflow below 16 GiB, so additions wrap: checked ones are made one by one.
     let mut words = bytes.chunks_exact(4);
+    let mut sum = 0u64;
     for w in &mut words {
-        sum += u64::from(u32::from_be_bytes([w[0], w[1], w[2], w[3]]));
+        sum = sum.wrapping_add(u64::from(u32::from_ne_bytes([w[0], w[1], w[2], w[3]])));
     }
     let mut rest = [0u8; 4];
     rest[..words.remainder().len()].copy_from_slice(words.remainder());
-    sum += u64::from(u32::from_be_bytes(rest));
+    sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(rest)));
+    let sum = u64::from(u16::from_be(folded(sum))) + u64::from(start);
+    !folded(sum)
+}
+
+/// A sum of 16-bit words with its carries added to it.
+fn folded(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum >> 16) + (sum & 0xffff);
     }
-    !(sum as u16)
+    sum as u16
 }
 
 fn v4(w: &mut Walk<'_>, at: usize) -> Next {
