@@ -15,7 +15,7 @@ use compact_str::CompactString;
 use std::net::IpAddr;
 
 /// Longest text kept in one field; the rest is in the evidence.
-const TEXT_MAX: usize = 16 * 1024;
+pub(super) const TEXT_MAX: usize = 16 * 1024;
 /// Longest `extra`; what does not fit is left to the evidence and the record is partial.
 const EXTRA_MAX: usize = 256 * 1024;
 

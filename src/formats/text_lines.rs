@@ -2,10 +2,12 @@
 //!
 //! A line that begins with a time (ISO, syslog's, Apache's in brackets, C's, a bare epoch; after white space, a bracket, colours of a terminal)
 //! is a log record with the line as message. Where no line before it began with a time, the first time inside of it counts (`t=...`, `worker |
-//! ...`). A line without one continues the record before it: it is a record of its own at that time, and partial. Lines that begin with `#` are
-//! comments. Lines before the first time stand at that, if it is in the first 64 KiB; else they fail.
+//! ...`). A line without one continues the record before it and is part of its message (a stack trace, the further lines of a packet that is
+//! described); what is longer than a message may be goes on as a further record at that time, which is partial. Lines that begin with `#` are
+//! comments. Lines before the first time are records at that, and partial, if it is in the first 64 KiB; else they fail.
 
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, head, lift};
+use super::draft::{Draft, TEXT_MAX};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, head, lift};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -23,7 +25,7 @@ impl Format for TextLines {
         "text-lines"
     }
     fn doc(&self) -> &'static str {
-        "Any text with a time at the start of its lines; lines without one continue the line before."
+        "Any text with a time at the start of its lines; lines without one belong to the line before."
     }
     fn framing(&self) -> Framing {
         Framing::Lines { max: 256 << 10 }
@@ -48,7 +50,7 @@ impl Format for TextLines {
         if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
-        Box::new(Lines { context: context.clone(), last: None, first: None, starts: false })
+        Box::new(Lines { context: context.clone(), last: None, first: None, starts: false, held: None })
     }
 }
 
@@ -60,6 +62,9 @@ enum Start {
 /// The phrases for lines without a time: those before the first one, and those after one.
 const FIRST_ASSUMED: &str = "first time assumed";
 const CONTINUED: &str = "time of the line before assumed";
+
+/// Lines that one record takes.
+const MOST_LINES: u32 = 256;
 
 /// How far into a line a time is looked for.
 const INSIDE: usize = 160;
@@ -115,6 +120,34 @@ struct Lines {
     first: Option<Time>,
     /// A line began with a time: then times inside of lines are part of what they say.
     starts: bool,
+    /// The record that further lines may continue.
+    held: Option<Held>,
+}
+
+/// A record with its message so far.
+struct Held {
+    draft: Draft,
+    message: String,
+    lines: u32,
+}
+
+impl Held {
+    fn has_room(&self, line: &str) -> bool {
+        self.lines < MOST_LINES && self.message.len() + line.len() < TEXT_MAX
+    }
+    fn take(&mut self, line: &str) {
+        if self.lines > 0 {
+            self.message.push('\n');
+        }
+        self.message.push_str(line);
+        self.lines += 1;
+        lift::lift(line, &mut self.draft);
+    }
+    fn give(mut self, out: &mut Out) -> Status {
+        // The message comes before what was lifted out of it.
+        self.draft.text(field::MESSAGE, &self.message);
+        self.draft.finish(None, out)
+    }
 }
 
 impl Reader for Lines {
@@ -142,19 +175,36 @@ impl Reader for Lines {
         if own.is_none() && message.starts_with('#') {
             return Status::Skipped;
         }
+        if own.is_none()
+            && self.last.is_some()
+            && let Some(held) = self.held.as_mut().filter(|h| h.has_room(message))
+        {
+            held.take(message);
+            let end = unit.offset.saturating_add(line.len() as u64);
+            held.draft.record.len = u32::try_from(end.saturating_sub(held.draft.record.id.offset)).unwrap_or(u32::MAX);
+            return Status::Ok;
+        }
+        self.end(out);
         let Some(time) = own.or(self.last).or(self.first) else {
             out.oddities.push(Oddity::at("time_missing", format!("line {}", unit.line)));
             return Status::Failed;
         };
-        let mut d = Draft::new(Kind::Log, &self.context, unit, line.len(), time);
+        let mut draft = Draft::new(Kind::Log, &self.context, unit, line.len(), time);
         if own.is_none() {
-            d.partial = true;
+            draft.partial = true;
             clock::assume(out, if self.last.is_some() { CONTINUED } else { FIRST_ASSUMED });
         }
         self.last = own.or(self.last);
-        d.text(field::MESSAGE, message);
-        lift::lift(message, &mut d);
-        d.finish(None, out)
+        let mut held = Held { draft, message: String::new(), lines: 0 };
+        held.take(message);
+        let status = if held.draft.partial { Status::Partial } else { Status::Ok };
+        self.held = Some(held);
+        status
+    }
+    fn end(&mut self, out: &mut Out) {
+        if let Some(held) = self.held.take() {
+            held.give(out);
+        }
     }
 }
 
@@ -187,24 +237,37 @@ mod tests {
             assert_eq!(read_all(&FORMAT, text).records[0].record.start.to_string(), "2026-11-20T08:00:00Z", "{text}");
         }
         let read = read_all(&FORMAT, "# made by x\n2026-11-20 08:00:00 one\n  since 2001-01-01 00:00:00 it runs\n");
-        assert_eq!(read.counts, [1, 1, 1, 0]);
-        assert_eq!(read.records[1].record.start.to_string(), "2026-11-20T08:00:00Z");
+        assert_eq!(read.counts, [2, 0, 1, 0]);
+        assert_eq!(read.records[0].record.text(field::MESSAGE).unwrap().lines().count(), 2);
     }
 
     #[test]
-    fn lines_without_a_time_continue_the_line_before() {
+    fn lines_without_a_time_belong_to_the_line_before() {
         let read = read_all(
             &FORMAT,
             "header\n2026-11-20 08:00:00,123 ERROR x\n  at y\n\n1763625600 z\n[20/Nov/2026:08:00:00 +0100] w\n",
         );
-        assert_eq!(read.counts, [3, 2, 1, 0]);
+        assert_eq!(read.counts, [4, 1, 1, 0]);
         assert_eq!(
             read.shown(),
             "log 2026-11-20T08:00:00.123Z message=header\n\
-             log 2026-11-20T08:00:00.123Z message=2026-11-20 08:00:00,123 ERROR x\n\
-             log 2026-11-20T08:00:00.123Z message=  at y\n\
+             log 2026-11-20T08:00:00.123Z message=2026-11-20 08:00:00,123 ERROR x\n  at y\n\
              log 2025-11-20T08:00:00Z message=1763625600 z\n\
              log 2026-11-20T07:00:00Z message=[20/Nov/2026:08:00:00 +0100] w\n"
         );
+    }
+
+    #[test]
+    fn a_record_takes_no_more_lines_than_it_may_and_its_bytes_are_those_of_all_its_lines() {
+        let trace = "  at x\n".repeat(300);
+        let text = format!("2026-11-20 08:00:00 ERROR y\n{trace}2026-11-20 08:00:01 z\n");
+        let read = read_all(&FORMAT, &text);
+        assert_eq!((read.records.len(), read.counts), (3, [301, 1, 0, 0]));
+        let of = |n: usize| &read.records[n].record;
+        assert_eq!(of(0).text(field::MESSAGE).unwrap().lines().count(), 256);
+        let bytes = |n: usize| &text[of(n).id.offset as usize..][..of(n).len as usize];
+        assert!(bytes(0).starts_with("2026") && bytes(0).ends_with("at x") && bytes(0).lines().count() == 256);
+        assert_eq!((bytes(1).lines().count(), bytes(2)), (45, "2026-11-20 08:00:01 z"));
+        assert_eq!(of(1).start, of(0).start);
     }
 }
