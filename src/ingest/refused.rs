@@ -27,14 +27,19 @@ impl Run<'_> {
             Some((_, probe)) => (probe.key, probe.size, probe.modified, probe.head_hash),
             None => (unread_key(kept), row.size, Time(0), [0; 32]),
         };
+        let new = NewEvidence { key, path: kept.to_owned(), size, modified, head_hash };
+        let why = vec![why];
+        if self.store.has_refused(&new, &why) {
+            return Ok(());
+        }
         let summary = bytes.filter(|_| size <= HASHED).and_then(|(path, _)| Input::open(path).ok()?.finish().ok());
         let done = Done {
             sha256: summary.map_or([0; 32], |s| s.sha256),
-            warnings: vec![why],
+            warnings: why,
             custody: self.request.custody.clone(),
             ..Done::default()
         };
-        self.refused.push((NewEvidence { key, path: kept.to_owned(), size, modified, head_hash }, done));
+        self.refused.push((new, done));
         if self.refused.len() >= WAITING { self.keep_refused() } else { Ok(()) }
     }
 

@@ -234,15 +234,18 @@ impl Store {
         };
         Import::new(self.clone(), id, new.clone(), unread).map(|import| Begin::Fresh(Box::new(import)))
     }
+    /// Whether a file is known as not read: the same content elsewhere, or this very file for the same reason.
+    pub fn has_refused(&self, new: &NewEvidence, why: &[String]) -> bool {
+        let same = |i: &ImportData| is_unread(i, new) && (i.done.path != new.path || i.done.warnings == why);
+        self.snapshot().imports().iter().any(|i| same(i))
+    }
     /// Keeps that files were handed over and not read, each with why as its first warning. What is known, or was refused for the same reason,
     /// stays as it is; a later import of the file takes its place.
     pub fn refuse(&self, files: Vec<(NewEvidence, Done)>) -> Result<()> {
         let mut refused = Vec::new();
         let mut keys = HashSet::new();
         for (new, done) in files {
-            let same = |i: &&Arc<ImportData>| is_unread(i, &new) && (i.done.path != new.path || i.done.warnings == done.warnings);
-            let known = hold(&self.0.state).contents.visible().iter().any(|i| same(&i));
-            if known || !keys.insert(new.key) {
+            if self.has_refused(&new, &done.warnings) || !keys.insert(new.key) {
                 continue;
             }
             if let Begin::Fresh(import) = self.begin(&new)? {
