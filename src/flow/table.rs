@@ -55,8 +55,6 @@ pub struct Entry {
     pub armed: Time,
     /// Which entry of the queue is valid.
     pub generation: u32,
-    newer: u32,
-    older: u32,
 }
 
 /// What few flows have.
@@ -123,10 +121,15 @@ impl Entry {
             has_data: false,
             armed: Time::MAX,
             generation: 0,
-            newer: NONE,
-            older: NONE,
         }
     }
+}
+
+/// The neighbours of a flow in the order in which flows were last seen.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    newer: u32,
+    older: u32,
 }
 
 /// Live flows.
@@ -134,6 +137,8 @@ impl Entry {
 pub struct Table {
     index: HashTable<u32>,
     slots: Vec<Option<Entry>>,
+    /// Per slot. Beside the flows, not in them: every packet changes those of three flows, of which only one is near at hand.
+    links: Vec<Link>,
     free: Vec<u32>,
     newest: u32,
     oldest: u32,
@@ -146,6 +151,7 @@ impl Default for Table {
         Table {
             index: HashTable::new(),
             slots: Vec::new(),
+            links: Vec::new(),
             free: Vec::new(),
             newest: NONE,
             oldest: NONE,
@@ -188,6 +194,7 @@ impl Table {
             Some(slot) => slot,
             None => {
                 self.slots.push(None);
+                self.links.push(Link { newer: NONE, older: NONE });
                 (self.slots.len() - 1) as u32
             }
         };
@@ -200,8 +207,8 @@ impl Table {
     }
     /// Takes a flow out.
     pub fn remove(&mut self, slot: u32) -> Option<Entry> {
-        self.unlink(slot);
         let entry = self.slots.get_mut(slot as usize)?.take()?;
+        self.unlink(slot);
         if let Ok(found) = self.index.find_entry(self.hasher.hash_one(entry.key), |s| *s == slot) {
             found.remove();
         }
@@ -232,27 +239,28 @@ impl Table {
         all.into_iter().map(|(_, slot)| slot).collect()
     }
 
+    fn link(&mut self, slot: u32) -> Option<&mut Link> {
+        self.links.get_mut(slot as usize)
+    }
     fn link_newest(&mut self, slot: u32) {
         let before = self.newest;
-        if let Some(e) = self.at(slot) {
-            e.newer = NONE;
-            e.older = before;
+        if let Some(own) = self.link(slot) {
+            *own = Link { newer: NONE, older: before };
         }
-        if let Some(e) = self.at(before) {
-            e.newer = slot;
-        } else {
-            self.oldest = slot;
+        match self.link(before) {
+            Some(link) => link.newer = slot,
+            None => self.oldest = slot,
         }
         self.newest = slot;
     }
     fn unlink(&mut self, slot: u32) {
-        let Some((newer, older)) = self.at(slot).map(|e| (e.newer, e.older)) else { return };
-        match self.at(newer) {
-            Some(e) => e.older = older,
+        let Some(Link { newer, older }) = self.link(slot).copied() else { return };
+        match self.link(newer) {
+            Some(link) => link.older = older,
             None => self.newest = older,
         }
-        match self.at(older) {
-            Some(e) => e.newer = newer,
+        match self.link(older) {
+            Some(link) => link.newer = newer,
             None => self.oldest = newer,
         }
     }
