@@ -54,13 +54,15 @@ pub struct Statistics {
 }
 
 impl<W: Write> PcapNg<W> {
-    /// Begins a file with a comment on its section.
+    /// Begins a file with a comment on its section; it may be empty.
     pub fn begin(mut out: W, comment: &str) -> io::Result<PcapNg<W>> {
         let mut body = Vec::new();
         body.extend(0x1a2b_3c4du32.to_le_bytes());
         body.extend([1, 0, 0, 0]);
         body.extend((-1i64).to_le_bytes());
-        option(&mut body, COMMENT, comment.as_bytes());
+        if !comment.is_empty() {
+            option(&mut body, COMMENT, comment.as_bytes());
+        }
         option(&mut body, APPLICATION, concat!("backtrail ", env!("CARGO_PKG_VERSION")).as_bytes());
         option(&mut body, 0, b"");
         block(&mut out, 0x0a0d_0d0a, &body)?;

@@ -91,7 +91,7 @@ fn capture(options: &Options) -> Result<(), Failure> {
         if due <= Instant::now() {
             due = Instant::now() + EVERY;
             let counted = interface.counted(&output)?;
-            output.statistics(&counted);
+            output.statistics(&counted, taken < packets::BATCH);
         }
         if write(&mut output, &mut interface, &asked)? == Wrote::ReaderGone {
             return Ok(());
@@ -111,7 +111,7 @@ fn capture(options: &Options) -> Result<(), Failure> {
         }
     }
     let counted = interface.counted(&output)?;
-    output.statistics(&counted);
+    output.statistics(&counted, true);
     write(&mut output, &mut interface, &asked)?;
     Ok(())
 }

@@ -28,6 +28,8 @@ pub struct Output {
     file: PcapNg<Vec<u8>>,
     interface: u32,
     packets: u64,
+    /// Time of the last one.
+    last: Time,
     /// It is a pipe: writing never blocks, so that a reader that is late is noticed.
     pipe: bool,
 }
@@ -48,7 +50,7 @@ impl Output {
                 let _ = fcntl_setfl(&stdout, flags | OFlags::NONBLOCK);
             }
         }
-        Ok(Output { file, interface, packets: 0, pipe })
+        Ok(Output { file, interface, packets: 0, last: Time(0), pipe })
     }
     /// Packets that were taken.
     pub fn packets(&self) -> u64 {
@@ -59,12 +61,13 @@ impl Output {
         // Memory does not fail.
         let _ = self.file.packet_of(self.interface, time, data, wire_len, None);
         self.packets += 1;
+        self.last = time;
     }
-    /// Takes statistics.
-    pub fn statistics(&mut self, counted: &Statistics) {
+    /// Takes statistics. Their time says that all packets before it were taken: where more wait, it is that of the last one.
+    pub fn statistics(&mut self, counted: &Statistics, all: bool) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Time(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
-        let _ = self.file.statistics(self.interface, now, counted);
+        let _ = self.file.statistics(self.interface, if all { now } else { self.last }, counted);
     }
     /// Writes all that was taken; `late` is called once if the reader has to be waited for.
     pub fn write(&mut self, stop: &dyn Fn() -> bool, late: &mut dyn FnMut() -> Result<(), Failure>) -> Result<Wrote, Failure> {

@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Packets that are taken at a time.
-const BATCH: usize = 512;
+/// Packets that are taken at a time; fewer: there were no more.
+pub const BATCH: usize = 512;
 /// Batches that are taken after the end is wanted, at most: the kernel's buffer at its largest.
 pub const LAST: usize = 1 << 16;
 /// Milliseconds until the kernel hands over a block that is not full.
@@ -167,16 +167,6 @@ fn said(e: &pcap::Error) -> String {
 
 fn failure(interface: &str, e: &pcap::Error) -> Failure {
     let text = said(e);
-    if interface != "any" && !Path::new("/sys/class/net").join(interface).exists() {
-        let mut names: Vec<String> = std::fs::read_dir("/sys/class/net")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        return Failure::new(format!("there is no interface `{interface}`"), format!("one of: {}", names.join(", ")));
-    }
     let lower = text.to_lowercase();
     if ["permission", "permitted", "cap_net_raw"].iter().any(|word| lower.contains(word)) {
         let program = std::env::current_exe().map_or_else(|_| "backtrail-capture".into(), |p| p.display().to_string());
@@ -185,8 +175,19 @@ fn failure(interface: &str, e: &pcap::Error) -> Failure {
             format!("setcap cap_net_raw=eip {program}   (as root, once), or run it as root"),
         );
     }
+    if lower.contains("no such device") {
+        let names = interfaces().join(", ");
+        return Failure::new(format!("there is no interface `{interface}`"), format!("one of: {names}"));
+    }
     if lower.contains("not up") {
         return Failure::new(format!("{interface} is down"), format!("ip link set {interface} up"));
     }
     Failure::new(format!("{interface} cannot be opened: {text}"), "ip link shows the interfaces and their state")
+}
+
+/// Names of the interfaces of this system, without what libpcap has besides (USB, D-Bus, netfilter).
+fn interfaces() -> Vec<String> {
+    let other = ["usbmon", "dbus-", "nflog", "nfqueue", "bluetooth"];
+    let all = pcap::Device::list().unwrap_or_default().into_iter().map(|device| device.name);
+    all.filter(|name| !other.iter().any(|other| name.starts_with(other))).collect()
 }

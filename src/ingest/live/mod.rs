@@ -132,6 +132,16 @@ impl Summary {
     pub fn is_incomplete(&self) -> bool {
         self.interfaces.iter().any(|i| i.error.is_some())
     }
+    /// In one sentence.
+    pub fn said(&self) -> String {
+        let status = LiveStatus { sources: self.interfaces.iter().map(|i| i.status.clone()).collect(), notices: Vec::new() };
+        let (total, drops) = (status.total(), status.drops());
+        let lost = match drops.total() {
+            0 => "nothing was dropped".to_owned(),
+            n => format!("{n} packets were dropped"),
+        };
+        format!("captured {} packets and {} flows in {} s; {lost}", total.packets, total.flows, self.elapsed.as_secs())
+    }
 }
 
 /// Captures until it is stopped. An error is that it could not begin, or that the case cannot be written any more: what was committed until then
@@ -408,3 +418,6 @@ fn source(store: &Store, key: &SourceKey, request: &Request) -> Result<SourceId>
     let sensor = rename.unwrap_or(&key.sensor).to_owned();
     store.source_for(&SourceKey { sensor, ..key.clone() }, rename)
 }
+
+#[cfg(test)]
+mod tests;
