@@ -703,7 +703,7 @@ fn open_flows_are_those_seen_since_the_last_time_and_keep_their_id() {
     for port in [40_001, 40_002] {
         bench.ip(4, &tcp_bytes(&o(4, "S", 1, 0, 0), (port, 80), &[]));
     }
-    let mut open = |bench: &mut Bench, most: usize| {
+    let open = |bench: &mut Bench, most: usize| {
         let mut out = Vec::new();
         let more = bench.meter.open_flows(most, &mut |flow, _| out.push(flow));
         (out, more)

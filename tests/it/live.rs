@@ -109,8 +109,11 @@ mod inside {
     }
 
     fn send<'a>(interface: &str, frames: impl IntoIterator<Item = &'a Vec<u8>>) {
+        send_with(interface, frames, Duration::from_micros(200));
+    }
+
+    fn send_with<'a>(interface: &str, frames: impl IntoIterator<Item = &'a Vec<u8>>, pause: Duration) {
         let mut to = pcap::Capture::from_device(interface).unwrap().open().unwrap();
-        let pause = Duration::from_micros(200);
         for (n, frame) in frames.into_iter().enumerate() {
             to.sendpacket(frame.as_slice()).unwrap();
             // In small pieces: nothing here is about being fast.
@@ -340,13 +343,11 @@ mod inside {
 
     fn a_late_reader_is_told_from_a_late_kernel() {
         use backtrail::sources::live::{Live, Said, Wanted};
-        let wanted = Wanted { interface: "vb".into(), filter: String::new(), snaplen: None, promiscuous: true, buffer: Some(1) };
+        let wanted = Wanted { interface: "vb".into(), filter: String::new(), snaplen: None, promiscuous: true, buffer: Some(8) };
         let mut live = Live::start(Path::new(CAPTURE), &[wanted]).unwrap();
         // Nobody takes anything until far more was sent than batches, pipe and the kernel's buffer hold.
         let frame = vec![0xee; 1500];
-        for _ in 0..20 {
-            send("va", std::iter::repeat_n(&frame, 2000));
-        }
+        send_with("va", std::iter::repeat_n(&frame, 40_000), Duration::from_millis(1));
         let (mut packets, mut last, mut ended) = (0, None, false);
         let begun = Instant::now();
         while !ended && begun.elapsed() < Duration::from_secs(20) {

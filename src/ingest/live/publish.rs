@@ -130,7 +130,7 @@ fn show(evidence: &[NewEvidence], from: &Receiver<Vec<Change>>, mut to: Box<dyn 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, SourceId, Time, field};
+    use crate::model::{Kind, SourceId, Time, Value, field};
     use std::sync::{Arc, Mutex};
 
     type Seen = Arc<Mutex<Vec<Vec<(u64, bool)>>>>;
@@ -153,7 +153,7 @@ mod tests {
         let id = RecordId { offset: n, ..RecordId::default() };
         let mut record = Record::new(Kind::Flow, id, SourceId(1), Time(0));
         if open {
-            record.set(field::OPEN, true);
+            record.set(field::OPEN, Value::Bool(true));
         }
         record
     }
