@@ -130,6 +130,8 @@ impl Entry {
 struct Link {
     newer: u32,
     older: u32,
+    /// During which round the flow was seen last.
+    seen: u32,
 }
 
 /// Live flows.
@@ -143,6 +145,8 @@ pub struct Table {
     newest: u32,
     oldest: u32,
     generation: u32,
+    /// Number of the round: what was seen during one is known without a list of it.
+    round: u32,
     hasher: FixedState,
 }
 
@@ -156,6 +160,7 @@ impl Default for Table {
             newest: NONE,
             oldest: NONE,
             generation: 0,
+            round: 0,
             // Fixed: the same input gives the same order of everything.
             hasher: FixedState::with_seed(0x6261_636b),
         }
@@ -194,7 +199,7 @@ impl Table {
             Some(slot) => slot,
             None => {
                 self.slots.push(None);
-                self.links.push(Link { newer: NONE, older: NONE });
+                self.links.push(Link { newer: NONE, older: NONE, seen: 0 });
                 (self.slots.len() - 1) as u32
             }
         };
@@ -221,6 +226,24 @@ impl Table {
             self.unlink(slot);
             self.link_newest(slot);
         }
+        let round = self.round;
+        if let Some(own) = self.link(slot) {
+            own.seen = round;
+        }
+    }
+    /// Slots of the flows that were seen since the last call, the one seen last first, at most so many. Begins the next round.
+    pub fn seen(&mut self, most: usize) -> Vec<u32> {
+        let round = self.round;
+        self.round = self.round.wrapping_add(1);
+        let (mut out, mut slot) = (Vec::new(), self.newest);
+        while out.len() < most
+            && let Some(link) = self.link(slot).filter(|l| l.seen == round)
+        {
+            let older = link.older;
+            out.push(slot);
+            slot = older;
+        }
+        out
     }
     /// Sets a new generation: deadlines set before are void.
     pub fn renew(&mut self, slot: u32) -> u32 {
@@ -245,7 +268,7 @@ impl Table {
     fn link_newest(&mut self, slot: u32) {
         let before = self.newest;
         if let Some(own) = self.link(slot) {
-            *own = Link { newer: NONE, older: before };
+            (own.newer, own.older) = (NONE, before);
         }
         match self.link(before) {
             Some(link) => link.newer = slot,
@@ -254,7 +277,7 @@ impl Table {
         self.newest = slot;
     }
     fn unlink(&mut self, slot: u32) {
-        let Some(Link { newer, older }) = self.link(slot).copied() else { return };
+        let Some(Link { newer, older, .. }) = self.link(slot).copied() else { return };
         match self.link(newer) {
             Some(link) => link.older = older,
             None => self.newest = older,

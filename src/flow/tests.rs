@@ -692,3 +692,65 @@ fn no_cut_or_flipped_byte_of_a_packet_breaks_the_meter() {
     let packets: u64 = got.flows.iter().map(|(_, p)| p.len() as u64).sum();
     assert!(stats.packets > 1000 && packets > 100);
 }
+
+#[test]
+fn open_flows_are_those_seen_since_the_last_time_and_keep_their_id() {
+    let mut bench = Bench::new(Config { protocols: &[], ..Config::default() });
+    let hello = [o(0, "S", 1000, 0, 0), r(1, "SA", 5000, 1001, 0), o(2, "A", 1001, 5001, 0), o(3, "A", 1001, 5001, 100)];
+    for s in hello {
+        bench.ip(s.ms, &tcp_bytes(&s, (40_000, 80), &vec![b'x'; s.len]));
+    }
+    for port in [40_001, 40_002] {
+        bench.ip(4, &tcp_bytes(&o(4, "S", 1, 0, 0), (port, 80), &[]));
+    }
+    let open = |bench: &mut Bench, most: usize| {
+        let mut out = Vec::new();
+        let more = bench.meter.open_flows(most, &mut |flow, _| out.push(flow));
+        (out, more)
+    };
+    let (flows, more) = open(&mut bench, 10);
+    let ports: Vec<u16> = flows.iter().map(|f| f.src_port).collect();
+    assert_eq!((ports, more), (vec![40_002, 40_001, 40_000], 0));
+    let first = flows[2].clone();
+    assert!(first.open && first.end_reason.is_empty());
+    assert_eq!((first.state, first.history.as_str(), first.out.payload, first.out.packets), ("S1", "ShAD", 100, 3));
+    let record = first.clone().into_record(crate::model::SourceId(1));
+    assert!(record.get(field::OPEN).is_some() && record.get(field::END_REASON).is_none());
+    // Nothing changed, then one did; asking changes nothing.
+    assert!(open(&mut bench, 10).0.is_empty());
+    let s = r(5, "A", 5001, 1101, 7);
+    bench.ip(s.ms, &tcp_bytes(&s, (40_000, 80), b"1234567"));
+    assert_eq!(open(&mut bench, 0), (Vec::new(), 1));
+    let (got, _) = bench.end();
+    let ended = got.flows.iter().find(|(f, _)| f.id == first.id).map(|(f, _)| f.clone()).unwrap();
+    assert_eq!((ended.in_.payload, ended.end_reason, ended.open), (7, "end", false));
+}
+
+#[test]
+fn time_that_goes_on_without_packets_ends_flows_as_the_next_packet_would() {
+    let ended = |advance: bool| {
+        let mut bench = Bench::new(Config { protocols: &[], ..Config::default() });
+        bench.ip(0, &tcp_bytes(&o(0, "S", 1, 0, 0), (40_001, 80), &[]));
+        if advance {
+            bench.meter.advance(Time(T0 - 1), &mut bench.got);
+            assert_eq!(bench.got.flows.len(), 0);
+            bench.meter.advance(Time(T0 + 10 * SECOND), &mut bench.got);
+            assert_eq!(bench.got.flows.len(), 1);
+        }
+        bench.ip(10_000, &tcp_bytes(&o(10_000, "S", 1, 0, 0), (40_002, 80), &[]));
+        bench.end().0.flows
+    };
+    assert_eq!(ended(true), ended(false));
+}
+
+#[test]
+fn packets_that_nobody_keeps_are_not_referred_to() {
+    let mut bench = Bench::new(Config { protocols: &[], ..Config::default() });
+    for (ms, keep) in [(0, true), (1, false), (2, true)] {
+        bench.meter.keep_refs(keep);
+        bench.ip(ms, &tcp_bytes(&o(ms, "A", 1, 1, 0), (40_001, 80), &[]));
+    }
+    let (got, _) = bench.end();
+    let (flow, refs) = &got.flows[0];
+    assert_eq!((flow.out.packets, refs.iter().map(|r| r.number).collect::<Vec<_>>()), (3, vec![1, 3]));
+}

@@ -3,11 +3,15 @@
 
 pub mod archive;
 
+pub mod background;
+
 pub mod capture;
 
 pub mod file;
 
 pub mod known;
+
+pub mod live;
 
 pub mod refused;
 
@@ -35,6 +39,7 @@ pub mod unpacked;
 
 pub mod writer;
 
+pub use background::{Feeder, Live};
 pub use report::{FileReport, Outcome, Report};
 
 use crate::error::{Error, Result};

@@ -30,6 +30,7 @@ pub mod names_chunk;
 pub mod numbers;
 pub mod packets;
 pub mod parallel;
+pub mod parts;
 pub mod passive;
 pub mod plan;
 pub mod postings;

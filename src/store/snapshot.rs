@@ -8,6 +8,7 @@ use super::contents::{Contents, ImportData, SourceFrame, counts_in};
 use super::eval::Setting;
 use super::frame;
 use super::packets;
+use super::parts;
 use super::reader::Reader;
 use super::segment::Segments;
 use super::sightings::Sightings;
@@ -142,7 +143,7 @@ impl Snapshot {
     }
     /// Every evidence file whose rows are seen, oldest import first.
     pub fn evidence(&self) -> Vec<EvidenceInfo> {
-        self.imports.iter().map(|i| i.done.info(i)).collect()
+        parts::joined(self.imports.iter().map(|i| i.done.info(i)))
     }
     /// Path of an evidence file.
     pub fn evidence_path(&self, key: EvidenceKey) -> Option<String> {
@@ -150,7 +151,7 @@ impl Snapshot {
     }
     /// An evidence file.
     pub fn evidence_of(&self, key: EvidenceKey) -> Option<EvidenceInfo> {
-        self.imports.iter().find(|i| i.done.key == key.0).map(|i| i.done.info(i))
+        parts::joined(self.imports.iter().filter(|i| i.done.key == key.0).map(|i| i.done.info(i))).pop()
     }
     /// Where sections and interfaces of a capture begin, if that is known.
     pub fn capture_heads(&self, key: EvidenceKey) -> Option<Vec<u64>> {
@@ -178,11 +179,13 @@ impl Snapshot {
             out.insert(*id, info);
         }
         let mut kinds: BTreeMap<(SourceId, Kind), u64> = BTreeMap::new();
+        // Of evidence in parts the newest says what is to be said of all.
+        let newest: HashMap<u64, u32> = self.imports.iter().map(|i| (i.done.key, i.id)).collect();
         for data in self.imports.iter() {
             for read in &data.done.sources {
                 let Some(info) = out.get_mut(&SourceId(read.id)) else { continue };
                 info.counts.add(&counts_in(&read.counts));
-                for warning in &read.warnings {
+                for warning in read.warnings.iter().filter(|_| newest.get(&data.done.key) == Some(&data.id)) {
                     if !info.warnings.contains(warning) {
                         info.warnings.push(warning.clone());
                     }

@@ -16,7 +16,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("clap_complete", &["src/cli/"]),
     ("clap_mangen", &["src/cli/"]),
     ("indicatif", &["src/cli/"]),
-    ("pcap", &["src/bin/backtrail-capture.rs"]),
+    ("pcap", &["src/bin/backtrail-capture/"]),
     ("etherparse", &["src/protocols/", "src/flow/"]),
     ("pcap_parser", &["src/sources/"]),
     ("fuzzy_matcher", &["src/tui/"]),
