@@ -3,6 +3,8 @@
 
 pub mod archive;
 
+pub mod background;
+
 pub mod capture;
 
 pub mod file;
@@ -35,6 +37,7 @@ pub mod unpacked;
 
 pub mod writer;
 
+pub use background::{Feeder, Live};
 pub use report::{FileReport, Outcome, Report};
 
 use crate::error::{Error, Result};

@@ -42,6 +42,8 @@ pub mod guard;
 
 pub mod indicator;
 
+pub mod live;
+
 pub mod site;
 
 pub mod words;
@@ -50,6 +52,7 @@ pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;
 pub use filter::Filter;
+pub use live::LiveStatus;
 pub use oddity::Oddity;
 pub use origin::{EvidenceKey, Origin, RecordId};
 pub use record::{Kind, Record};
