@@ -51,8 +51,7 @@ impl Live {
     /// be said at its end; a panic of it is an error of the work, not of the program.
     pub fn start(name: &str, work: impl FnOnce(&Feeder) -> Result<String> + Send + 'static) -> Result<Live> {
         let (wake, changes) = bounded(1);
-        let shared =
-            Arc::new(Shared { asked: AtomicBool::new(false), state: Mutex::default(), over: Condvar::new(), wake });
+        let shared = Arc::new(Shared { asked: AtomicBool::new(false), state: Mutex::default(), over: Condvar::new(), wake });
         let feeder = Feeder { shared: Arc::clone(&shared) };
         std::thread::Builder::new()
             .name(name.to_owned())

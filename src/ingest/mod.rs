@@ -13,6 +13,8 @@ pub mod known;
 
 pub mod refused;
 
+pub mod replay;
+
 pub mod report;
 
 pub mod rotation;

@@ -52,6 +52,15 @@ impl Knowledge for Known {
     fn sightings(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
         sightings::find(snapshot, cancel)
     }
+    fn more_sightings(
+        &self,
+        snapshot: &Snapshot,
+        base: &Arc<Sightings>,
+        is_new: &dyn Fn(u32) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Arc<Sightings>> {
+        Ok(sightings::more(snapshot, base, is_new, cancel)?.map_or_else(|| Arc::clone(base), Arc::new))
+    }
     fn widen(&self, snapshot: &Snapshot, filter: Filter) -> Result<Filter> {
         if !names::asks_for_name(&filter) {
             return Ok(filter);

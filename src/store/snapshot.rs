@@ -40,6 +40,7 @@ pub struct Snapshot {
     /// Evidence of which flows are hidden or shown for others too.
     merged: Arc<HashSet<EvidenceKey>>,
     sequence: u64,
+    published: u64,
 }
 
 /// A source with what is known of it.
@@ -55,9 +56,11 @@ impl Snapshot {
         segments: Arc<Segments>,
         cache: Arc<Cache>,
         contents: &Contents,
+        (published, heads): (u64, Vec<Arc<ImportData>>),
         settings: &HashMap<String, clocks::Setting>,
     ) -> Snapshot {
-        let imports = contents.visible();
+        let mut imports = contents.visible();
+        imports.extend(heads);
         let mut shifts = HashMap::new();
         let mut sources = BTreeMap::new();
         for data in &imports {
@@ -83,6 +86,7 @@ impl Snapshot {
             sightings: Arc::default(),
             merged: Arc::default(),
             sequence: contents.sequence(),
+            published,
         }
     }
     /// The same view with sightings: one row per connection.
@@ -116,7 +120,20 @@ impl Snapshot {
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
-    /// The imports that are seen, oldest first.
+    /// How often the live head was changed, since the case was opened: grows with each.
+    pub fn published(&self) -> u64 {
+        self.published
+    }
+    /// The same view without the live head: what is committed.
+    pub fn committed(&self) -> Snapshot {
+        let imports: Vec<_> = self.imports.iter().filter(|i| !i.is_head()).cloned().collect();
+        Snapshot { imports: Arc::new(imports), ..self.clone() }
+    }
+    /// Whether rows are seen that are not committed.
+    pub fn has_head(&self) -> bool {
+        self.imports.last().is_some_and(|i| i.is_head())
+    }
+    /// The imports that are seen, oldest first, then the live head.
     pub(crate) fn imports(&self) -> &[Arc<ImportData>] {
         &self.imports
     }
@@ -142,7 +159,10 @@ impl Snapshot {
     }
     /// Every evidence file whose rows are seen, oldest import first.
     pub fn evidence(&self) -> Vec<EvidenceInfo> {
-        self.imports.iter().map(|i| i.done.info(i)).collect()
+        // Of a running capture the head is what of it is not committed, not evidence of its own.
+        let known: HashSet<u64> = self.imports.iter().filter(|i| !i.is_head()).map(|i| i.done.key).collect();
+        let shown = self.imports.iter().filter(|i| !i.is_head() || !known.contains(&i.done.key));
+        shown.map(|i| i.done.info(i)).collect()
     }
     /// Path of an evidence file.
     pub fn evidence_path(&self, key: EvidenceKey) -> Option<String> {
