@@ -180,3 +180,117 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{flow, options, source};
+    use super::super::{Ask, Done, Store};
+    use super::*;
+    use crate::model::filter::Test;
+    use crate::model::{Filter, Time, Value, field};
+
+    fn evidence() -> NewEvidence {
+        NewEvidence { key: EvidenceKey(1), path: "/live/eth0".into(), size: 0, modified: Time(0), head_hash: [0; 32] }
+    }
+
+    fn open(n: u64, bytes: u64) -> Record {
+        let mut r = flow(1, n);
+        r.fields.retain(|(f, _)| *f != field::BYTES_OUT);
+        r.set(field::BYTES_OUT, bytes);
+        r.set(field::OPEN, Value::Bool(true));
+        r
+    }
+
+    /// Offset, bytes and whether it is open, of every row.
+    fn rows(store: &Store) -> Vec<(u64, u64, bool)> {
+        let mut out = Vec::new();
+        let snapshot = store.snapshot();
+        snapshot
+            .select(&Ask::new(&Filter::All), &|| false, &mut |r| {
+                out.push((r.id.offset / 100, r.uint(field::BYTES_OUT).unwrap(), r.is_open()));
+                true
+            })
+            .unwrap();
+        let count = snapshot.count(&Ask::new(&Filter::All), u64::MAX, &|| false).unwrap();
+        assert_eq!(count, (out.len() as u64, false));
+        out
+    }
+
+    fn store(dir: &std::path::Path) -> Store {
+        let store = Store::open(dir, &options()).unwrap();
+        source(&mut store.begin_part(&evidence()).unwrap(), "eth0");
+        store
+    }
+
+    fn part(store: &Store, rows: &[Record]) -> Import {
+        let mut import = store.begin_part(&evidence()).unwrap();
+        source(&mut import, "eth0");
+        rows.iter().for_each(|r| import.push(r.clone()).unwrap());
+        import
+    }
+
+    #[test]
+    fn a_flow_is_open_then_ended_then_committed_and_seen_once_all_the_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = store(dir.path());
+        assert_eq!(live.publish(&evidence(), vec![open(1, 10), open(2, 20)]).unwrap(), Published { rows: 2, left_out: 0 });
+        assert_eq!(rows(&live), [(1, 10, true), (2, 20, true)]);
+        let is_open = Filter::Test(field::OPEN, Test::Is(Value::Bool(true)));
+        assert_eq!(live.snapshot().count(&Ask::new(&is_open), u64::MAX, &|| false).unwrap().0, 2);
+        let (evidence_seen, sources) = (live.evidence(), live.sources());
+        assert_eq!((evidence_seen.len(), evidence_seen[0].format.as_str(), sources[0].counts.records), (1, "test", 2));
+
+        // One has ended: of rows of one id that one is shown, in whichever order they come.
+        let published = vec![flow(1, 1), open(1, 11), open(2, 25), open(3, 30)];
+        live.publish(&evidence(), published).unwrap();
+        assert_eq!(rows(&live), [(1, 1000, false), (2, 25, true), (3, 30, true)]);
+        let before = live.snapshot();
+
+        part(&live, &[flow(1, 1)]).finish(Done::default()).unwrap();
+        assert_eq!(rows(&live), [(1, 1000, false), (2, 25, true), (3, 30, true)]);
+        assert_eq!(live.snapshot().imports().len(), 2);
+        assert_eq!(live.evidence().len(), 1);
+        // What was gathered before the commit, and comes after it.
+        live.publish(&evidence(), vec![flow(1, 1), open(2, 26)]).unwrap();
+        assert_eq!(rows(&live), [(1, 1000, false), (2, 26, true)]);
+
+        part(&live, &[flow(1, 2)]).finish_publishing(Done::default(), vec![open(4, 40), flow(1, 2)]).unwrap();
+        assert_eq!(rows(&live), [(1, 1000, false), (2, 2000, false), (4, 40, true)]);
+        assert_eq!(live.sources()[0].kinds, [(Kind::Flow, 3)]);
+
+        // A view that was taken before sees what it saw.
+        let mut old = 0;
+        before
+            .select(&Ask::new(&Filter::All), &|| false, &mut |_| {
+                old += 1;
+                true
+            })
+            .unwrap();
+        assert_eq!(old, 3);
+        let check = live.verify().unwrap();
+        assert!(check.damage.is_empty() && live.sizes().unwrap().1 == 2, "{check:?}");
+        let published = live.snapshot().published();
+        live.withdraw(EvidenceKey(1));
+        assert_eq!(rows(&live), [(1, 1000, false), (2, 2000, false)]);
+        assert!(live.snapshot().published() > published);
+        drop((live, before));
+        let again = Store::open(dir.path(), &options()).unwrap();
+        assert!(again.notices().is_empty(), "{:?}", again.notices());
+        assert_eq!(rows(&again), [(1, 1000, false), (2, 2000, false)]);
+    }
+
+    #[test]
+    fn of_too_many_rows_those_that_changed_last_are_shown_and_the_others_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = store(dir.path());
+        let many: Vec<Record> = (0..ROWS as u64 + 5).map(|n| open(n, n)).collect();
+        assert_eq!(live.publish(&evidence(), many).unwrap(), Published { rows: ROWS as u64, left_out: 5 });
+        let snapshot = live.snapshot();
+        assert_eq!(snapshot.record(flow(1, 4).id).unwrap(), None);
+        assert!(snapshot.record(flow(1, 5).id).unwrap().is_some());
+        assert!(live.sources()[0].warnings[0].starts_with("5 open flows"), "{:?}", live.sources()[0].warnings);
+        assert_eq!(rows(&live).len(), ROWS);
+        live.publish(&evidence(), Vec::new()).unwrap();
+        assert!(rows(&live).is_empty() && !live.snapshot().has_head());
+    }
+}

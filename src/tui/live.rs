@@ -8,7 +8,7 @@ use super::panes::Change;
 use super::times::{short_size, thousands};
 use crate::error::{Error, Result};
 use crate::ingest::Live;
-use crate::model::LiveStatus;
+use crate::model::{LiveStatus, RecordId};
 use crossbeam_channel::Receiver;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub const SLOT: &str = "live";
 /// What is shown is asked for again at most so often.
 const EVERY: Duration = Duration::from_millis(900);
+/// Who asks to leave twice within this time means it.
+const AGAIN: Duration = Duration::from_secs(30);
 /// How long the end of the program waits for the end of the capture.
 pub const LEAVING: Duration = Duration::from_secs(60);
 
@@ -24,6 +26,8 @@ pub const LEAVING: Duration = Duration::from_secs(60);
 pub struct Running {
     handle: Option<Live>,
     following: bool,
+    /// The row on which following put the cursor last.
+    put: Option<RecordId>,
     /// Sequences of what was asked for last, and when.
     seen: Option<([u64; 2], Instant)>,
     /// What the status line says of it.
@@ -33,11 +37,11 @@ pub struct Running {
     over: bool,
 }
 
-#[derive(Default, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     #[default]
     No,
-    Asked,
+    Asked(Instant),
     Yes,
 }
 
@@ -153,14 +157,23 @@ impl App {
         if self.walk.here().lens().timeless || !self.opened.is_empty() {
             self.set_lens(super::lenses::find("flows"));
         }
-        self.live.following = true;
+        (self.live.following, self.live.put) = (true, None);
         self.with(|app| &mut app.rows, "rows", |rows, cx| rows.again(true, cx));
         Ok(())
     }
-    /// After every event: who stands elsewhere than at the newest row follows no longer.
+    /// The rows are those of now: following stands on the newest of them.
+    pub(super) fn rows_shown_again(&mut self) {
+        if self.live.following {
+            self.live.put = self.rows.record().map(|r| r.id);
+        }
+    }
+    /// After every event: who stands elsewhere than where following put the cursor follows no longer.
     pub(super) fn end_following(&mut self) {
-        if self.live.following && (self.rows.is_elsewhere() || self.part != super::app::Part::Rows || !self.opened.is_empty()) {
+        let put = self.live.put;
+        let elsewhere = put.is_some() && self.rows.record().map(|r| r.id) != put;
+        if self.live.following && (elsewhere || self.part != super::app::Part::Rows || !self.opened.is_empty()) {
             self.live.following = false;
+            self.jobs.cancel("rows", SLOT);
             self.touch();
         }
     }
@@ -191,17 +204,14 @@ impl App {
     /// Leaves, unless a capture runs: that is said first; asked again it is stopped, and its end is waited for.
     pub(super) fn leave_program(&mut self) {
         let Ok(live) = self.live.running() else { return self.quit() };
-        match self.live.leaving {
-            Leaving::No if !live.is_stopping() => {
-                self.live.leaving = Leaving::Asked;
-                let key = self.keymap.key_in(self.scope(), "quit");
-                self.say(format!("a capture is running: {key} again stops it and leaves"));
-            }
-            _ => {
-                live.stop();
-                self.live.leaving = Leaving::Yes;
-                self.say("the capture is being stopped, then this ends");
-            }
+        let again = matches!(self.live.leaving, Leaving::Asked(at) if at.elapsed() < AGAIN) || self.live.leaving == Leaving::Yes;
+        if !again && !live.is_stopping() {
+            self.live.leaving = Leaving::Asked(Instant::now());
+            let key = self.keymap.key_in(self.scope(), "quit");
+            return self.say(format!("a capture is running: {key} again stops it and leaves"));
         }
+        live.stop();
+        self.live.leaving = Leaving::Yes;
+        self.say("the capture is being stopped, then this ends");
     }
 }

@@ -13,6 +13,7 @@ mod home;
 mod hostile;
 mod hour;
 mod keymaps;
+mod live_head;
 mod packets;
 mod pivots;
 mod protocols;

@@ -33,10 +33,6 @@ impl Rows {
         let ask = self.ask.clone();
         cx.ask(live::SLOT, move |work| load::again(work, &ask, place));
     }
-    /// Whether the cursor stands on a row that is not the newest.
-    pub fn is_elsewhere(&self) -> bool {
-        !self.loading && !self.is_empty() && (self.after || self.selected + 1 < self.len())
-    }
     pub(super) fn take_again(&mut self, answer: Answer) {
         let Some(anew) = answer.take::<Anew>().filter(|_| !self.loading) else { return };
         let above = self.selected.saturating_sub(self.top);
