@@ -65,7 +65,7 @@ fn engine(dir: &Path) -> (LocalEngine, Vec<Record>) {
     let options = OpenOptions { create: true, ballast: 0, reserve: Reserve { percent: 0, bytes: 0 }, ..OpenOptions::default() };
     let store = Store::open(dir, &options).unwrap();
     let key = SourceKey { format: "pcap".into(), sensor: "eth0".into() };
-    let source = store.begin_part(&evidence()).unwrap().source(&key, None).unwrap();
+    let source = store.go_on(&evidence()).unwrap().source(&key, None).unwrap();
     let rows = (0..ROWS).map(|n| flow(n, source)).collect();
     (LocalEngine::new(store, Box::new(Known::default())), rows)
 }
@@ -74,13 +74,13 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let (live, rows) = engine(&dir.path().join("live"));
     let mut copies: Vec<Vec<Record>> = (0..RUNS).map(|_| rows.clone()).collect();
-    let published = median(|| drop(live.store().publish(&evidence(), copies.pop().unwrap()).unwrap()));
+    let published = median(|| assert_eq!(live.store().publish(&evidence(), copies.pop().unwrap()).unwrap().rows, ROWS));
     println!("publish {ROWS} open rows: {published:?} (target 300 ms)");
 
     let (committed, rows) = engine(&dir.path().join("committed"));
-    let mut import = committed.store().begin_part(&evidence()).unwrap();
+    let mut import = committed.store().go_on(&evidence()).unwrap();
     import.source(&SourceKey { format: "pcap".into(), sensor: "eth0".into() }, None).unwrap();
-    rows.into_iter().for_each(|r| import.push(r).unwrap());
+    rows.iter().for_each(|r| import.push(r.clone()).unwrap());
     import.finish(Done::default()).unwrap();
 
     let cancel = Cancel::default();
@@ -102,8 +102,7 @@ fn main() {
     for (what, ask) in &asks {
         let (a, b) = (median(|| ask(&live)), median(|| ask(&committed)));
         // What is asked first after a publication reads everything anew.
-        let (_, rows) = (0, (0..ROWS).map(|n| flow(n, backtrail::model::SourceId(1))).collect());
-        live.store().publish(&evidence(), rows).unwrap();
+        live.store().publish(&evidence(), rows.clone()).unwrap();
         let begun = Instant::now();
         ask(&live);
         let cold = begun.elapsed();

@@ -69,6 +69,7 @@ impl Meter {
         // --- references
         let before = entry.refs.len();
         match datagram {
+            _ if !self.keeps_refs => {}
             None => entry.refs.push(now.place, !out),
             Some(d) => d.parts.iter().for_each(|p| entry.refs.push(p.place, !out)),
         }

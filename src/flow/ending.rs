@@ -3,7 +3,7 @@
 use super::account::{ends_of, held};
 use super::history::once;
 use super::reassembly::Piece;
-use super::table::Entry;
+use super::table::{Entry, Rare};
 use super::tcp::State;
 use super::timers::Timeouts;
 use super::{EVENT_ORDINALS, EVENTS_PER_LAYER, Meter, Sink, app};
@@ -130,8 +130,9 @@ impl Meter {
             "end" | "reuse" | "timeout" => concluded(&entry).unwrap_or(reason),
             other => other,
         };
-        let interface = entry.interface;
-        sink.flow(flow_of(entry, reason), &refs, interface);
+        let (interface, more) =
+            (entry.interface, entry.app.as_deref_mut().map_or_else(Vec::new, |a| std::mem::take(&mut a.fields)));
+        sink.flow(flow_of(&entry, more, reason), &refs, interface);
     }
 
     /// Gives the events and oddities that a parser left.
@@ -198,18 +199,20 @@ fn application(entry: &Entry) -> (CompactString, AppConfidence) {
     (name, confidence)
 }
 
-fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
+/// The flow as it stands; `more`: the fields that its parsers found.
+pub(super) fn flow_of(entry: &Entry, mut more: Vec<(FieldId, Value)>, reason: &'static str) -> Flow {
     let (src, src_port) = entry.key.end(entry.out_is_low);
     let (dst, dst_port) = entry.key.end(!entry.out_is_low);
-    let (app, app_confidence) = application(&entry);
-    let rare = entry.rare.take().map(|r| *r).unwrap_or_default();
-    let state = state(&entry);
+    let (app, app_confidence) = application(entry);
+    let none = Rare::default();
+    let rare = entry.rare.as_deref().unwrap_or(&none);
+    let state = state(entry);
+    let mut sides = entry.sides;
     if let Some(tcp) = &entry.tcp {
         let [o, r] = &tcp.0.ends;
-        entry.sides[0].payload = o.size(r);
-        entry.sides[1].payload = r.size(o);
+        sides[0].payload = o.size(r);
+        sides[1].payload = r.size(o);
     }
-    let mut more = entry.app.map_or_else(Vec::new, |mut a| std::mem::take(&mut a.fields));
     let mut add = |f: FieldId, value: Value| {
         if !more.iter().any(|(g, _)| *g == f) {
             more.push((f, value));
@@ -244,7 +247,7 @@ fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
     if let Some((kind, code)) = rare.icmp_error {
         add(field::ICMP_ERROR, Value::from(format!("{kind}/{code}")));
     }
-    if let Some(related) = rare.related {
+    if let Some(related) = &rare.related {
         add(field::RELATED, Value::text(related));
     }
     more.sort_by_key(|(f, _)| *f);
@@ -261,8 +264,8 @@ fn flow_of(mut entry: Entry, reason: &'static str) -> Flow {
         history: entry.history.letters().clone(),
         app,
         app_confidence,
-        out: entry.sides[0],
-        in_: entry.sides[1],
+        out: sides[0],
+        in_: sides[1],
         missed: entry.missed,
         end_reason: reason,
         open: false,

@@ -32,6 +32,7 @@ pub mod fragments;
 pub mod history;
 pub mod icmp;
 pub mod key;
+pub mod open;
 pub mod reassembly;
 pub mod refs;
 pub mod table;
@@ -173,6 +174,7 @@ pub struct Meter {
     waiting_bytes: usize,
     last: Time,
     interface: u32,
+    keeps_refs: bool,
     stats: MeterStats,
 }
 
@@ -201,6 +203,7 @@ impl Meter {
             waiting_bytes: 0,
             last: Time::MIN,
             interface: 0,
+            keeps_refs: true,
             stats: MeterStats::default(),
         }
     }

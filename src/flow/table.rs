@@ -55,6 +55,8 @@ pub struct Entry {
     pub armed: Time,
     /// Which entry of the queue is valid.
     pub generation: u32,
+    /// During which round it was seen last.
+    seen: u32,
     newer: u32,
     older: u32,
 }
@@ -123,6 +125,7 @@ impl Entry {
             has_data: false,
             armed: Time::MAX,
             generation: 0,
+            seen: 0,
             newer: NONE,
             older: NONE,
         }
@@ -138,6 +141,8 @@ pub struct Table {
     newest: u32,
     oldest: u32,
     generation: u32,
+    /// Number of the round: what was seen during one is known without a list of it.
+    round: u32,
     hasher: FixedState,
 }
 
@@ -150,6 +155,7 @@ impl Default for Table {
             newest: NONE,
             oldest: NONE,
             generation: 0,
+            round: 0,
             // Fixed: the same input gives the same order of everything.
             hasher: FixedState::with_seed(0x6261_636b),
         }
@@ -214,6 +220,23 @@ impl Table {
             self.unlink(slot);
             self.link_newest(slot);
         }
+        let round = self.round;
+        if let Some(e) = self.at(slot) {
+            e.seen = round;
+        }
+    }
+    /// Slots of the flows that were seen since the last call, the one seen last first, at most so many. Begins the next round.
+    pub fn seen(&mut self, most: usize) -> Vec<u32> {
+        let round = self.round;
+        self.round = self.round.wrapping_add(1);
+        let (mut out, mut slot) = (Vec::new(), self.newest);
+        while out.len() < most
+            && let Some(e) = self.at(slot).filter(|e| e.seen == round)
+        {
+            out.push(slot);
+            slot = e.older;
+        }
+        out
     }
     /// Sets a new generation: deadlines set before are void.
     pub fn renew(&mut self, slot: u32) -> u32 {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 /// Ordinal of the first oddity or comment at an offset: far above the meter's own.
-const FIRST_ORDINAL: u16 = 0x8000;
+pub(super) const FIRST_ORDINAL: u16 = 0x8000;
 /// Interfaces of one file that are sources of their own.
 const MAX_SOURCES: usize = 256;
 /// Comments and names that wait for the first packet.
@@ -164,10 +164,10 @@ impl Sink for Stream<'_> {
 }
 
 /// A scan or flood that begins a flow with every packet stays below 1 GB: about 650 bytes a live flow were measured.
-fn config(about: &About) -> Config {
+pub(super) fn config(timeouts: Profile, checksums: Checksums) -> Config {
     Config {
-        profile: about.timeouts,
-        checksums: about.checksums,
+        profile: timeouts,
+        checksums,
         max_flows: 1_000_000,
         stream_budget: 128 << 20,
         refs_budget: 128 << 20,
@@ -183,7 +183,7 @@ pub fn read(
     writer: &mut Writer,
     stop: &mut dyn FnMut(u64) -> bool,
 ) -> Ended {
-    let mut meter = Meter::new(config(about), about.evidence);
+    let mut meter = Meter::new(config(about.timeouts, about.checksums), about.evidence);
     let mut stream = Stream {
         writer,
         about,
@@ -271,7 +271,7 @@ pub fn read(
 }
 
 /// What of the meter's counters is worth saying.
-fn warnings(stats: &MeterStats) -> Vec<String> {
+pub(super) fn warnings(stats: &MeterStats) -> Vec<String> {
     let mut out = Vec::new();
     let mut say = |n: u64, what: &str| {
         if n > 0 {

@@ -11,6 +11,8 @@ pub mod file;
 
 pub mod known;
 
+pub mod live;
+
 pub mod refused;
 
 pub mod replay;

@@ -124,7 +124,7 @@ struct Head {
 
 impl Head {
     fn begin(store: &Store, mut of: Captured) -> Result<Head> {
-        let mut import = store.begin_part(&of.evidence)?;
+        let mut import = store.go_on(&of.evidence)?;
         let mut numbers: BTreeMap<SourceId, SourceId> = BTreeMap::new();
         for (old, key) in &of.sources {
             numbers.insert(*old, import.source(key, None)?);
@@ -163,7 +163,7 @@ impl Head {
             store.publish(&self.of.evidence, self.shown())?;
             return Ok(());
         }
-        let mut import = store.begin_part(&self.of.evidence)?;
+        let mut import = store.go_on(&self.of.evidence)?;
         for key in self.of.sources.values() {
             import.source(key, None)?;
         }

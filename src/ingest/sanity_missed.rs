@@ -122,7 +122,15 @@ mod tests {
     #[test]
     fn drops_of_a_capture_are_those_of_its_interfaces() {
         let mut said = Missed::default();
-        let at = |interface, received, dropped, total| missed::Missed { interface, received, dropped, total };
+        let at = |interface, received, dropped, total| missed::Missed {
+            interface,
+            received,
+            dropped,
+            by_interface: 0,
+            late: 0,
+            total,
+            at: None,
+        };
         [at(0, Some(900), 10, true), at(0, Some(1000), 20, true), at(1, Some(50), 0, true)]
             .into_iter()
             .for_each(|m| said.packets(m));
@@ -138,7 +146,15 @@ mod tests {
     #[test]
     fn counters_of_a_hostile_capture_do_not_overflow() {
         let mut said = Missed::default();
-        let at = |interface, received, dropped| missed::Missed { interface, received, dropped, total: true };
+        let at = |interface, received, dropped| missed::Missed {
+            interface,
+            received,
+            dropped,
+            by_interface: 0,
+            late: 0,
+            total: true,
+            at: None,
+        };
         [at(0, Some(u64::MAX), 1), at(1, Some(1), u64::MAX)].into_iter().for_each(|m| said.packets(m));
         assert!(said.say()[0].contains(&format!("{} packets of {} that came", u64::MAX, u64::MAX)), "{:?}", said.say());
     }

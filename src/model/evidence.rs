@@ -7,18 +7,21 @@ use super::time::{Time, Window};
 /// The format of what was handed over and not read: a name for none.
 pub const UNREAD: &str = "unknown";
 
+/// The format of what was captured live: its stream is kept nowhere, its packets at most in the ring.
+pub const LIVE: &str = "live";
+
 /// An evidence file of the case.
 #[derive(Debug, Clone)]
 pub struct EvidenceInfo {
     /// Its key.
     pub key: EvidenceKey,
-    /// Path at import (absolute), or `-`.
+    /// Path at import (absolute), or `-`; of a live capture `live:INTERFACE@TIME`.
     pub path: String,
     /// Size in bytes, compressed as it lies there.
     pub size: u64,
     /// SHA-256, hexadecimal; empty if it could not be read, or is large and was not.
     pub sha256: String,
-    /// Format or `pcap`, `pcapng`; of nothing recognised `unknown`.
+    /// Format or `pcap`, `pcapng`; of nothing recognised `unknown`, of a live capture `live`.
     pub format: String,
     /// Compression, e.g. `gz`; of UTF-16 text its encoding, e.g. `utf-16le`: offsets of records count uncompressed bytes, of text as UTF-8.
     /// Empty if neither.
@@ -41,6 +44,10 @@ impl EvidenceInfo {
     /// Whether nothing of it was read: the first warning says why.
     pub fn is_unread(&self) -> bool {
         self.format == UNREAD
+    }
+    /// Whether it was captured live.
+    pub fn is_live(&self) -> bool {
+        self.format == LIVE
     }
     /// Its name without folders, of a member of an archive with those inside of it.
     pub fn name(&self) -> &str {

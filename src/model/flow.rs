@@ -85,7 +85,7 @@ pub struct Flow {
     pub in_: Side,
     /// Bytes acknowledged but not captured.
     pub missed: u64,
-    /// Why it ended: `close`, `reset`, `timeout`, `attempt`, `eviction`, `end`.
+    /// Why it ended: `close`, `reset`, `timeout`, `attempt`, `eviction`, `end`; empty: it has not.
     pub end_reason: &'static str,
     /// Not ended yet (live).
     pub open: bool,
@@ -113,8 +113,10 @@ impl Flow {
             (field::BYTES_IN, uint(self.in_.bytes)),
             (field::PAYLOAD_OUT, uint(self.out.payload)),
             (field::PAYLOAD_IN, uint(self.in_.payload)),
-            (field::END_REASON, Value::text(self.end_reason)),
         ]);
+        if !self.end_reason.is_empty() {
+            r.fields.push((field::END_REASON, Value::text(self.end_reason)));
+        }
         if !self.history.is_empty() {
             r.fields.push((field::HISTORY, Value::Text(self.history)));
         }

@@ -295,6 +295,9 @@ impl Engine for LocalEngine {
         self.store.snapshot().packets(flow)
     }
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
+        if let Some(live) = self.store.snapshot().evidence_of(evidence).filter(EvidenceInfo::is_live) {
+            return super::captured::packets(&self.store, &live, refs, cancel);
+        }
         let (heads, folder) = (self.store.snapshot().capture_heads(evidence), self.store.dir().join("evidence"));
         let stop = || cancel.is_cancelled();
         let found = match reread::spooled(&folder, evidence, heads.as_deref(), refs, &stop)? {

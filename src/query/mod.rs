@@ -43,6 +43,8 @@ pub mod engine;
 
 pub mod known;
 
+mod captured;
+
 pub mod local;
 
 pub mod sweep;

@@ -12,11 +12,15 @@ pub mod frames;
 
 pub mod input;
 
+pub mod live;
+
 pub mod missed;
 
 pub mod pcapng;
 
 pub mod reread;
+
+pub mod ring;
 
 pub mod snoop;
 

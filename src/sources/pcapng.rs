@@ -201,8 +201,11 @@ fn one_block(
             }
         }
         Block::InterfaceStatistics(said) => {
-            let interface = sections.interface(said.if_id).map(|i| i.index);
-            let missed = interface.and_then(|interface| Missed::stated(interface, &said.options, sections.big));
+            let interface = sections.interface(said.if_id);
+            let missed = interface.and_then(|interface| {
+                let at = interface.time(said.ts_high, said.ts_low);
+                Missed::stated(interface.index, at, &said.options, sections.big)
+            });
             missed.is_none_or(|missed| each(Item::Missed(missed)))
         }
         Block::NameResolution(names) => names.nr.iter().all(|record| {

@@ -45,6 +45,9 @@ pub enum Place {
 impl Place {
     /// Of evidence of a case whose folder for evidence this is. `Err`: why it cannot be read, in words.
     pub fn of(folder: &Path, info: &EvidenceInfo) -> std::result::Result<Place, String> {
+        if info.is_live() {
+            return Err("it was captured live: of its stream at most the packets are kept, in the ring of the case".to_owned());
+        }
         let compression = Compression::parse(&info.compression).unwrap_or(Compression::None);
         // What the case keeps is found where the case is now: it may have been moved.
         let stream = folder.join(format!("stream-{}", info.key));

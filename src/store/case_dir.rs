@@ -100,6 +100,10 @@ impl CaseDir {
     }
     /// Whether the disk has room beyond what stays free.
     pub fn room(&self) -> Result<()> {
+        self.room_for(0)
+    }
+    /// Whether it has room for so much.
+    pub fn room_for(&self, bytes: u64) -> Result<()> {
         let stat = rustix::fs::statvfs(&self.path)
             .map_err(|e| Error::store(format!("cannot ask how much of the disk is free: {e}")).at_path(&self.path))?;
         let size = stat.f_frsize.max(1);
@@ -108,7 +112,7 @@ impl CaseDir {
             free = told.load(std::sync::atomic::Ordering::Relaxed);
         }
         let keep = self.reserve.bytes.max(stat.f_blocks.saturating_mul(size) / 100 * self.reserve.percent.min(100));
-        if free >= keep {
+        if free >= keep.saturating_add(bytes) {
             return Ok(());
         }
         let mib = |n: u64| n >> 20;

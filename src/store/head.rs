@@ -13,8 +13,9 @@ use super::{State, Store, hold};
 use crate::error::Result;
 use crate::model::{EvidenceKey, Kind, Record, RecordId, SourceId};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Most rows of one evidence's head: those that changed last. About 40 bytes of memory each, and a microsecond or two a second.
 pub const ROWS: usize = 200_000;
@@ -29,11 +30,28 @@ pub struct Published {
 }
 
 /// The head of one evidence.
-#[derive(Debug)]
-pub struct Head {
-    data: Arc<ImportData>,
-    /// What was committed since it was published last: a publication that was made ready before that may still have it.
-    committed: HashSet<RecordId>,
+pub(super) type Head = Arc<ImportData>;
+
+/// A publication may have been made ready before a commit, and come after it: for so long it is looked for what was committed.
+const LATE: Duration = Duration::from_secs(10);
+
+/// What was committed lately of evidence that is read as it comes into being, and when: until no publication has it any more.
+#[derive(Debug, Default)]
+pub(super) struct Committed(HashMap<RecordId, Instant>);
+
+impl Committed {
+    /// Drops what a publication is not to show.
+    fn sift(&mut self, rows: &mut Vec<Record>) {
+        let mut met = HashSet::new();
+        rows.retain(|r| {
+            let gone = self.0.contains_key(&r.id);
+            if gone {
+                met.insert(r.id);
+            }
+            !gone
+        });
+        self.0.retain(|id, at| met.contains(id) || at.elapsed() < LATE);
+    }
 }
 
 /// A head that is ready to be swapped in.
@@ -41,13 +59,14 @@ pub(super) struct Swap {
     key: EvidenceKey,
     /// None: it is empty.
     data: Option<ImportData>,
+    /// What is committed with it.
     committed: HashSet<RecordId>,
 }
 
 /// What a view sees of heads whose evidence was not replaced.
 pub(super) fn live(heads: &BTreeMap<EvidenceKey, Head>, contents: &Contents) -> Vec<Arc<ImportData>> {
-    let named = |head: &&Head| head.data.done.sources.iter().all(|s| contents.sources.contains_key(&s.id));
-    heads.values().filter(named).map(|head| Arc::clone(&head.data)).collect()
+    let named = |head: &&Head| head.done.sources.iter().all(|s| contents.sources.contains_key(&s.id));
+    heads.values().filter(named).cloned().collect()
 }
 
 impl Store {
@@ -55,11 +74,13 @@ impl Store {
     /// that they will have and the counters so far) and what has ended or happened and is not committed. Of rows of one id the one that is
     /// not open is shown. Sources of the rows are numbers of the case ([`Import::source`]).
     ///
-    /// What is committed leaves the head by itself ([`Import::finish`]), so the rows have to be gathered after the last publication.
-    pub fn publish(&self, evidence: &NewEvidence, rows: Vec<Record>) -> Result<Published> {
+    /// What is committed leaves the head by itself ([`Import::finish`]); a publication may be a few seconds late, but none may overtake another.
+    pub fn publish(&self, evidence: &NewEvidence, mut rows: Vec<Record>) -> Result<Published> {
         let _turn = hold(&self.0.publishing);
-        let committed = hold(&self.0.state).heads.get_mut(&evidence.key).map(|head| std::mem::take(&mut head.committed));
-        let (swap, published) = self.ready(evidence, rows, &committed.unwrap_or_default())?;
+        if let Some(committed) = hold(&self.0.state).committed.get_mut(&evidence.key) {
+            committed.sift(&mut rows);
+        }
+        let (swap, published) = self.ready(evidence, rows)?;
         let mut state = hold(&self.0.state);
         self.swap_in(&mut state, swap);
         Ok(published)
@@ -70,9 +91,9 @@ impl Store {
         let mut state = hold(&self.0.state);
         self.swap_in(&mut state, Swap { key: evidence, data: None, committed: HashSet::new() });
     }
-    /// Encodes rows, without those of `gone`.
-    fn ready(&self, evidence: &NewEvidence, mut rows: Vec<Record>, gone: &HashSet<RecordId>) -> Result<(Swap, Published)> {
-        rows.retain(|r| r.id.evidence == evidence.key && !gone.contains(&r.id));
+    /// Encodes rows.
+    fn ready(&self, evidence: &NewEvidence, mut rows: Vec<Record>) -> Result<(Swap, Published)> {
+        rows.retain(|r| r.id.evidence == evidence.key);
         rows.sort_unstable_by_key(|r| (r.id, r.is_open(), Reverse(r.end)));
         rows.dedup_by_key(|r| r.id);
         let left_out = rows.len().saturating_sub(ROWS);
@@ -120,25 +141,22 @@ impl Store {
         Ok((Swap { data: Some(data), ..empty }, published))
     }
     /// The head without what an import commits; none: it stays as it is. `rows`: what it is to be instead of what it was.
-    pub(super) fn head_without(&self, import: &ImportData, evidence: &NewEvidence, rows: Option<Vec<Record>>) -> Option<Swap> {
-        let head = {
-            let state = hold(&self.0.state);
-            state.heads.get(&evidence.key).map(|head| (Arc::clone(&head.data), head.committed.clone()))
-        };
-        if head.is_none() && rows.is_none() {
+    pub(super) fn head_without(&self, data: &ImportData, import: &Import, rows: Option<Vec<Record>>) -> Option<Swap> {
+        let evidence = import.evidence();
+        let head = hold(&self.0.state).heads.get(&evidence.key).cloned();
+        if head.is_none() && rows.is_none() && !import.part {
             return None;
         }
         // Once committed, an import counts: what cannot be read of it or of the head takes the head away, until it is published again.
-        let gone = self.ids(import).unwrap_or_default();
-        let made = match (rows, &head) {
-            (Some(rows), _) => self.ready(evidence, rows, &gone),
-            (None, Some((data, _))) => self.rows_without(data, &gone).and_then(|rows| self.ready(evidence, rows, &gone)),
-            (None, None) => return None,
+        let committed = self.ids(data).unwrap_or_default();
+        let rows = match (rows, head) {
+            (Some(rows), _) => Ok(rows.into_iter().filter(|r| !committed.contains(&r.id)).collect()),
+            (None, Some(head)) => self.rows_without(&head, &committed),
+            (None, None) => Ok(Vec::new()),
         };
-        let mut swap = made.map_or(Swap { key: evidence.key, data: None, committed: HashSet::new() }, |(swap, _)| swap);
-        swap.committed = head.map(|(_, committed)| committed).unwrap_or_default();
-        swap.committed.extend(gone);
-        Some(swap)
+        let ready = rows.and_then(|rows| self.ready(evidence, rows));
+        let empty = Swap { key: evidence.key, data: None, committed: HashSet::new() };
+        Some(Swap { committed, ..ready.map_or(empty, |(swap, _)| swap) })
     }
     fn reader<'a>(&'a self, data: &'a ImportData, block: usize) -> Result<Reader<'a>> {
         let info = &data.blocks[block];
@@ -170,13 +188,19 @@ impl Store {
     }
     pub(super) fn swap_in(&self, state: &mut State, swap: Swap) {
         let before = match swap.data {
-            Some(data) => state.heads.insert(swap.key, Head { data: Arc::new(data), committed: swap.committed }),
+            Some(data) => state.heads.insert(swap.key, Arc::new(data)),
             None => state.heads.remove(&swap.key),
         };
+        if !swap.committed.is_empty() {
+            let now = Instant::now();
+            let Committed(ids) = state.committed.entry(swap.key).or_default();
+            ids.retain(|_, at| at.elapsed() < LATE);
+            ids.extend(swap.committed.into_iter().map(|id| (id, now)));
+        }
         state.published += 1;
         state.snapshot = None;
         if let Some(before) = before {
-            self.0.cache.forget(before.data.id);
+            self.0.cache.forget(before.id);
         }
     }
 }
@@ -218,12 +242,12 @@ mod tests {
 
     fn store(dir: &std::path::Path) -> Store {
         let store = Store::open(dir, &options()).unwrap();
-        source(&mut store.begin_part(&evidence()).unwrap(), "eth0");
+        source(&mut store.go_on(&evidence()).unwrap(), "eth0");
         store
     }
 
     fn part(store: &Store, rows: &[Record]) -> Import {
-        let mut import = store.begin_part(&evidence()).unwrap();
+        let mut import = store.go_on(&evidence()).unwrap();
         source(&mut import, "eth0");
         rows.iter().for_each(|r| import.push(r.clone()).unwrap());
         import

@@ -143,6 +143,8 @@ pub struct Import {
     /// Imports that could not read this file.
     unread: Vec<u32>,
     continues: Option<(u64, u64)>,
+    /// It is a part of evidence that is read as it comes into being.
+    pub(super) part: bool,
 }
 
 impl Import {
@@ -169,6 +171,7 @@ impl Import {
             hides: Vec::new(),
             unread,
             continues: None,
+            part: false,
         })
     }
     /// Whether it is of the live head: made in memory, known to nobody until it is swapped in.

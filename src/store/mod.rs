@@ -31,6 +31,7 @@ pub mod names_chunk;
 pub mod numbers;
 pub mod packets;
 pub mod parallel;
+pub mod parts;
 pub mod passive;
 pub mod plan;
 pub mod postings;
@@ -148,6 +149,7 @@ struct State {
     contents: Contents,
     active: HashSet<EvidenceKey>,
     heads: BTreeMap<EvidenceKey, head::Head>,
+    committed: BTreeMap<EvidenceKey, head::Committed>,
     /// How often the live head was changed.
     published: u64,
     snapshot: Option<(u64, Arc<Snapshot>)>,
@@ -171,7 +173,14 @@ impl Store {
         let segments = Arc::new(segment::Segments::open(dir, options.segment)?);
         let (catalog, contents) = open_catalog(dir, options, &segments, &mut notices)?;
         case.keep_ballast(options.ballast);
-        let state = State { contents, active: HashSet::new(), heads: BTreeMap::new(), published: 0, snapshot: None };
+        let state = State {
+            contents,
+            active: HashSet::new(),
+            heads: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            published: 0,
+            snapshot: None,
+        };
         let inner = Inner {
             case,
             segments,
@@ -221,20 +230,6 @@ impl Store {
     /// The journal of what people entered.
     pub fn journal(&self) -> &Journal {
         &self.0.journal
-    }
-    /// Begins a further import of evidence that is read as it grows (a running capture) and is known already, or not: its rows add to those of
-    /// the imports before. Ids have to differ from theirs: their offsets go on.
-    pub fn begin_part(&self, new: &NewEvidence) -> Result<Import> {
-        self.room()?;
-        let id = {
-            let mut state = hold(&self.0.state);
-            if !state.active.insert(new.key) {
-                return Err(Error::user("this is being imported already").at(new.path.clone()));
-            }
-            state.contents.next_import += 1;
-            state.contents.next_import - 1
-        };
-        Import::new(self.clone(), id, new.clone(), Vec::new())
     }
     /// Begins to import a file; known evidence is given back instead.
     pub fn begin(&self, new: &NewEvidence) -> Result<Begin> {
@@ -423,7 +418,7 @@ impl Store {
         }
         let data: ImportData = import.take_data(done);
         let info = data.done.info(&data);
-        let swap = self.head_without(&data, import.evidence(), rows);
+        let swap = self.head_without(&data, &import, rows);
         let mut state = hold(&self.0.state);
         state.contents.imports.insert(data.id, Arc::new(data));
         state.snapshot = None;

@@ -8,6 +8,7 @@ use super::contents::{Contents, ImportData, SourceFrame, counts_in};
 use super::eval::Setting;
 use super::frame;
 use super::packets;
+use super::parts;
 use super::reader::Reader;
 use super::segment::Segments;
 use super::sightings::Sightings;
@@ -159,10 +160,13 @@ impl Snapshot {
     }
     /// Every evidence file whose rows are seen, oldest import first.
     pub fn evidence(&self) -> Vec<EvidenceInfo> {
-        // Of a running capture the head is what of it is not committed, not evidence of its own.
-        let known: HashSet<u64> = self.imports.iter().filter(|i| !i.is_head()).map(|i| i.done.key).collect();
-        let shown = self.imports.iter().filter(|i| !i.is_head() || !known.contains(&i.done.key));
-        shown.map(|i| i.done.info(i)).collect()
+        self.evidence_among(&|_| true)
+    }
+    fn evidence_among(&self, wanted: &dyn Fn(&ImportData) -> bool) -> Vec<EvidenceInfo> {
+        let (heads, kept): (Vec<_>, Vec<_>) = self.imports.iter().filter(|i| wanted(i)).partition(|i| i.is_head());
+        let mut out = parts::joined(kept.into_iter().map(|i| i.done.info(i)));
+        heads.into_iter().for_each(|head| parts::add_head(&mut out, head.done.info(head)));
+        out
     }
     /// Path of an evidence file.
     pub fn evidence_path(&self, key: EvidenceKey) -> Option<String> {
@@ -170,7 +174,7 @@ impl Snapshot {
     }
     /// An evidence file.
     pub fn evidence_of(&self, key: EvidenceKey) -> Option<EvidenceInfo> {
-        self.imports.iter().find(|i| i.done.key == key.0).map(|i| i.done.info(i))
+        self.evidence_among(&|i| i.done.key == key.0).pop()
     }
     /// Where sections and interfaces of a capture begin, if that is known.
     pub fn capture_heads(&self, key: EvidenceKey) -> Option<Vec<u64>> {
@@ -198,11 +202,14 @@ impl Snapshot {
             out.insert(*id, info);
         }
         let mut kinds: BTreeMap<(SourceId, Kind), u64> = BTreeMap::new();
+        // Of evidence in parts the newest says what is to be said of all.
+        let kept = self.imports.iter().filter(|i| !i.is_head());
+        let newest: HashMap<u64, u32> = kept.map(|i| (i.done.key, i.id)).collect();
         for data in self.imports.iter() {
             for read in &data.done.sources {
                 let Some(info) = out.get_mut(&SourceId(read.id)) else { continue };
                 info.counts.add(&counts_in(&read.counts));
-                for warning in &read.warnings {
+                for warning in read.warnings.iter().filter(|_| data.is_head() || newest.get(&data.done.key) == Some(&data.id)) {
                     if !info.warnings.contains(warning) {
                         info.warnings.push(warning.clone());
                     }

@@ -236,7 +236,7 @@ proptest! {
         let kept = |n: usize| parts >> (n % 64) & 1 == 1;
         let (committed, live): (Vec<_>, Vec<_>) = second.iter().cloned().enumerate().partition(|(n, _)| kept(*n));
         store.publish(&evidence(2), second.iter().step_by(2).cloned().collect()).unwrap();
-        let mut import = store.begin_part(&evidence(2)).unwrap();
+        let mut import = store.go_on(&evidence(2)).unwrap();
         committed.into_iter().for_each(|(_, r)| import.push(r).unwrap());
         let live: Vec<Record> = live.into_iter().map(|(_, r)| r).collect();
         if parts % 3 == 0 {

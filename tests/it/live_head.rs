@@ -70,7 +70,7 @@ fn with(captures: &Case, is_live: &dyn Fn(usize) -> bool) -> Case {
     let (captured, sources) = captured(captures);
     for (evidence, records) in &captured {
         let begin = || {
-            let mut import = store.begin_part(evidence).unwrap();
+            let mut import = store.go_on(evidence).unwrap();
             let numbers: BTreeMap<SourceId, SourceId> =
                 sources.iter().map(|(id, key)| (*id, import.source(key, None).unwrap())).collect();
             (import, numbers)
@@ -167,7 +167,7 @@ fn sightings_found_as_imports_come_are_those_found_at_once() {
         case.engine.view(&cancel).unwrap();
         let (captured, sources) = captured(&captures);
         for (evidence, records) in &captured {
-            let mut import = store.begin_part(evidence).unwrap();
+            let mut import = store.go_on(evidence).unwrap();
             let numbers: BTreeMap<SourceId, SourceId> =
                 sources.iter().map(|(id, key)| (*id, import.source(key, None).unwrap())).collect();
             let live = records.iter().enumerate().filter(|(n, _)| n % 3 == 0).map(|(_, r)| r);

@@ -7,6 +7,8 @@ pub mod ask;
 
 pub mod bookmark;
 
+pub mod capture;
+
 pub mod completions;
 
 pub mod demo;
@@ -60,6 +62,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &open::Open,
     &demo::Demo,
     &ingest::Ingest,
+    &capture::Capture,
     &home::Home,
     &ask::FLOWS,
     &ask::EVENTS,

@@ -3,7 +3,7 @@
 use crate::cli::opened::Opened;
 use crate::cli::output::io;
 use crate::cli::{Cx, Done, Subcommand};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::decision::What;
 use crate::model::evidence::EvidenceInfo;
 use crate::model::packet::PacketRef;
@@ -58,7 +58,7 @@ impl Subcommand for Packets {
             };
             return Err(Error::user(format!("nothing to write: {why}")).hint("backtrail sources shows what captures there are"));
         }
-        write(&*opened.engine, &cut, &text, &args.write)?;
+        let gone = write(&*opened.engine, &cut, &text, &args.write)?;
         if args.write.as_os_str() != "-" {
             let path = args.write.display().to_string();
             if args.read.is_empty() {
@@ -67,8 +67,13 @@ impl Subcommand for Packets {
             }
             let flows = cut.by_evidence.values().flatten().map(|(_, id)| id).collect::<BTreeSet<_>>().len();
             let [packets, flows, files] =
-                [(count, "packet"), (flows, "flow"), (cut.by_evidence.len(), "capture")].map(|(n, what)| counted(n, what));
+                [(count.saturating_sub(gone), "packet"), (flows, "flow"), (cut.by_evidence.len(), "capture")]
+                    .map(|(n, what)| counted(n, what));
             writeln!(std::io::stdout(), "{packets} of {flows} from {files} -> {path}").map_err(io)?;
+        }
+        if gone > 0 {
+            let said = format!("note: {} had been dropped from the ring of packets", counted(gone, "more packet"));
+            let _ = writeln!(std::io::stderr(), "{said}");
         }
         Ok(done)
     }
@@ -106,7 +111,8 @@ fn cut(engine: &dyn Engine, text: &str) -> Result<Cut> {
     Ok(out)
 }
 
-fn write(engine: &dyn Engine, cut: &Cut, text: &str, path: &Path) -> Result<()> {
+/// Writes the packets; gives how many of them are gone from the ring of a live capture.
+fn write(engine: &dyn Engine, cut: &Cut, text: &str, path: &Path) -> Result<usize> {
     let of = |(key, refs): (&EvidenceKey, &Vec<(PacketRef, RecordId)>)| refs.iter().map(|(r, _)| (*r, *key)).collect::<Vec<_>>();
     let mut wanted: Vec<(PacketRef, EvidenceKey)> = cut.by_evidence.iter().flat_map(of).collect();
     wanted.sort_unstable_by_key(|(r, evidence)| (r.time, *evidence, r.offset));
@@ -129,7 +135,7 @@ fn write(engine: &dyn Engine, cut: &Cut, text: &str, path: &Path) -> Result<()> 
     let part = PathBuf::from(part);
     let written = create(&part)
         .and_then(|file| write_parts(engine, &wanted, at_once, &comment, file, &part))
-        .and_then(|()| std::fs::rename(&part, path).map_err(|e| Error::io("cannot write", path, &e)));
+        .and_then(|gone| std::fs::rename(&part, path).map(|()| gone).map_err(|e| Error::io("cannot write", path, &e)));
     if written.is_err() {
         // It is of no use; what cannot be removed is still named `.part`.
         let _ = std::fs::remove_file(&part);
@@ -149,15 +155,27 @@ fn write_parts(
     comment: &str,
     out: impl Write,
     path: &Path,
-) -> Result<()> {
+) -> Result<usize> {
     let failed = |e: std::io::Error| Error::io("cannot write", path, &e);
+    let live: BTreeSet<EvidenceKey> = engine.evidence().iter().filter(|e| e.is_live()).map(|e| e.key).collect();
+    let (mut gone, mut why) = (0, None);
     let mut file = PcapNg::begin(out, comment).map_err(failed)?;
     for part in wanted.chunks(at_once) {
         let mut by_evidence: BTreeMap<EvidenceKey, Vec<PacketRef>> = BTreeMap::new();
         part.iter().for_each(|(r, evidence)| by_evidence.entry(*evidence).or_default().push(*r));
         let mut packets = Vec::with_capacity(part.len());
         for (evidence, refs) in by_evidence {
-            let found = engine.packet_bytes(evidence, &refs, &Cancel::default())?;
+            let found = match engine.packet_bytes(evidence, &refs, &Cancel::default()) {
+                // What a ring has dropped does not keep from writing what is there.
+                Err(e) if live.contains(&evidence) && e.kind == ErrorKind::Input => {
+                    why = Some(e);
+                    Vec::new()
+                }
+                found => found?,
+            };
+            if live.contains(&evidence) {
+                gone += refs.len().saturating_sub(found.len());
+            }
             packets.extend(found.into_iter().map(|packet| (packet, evidence)));
         }
         packets.sort_by_key(|(p, evidence)| (p.at.time, *evidence, p.at.offset));
@@ -167,5 +185,8 @@ fn write_parts(
         }
     }
     file.finish().map_err(failed)?;
-    Ok(())
+    match why {
+        Some(e) if gone == wanted.len() => Err(e),
+        _ => Ok(gone),
+    }
 }

@@ -77,6 +77,9 @@ fn state(kept: &Path, info: &EvidenceInfo, whole: &BTreeSet<String>) -> &'static
     if info.is_unread() && info.sha256.is_empty() {
         return "not read";
     }
+    if info.is_live() {
+        return "captured live";
+    }
     let place = match Place::of(kept, info) {
         Ok(place) => place,
         Err(_) if Path::new(&info.path).exists() => return "CHANGED",

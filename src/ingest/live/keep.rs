@@ -1,0 +1,203 @@
+//! The writing half of a live capture: a thread a capture that encodes rows and commits them in parts.
+
+use crate::error::{Error, Result};
+use crate::model::evidence::LIVE;
+use crate::model::packet::PacketRef;
+use crate::model::source::{Basis, Counts, SourceKey};
+use crate::model::{Record, RecordId, SourceId};
+use crate::store::{Done, Import, NewEvidence, SourceRead, Store};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Items of a batch, and batches that may wait: bounds memory. Who waits for room makes the kernel's buffer fill, and what that drops is counted.
+const BATCH: usize = 2048;
+const WAITING: usize = 16;
+/// Packet references of a batch.
+const BATCH_REFS: usize = 1 << 16;
+
+/// One thing to write.
+enum Item {
+    Record(Record),
+    Packets(RecordId, Vec<PacketRef>),
+}
+
+enum Work {
+    Items(Vec<Item>),
+    Commit(Box<Part>),
+}
+
+/// What is said of a part when it is committed.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    /// Number of it, from 1.
+    pub number: u64,
+    /// What was read for it.
+    pub counts: Counts,
+    /// Bytes of the stream until its end.
+    pub bytes: u64,
+    /// What is to be said of the capture until its end.
+    pub warnings: Vec<String>,
+    /// It is committed even without rows: for what it says.
+    pub last: bool,
+}
+
+/// What the thread works for.
+pub struct About {
+    /// The case.
+    pub store: Store,
+    /// The capture's evidence; its size grows.
+    pub evidence: NewEvidence,
+    /// The source of all of its records.
+    pub source: SourceKey,
+    /// Its name, where the user gave one.
+    pub rename: Option<String>,
+    /// Custody: from whom, how, ticket.
+    pub custody: [String; 3],
+}
+
+/// Gives rows to the thread.
+pub struct Keep {
+    to: Option<Sender<Work>>,
+    batch: Vec<Item>,
+    refs: usize,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Number of the newest part that is committed.
+    committed: AtomicU64,
+    failed: Mutex<Option<Error>>,
+}
+
+impl Keep {
+    /// Starts the thread.
+    pub fn start(about: About) -> Result<Keep> {
+        let (to, from) = bounded(WAITING);
+        let shared = Arc::<Shared>::default();
+        let own = Arc::clone(&shared);
+        let work = move || {
+            if let Err(e) = write(about, &from, &own.committed) {
+                own.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+            }
+        };
+        let thread = std::thread::Builder::new().name("live writer".into()).spawn(work);
+        let thread = thread.map_err(|e| Error::internal(format!("a thread cannot be started: {e}")))?;
+        Ok(Keep { to: Some(to), batch: Vec::with_capacity(BATCH), refs: 0, shared, thread: Some(thread) })
+    }
+    /// Writes a record.
+    pub fn record(&mut self, record: Record) {
+        self.add(Item::Record(record));
+    }
+    /// Writes packet references of a flow.
+    pub fn packets(&mut self, flow: RecordId, refs: &[PacketRef]) {
+        if !refs.is_empty() {
+            self.refs += refs.len();
+            self.add(Item::Packets(flow, refs.to_vec()));
+        }
+    }
+    fn add(&mut self, item: Item) {
+        self.batch.push(item);
+        if self.batch.len() >= BATCH || self.refs >= BATCH_REFS {
+            self.send();
+        }
+    }
+    fn send(&mut self) {
+        self.refs = 0;
+        if !self.batch.is_empty() {
+            let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+            self.give(Work::Items(batch));
+        }
+    }
+    fn give(&self, work: Work) {
+        // A thread that gave up has said why.
+        let _ = self.to.as_ref().map(|to| to.send(work));
+    }
+    /// Commits what was written until now.
+    pub fn commit(&mut self, part: Part) {
+        self.send();
+        self.give(Work::Commit(Box::new(part)));
+    }
+    /// Number of the newest part that is committed.
+    pub fn committed(&self) -> u64 {
+        self.shared.committed.load(Ordering::Acquire)
+    }
+    /// Why the thread gave up; none: it goes on.
+    pub fn failed(&self) -> Option<Error> {
+        let thread = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
+        let said = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        said.or_else(|| thread.then(|| Error::internal("the writing thread panicked")))
+    }
+    /// Waits until all is written.
+    pub fn end(mut self) -> Result<()> {
+        self.send();
+        self.to = None;
+        if self.thread.take().is_some_and(|t| t.join().is_err()) {
+            return Err(Error::internal("the writing thread panicked"));
+        }
+        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+}
+
+fn write(mut about: About, from: &Receiver<Work>, committed: &AtomicU64) -> Result<()> {
+    let mut open: Option<(Import, SourceId)> = None;
+    let begin = |about: &About| -> Result<(Import, SourceId)> {
+        let mut import = about.store.go_on(&about.evidence)?;
+        let source = import.source(&about.source, about.rename.as_deref())?;
+        Ok((import, source))
+    };
+    while let Ok(work) = from.recv() {
+        match work {
+            Work::Items(items) => {
+                let (import, source) = match &mut open {
+                    Some(open) => open,
+                    none => none.insert(begin(&about)?),
+                };
+                for item in items {
+                    match item {
+                        Item::Record(mut record) => {
+                            record.source = *source;
+                            import.push(record)?;
+                        }
+                        Item::Packets(flow, refs) => import.packets(flow, *source, &refs)?,
+                    }
+                }
+            }
+            Work::Commit(part) => {
+                about.evidence.size = part.bytes;
+                let (import, source) = match open.take() {
+                    Some(open) => open,
+                    None if part.last => begin(&about)?,
+                    None => continue,
+                };
+                import.finish(done(&about, source, &part))?;
+                committed.store(part.number, Ordering::Release);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn done(about: &About, source: SourceId, part: &Part) -> Done {
+    let read = SourceRead {
+        source,
+        zone: None,
+        basis: Basis::Stated,
+        year: None,
+        dates: None,
+        counts: part.counts,
+        warnings: part.warnings.clone(),
+    };
+    Done {
+        format: LIVE.to_owned(),
+        counts: part.counts,
+        warnings: part.warnings.clone(),
+        custody: about.custody.clone(),
+        text_end: part.bytes,
+        clocks: vec![read],
+        ..Done::default()
+    }
+}
