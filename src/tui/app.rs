@@ -187,7 +187,7 @@ impl App {
             options,
         };
         app.marks.read(&app.keeper.decisions());
-        app.walk.here_mut().step.window = crate::case::home::first_window(&*app.engine);
+        app.walk.here_mut().step.window = app.first_window();
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }

@@ -6,9 +6,10 @@ use super::lenses::Lens;
 use super::load::Ask;
 use super::panes::Change;
 use super::times::{short_size, thousands};
+use crate::case::home::first_window;
 use crate::error::{Error, Result};
 use crate::ingest::Live;
-use crate::model::{LiveStatus, RecordId};
+use crate::model::{LiveStatus, RecordId, Window};
 use crossbeam_channel::Receiver;
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,10 @@ impl App {
     /// By which one hears of something new of the capture; nothing ever comes where none runs.
     pub fn live_changes(&self) -> Receiver<()> {
         self.live.handle.as_ref().map_or_else(crossbeam_channel::never, |live| live.changes().clone())
+    }
+    /// The window in which a case is opened: where most of it is; while a capture runs all of it, since what comes is later than what there is.
+    pub(super) fn first_window(&self) -> Option<Window> {
+        if self.live.handle.is_some() { None } else { first_window(&*self.engine) }
     }
     /// The capture has something new: what it says of itself is shown, and what is shown is asked for again.
     pub(super) fn live_changed(&mut self) {

@@ -171,10 +171,9 @@ fn clock(source: &SourceInfo) -> String {
     parts.join(", ")
 }
 
-/// How the capture of a source does; none: of every interface that gave no record yet.
-fn live(view: &View, source: Option<&SourceInfo>) -> Vec<(String, &'static str)> {
-    let wanted = source.map(|s| s.id);
-    let of = view.live.iter().flat_map(|l| &l.sources).filter(|s| s.source == wanted);
+/// How the capture of some interfaces does.
+fn live(view: &View, wanted: &dyn Fn(&LiveSource) -> bool) -> Vec<(String, &'static str)> {
+    let of = view.live.iter().flat_map(|l| &l.sources).filter(|s| wanted(s));
     let dot = view.glyphs.dot;
     let line = |s: &LiveSource| {
         let (rate, total) = (&s.rate, &s.total);
@@ -295,7 +294,7 @@ impl Pane for Sources {
                 None => format!("reading{}", view.glyphs.ellipsis),
             };
             put(buf, area.x + 1, area.y, area.width.saturating_sub(1), &why, view.theme.style("ui.dim"));
-            let below = live(view, None).into_iter().chain(self.unread());
+            let below = self.silent(view).into_iter().chain(self.unread());
             for (n, (line, role)) in (2..area.height).zip(below) {
                 put(buf, area.x + 1, area.y + n, area.width.saturating_sub(1), &line, view.theme.style(role));
             }
@@ -361,7 +360,7 @@ impl Sources {
     fn describe(&self, source: &SourceInfo, view: &View) -> Vec<(String, &'static str)> {
         let c = &source.counts;
         let dot = view.glyphs.dot;
-        let mut out = live(view, Some(source));
+        let mut out = live(view, &|l| l.source == Some(source.id));
         out.push((
             format!(
                 "{} units: {} ok, {} partial, {} skipped, {} failed {dot} {} oddities {dot} site {}",
@@ -396,9 +395,14 @@ impl Sources {
         }
         // What no source has is said of the first row.
         if self.sources.first().is_some_and(|first| first.id == source.id) {
+            out.extend(self.silent(view));
             out.extend(self.unread());
         }
         out
+    }
+    /// Interfaces that are captured and gave no record yet.
+    fn silent(&self, view: &View) -> Vec<(String, &'static str)> {
+        live(view, &|l| !self.sources.iter().any(|s| l.source == Some(s.id)))
     }
     /// Files that gave no record, and those that were not read by what kept them from it.
     fn unread(&self) -> Vec<(String, &'static str)> {
