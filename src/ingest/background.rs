@@ -122,6 +122,10 @@ impl Feeder {
         self.shared.hold().status = status;
         self.shared.wake();
     }
+    /// Tells that there is something new: records were published.
+    pub fn wake(&self) {
+        self.shared.wake();
+    }
 }
 
 #[cfg(test)]

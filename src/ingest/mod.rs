@@ -15,6 +15,8 @@ pub mod live;
 
 pub mod refused;
 
+pub mod replay;
+
 pub mod report;
 
 pub mod rotation;

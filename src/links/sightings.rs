@@ -7,9 +7,9 @@
 use crate::error::Result;
 use crate::model::source::sighting_rank;
 use crate::model::time::SECOND;
-use crate::model::{Cancel, EvidenceKey, RecordId, SourceId};
+use crate::model::{Cancel, EvidenceKey, RecordId, SourceId, Time};
 use crate::store::{BlockId, FlowSight, Sightings, Snapshot};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 /// Flows that are held in memory at a time (48 bytes each).
@@ -45,9 +45,44 @@ struct Giver {
     fine: bool,
 }
 
-/// Finds the sightings of every connection of a case. Cheap if at most one source gives flows.
-pub fn find(snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
-    let mut found = Sightings::default();
+/// Flows that are compared.
+#[derive(Default)]
+struct Gathered {
+    entries: Vec<Entry>,
+    blocks: Vec<Block>,
+    numbers: HashMap<BlockId, u32>,
+}
+
+impl Gathered {
+    fn add(&mut self, flow: &FlowSight, ends: u64, source: usize) {
+        let block = *self.numbers.entry(flow.block).or_insert_with(|| {
+            self.blocks.push(Block { id: flow.block, rows: flow.rows, evidence: flow.id.evidence });
+            (self.blocks.len() - 1) as u32
+        });
+        self.entries.push(Entry {
+            ends,
+            start: flow.start.0,
+            end: flow.end.0.max(flow.start.0),
+            offset: flow.id.offset,
+            block,
+            row: flow.row,
+            ordinal: flow.id.ordinal,
+            source: source as u16,
+        });
+    }
+    /// Finds which are sightings of one connection.
+    fn merge(mut self, givers: &[Giver], cancel: &Cancel, found: &mut Sightings) -> Result<()> {
+        // Trusted sources first, so that what is compared with is decided already.
+        self.entries.sort_unstable_by_key(|e| (e.ends, e.source, e.start, e.offset, e.ordinal));
+        for run in self.entries.chunk_by(|a, b| a.ends == b.ends) {
+            merge(run, &self.blocks, givers, cancel, found)?;
+        }
+        Ok(())
+    }
+}
+
+/// The sources that give flows, the most trusted first, and how many flows there are.
+fn givers(snapshot: &Snapshot) -> (Vec<Giver>, u64) {
     let mut givers: Vec<(u8, Giver)> = Vec::new();
     let mut flows = 0u64;
     for source in snapshot.sources() {
@@ -57,48 +92,113 @@ pub fn find(snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
             givers.push((sighting_rank(&source.key.format), Giver { id: source.id, fine: false }));
         }
     }
+    givers.sort_by_key(|(rank, giver)| (*rank, giver.id));
+    (givers.into_iter().map(|(_, giver)| giver).take(usize::from(u16::MAX)).collect(), flows)
+}
+
+fn compared(givers: &[Giver]) -> Vec<(SourceId, bool)> {
+    givers.iter().map(|g| (g.id, g.fine)).collect()
+}
+
+fn is_fine(flow: &FlowSight) -> bool {
+    flow.start.0.rem_euclid(SECOND) != 0
+}
+
+fn hash(flow: &FlowSight) -> u64 {
+    foldhash::fast::FixedState::with_seed(7).hash_one(ends(flow))
+}
+
+/// Finds the sightings of every connection of a case. Cheap if at most one source gives flows.
+pub fn find(snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
+    let mut found = Sightings::default();
+    let (mut givers, flows) = givers(snapshot);
     if givers.len() < 2 {
         return Ok(found);
     }
-    givers.sort_by_key(|(rank, giver)| (*rank, giver.id));
-    let mut givers: Vec<Giver> = givers.into_iter().map(|(_, giver)| giver).take(usize::from(u16::MAX)).collect();
     let shares = flows / SHARE + 1;
-    let hasher = foldhash::fast::FixedState::with_seed(7);
     for share in 0..shares {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut blocks: Vec<Block> = Vec::new();
-        let mut numbers: HashMap<BlockId, u32> = HashMap::new();
+        let mut gathered = Gathered::default();
         snapshot.flows(&|| cancel.is_cancelled(), &mut |flow| {
             let Some(source) = givers.iter().position(|g| g.id == flow.source) else { return true };
-            givers[source].fine |= flow.start.0.rem_euclid(SECOND) != 0;
-            let ends = hasher.hash_one(ends(&flow));
-            if ends % shares != share {
-                return true;
+            givers[source].fine |= is_fine(&flow);
+            let ends = hash(&flow);
+            if ends % shares == share {
+                gathered.add(&flow, ends, source);
             }
-            let block = *numbers.entry(flow.block).or_insert_with(|| {
-                blocks.push(Block { id: flow.block, rows: flow.rows, evidence: flow.id.evidence });
-                (blocks.len() - 1) as u32
-            });
-            entries.push(Entry {
-                ends,
-                start: flow.start.0,
-                end: flow.end.0.max(flow.start.0),
-                offset: flow.id.offset,
-                block,
-                row: flow.row,
-                ordinal: flow.id.ordinal,
-                source: source as u16,
-            });
             true
         })?;
         cancel.check()?;
-        // Trusted sources first, so that what is compared with is decided already.
-        entries.sort_unstable_by_key(|e| (e.ends, e.source, e.start, e.offset, e.ordinal));
-        for run in entries.chunk_by(|a, b| a.ends == b.ends) {
-            merge(run, &blocks, &givers, cancel, &mut found)?;
+        gathered.merge(&givers, cancel, &mut found)?;
+    }
+    found.givers = compared(&givers);
+    Ok(found)
+}
+
+/// The sightings of a case to which imports came (`is_new`, by their number), given those of the others: the same as [`find`] gives. Looks at the
+/// flows that are new, and of the others at those of the same ends that they meet in time, that these meet, and so on. None: as they were.
+pub fn more(snapshot: &Snapshot, base: &Sightings, is_new: &dyn Fn(u32) -> bool, cancel: &Cancel) -> Result<Option<Sightings>> {
+    let (mut givers, _) = givers(snapshot);
+    if givers.len() < 2 {
+        return Ok(None);
+    }
+    if base.givers.len() < 2 {
+        return find(snapshot, cancel).map(Some);
+    }
+    let known = |id: SourceId| base.givers.iter().find(|(known, _)| *known == id).map(|(_, fine)| *fine);
+    givers.iter_mut().for_each(|g| g.fine = known(g.id).unwrap_or(false));
+    let stop = || cancel.is_cancelled();
+    let mut gathered = Gathered::default();
+    // Of each pair of ends the time that flows of interest take.
+    let mut spans: HashMap<u64, (i64, i64)> = HashMap::new();
+    let mut anew = false;
+    snapshot.flows_of(&|import, _| is_new(import), &stop, &mut |flow| {
+        let Some(source) = givers.iter().position(|g| g.id == flow.source) else { return true };
+        if is_fine(&flow) && !givers[source].fine {
+            // How far flows of this source may be from others' is another matter now, of old ones too.
+            anew |= known(flow.source).is_some();
+            givers[source].fine = true;
+        }
+        let ends = hash(&flow);
+        gathered.add(&flow, ends, source);
+        let span = spans.entry(ends).or_insert((flow.start.0, flow.end.0));
+        *span = (span.0.min(flow.start.0), span.1.max(flow.end.0).max(flow.start.0));
+        anew |= gathered.entries.len() as u64 > SHARE;
+        !anew
+    })?;
+    if anew {
+        return find(snapshot, cancel).map(Some);
+    }
+    let new = gathered.entries.len();
+    let mut have: HashSet<(BlockId, u32)> = HashSet::new();
+    let mut out = base.clone();
+    loop {
+        let (first, last) = spans.values().fold((i64::MAX, i64::MIN), |all, s| (all.0.min(s.0), all.1.max(s.1)));
+        let (first, last) = (Time(first.saturating_sub(SECOND)), Time(last.saturating_add(SECOND)));
+        let mut grown = false;
+        snapshot.flows_of(&|import, window| !is_new(import) && window.overlaps(first, last), &stop, &mut |flow| {
+            let ends = hash(&flow);
+            let Some(span) = spans.get_mut(&ends) else { return true };
+            let end = flow.end.0.max(flow.start.0);
+            let meets = flow.start.0 <= span.1.saturating_add(SECOND) && end >= span.0.saturating_sub(SECOND);
+            let source = givers.iter().position(|g| g.id == flow.source);
+            let Some(source) = source.filter(|_| meets && have.insert((flow.block, flow.row))) else { return true };
+            grown |= flow.start.0 < span.0 || end > span.1;
+            *span = (span.0.min(flow.start.0), span.1.max(end));
+            gathered.add(&flow, ends, source);
+            out.unmask(flow.block, flow.row);
+            out.seen_by.remove(&flow.id);
+            true
+        })?;
+        cancel.check()?;
+        if !grown {
+            break;
         }
     }
-    Ok(found)
+    let met = gathered.entries.len() > new;
+    gathered.merge(&givers, cancel, &mut out)?;
+    let same = !met && out.masked.len() == base.masked.len() && out.givers.len() == givers.len();
+    out.givers = compared(&givers);
+    Ok((!same).then_some(out))
 }
 
 /// Protocol and both ends in an order that does not depend on the direction.

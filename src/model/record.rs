@@ -165,6 +165,10 @@ impl Record {
         let at = self.fields.partition_point(|(f, _)| *f < field);
         self.fields.get(at).filter(|(f, _)| *f == field).map(|(_, v)| v)
     }
+    /// Whether it is of a flow that had not ended when it was last seen.
+    pub fn is_open(&self) -> bool {
+        matches!(self.get(field::OPEN), Some(Value::Bool(true)))
+    }
     /// All stored values of a field.
     pub fn all(&self, field: FieldId) -> impl Iterator<Item = &Value> {
         let at = self.fields.partition_point(|(f, _)| *f < field);

@@ -198,6 +198,10 @@ pub trait Engine: Send + Sync {
     fn home(&self, cancel: &Cancel) -> Result<Home>;
     /// Number of the newest import: grows with each.
     fn sequence(&self) -> u64;
+    /// How often what is not committed (the open flows and newest records of a running capture) was shown anew: grows with each.
+    fn head_sequence(&self) -> u64 {
+        0
+    }
     /// How many records a question selects that came with imports after `sequence`.
     fn changes_since(&self, question: &Question, sequence: u64, cancel: &Cancel) -> Result<u64>;
 }

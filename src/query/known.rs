@@ -11,14 +11,18 @@ use crate::model::{Entity, Filter, Kind, Record, SourceId, Time};
 use crate::store::clocks::Shift;
 use crate::store::{Sightings, Snapshot};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// While a capture commits something every few seconds, a guess that reads the whole case is good for so long.
+const GUESSED: Duration = Duration::from_secs(60);
 
 /// Joins links and context to the engine.
 #[derive(Default)]
 pub struct Known {
     names: Mutex<Option<Kept<Names>>>,
     networks: Mutex<Option<Kept<Networks>>>,
-    /// Guessed sites, and the number of the newest import when they were guessed.
-    sites: Mutex<Option<(u64, Arc<Vec<Site>>)>>,
+    /// Guessed sites, the number of the newest import when they were guessed, and when that was.
+    sites: Mutex<Option<(u64, Instant, Arc<Vec<Site>>)>>,
 }
 
 /// Something read of all records of a kind, and of which state of the case.
@@ -52,6 +56,15 @@ impl Knowledge for Known {
     fn sightings(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
         sightings::find(snapshot, cancel)
     }
+    fn more_sightings(
+        &self,
+        snapshot: &Snapshot,
+        base: &Arc<Sightings>,
+        is_new: &dyn Fn(u32) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Arc<Sightings>> {
+        Ok(sightings::more(snapshot, base, is_new, cancel)?.map_or_else(|| Arc::clone(base), Arc::new))
+    }
     fn widen(&self, snapshot: &Snapshot, filter: Filter) -> Result<Filter> {
         if !names::asks_for_name(&filter) {
             return Ok(filter);
@@ -67,11 +80,12 @@ impl Knowledge for Known {
     fn guessed_sites(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Vec<Site>>> {
         let of = snapshot.sequence();
         let mut slot = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, kept)) = slot.as_ref().filter(|(kept, _)| *kept == of) {
+        let holds = |(kept, at): (u64, Instant)| kept == of || snapshot.has_head() && at.elapsed() < GUESSED;
+        if let Some((.., kept)) = slot.as_ref().filter(|(kept, at, _)| holds((*kept, *at))) {
             return Ok(Arc::clone(kept));
         }
         let guess = Arc::new(sites::guess(snapshot, cancel)?);
-        *slot = Some((of, Arc::clone(&guess)));
+        *slot = Some((of, Instant::now(), Arc::clone(&guess)));
         Ok(guess)
     }
     fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {

@@ -7,6 +7,7 @@ use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Ta
 use super::question::{Question, Stage};
 use super::stages::Tally;
 use super::standing::{Current, Standing};
+use super::views::Views;
 use super::{Cancel, check, passive, summed};
 use crate::context::sites as own;
 use crate::error::{Error, Result};
@@ -19,10 +20,9 @@ use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::reread::{self, Place};
-use crate::store::clocks::Shift;
 use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 /// What belongs together and what is known of an entity: `links` and `context`, seen from here. Every method may be left as it is: then
 /// nothing is known.
@@ -31,6 +31,17 @@ pub trait Knowledge: Send + Sync {
     fn sightings(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
         let _ = (snapshot, cancel);
         Ok(Sightings::default())
+    }
+    /// The same of a case to which imports came (`is_new`, by their number), given the sightings without them.
+    fn more_sightings(
+        &self,
+        snapshot: &Snapshot,
+        base: &Arc<Sightings>,
+        is_new: &dyn Fn(u32) -> bool,
+        cancel: &Cancel,
+    ) -> Result<Arc<Sightings>> {
+        let _ = (base, is_new);
+        self.sightings(snapshot, cancel).map(Arc::new)
     }
     /// A filter with what is known of names added: flows found by the name that their client used.
     fn widen(&self, snapshot: &Snapshot, filter: Filter) -> Result<Filter> {
@@ -68,44 +79,22 @@ impl Knowledge for Nothing {}
 pub struct LocalEngine {
     store: Store,
     knowledge: Box<dyn Knowledge>,
-    view: Mutex<Option<View>>,
+    views: Views,
     standing: Standing,
 }
-
-/// The newest view without and with sightings, and what the sightings were found in.
-struct View {
-    plain: Arc<Snapshot>,
-    with: Arc<Snapshot>,
-    flows: Vec<(u32, SourceId, Shift)>,
-}
-
-/// How often a question that waits for another one's view looks whether it was given up.
-const LOOK: Duration = Duration::from_millis(5);
 
 impl LocalEngine {
     /// An engine over a store.
     pub fn new(store: Store, knowledge: Box<dyn Knowledge>) -> LocalEngine {
-        LocalEngine { store, knowledge, view: Mutex::new(None), standing: Standing::default() }
+        LocalEngine { store, knowledge, views: Views::default(), standing: Standing::default() }
     }
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
     }
-    /// The newest view, with its sightings. They are found anew only where flows came, went or were moved in time.
+    /// The newest view, with its sightings.
     pub fn view(&self, cancel: &Cancel) -> Result<Arc<Snapshot>> {
-        let plain = self.store.snapshot();
-        let mut view = self.hold_view(cancel)?;
-        if let Some(newest) = view.as_ref().filter(|v| Arc::ptr_eq(&v.plain, &plain)) {
-            return Ok(Arc::clone(&newest.with));
-        }
-        let flows = plain.state_of(Kind::Flow);
-        let sightings = match view.as_ref().filter(|v| v.flows == flows) {
-            Some(before) => Arc::clone(before.with.sightings()),
-            None => Arc::new(self.knowledge.sightings(&plain, cancel)?),
-        };
-        let with = Arc::new(plain.with_sightings(sightings));
-        *view = Some(View { plain, with: Arc::clone(&with), flows });
-        Ok(with)
+        self.views.of(self.store.snapshot(), &*self.knowledge, cancel)
     }
     /// The directions that records of the case have, with their number.
     fn directions(&self, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {
@@ -116,16 +105,6 @@ impl LocalEngine {
         out.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         out.truncate(limit);
         Ok(out)
-    }
-    fn hold_view(&self, cancel: &Cancel) -> Result<MutexGuard<'_, Option<View>>> {
-        loop {
-            match self.view.try_lock() {
-                Ok(view) => return Ok(view),
-                Err(TryLockError::Poisoned(view)) => return Ok(view.into_inner()),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
-            }
-            cancel.check()?;
-        }
     }
     /// What people decided and stands now: home, sets, verdicts.
     fn standing(&self, snapshot: &Arc<Snapshot>, cancel: &Cancel) -> Result<Arc<Current>> {
@@ -390,6 +369,9 @@ impl Engine for LocalEngine {
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()
+    }
+    fn head_sequence(&self) -> u64 {
+        self.store.snapshot().published()
     }
     fn changes_since(&self, question: &Question, sequence: u64, cancel: &Cancel) -> Result<u64> {
         let ask = Ask { newer_than: sequence, ..ask(question) };

@@ -49,6 +49,8 @@ pub mod local;
 
 pub mod sweep;
 
+mod views;
+
 pub mod watch;
 
 pub use check::{Scope, compile, compile_and, compile_kind, condition, leaving_out, mentions, narrow, quote, without};

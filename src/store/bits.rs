@@ -32,6 +32,12 @@ impl Bits {
             self.words[row / 64] |= 1 << (row % 64);
         }
     }
+    /// Takes a row out.
+    pub fn clear(&mut self, row: usize) {
+        if let Some(word) = self.words.get_mut(row / 64) {
+            *word &= !(1 << (row % 64));
+        }
+    }
     /// Whether a row is in.
     pub fn has(&self, row: usize) -> bool {
         self.words.get(row / 64).is_some_and(|w| w >> (row % 64) & 1 == 1)

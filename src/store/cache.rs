@@ -62,6 +62,12 @@ impl Cache {
         *used = clock;
         Some(kept.clone())
     }
+    /// What was kept of an import goes: it is asked for no more.
+    pub fn forget(&self, import: u32) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.kept.retain(|(block, _), _| block.import != import);
+        state.bytes = state.kept.values().map(|(k, _)| k.weight()).sum();
+    }
     /// Keeps a column; the half that was not used for longest goes when there is no room.
     pub fn keep(&self, block: BlockId, column: u32, kept: Kept) {
         let weight = kept.weight();

@@ -4,7 +4,7 @@ use super::block::{Entry, Zone};
 use super::names::{self, NamesInfo};
 use super::packets::GroupInfo;
 use super::postings::ChunkInfo;
-use super::segment::Place;
+use super::segment::{InMemory, MEMORY, Place};
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::source::{Basis, Clock, Counts, DateOrder, SourceKey};
@@ -41,6 +41,8 @@ pub struct ImportData {
     pub chunks: Vec<ChunkInfo>,
     /// Chunks of sums by hour and host.
     pub rollups: Vec<ChunkInfo>,
+    /// Of the live head: what its parts stand in.
+    pub memory: Option<Arc<InMemory>>,
     names: RwLock<Derived>,
 }
 
@@ -56,7 +58,11 @@ impl ImportData {
     /// An import without its parts.
     pub fn new(id: u32, done: DoneFrame) -> ImportData {
         let (blocks, groups, chunks) = (Vec::new(), Vec::new(), Vec::new());
-        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new(), names: RwLock::default() }
+        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new(), memory: None, names: RwLock::default() }
+    }
+    /// Whether it is part of the live head: in memory only.
+    pub fn is_head(&self) -> bool {
+        self.id >= MEMORY
     }
     /// Frames of passive DNS: all of the newest derivation, or none.
     pub fn names(&self) -> Arc<Vec<NamesInfo>> {

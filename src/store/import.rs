@@ -12,7 +12,7 @@ use super::names::{self, NamesInfo};
 use super::packets::{Group, GroupInfo, Reach};
 use super::postings::{ChunkInfo, Collector, Span};
 use super::rollups;
-use super::segment::{CASE, OTHER, Place};
+use super::segment::{CASE, MEMORY, OTHER, Place};
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::hex::hex;
@@ -143,6 +143,8 @@ pub struct Import {
     /// Imports that could not read this file.
     unread: Vec<u32>,
     continues: Option<(u64, u64)>,
+    /// It is a part of evidence that is read as it comes into being.
+    pub(super) part: bool,
 }
 
 impl Import {
@@ -169,7 +171,19 @@ impl Import {
             hides: Vec::new(),
             unread,
             continues: None,
+            part: false,
         })
+    }
+    /// Whether it is of the live head: made in memory, known to nobody until it is swapped in.
+    fn is_head(&self) -> bool {
+        self.id >= MEMORY
+    }
+    fn room(&self) -> Result<()> {
+        if self.is_head() { Ok(()) } else { self.store.room() }
+    }
+    /// Sources whose records are pushed.
+    pub(super) fn of_sources(&mut self, sources: impl IntoIterator<Item = SourceId>) {
+        self.sources.extend(sources);
     }
     /// Key of the evidence: what ids of its records begin with.
     pub fn key(&self) -> EvidenceKey {
@@ -245,7 +259,7 @@ impl Import {
     }
     fn close(&mut self, key: (SourceId, i32, Class)) -> Result<()> {
         let Some(builder) = self.builders.remove(&key) else { return Ok(()) };
-        self.store.room()?;
+        self.room()?;
         let number = self.blocks.len() as u32;
         let (source, day, _) = key;
         self.sums.add(day, source, &builder);
@@ -266,13 +280,13 @@ impl Import {
         self.commit_if_due()
     }
     fn commit_if_due(&mut self) -> Result<()> {
-        if self.pending.is_due() { self.store.commit_group(&mut self.pending) } else { Ok(()) }
+        if self.pending.is_due() && !self.is_head() { self.store.commit_group(&mut self.pending) } else { Ok(()) }
     }
     fn write_group(&mut self) -> Result<()> {
         if self.group.is_empty() {
             return Ok(());
         }
-        self.store.room()?;
+        self.room()?;
         let day = self.day(Time(i64::from(self.group.day).saturating_mul(crate::model::time::DAY)));
         let (offsets, body) = self.group.take(&mut self.packer);
         let reach = Reach { import: self.id, index: self.groups.len() as u32, offsets };
@@ -307,7 +321,7 @@ impl Import {
         self.sums.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
     }
     fn write_names(&mut self, last: bool) -> Result<()> {
-        self.store.room()?;
+        self.room()?;
         let mut to = names::Frames {
             store: &self.store,
             import: self.id,
@@ -320,15 +334,30 @@ impl Import {
     }
     /// Ends the import: when it returns, all of it is on disk and seen by every question asked from now on.
     pub fn finish(mut self, done: Done) -> Result<EvidenceInfo> {
+        self.close_all()?;
+        let store = self.store.clone();
+        store.commit(self, done, None)
+    }
+    /// As [`Import::finish`], and the evidence's live head is from the same moment on these rows, see [`Store::publish`].
+    pub fn finish_publishing(mut self, done: Done, head: Vec<Record>) -> Result<EvidenceInfo> {
+        self.close_all()?;
+        let store = self.store.clone();
+        store.commit(self, done, Some(head))
+    }
+    /// Ends an import in memory.
+    pub(super) fn finish_in_memory(mut self, sequence: u64) -> Result<ImportData> {
+        self.close_all()?;
+        let done = self.describe(Done::default(), sequence, 0);
+        Ok(self.take_data(done))
+    }
+    fn close_all(&mut self) -> Result<()> {
         while let Some(key) = self.builders.keys().next().copied() {
             self.close(key)?;
         }
         self.write_group()?;
         self.write_postings()?;
         self.write_sums()?;
-        self.write_names(true)?;
-        let store = self.store.clone();
-        store.commit(self, done)
+        self.write_names(true)
     }
     pub(super) fn describe(&self, done: Done, sequence: u64, next_import: u32) -> DoneFrame {
         let only = self.sources.len() == 1;
@@ -383,6 +412,9 @@ impl Import {
         self.pending.add(About::Done, self.id, 0, done, &[]);
         self.pending.take(self.store.segments())
     }
+    pub(super) fn evidence(&self) -> &NewEvidence {
+        &self.evidence
+    }
     pub(super) fn id(&self) -> u32 {
         self.id
     }
@@ -423,7 +455,9 @@ impl Chunks<'_> {
 
 impl Drop for Import {
     fn drop(&mut self) {
-        self.store.ended(self.evidence.key);
+        if !self.is_head() {
+            self.store.ended(self.evidence.key);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod contents;
 pub mod encode;
 pub mod eval;
 pub mod frame;
+pub mod head;
 pub mod import;
 pub mod journal;
 pub mod keys;
@@ -51,6 +52,7 @@ pub mod verify;
 
 pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;
+pub use head::Published;
 pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead, starts};
 pub use journal::{Journal, now};
 pub use passive::{NamesGroup, PassiveEntry};
@@ -64,12 +66,12 @@ use crate::model::evidence::EvidenceInfo;
 use crate::model::evidence::UNREAD;
 use crate::model::hex::hex;
 use crate::model::source::{SourceInfo, SourceKey};
-use crate::model::{EvidenceKey, SourceId};
+use crate::model::{EvidenceKey, Record, SourceId};
 use case_dir::CaseDir;
 use catalog::Catalog;
 use contents::{Contents, ImportData};
 use frame::FrameKind;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -135,6 +137,8 @@ struct Inner {
     catalog: Mutex<Box<dyn Catalog>>,
     journal: Journal,
     state: Mutex<State>,
+    /// Held while a live head is made and swapped in.
+    publishing: Mutex<()>,
     cache: Arc<cache::Cache>,
     notices: Mutex<Vec<String>>,
     /// Last: released after everything else is closed.
@@ -144,6 +148,10 @@ struct Inner {
 struct State {
     contents: Contents,
     active: HashSet<EvidenceKey>,
+    heads: BTreeMap<EvidenceKey, head::Head>,
+    committed: BTreeMap<EvidenceKey, head::Committed>,
+    /// How often the live head was changed.
+    published: u64,
     snapshot: Option<(u64, Arc<Snapshot>)>,
 }
 
@@ -165,13 +173,21 @@ impl Store {
         let segments = Arc::new(segment::Segments::open(dir, options.segment)?);
         let (catalog, contents) = open_catalog(dir, options, &segments, &mut notices)?;
         case.keep_ballast(options.ballast);
-        let state = State { contents, active: HashSet::new(), snapshot: None };
+        let state = State {
+            contents,
+            active: HashSet::new(),
+            heads: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            published: 0,
+            snapshot: None,
+        };
         let inner = Inner {
             case,
             segments,
             catalog: Mutex::new(catalog),
             journal,
             state: Mutex::new(state),
+            publishing: Mutex::default(),
             cache: Arc::new(cache::Cache::new(options.cache)),
             notices: Mutex::new(notices),
             _lock: lock,
@@ -316,7 +332,7 @@ impl Store {
         out.sort_by_key(|g| std::cmp::Reverse(g.size));
         out
     }
-    /// An immutable view of every import that has ended, with clocks as set by hand until now.
+    /// An immutable view of every import that has ended and of the live head, with clocks as set by hand until now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         let mut state = hold(&self.0.state);
         let version = self.0.journal.clock_version();
@@ -326,8 +342,9 @@ impl Store {
             return Arc::clone(snapshot);
         }
         let settings = clocks::settings(&self.0.journal.decisions());
+        let live = (state.published, head::live(&state.heads, &state.contents));
         let snapshot =
-            Arc::new(Snapshot::new(Arc::clone(&self.0.segments), Arc::clone(&self.0.cache), &state.contents, &settings));
+            Arc::new(Snapshot::new(Arc::clone(&self.0.segments), Arc::clone(&self.0.cache), &state.contents, live, &settings));
         state.snapshot = Some((version, Arc::clone(&snapshot)));
         snapshot
     }
@@ -384,8 +401,10 @@ impl Store {
         let mut catalog = hold(&self.0.catalog);
         catalog.commit(pending.take(&self.0.segments)).map_err(|e| self.full(e))
     }
-    /// The last commit of an import: segments durable, then the frame that ends it, durable, then the catalog.
-    pub(crate) fn commit(&self, mut import: Import, done: Done) -> Result<EvidenceInfo> {
+    /// The last commit of an import: segments durable, then the frame that ends it, durable, then the catalog. What the live head has of its
+    /// rows goes at the same moment; `rows`: what the head of this evidence is from then on, if that is known.
+    pub(crate) fn commit(&self, mut import: Import, done: Done, rows: Option<Vec<Record>>) -> Result<EvidenceInfo> {
+        let _turn = hold(&self.0.publishing);
         let mut catalog = hold(&self.0.catalog);
         self.0.segments.sync()?;
         let (sequence, next) = {
@@ -402,9 +421,11 @@ impl Store {
         }
         let data: ImportData = import.take_data(done);
         let info = data.done.info(&data);
+        let swap = self.head_without(&data, &import, rows);
         let mut state = hold(&self.0.state);
         state.contents.imports.insert(data.id, Arc::new(data));
         state.snapshot = None;
+        swap.into_iter().for_each(|swap| self.swap_in(&mut state, swap));
         drop(state);
         drop(import);
         Ok(info)

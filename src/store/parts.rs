@@ -18,7 +18,9 @@ impl Store {
             state.contents.next_import += 1;
             id
         };
-        Import::new(self.clone(), id, evidence.clone(), Vec::new())
+        let mut import = Import::new(self.clone(), id, evidence.clone(), Vec::new())?;
+        import.part = true;
+        Ok(import)
     }
     /// Whether the disk has room for so much beyond what stays free.
     pub fn room_for(&self, bytes: u64) -> Result<()> {
@@ -40,6 +42,18 @@ pub(super) fn joined(parts: impl Iterator<Item = EvidenceInfo>) -> Vec<EvidenceI
         }
     }
     out
+}
+
+/// Adds what the live head has of evidence that is there, else the evidence.
+pub(super) fn add_head(all: &mut Vec<EvidenceInfo>, head: EvidenceInfo) {
+    match all.iter_mut().find(|whole| whole.key == head.key) {
+        Some(whole) => {
+            let said = whole.warnings.clone();
+            add(whole, head);
+            whole.warnings.splice(0..0, said);
+        }
+        None => all.push(head),
+    }
 }
 
 fn add(whole: &mut EvidenceInfo, part: EvidenceInfo) {

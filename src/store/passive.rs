@@ -367,7 +367,7 @@ impl Store {
     pub(super) fn check_names(&self, damage: &mut Vec<String>) -> Vec<String> {
         let snapshot = self.snapshot();
         let mut out = Vec::new();
-        for (import, data) in snapshot.imports().iter().enumerate() {
+        for (import, data) in snapshot.imports().iter().enumerate().filter(|(_, d)| !d.is_head()) {
             let damaged = data.names().iter().any(|n| self.segments().frame(&n.place).is_err());
             if damaged || data.lacks_names() {
                 match self.derive(&snapshot, import) {

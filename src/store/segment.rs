@@ -1,5 +1,8 @@
 //! Segment files: append-only, at most 1 GiB, one folder per raw UTC day (`seg/YYYYMMDD/N.seg`); what belongs to no day (sources, evidence
 //! that is done) is in `seg/case`. Written frame by frame, read by `pread`. Knows frames, not what is in them.
+//!
+//! Segments with numbers from [`MEMORY`] on are in memory, one per import of the same number (see `head.rs`), whatever their day: they are read
+//! like the others, never written to disk, and gone when nobody holds them any more.
 
 use super::frame::{self, FrameKind, HEADER};
 use crate::error::{Error, Result};
@@ -8,12 +11,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 /// The folder of what belongs to no day.
 pub const CASE: i32 = i32::MIN;
 /// The folder of days beyond the first thousand or so of one import: a hostile file may name every day there is.
 pub const OTHER: i32 = i32::MIN + 1;
+/// Imports and segments with numbers from here on are in memory.
+pub const MEMORY: u32 = 1 << 31;
 /// Most segments open for writing.
 const OPEN: usize = 16;
 /// Most segments open for reading.
@@ -57,7 +62,12 @@ pub struct Segments {
     limit: u64,
     writing: Mutex<Writing>,
     reading: Mutex<HashMap<(i32, u32), (Arc<File>, u64)>>,
+    memory: RwLock<HashMap<u32, Weak<InMemory>>>,
 }
+
+/// A segment in memory: as long as it is held, its frames can be read.
+#[derive(Debug, Default)]
+pub struct InMemory(RwLock<Vec<u8>>);
 
 #[derive(Debug, Default)]
 struct Writing {
@@ -88,7 +98,7 @@ impl Segments {
     pub fn open(case: &Path, limit: u64) -> Result<Segments> {
         let dir = case.join("seg");
         make_dir(&dir)?;
-        let segments = Segments { dir, limit, writing: Mutex::default(), reading: Mutex::default() };
+        let segments = Segments { dir, limit, writing: Mutex::default(), reading: Mutex::default(), memory: RwLock::default() };
         let mut ends = BTreeMap::new();
         for (day, segment, len) in segments.list()? {
             ends.insert(day, (segment, len));
@@ -118,8 +128,27 @@ impl Segments {
     pub fn path(&self, day: i32, segment: u32) -> PathBuf {
         self.dir.join(folder(day)).join(format!("{segment}.seg"))
     }
+    /// A new segment in memory, to which frames of the import with this number are appended.
+    pub fn in_memory(&self, number: u32) -> Arc<InMemory> {
+        let segment = Arc::new(InMemory::default());
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        memory.retain(|_, segment| segment.strong_count() > 0);
+        memory.insert(number, Arc::downgrade(&segment));
+        segment
+    }
+    fn of_memory(&self, number: u32) -> Result<Arc<InMemory>> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        memory.get(&number).and_then(Weak::upgrade).ok_or_else(|| Error::internal("a segment in memory is gone"))
+    }
     /// Appends a frame. It is durable after [`Segments::sync`].
     pub fn append(&self, day: i32, kind: FrameKind, id: u32, meta: &[u8], body: &[u8]) -> Result<Place> {
+        if id >= MEMORY {
+            let segment = self.of_memory(id)?;
+            let mut bytes = segment.0.write().unwrap_or_else(PoisonError::into_inner);
+            let offset = bytes.len();
+            frame::put(&mut bytes, kind, id, meta, body);
+            return Ok(Place { day, segment: id, offset: offset as u64, len: (bytes.len() - offset - HEADER) as u32 });
+        }
         let mut writing = lock(&self.writing);
         let writing = &mut *writing;
         let mut scratch = std::mem::take(&mut writing.scratch);
@@ -236,8 +265,14 @@ impl Segments {
     }
     /// Reads `len` bytes that begin `from` bytes into a frame's payload.
     pub fn read(&self, place: &Place, from: u64, len: usize) -> Result<Vec<u8>> {
-        let mut out = vec![0; len];
         let at = place.offset.saturating_add(HEADER as u64).saturating_add(from);
+        if place.segment >= MEMORY {
+            let segment = self.of_memory(place.segment)?;
+            let bytes = segment.0.read().unwrap_or_else(PoisonError::into_inner);
+            let some = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(len)?));
+            return some.map(<[u8]>::to_vec).ok_or_else(|| super::encode::damaged("segment in memory"));
+        }
+        let mut out = vec![0; len];
         self.file(place.day, place.segment)?.read_exact_at(&mut out, at).map_err(|e| {
             Error::store(format!("cannot read a segment of the case: {e}")).at_path(&self.path(place.day, place.segment))
         })?;
@@ -245,6 +280,9 @@ impl Segments {
     }
     /// Reads a whole frame, checked: its payload.
     pub fn frame(&self, place: &Place) -> Result<Vec<u8>> {
+        if place.segment >= MEMORY {
+            return self.read(place, 0, place.len as usize);
+        }
         let path = || format!("{} at {}", self.path(place.day, place.segment).display(), place.offset);
         let mut head = [0; HEADER];
         let file = self.file(place.day, place.segment)?;

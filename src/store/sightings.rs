@@ -1,11 +1,12 @@
 //! One connection seen by several sources: which rows are hidden because a better sighting is shown, and who else saw the shown one.
 //! Computed by the layer above from [`Snapshot::flows`]; plain data here.
 
+use super::ask::bounds;
 use super::bits::Bits;
 use super::eval;
 use super::snapshot::{BlockId, Snapshot};
 use crate::error::{Error, Result};
-use crate::model::{Kind, RecordId, SourceId, Time, field};
+use crate::model::{Kind, RecordId, SourceId, Time, Window, field};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -16,12 +17,23 @@ pub struct Sightings {
     pub masked: HashMap<BlockId, Bits>,
     /// Other sources of a shown flow, in order of preference.
     pub seen_by: HashMap<RecordId, Vec<SourceId>>,
+    /// The sources that were compared, and whether times of theirs have parts of a second; of fewer than two none.
+    pub givers: Vec<(SourceId, bool)>,
 }
 
 impl Sightings {
     /// Hides a row of a block of so many rows.
     pub fn mask(&mut self, block: BlockId, rows: u32, row: u32) {
         self.masked.entry(block).or_insert_with(|| Bits::none(rows as usize)).set(row as usize);
+    }
+    /// Shows a row again; whether it was hidden.
+    pub fn unmask(&mut self, block: BlockId, row: u32) -> bool {
+        let Some(bits) = self.masked.get_mut(&block).filter(|bits| bits.has(row as usize)) else { return false };
+        bits.clear(row as usize);
+        if bits.is_empty() {
+            self.masked.remove(&block);
+        }
+        true
     }
 }
 
@@ -53,9 +65,22 @@ pub struct FlowSight {
 impl Snapshot {
     /// Every flow that has addresses, block by block, in no order of time. `each` returns false to stop.
     pub fn flows(&self, stop: &dyn Fn() -> bool, each: &mut dyn FnMut(FlowSight) -> bool) -> Result<()> {
+        self.flows_of(&|_, _| true, stop, each)
+    }
+    /// As [`Snapshot::flows`], of blocks that are wanted: asked by the number of their import and by their window in corrected time.
+    pub fn flows_of(
+        &self,
+        wanted: &dyn Fn(u32, &Window) -> bool,
+        stop: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(FlowSight) -> bool,
+    ) -> Result<()> {
         for (import, data) in self.imports().iter().enumerate() {
             for (index, info) in data.blocks.iter().enumerate() {
                 if !info.zone.kinds.iter().any(|(k, _)| *k == Kind::Flow) {
+                    continue;
+                }
+                let (start, end) = bounds(&info.zone, self.setting(import, info.zone.source).shift);
+                if !wanted(data.id, &Window::new(start.0, end.1.max(start.1).plus(1))) {
                     continue;
                 }
                 if stop() {

@@ -43,7 +43,7 @@ impl Store {
             *have = (have.0 + stored, have.1 + raw);
         };
         let mut records = 0;
-        for (import, data) in snapshot.imports().iter().enumerate() {
+        for (import, data) in snapshot.imports().iter().enumerate().filter(|(_, d)| !d.is_head()) {
             for (block, info) in data.blocks.iter().enumerate() {
                 records += u64::from(info.zone.rows);
                 let reader = snapshot.reader(import, block)?;

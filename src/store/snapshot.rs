@@ -41,6 +41,7 @@ pub struct Snapshot {
     /// Evidence of which flows are hidden or shown for others too.
     merged: Arc<HashSet<EvidenceKey>>,
     sequence: u64,
+    published: u64,
 }
 
 /// A source with what is known of it.
@@ -56,9 +57,11 @@ impl Snapshot {
         segments: Arc<Segments>,
         cache: Arc<Cache>,
         contents: &Contents,
+        (published, heads): (u64, Vec<Arc<ImportData>>),
         settings: &HashMap<String, clocks::Setting>,
     ) -> Snapshot {
-        let imports = contents.visible();
+        let mut imports = contents.visible();
+        imports.extend(heads);
         let mut shifts = HashMap::new();
         let mut sources = BTreeMap::new();
         for data in &imports {
@@ -84,6 +87,7 @@ impl Snapshot {
             sightings: Arc::default(),
             merged: Arc::default(),
             sequence: contents.sequence(),
+            published,
         }
     }
     /// The same view with sightings: one row per connection.
@@ -117,7 +121,20 @@ impl Snapshot {
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
-    /// The imports that are seen, oldest first.
+    /// How often the live head was changed, since the case was opened: grows with each.
+    pub fn published(&self) -> u64 {
+        self.published
+    }
+    /// The same view without the live head: what is committed.
+    pub fn committed(&self) -> Snapshot {
+        let imports: Vec<_> = self.imports.iter().filter(|i| !i.is_head()).cloned().collect();
+        Snapshot { imports: Arc::new(imports), ..self.clone() }
+    }
+    /// Whether rows are seen that are not committed.
+    pub fn has_head(&self) -> bool {
+        self.imports.last().is_some_and(|i| i.is_head())
+    }
+    /// The imports that are seen, oldest first, then the live head.
     pub(crate) fn imports(&self) -> &[Arc<ImportData>] {
         &self.imports
     }
@@ -143,7 +160,13 @@ impl Snapshot {
     }
     /// Every evidence file whose rows are seen, oldest import first.
     pub fn evidence(&self) -> Vec<EvidenceInfo> {
-        parts::joined(self.imports.iter().map(|i| i.done.info(i)))
+        self.evidence_among(&|_| true)
+    }
+    fn evidence_among(&self, wanted: &dyn Fn(&ImportData) -> bool) -> Vec<EvidenceInfo> {
+        let (heads, kept): (Vec<_>, Vec<_>) = self.imports.iter().filter(|i| wanted(i)).partition(|i| i.is_head());
+        let mut out = parts::joined(kept.into_iter().map(|i| i.done.info(i)));
+        heads.into_iter().for_each(|head| parts::add_head(&mut out, head.done.info(head)));
+        out
     }
     /// Path of an evidence file.
     pub fn evidence_path(&self, key: EvidenceKey) -> Option<String> {
@@ -151,7 +174,7 @@ impl Snapshot {
     }
     /// An evidence file.
     pub fn evidence_of(&self, key: EvidenceKey) -> Option<EvidenceInfo> {
-        parts::joined(self.imports.iter().filter(|i| i.done.key == key.0).map(|i| i.done.info(i))).pop()
+        self.evidence_among(&|i| i.done.key == key.0).pop()
     }
     /// Where sections and interfaces of a capture begin, if that is known.
     pub fn capture_heads(&self, key: EvidenceKey) -> Option<Vec<u64>> {
@@ -180,12 +203,13 @@ impl Snapshot {
         }
         let mut kinds: BTreeMap<(SourceId, Kind), u64> = BTreeMap::new();
         // Of evidence in parts the newest says what is to be said of all.
-        let newest: HashMap<u64, u32> = self.imports.iter().map(|i| (i.done.key, i.id)).collect();
+        let kept = self.imports.iter().filter(|i| !i.is_head());
+        let newest: HashMap<u64, u32> = kept.map(|i| (i.done.key, i.id)).collect();
         for data in self.imports.iter() {
             for read in &data.done.sources {
                 let Some(info) = out.get_mut(&SourceId(read.id)) else { continue };
                 info.counts.add(&counts_in(&read.counts));
-                for warning in read.warnings.iter().filter(|_| newest.get(&data.done.key) == Some(&data.id)) {
+                for warning in read.warnings.iter().filter(|_| data.is_head() || newest.get(&data.done.key) == Some(&data.id)) {
                     if !info.warnings.contains(warning) {
                         info.warnings.push(warning.clone());
                     }

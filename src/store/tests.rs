@@ -148,6 +148,54 @@ fn filter() -> impl Strategy<Value = Filter> {
     })
 }
 
+/// Questions asked of a view are answered as by a scan of everything.
+fn as_by_scan(
+    store: &Store,
+    everything: &[Record],
+    filters: &[Filter],
+    (window, ascending, limit): (Window, bool, usize),
+) -> std::result::Result<(), TestCaseError> {
+    let snapshot = store.snapshot();
+    prop_assert_eq!(all(&snapshot, &Ask::new(&Filter::All)).len(), everything.iter().filter(|r| r.start < Time::MAX).count());
+    for filter in filters {
+        let head = |r: &Record, f: FieldId| match f {
+            field::SOURCE => Some(Value::text(snapshot.source_name(r.source).unwrap_or(""))),
+            field::EVIDENCE => Some(Value::from(format!("/e/{}", r.id.evidence.0))),
+            _ => None,
+        };
+        let fits = |r: &&Record| window.overlaps(r.start, r.end) && filter.matches(r, &|f| head(r, f));
+        let mut want: Vec<Record> = everything.iter().filter(fits).cloned().collect();
+        if !ascending {
+            want.reverse();
+        }
+        let ask = Ask { window, ascending, ..Ask::new(filter) };
+        prop_assert_eq!(&all(&snapshot, &ask), &want, "{:?}", filter);
+        prop_assert_eq!(snapshot.count(&ask, u64::MAX, &|| false).unwrap(), (want.len() as u64, false));
+        let mut visited: Vec<RecordId> = Vec::new();
+        snapshot
+            .visit(&ask, &|| false, &mut |row| {
+                visited.push(row.id());
+                true
+            })
+            .unwrap();
+        prop_assert_eq!(visited.len(), want.len());
+        // Page by page the same.
+        let mut paged = Vec::new();
+        let mut after = None;
+        loop {
+            let page = all(&snapshot, &Ask { limit, after, ..ask });
+            let Some(last) = page.last() else { break };
+            after = Some((last.time(), last.id));
+            paged.extend(page);
+        }
+        prop_assert_eq!(&paged, &want);
+    }
+    for r in everything.iter().take(5) {
+        prop_assert_eq!(snapshot.record(r.id).unwrap().map(|r| r.id), Some(r.id));
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -170,40 +218,36 @@ proptest! {
                 store = Store::open(dir.path(), &options).unwrap();
                 prop_assert!(store.notices().is_empty(), "{:?}", store.notices());
             }
-            let snapshot = store.snapshot();
-            prop_assert_eq!(&all(&snapshot, &Ask::new(&Filter::All)).len(), &everything.iter().filter(|r| r.start < Time::MAX).count());
-            for filter in &filters {
-                let head = |r: &Record, f: FieldId| match f {
-                    field::SOURCE => Some(Value::text(snapshot.source_name(r.source).unwrap_or(""))),
-                    field::EVIDENCE => Some(Value::from(format!("/e/{}", r.id.evidence.0))),
-                    _ => None,
-                };
-                let mut want: Vec<Record> = everything.iter()
-                    .filter(|r| window.overlaps(r.start, r.end) && filter.matches(r, &|f| head(r, f))).cloned().collect();
-                if !ascending {
-                    want.reverse();
-                }
-                let ask = Ask { window, ascending, ..Ask::new(filter) };
-                prop_assert_eq!(&all(&snapshot, &ask), &want, "{:?}", filter);
-                prop_assert_eq!(snapshot.count(&ask, u64::MAX, &|| false).unwrap(), (want.len() as u64, false));
-                let mut visited: Vec<RecordId> = Vec::new();
-                snapshot.visit(&ask, &|| false, &mut |row| { visited.push(row.id()); true }).unwrap();
-                prop_assert_eq!(visited.len(), want.len());
-                // Page by page the same.
-                let mut paged = Vec::new();
-                let mut after = None;
-                loop {
-                    let page = all(&snapshot, &Ask { limit, after, ..ask });
-                    let Some(last) = page.last() else { break };
-                    after = Some((last.time(), last.id));
-                    paged.extend(page);
-                }
-                prop_assert_eq!(&paged, &want);
-            }
-            for r in everything.iter().take(5) {
-                prop_assert_eq!(snapshot.record(r.id).unwrap().map(|r| r.id), Some(r.id));
-            }
+            as_by_scan(&store, &everything, &filters, (window, ascending, limit))?;
         }
+    }
+
+    #[test]
+    fn the_live_head_is_answered_as_if_it_were_committed(
+        first in records(1, 40), second in records(2, 60), filters in proptest::collection::vec(filter(), 12), parts: u64,
+        window in prop_oneof![Just(Window::ALL), (0i64..4_000, 0i64..2_000).prop_map(|(s, l)| {
+            Window::new(Time(s * 1_000_000_000), Time((s + l) * 1_000_000_000)) })],
+        ascending: bool, limit in 1usize..40,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &OpenOptions { forget: true, ..options() }).unwrap();
+        import(&store, 1, &first);
+        // Of the second some are committed, some were published before that, some are published.
+        let kept = |n: usize| parts >> (n % 64) & 1 == 1;
+        let (committed, live): (Vec<_>, Vec<_>) = second.iter().cloned().enumerate().partition(|(n, _)| kept(*n));
+        store.publish(&evidence(2), second.iter().step_by(2).cloned().collect()).unwrap();
+        let mut import = store.go_on(&evidence(2)).unwrap();
+        committed.into_iter().for_each(|(_, r)| import.push(r).unwrap());
+        let live: Vec<Record> = live.into_iter().map(|(_, r)| r).collect();
+        if parts % 3 == 0 {
+            import.finish_publishing(Done::default(), live).unwrap();
+        } else {
+            import.finish(Done::default()).unwrap();
+            // Made ready before the commit.
+            store.publish(&evidence(2), if parts % 3 == 1 { live } else { second.clone() }).unwrap();
+        }
+        let everything = sorted(first.iter().chain(&second).cloned().collect());
+        as_by_scan(&store, &everything, &filters, (window, ascending, limit))?;
     }
 }
 

@@ -4,6 +4,7 @@ use super::app::{APP, App};
 use super::effect::Cx;
 use super::jobs::{Answer, Body};
 use super::joins;
+use super::live;
 use super::panes::{Change, Pane};
 use super::writer::{self, Written};
 use crate::error::Result;
@@ -20,6 +21,7 @@ impl App {
         self.touch();
         if let Body::Failed(err) = &answer.body
             && err.kind != crate::error::ErrorKind::Cancelled
+            && answer.slot != live::SLOT
         {
             self.fail(err.clone());
         }
@@ -28,6 +30,11 @@ impl App {
             joins::NAME => {
                 self.rows.joined(answer);
                 Ok(())
+            }
+            "rows" if answer.slot == live::SLOT => {
+                let took = self.with(|app| &mut app.rows, "rows", |pane, cx| pane.answer(answer, cx));
+                self.rows_shown_again();
+                took
             }
             "rows" => self.with(|app| &mut app.rows, "rows", |pane, cx| pane.answer(answer, cx)),
             "detail" => self.with(|app| &mut app.detail, "detail", |pane, cx| pane.answer(answer, cx)),

@@ -5,19 +5,19 @@
 
 use super::effect::{Cx, Effect};
 use super::event::InputEvent;
-use super::export::Export;
-use super::glyphs::{Charset, Glyphs};
+use super::glyphs::Glyphs;
 use super::jobs::{Answer, Jobs};
 use super::key::Key;
 use super::keymap::{Keymap, Lookup};
+use super::live::Running;
 use super::marks::Marks;
+use super::options::Options;
 use super::overlay::Overlay;
 use super::panes::card::Card;
 use super::panes::detail::Detail;
 use super::panes::rows::Rows;
 use super::panes::timeline::Timeline;
 use super::panes::{Change, Handled, Pane};
-use super::terminal::Depth;
 use super::theme::Theme;
 use super::times::Zone;
 use super::walk::{RowPlace, Walk};
@@ -31,48 +31,8 @@ use crate::query::Engine;
 use crate::query::engine::Count;
 use crossbeam_channel::Receiver;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How the workbench is to look and where its files are.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Name of the keymap.
-    pub keymap: String,
-    /// Name of the theme.
-    pub theme: String,
-    /// The user's configuration folder (`$XDG_CONFIG_HOME/backtrail`), where own themes and keymaps are.
-    pub config: Option<PathBuf>,
-    /// Colours of the terminal.
-    pub depth: Depth,
-    /// Characters of the terminal.
-    pub charset: Charset,
-    /// Zone in which a new session shows times.
-    pub zone: Zone,
-    /// Milliseconds after which a lone Esc is a key, where the responder has set it.
-    pub escape_ms: Option<u64>,
-    /// What was wrong with the responder's settings: said on the first screen.
-    pub notice: Option<Error>,
-    /// Writes answers to files.
-    pub export: Option<Export>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            keymap: "default".into(),
-            theme: "dusk".into(),
-            config: None,
-            depth: Depth::True,
-            charset: Charset::Unicode,
-            zone: Zone::Utc,
-            escape_ms: None,
-            notice: None,
-            export: None,
-        }
-    }
-}
 
 /// What the loop gets: closed, so that one sees everything that makes the app do something.
 pub enum Event {
@@ -80,6 +40,8 @@ pub enum Event {
     Input(InputEvent),
     /// A piece of an answer from a worker or from the writing thread.
     Answer(Answer),
+    /// The capture that runs has something new.
+    Live,
 }
 
 /// The message line.
@@ -127,6 +89,8 @@ pub struct App {
     answers: Receiver<Answer>,
     pub(super) writer: Writer,
     pub(super) walk: Walk,
+    /// The capture that runs in this process, if one does.
+    pub(super) live: Running,
     pub(super) marks: Marks,
     pub(super) letters: BTreeMap<char, (u64, RowPlace)>,
     pub(super) rows: Rows,
@@ -190,6 +154,7 @@ impl App {
             jobs,
             answers,
             writer,
+            live: Running::new(options.live.clone()),
             marks: Marks::default(),
             letters: BTreeMap::new(),
             opened: Vec::new(),
@@ -222,7 +187,7 @@ impl App {
             options,
         };
         app.marks.read(&app.keeper.decisions());
-        app.walk.here_mut().step.window = crate::case::home::first_window(&*app.engine);
+        app.walk.here_mut().step.window = app.first_window();
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }
@@ -244,6 +209,7 @@ impl App {
             Event::Input(InputEvent::Suspend) => self.hand_over(Ask::Suspend),
             Event::Input(InputEvent::Continue) => self.hand_over(Ask::Redraw),
             Event::Answer(answer) => self.take(answer),
+            Event::Live => self.live_changed(),
         }
         self.follow();
     }
@@ -475,6 +441,7 @@ impl App {
     }
     /// After every event: the detail follows the cursor, the place is remembered.
     fn follow(&mut self) {
+        self.end_following();
         let record = self.rows.record().cloned();
         let raw = self.part == Part::Detail || self.zoomed;
         if self.opened.is_empty() && !self.quitting {

@@ -60,6 +60,9 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
         Show::Field(fields) => {
             fields.iter().find_map(|id| record.value(*id).map(|v| (*id, v))).map_or_else(Cell::default, |(id, value)| {
                 let mut cell = of_value(id, value);
+                if id == field::STATE && record.is_open() {
+                    cell.text.push('…');
+                }
                 if id == field::SEVERITY {
                     cell.text = cell.text.replace("critical", "crit").replace("medium", "med");
                 }

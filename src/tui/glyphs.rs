@@ -207,6 +207,7 @@ impl Glyphs {
                 .replace('→', self.right)
                 .replace('←', self.left)
                 .replace('▲', self.alert)
+                .replace('●', self.running)
                 .replace('…', self.ellipsis)
                 .replace('·', self.dot)
                 .replace('▸', self.step),

@@ -131,7 +131,7 @@ impl App {
             _ => self.unroot(),
         }
         let timeline = ask.clone();
-        let unit = if lens.name == "all" || lens.name == "logs" { "records" } else { lens.name };
+        let unit = super::live::unit(lens);
         self.with(|app| &mut app.rows, "rows", |rows, cx| rows.show(ask, focus, lens, place, cx));
         self.with(|app| &mut app.timeline, "timeline", |line, cx| line.show(&timeline, window, unit, cx));
     }
@@ -163,12 +163,18 @@ impl App {
         own.unwrap_or_else(|| self.rows.place())
     }
     fn ask_counts(&mut self) {
+        self.counts = vec![None; lenses::ALL.len()];
+        self.jobs.cancel(APP, super::live::SLOT);
+        let work = self.counting();
+        self.ask("counts", work);
+    }
+    /// Counts the rows of every lens.
+    pub(super) fn counting(&self) -> impl FnOnce(&Work) -> Result<()> + Send + use<> {
         let node = self.walk.here();
         let texts: Vec<Option<String>> = lenses::ALL.iter().map(|l| (l.name != "packets").then(|| node.query(l))).collect();
         let own = node.step.window;
         let timeless: Vec<bool> = lenses::ALL.iter().map(|l| l.timeless).collect();
-        self.counts = vec![None; lenses::ALL.len()];
-        self.ask("counts", move |work| {
+        move |work: &Work| {
             let mut questions = Vec::new();
             for (text, timeless) in texts.iter().zip(&timeless) {
                 let Some(text) = text else { continue };
@@ -179,7 +185,7 @@ impl App {
             let mut counts = work.engine.counts(&questions, COUNT_LIMIT, &work.cancel)?.into_iter();
             work.give(Counted(texts.iter().map(|t| t.as_ref().and_then(|_| counts.next())).collect()));
             Ok(())
-        });
+        }
     }
     /// Counts what is put away in the open lens.
     fn ask_hidden(&mut self) {

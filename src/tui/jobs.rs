@@ -181,9 +181,9 @@ impl Jobs {
     pub fn busy(&self) -> bool {
         !self.newest.is_empty()
     }
-    /// Whether somebody waits for a job: those of the pane `but` come when they come.
-    pub fn awaited(&self, but: &str) -> bool {
-        self.newest.keys().any(|(pane, _)| *pane != but)
+    /// Whether somebody waits for a job: those of the panes or slots in `but` come when they come.
+    pub fn awaited(&self, but: &[&str]) -> bool {
+        self.newest.keys().any(|(pane, slot)| !but.contains(pane) && !but.contains(slot))
     }
     /// Whether a slot's job is running or waiting.
     pub fn asks(&self, pane: &'static str, slot: &'static str) -> bool {

@@ -248,6 +248,75 @@ fn stream(work: &Work, question: &Question, after: Option<Cursor>, fresh: bool) 
     Ok(answered)
 }
 
+/// Which rows are asked for again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// So many of the oldest.
+    Oldest(usize),
+    /// So many of the newest.
+    Newest(usize),
+    /// So many up to a row, it included, and so many after it.
+    Around(Cursor, usize, usize),
+}
+
+/// What is shown, as it is now.
+#[derive(Debug, Default)]
+pub struct Anew {
+    /// The rows, in order.
+    pub rows: Vec<Record>,
+    /// There are rows before the first.
+    pub before: bool,
+    /// There are rows after the last.
+    pub after: bool,
+    /// The newest were asked for.
+    pub newest: bool,
+    /// The groups, of a question that makes groups.
+    pub table: Option<Table>,
+}
+
+/// Asks for a part of an answer as it is now, and gives it in one piece.
+pub fn again(work: &Work, ask: &Ask, place: Place) -> Result<()> {
+    let question = ask.question(&*work.engine)?;
+    let mut anew = Anew::default();
+    let forward = |after: Option<Cursor>, limit: usize, rows: &mut Vec<Record>| {
+        let page = Page { ascending: true, limit, after };
+        work.engine.select(&question, &page, &work.cancel, &mut |record| {
+            rows.push(record);
+            true
+        })
+    };
+    if !question.stages.is_empty() {
+        anew.table = Some(work.engine.table(&question, &work.cancel)?);
+    } else {
+        match place {
+            Place::Oldest(n) => anew.after = forward(None, n, &mut anew.rows)?.more,
+            Place::Newest(n) => {
+                let (rows, answered) = backward(work, &question, None, n)?;
+                (anew.rows, anew.before, anew.newest) = (rows, answered.more, true);
+            }
+            Place::Around(at, before, after) => {
+                let (rows, answered) = backward(work, &question, Some(just_after(at)), before + 1)?;
+                (anew.rows, anew.before) = (rows, answered.more);
+                anew.after = forward(Some(at), after, &mut anew.rows)?.more;
+            }
+        }
+    }
+    work.cancel.check()?;
+    work.give(anew);
+    Ok(())
+}
+
+/// The place behind a row, for what goes back from it.
+fn just_after(at: Cursor) -> Cursor {
+    let RecordId { evidence, offset, ordinal } = at.id;
+    let id = match (ordinal.checked_add(1), offset.checked_add(1)) {
+        (Some(ordinal), _) => RecordId { ordinal, ..at.id },
+        (None, Some(offset)) => RecordId { offset, ordinal: 0, evidence },
+        (None, None) => RecordId { evidence: EvidenceKey(evidence.0.saturating_add(1)), offset: 0, ordinal: 0 },
+    };
+    Cursor { time: at.time, id }
+}
+
 /// Finds out why an answer is empty.
 fn why(work: &Work, ask: &Ask) -> Result<()> {
     let engine = &*work.engine;

@@ -58,6 +58,8 @@ pub mod writer;
 
 pub mod load;
 
+pub mod live;
+
 pub mod effect;
 
 pub mod joins;
@@ -75,6 +77,8 @@ pub mod panes;
 pub mod commands;
 
 pub mod layout;
+
+pub mod options;
 
 pub mod app;
 
@@ -102,5 +106,6 @@ mod sweeping;
 
 mod tabs;
 
-pub use app::{App, Event, Options};
+pub use app::{App, Event};
+pub use options::Options;
 pub use run::run;

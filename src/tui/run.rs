@@ -1,10 +1,13 @@
 //! The loop: events from the terminal and answers from the workers go in, frames go out. Nothing is drawn while nothing changes.
 
-use super::app::{App, Ask, Event, Options};
+use super::app::{App, Ask, Event};
+use super::live::LEAVING;
+use super::options::Options;
 use super::terminal::Screen;
 use super::{event, settings};
 use crate::case::Keeper;
 use crate::error::{Error, Result};
+use crate::ingest::Live;
 use crate::query::Engine;
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use std::sync::Arc;
@@ -17,6 +20,7 @@ const GATHER: Duration = Duration::from_millis(25);
 
 /// Runs the workbench in this terminal until the responder leaves or the terminal is gone.
 pub fn run(engine: Arc<dyn Engine>, keeper: Arc<dyn Keeper>, options: Options) -> Result<()> {
+    let live = options.live.clone();
     let (depth, charset, escape_ms) = (options.depth, options.charset, settings::escape_ms(options.escape_ms));
     let mut app = App::new(engine, keeper, options)?;
     let (sender, input) = crossbeam_channel::unbounded();
@@ -27,6 +31,11 @@ pub fn run(engine: Arc<dyn Engine>, keeper: Arc<dyn Keeper>, options: Options) -
     // Kept before the terminal is given back: a hangup may end the process at any moment.
     app.close();
     screen.leave();
+    // The line may have dropped: what runs is ended as if it had been asked to.
+    if let Some(live) = live.filter(Live::is_running) {
+        live.stop();
+        live.wait(LEAVING);
+    }
     ended
 }
 
@@ -36,6 +45,7 @@ fn turn(
     input: &Receiver<event::InputEvent>,
     answers: &Receiver<super::jobs::Answer>,
 ) -> Result<()> {
+    let changes = app.live_changes();
     // Until when a frame that is due may wait for answers.
     let mut hold: Option<Instant> = Some(Instant::now() + GRACE);
     while !app.is_over() {
@@ -53,6 +63,7 @@ fn turn(
                 Err(_) => break,
             },
             recv(answers) -> answer => answer.ok().map(Event::Answer),
+            recv(changes) -> change => change.ok().map(|()| Event::Live),
             recv(screen.freed()) -> _ => None,
             default(wait) => None,
         };

@@ -35,6 +35,7 @@ impl App {
             glyphs: &glyphs,
             keymap: &keymap,
             engine: &*engine,
+            live: self.live.status(),
             marks: &marks,
             zone: self.zone,
             window,
@@ -103,7 +104,11 @@ impl App {
         fill(buf, at.header, style);
         let zone = view.zone.label(view.window.start);
         let away = view.glyphs.put(&self.away(node, at.narrow));
-        let busy = if self.jobs.awaited(super::joins::NAME) { format!("{} ", view.glyphs.running) } else { String::new() };
+        let busy = if self.jobs.awaited(&[super::joins::NAME, super::live::SLOT]) {
+            format!("{} ", view.glyphs.running)
+        } else {
+            String::new()
+        };
         if at.narrow && self.opened.is_empty() {
             let arrow = "-";
             let right = format!("{} ", view.zone.window(&view.window, arrow));
@@ -211,7 +216,7 @@ impl App {
         self.timeline.draw(buf, bars, at, view);
         put_right(buf, bars.right(), area.y, wide, &legend, view.theme.style("ui.dim"));
         let off = node.filters_off;
-        let mut chips = chips(node);
+        let mut chips = self.chips(node);
         if !chips.is_empty() {
             if off {
                 chips = format!("filters off ({chips})");
@@ -280,6 +285,8 @@ impl App {
             Some(pane) => pane.status(),
             None => self.rows.status(),
         };
+        let live = self.live.line(view.narrow);
+        let status = [live, status].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" · ");
         let status = view.glyphs.put(&status);
         let wide = text::width(&status) as u16;
         put_right(buf, room.x, room.y, room.width, &status, view.theme.style("ui.hint"));
@@ -355,13 +362,6 @@ impl App {
         }
         out
     }
-}
-
-/// The filters in one line.
-pub(super) fn chips(node: &Node) -> String {
-    let chip =
-        |c: &super::walk::Chip| if c.off { format!("({} off)", text::clean(&c.text)) } else { text::clean(&c.text).into_owned() };
-    node.step.filters.iter().map(chip).collect::<Vec<_>>().join(" · ")
 }
 
 /// An error in one line: what, where, what next.

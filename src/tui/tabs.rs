@@ -3,7 +3,6 @@
 use super::app::App;
 use super::lenses::{self, Lens};
 use super::paint::{Line, put};
-use super::screen::chips;
 use super::text;
 use super::times::{short_size, thousands};
 use super::view::View;
@@ -29,9 +28,17 @@ enum Say {
 }
 
 impl App {
+    /// What narrows or moves the rows, in one line: whether they follow the capture, and the filters.
+    pub(super) fn chips(&self, node: &Node) -> String {
+        let chip = |c: &super::walk::Chip| {
+            if c.off { format!("({} off)", text::clean(&c.text)) } else { text::clean(&c.text).into_owned() }
+        };
+        let following = self.live.is_following().then(|| "following".to_owned());
+        following.into_iter().chain(node.step.filters.iter().map(chip)).collect::<Vec<_>>().join(" · ")
+    }
     /// Draws the tabs, and on small screens the filters at their end.
     pub(super) fn draw_tabs(&self, buf: &mut Buffer, area: Rect, node: &Node, view: &View) {
-        let chips = chips(node);
+        let chips = self.chips(node);
         let kept = if view.narrow && !chips.is_empty() { (text::width(&chips) as u16 + 6).min(38) } else { 0 };
         let steps: &[Say] = if view.narrow {
             &[Say::Close, Say::Least, Say::Rough]

@@ -5,7 +5,7 @@ use super::keymap::Keymap;
 use super::marks::Marks;
 use super::theme::Theme;
 use super::times::Zone;
-use crate::model::Window;
+use crate::model::{LiveStatus, Window};
 use crate::query::Engine;
 
 /// A look at the app for one frame.
@@ -18,6 +18,8 @@ pub struct View<'a> {
     pub keymap: &'a Keymap,
     /// For cheap calls only: names of sources, paths of evidence.
     pub engine: &'a dyn Engine,
+    /// The capture that runs in this process.
+    pub live: Option<LiveStatus>,
     /// Bookmarks, verdicts, notes, tags and marked rows, for the gutter.
     pub marks: &'a Marks,
     /// The zone in which times are shown.

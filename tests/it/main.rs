@@ -14,6 +14,7 @@ mod hostile;
 mod hour;
 mod keymaps;
 mod live;
+mod live_head;
 mod packets;
 mod pivots;
 mod protocols;

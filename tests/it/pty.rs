@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -63,6 +63,8 @@ struct Term {
     screen: Arc<Mutex<vt100::Parser>>,
     /// The terminal takes nothing while this is set.
     stopped: Arc<AtomicBool>,
+    /// Bytes that came.
+    came: Arc<AtomicUsize>,
     _master: Box<dyn MasterPty + Send>,
 }
 
@@ -89,7 +91,8 @@ impl Term {
         let cells = |n| NonZeroU16::new(n).unwrap();
         let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(30), cells(100), 0)));
         let stopped = Arc::new(AtomicBool::new(false));
-        let (shown, still) = (screen.clone(), stopped.clone());
+        let came = Arc::new(AtomicUsize::new(0));
+        let (shown, still, count) = (screen.clone(), stopped.clone(), came.clone());
         let mut reader = pair.master.try_clone_reader().unwrap();
         std::thread::spawn(move || {
             let mut buffer = [0u8; 4096];
@@ -98,13 +101,16 @@ impl Term {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 match reader.read(&mut buffer) {
-                    Ok(n) if n > 0 => shown.lock().unwrap().process(&buffer[..n]),
+                    Ok(n) if n > 0 => {
+                        count.fetch_add(n, Ordering::SeqCst);
+                        shown.lock().unwrap().process(&buffer[..n]);
+                    }
                     _ => return,
                 }
             }
         });
         let writer = pair.master.take_writer().unwrap();
-        Term { child, writer, screen, stopped, _master: pair.master }
+        Term { child, writer, screen, stopped, came, _master: pair.master }
     }
     fn send(&mut self, bytes: &[u8]) {
         self.writer.write_all(bytes).unwrap();
@@ -314,6 +320,93 @@ fn a_terminal_that_takes_nothing_delays_neither_the_journal_nor_the_end() {
         term.send(format!("\x0c;note {n}\r").as_bytes());
         kept(&journal, &format!("note {n}"));
     }
+    term.signal(Signal::HUP);
+    term.ends();
+}
+
+/// The workbench on the sample incident, whose captures come in meanwhile, on its flows.
+fn live(home: &Path) -> Term {
+    let mut command = CommandBuilder::new(PROGRAM);
+    command.args(["demo", "--live"]);
+    command.env("TMPDIR", home);
+    let mut term = Term::run(home, command);
+    term.shows("p/s");
+    term.send(b"2");
+    term.until("flows come", |screen| flows(screen).is_some_and(|n| n > 30));
+    term
+}
+
+/// The number on the tab of the flows.
+fn flows(screen: &vt100::Screen) -> Option<u64> {
+    let contents = screen.contents();
+    let (_, after) = contents.split_once("2Flows ")?;
+    let number: String = after.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
+    number.parse().ok()
+}
+
+/// The line of the table with the cursor: where it stands, and who talks with whom.
+fn under_cursor(screen: &vt100::Screen) -> Option<(usize, String)> {
+    let contents = screen.contents();
+    let found =
+        contents.lines().enumerate().find_map(|(n, line)| Some((n, line.split_once('▸').filter(|(b, _)| b.trim().len() < 4)?.1)));
+    found.map(|(n, line)| (n, line.chars().take(44).collect()))
+}
+
+/// Waits until more flows than now have come in, `times` times.
+fn grows(term: &mut Term, times: usize) {
+    for _ in 0..times {
+        let before = flows(term.screen.lock().unwrap().screen());
+        term.until("more flows", |screen| flows(screen) > before);
+    }
+}
+
+#[test]
+fn a_running_capture_grows_on_the_screen_is_followed_and_moves_nothing_that_is_read() {
+    let home = TempDir::with_prefix("backtrail-pty-").unwrap();
+    let mut term = live(home.path());
+    term.send(b"gjjjj");
+    term.until("the fifth row", |screen| under_cursor(screen).is_some() && screen.contents().contains("5 of "));
+    let stands = under_cursor(term.screen.lock().unwrap().screen());
+    let begun = Instant::now();
+    grows(&mut term, 3);
+    // At its pace each publication brings some flows: a second at most between them, and time for a busy machine.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(under_cursor(term.screen.lock().unwrap().screen()), stands);
+    term.send(b"F");
+    term.shows("following");
+    let newest = |screen: &vt100::Screen| under_cursor(screen).filter(|at| Some(at) != stands.as_ref());
+    term.until("the newest row", |screen| newest(screen).is_some());
+    let then = under_cursor(term.screen.lock().unwrap().screen());
+    term.until("a newer row", |screen| newest(screen).is_some_and(|now| Some(now) != then));
+    term.send(b"kkk");
+    term.until("it follows no longer", |screen| !screen.contents().contains("following"));
+    term.send(b":capture\r");
+    term.shows("dropped 0 kernel");
+    // To leave is asked twice.
+    term.send(b"q");
+    term.shows("q again stops it and leaves");
+    term.send(b"q");
+    term.ends();
+}
+
+#[test]
+fn a_capture_that_has_ended_costs_nothing_and_a_line_that_drops_ends_one() {
+    let home = TempDir::with_prefix("backtrail-pty-").unwrap();
+    let mut term = live(home.path());
+    term.send(b":capture stop\r");
+    term.shows("the capture has ended");
+    let came = term.came.clone();
+    term.until("it is quiet", |_| {
+        let before = came.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(1500));
+        came.load(Ordering::SeqCst) == before
+    });
+    let before = came.load(Ordering::SeqCst);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(came.load(Ordering::SeqCst), before, "{}", term.text());
+    term.calm();
+    drop(term);
+    let term = &mut live(home.path());
     term.signal(Signal::HUP);
     term.ends();
 }

@@ -3,10 +3,12 @@
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
+use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
-use crate::ingest::live::{self, Captured, Packets, Request, Summary, Watch};
+use crate::ingest::Live;
+use crate::ingest::live::{self, Captured, InHead, Packets, Request, Summary, Watch};
 use crate::model::decision::What;
 use crate::model::harmless::clean;
 use crate::model::live::LiveStatus;
@@ -77,6 +79,9 @@ struct CaptureArgs {
     /// Custody: ticket
     #[arg(long, value_name = "ID", default_value = "")]
     ticket: String,
+    /// Open the workbench on the case while it is captured into; leaving it ends the capture
+    #[arg(long, conflicts_with = "form")]
+    open: bool,
     /// Form of the summary
     #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
     form: Form,
@@ -94,7 +99,10 @@ impl Subcommand for Capture {
             return Err(Error::user("a capture's summary is a table or JSON Lines").hint("-o table or -o jsonl"));
         }
         // What cannot work is said before a case is made.
-        let (program, stop) = (find()?, stop_on_signals()?);
+        let program = find()?;
+        if args.open {
+            needs_terminal()?;
+        }
         let limits = Limits { size: size(&args.ring_size)?, age: args.ring_age.as_deref().map(span).transpose()? };
         let buffer = u32::try_from(size(&args.buffer)? >> 20).unwrap_or(u32::MAX).max(1);
         let (length, commit) = (args.length.as_deref().map(span).transpose()?, span(&args.commit)?);
@@ -118,6 +126,17 @@ impl Subcommand for Capture {
             checksums: Checksums::ALL.iter().find(|c| c.0 == args.checksums).map_or(Checksums::Auto, |c| c.1),
             custody: [args.from.clone(), args.how.clone(), args.ticket.clone()],
         };
+        // Journalled once it runs: what could not begin changed nothing.
+        let what = What::Import {
+            paths: args.interfaces.iter().map(|i| format!("live:{i}")).collect(),
+            from: args.from,
+            how: args.how,
+            ticket: args.ticket,
+        };
+        if args.open {
+            return watched(&opened, request, what);
+        }
+        let stop = stop_on_signals()?;
         let bar = cx.progress.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(2));
             bar.set_style(ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -127,13 +146,6 @@ impl Subcommand for Capture {
             if let Some(bar) = &bar {
                 bar.set_message(line(status));
             }
-        };
-        // Journalled once it runs: what could not begin changed nothing.
-        let what = What::Import {
-            paths: args.interfaces.iter().map(|i| format!("live:{i}")).collect(),
-            from: args.from,
-            how: args.how,
-            ticket: args.ticket,
         };
         let began = std::cell::Cell::new(false);
         let journal = |status: &LiveStatus| {
@@ -156,6 +168,44 @@ impl Subcommand for Capture {
         }
         Ok(if summary.is_incomplete() { Done::Partly } else { Done::All })
     }
+}
+
+/// Captures in a thread while the workbench is open.
+fn watched(opened: &Opened, request: Request, what: What) -> Result<Done> {
+    let (store, keeper) = (opened.store.clone(), Arc::clone(&opened.keeper));
+    let live = Live::start("capture", move |feeder| {
+        let began = std::cell::Cell::new(false);
+        let tell = |status: &LiveStatus| {
+            if !began.replace(true) {
+                let _ = keeper.append(what.clone());
+            }
+            feeder.tell(status.clone());
+        };
+        let publish = InHead { store: store.clone(), feeder: feeder.clone() };
+        let watch = Watch { stop: feeder.stop(), tell: &tell, publish: Some(Box::new(publish)) };
+        live::capture(&store, &request, watch).map(|summary| in_words(&summary))
+    })?;
+    workbench(opened, &OpenArgs::default(), Some(live.clone()))?;
+    match live.ended() {
+        Some(Ok(said)) => writeln!(std::io::stdout(), "{}", clean(&said)).map_err(io).map(|()| Done::All),
+        Some(Err(error)) => Err(error),
+        None => Err(Error::internal("the capture did not end in time")),
+    }
+}
+
+fn in_words(summary: &Summary) -> String {
+    let one = |c: &Captured| {
+        let (total, error) = (&c.status.total, c.error.as_ref().map(|e| format!("; {}", e.what)));
+        let lost = c.status.drops.total();
+        format!(
+            "{}: {} packets, {} flows, {lost} dropped{}",
+            c.status.name,
+            total.packets,
+            total.flows,
+            error.unwrap_or_default()
+        )
+    };
+    summary.interfaces.iter().map(one).chain(summary.notices.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 fn size(text: &str) -> Result<u64> {

@@ -6,13 +6,16 @@ use crate::cli::opened::Opened;
 use crate::cli::output::{Form, io};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
+use crate::ingest::Live;
+use crate::ingest::replay::Tape;
 use crate::model::{Entity, Kind};
 use crate::pivots::{self, Selection};
 use crate::query::Engine;
 use crate::query::engine::{Cancel, Page};
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// `backtrail demo`.
 pub struct Demo;
@@ -22,9 +25,15 @@ struct DemoArgs {
     /// Print the tour instead of opening the workbench
     #[arg(long)]
     headless: bool,
+    /// Replay the captures of the incident as if they ran now, within three minutes
+    #[arg(long, conflicts_with = "headless")]
+    live: bool,
     #[command(flatten)]
     open: OpenArgs,
 }
+
+/// How long the captures of the incident take when they are replayed.
+const REPLAYED: Duration = Duration::from_secs(180);
 
 /// One step of the printed tour: what one wants to know, and the question that answers it.
 struct Step {
@@ -104,14 +113,34 @@ impl Subcommand for Demo {
         if !args.headless {
             writeln!(std::io::stderr(), "Reading {} into a temporary case ...", story.display()).map_err(io)?;
         }
+        if args.live {
+            return live(&story, &args.open);
+        }
         let (opened, _) = Opened::temporary(std::slice::from_ref(&story))?;
         if args.headless {
             tour(&*opened.engine)?
         } else {
-            workbench(&opened, &args.open)?
+            workbench(&opened, &args.open, None)?
         }
         Ok(Done::All)
     }
+}
+
+/// The workbench while the captures of the incident come in, beside everything else of it.
+fn live(story: &Path, args: &OpenArgs) -> Result<Done> {
+    let fail = |e: std::io::Error| Error::io("cannot read the sample incident", story, &e);
+    let (mut captures, mut others) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(story).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let is_capture = path.extension().is_some_and(|e| e == "pcap" || e == "pcapng");
+        if is_capture { captures.push(path) } else { others.push(path) }
+    }
+    let tape = Tape::of(&Opened::temporary(&captures)?.0.store)?;
+    let (opened, _) = Opened::temporary(&others)?;
+    let store = opened.store.clone();
+    let live = Live::start("replay", move |feeder| tape.play(&store, feeder, REPLAYED))?;
+    workbench(&opened, args, Some(live))?;
+    Ok(Done::All)
 }
 
 /// Where the sample incident lies: beside the program, in the source tree, or where packages put it.

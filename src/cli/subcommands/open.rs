@@ -4,6 +4,7 @@ use crate::cli::opened::Opened;
 use crate::cli::output;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
+use crate::ingest::Live;
 use crate::tui;
 use crate::tui::settings::Settings;
 use crate::tui::terminal::{Depth, charset};
@@ -36,7 +37,7 @@ impl Subcommand for Open {
         // Without a command the options are not there to be read.
         let args = OpenArgs::from_arg_matches(matches).unwrap_or_default();
         needs_terminal()?;
-        workbench(&Opened::or_create(cx)?, &args)?;
+        workbench(&Opened::or_create(cx)?, &args, None)?;
         Ok(Done::All)
     }
 }
@@ -49,8 +50,8 @@ pub(super) fn needs_terminal() -> Result<()> {
     Err(Error::user("the workbench needs a terminal").hint("ask headless: backtrail query 'TEXT', or backtrail demo --headless"))
 }
 
-/// Opens the workbench.
-pub(super) fn workbench(opened: &Opened, args: &OpenArgs) -> Result<()> {
+/// Opens the workbench; a capture that runs in this process ends with it at the latest.
+pub(super) fn workbench(opened: &Opened, args: &OpenArgs, live: Option<Live>) -> Result<()> {
     let config = crate::cli::config_dir();
     // Settings that cannot be read keep nobody from working: they are said on the first screen.
     let (settings, notice) = match Settings::load(config.as_deref()) {
@@ -69,6 +70,7 @@ pub(super) fn workbench(opened: &Opened, args: &OpenArgs) -> Result<()> {
         escape_ms: settings.escape_ms,
         notice,
         export: Some(output::file::export),
+        live,
     };
     if args.fresh {
         opened.keeper.save_place("")?;

@@ -8,7 +8,7 @@ pub mod keep;
 pub mod publish;
 pub mod tap;
 
-pub use publish::Publish;
+pub use publish::{InHead, Publish};
 
 use super::capture::config;
 use crate::error::{Error, Result};

@@ -2,8 +2,9 @@
 //! thread of its own, so that showing much never makes the capture wait.
 
 use crate::error::{Error, Result};
+use crate::ingest::background::Feeder;
 use crate::model::{EvidenceKey, Record, RecordId};
-use crate::store::NewEvidence;
+use crate::store::{NewEvidence, Store};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::collections::{HashMap, HashSet};
 use std::thread::JoinHandle;
@@ -19,6 +20,26 @@ pub trait Publish: Send {
     fn publish(&mut self, evidence: &NewEvidence, rows: Vec<Record>) -> Result<()>;
     /// Shows none of its rows any more: all of them are committed.
     fn withdraw(&mut self, evidence: EvidenceKey);
+}
+
+/// Shows rows in the live head of a case, and wakes whoever looks at it.
+pub struct InHead {
+    /// The case.
+    pub store: Store,
+    /// Who is woken.
+    pub feeder: Feeder,
+}
+
+impl Publish for InHead {
+    fn publish(&mut self, evidence: &NewEvidence, rows: Vec<Record>) -> Result<()> {
+        self.store.publish(evidence, rows)?;
+        self.feeder.wake();
+        Ok(())
+    }
+    fn withdraw(&mut self, evidence: EvidenceKey) {
+        self.store.withdraw(evidence);
+        self.feeder.wake();
+    }
 }
 
 /// What changed of a capture since the last time.

@@ -15,6 +15,8 @@ pub mod home;
 
 pub mod lens;
 
+pub mod live;
+
 pub mod moving;
 
 pub mod program;
@@ -50,6 +52,7 @@ pub const ALL: &[(&str, &[Command])] = &[
     ("lenses", lens::TABLE),
     ("rows", rows::TABLE),
     ("time", window::TABLE),
+    ("live", live::TABLE),
     ("case", case::TABLE),
     ("triage", triage::TABLE),
     ("program", program::TABLE),

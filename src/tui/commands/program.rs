@@ -138,6 +138,6 @@ fn quit(app: &mut App, _: &str) -> Result<()> {
     if app.zoomed {
         return cancel(app, "");
     }
-    app.quit();
+    app.leave_program();
     Ok(())
 }

@@ -57,6 +57,9 @@ impl Detail {
             self.raw = None;
             self.top = 0;
             self.selected = 0;
+        } else if self.record.as_ref() != record {
+            // A flow that goes on has other counters.
+            self.record = record.cloned();
         }
         if let Some(record) = record.filter(|r| raw && self.raw.is_none() && r.kind != Kind::Flow) {
             let origin = record.origin();

@@ -17,11 +17,14 @@ use crate::tui::walk::{RowPlace, Step};
 use crate::tui::widgets::scroll::Scroll;
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use std::time::{Duration, Instant};
 
+/// How often it is asked anew while a capture runs.
+const EVERY: Duration = Duration::from_secs(5);
 const SECTIONS: usize = Which::ALL.len();
 
-/// What the sections were made from: newest import, decisions, window.
-type Made = (u64, usize, Option<Window>);
+/// What the sections were made from: newest import and publication, decisions, window.
+type Made = ([u64; 2], usize, Option<Window>);
 
 /// The home screen.
 #[derive(Default)]
@@ -36,6 +39,9 @@ pub struct Home {
     /// Only this section is shown.
     alone: bool,
     made: Made,
+    /// Sections that were asked for and are not there yet, and when they were asked for last.
+    awaited: usize,
+    asked: Option<Instant>,
     /// The line to stand on when its section arrives.
     wanted: Option<usize>,
 }
@@ -49,11 +55,17 @@ impl Home {
     /// Asks for every section, unless nothing has changed since they were asked for.
     fn load(&mut self, cx: &mut Cx) {
         let decisions = cx.keeper.decisions();
-        let made = (cx.engine.sequence(), decisions.iter().filter(|d| matters(d)).count(), cx.selection.window);
+        let made = (
+            [cx.engine.sequence(), cx.engine.head_sequence()],
+            decisions.iter().filter(|d| matters(d)).count(),
+            cx.selection.window,
+        );
         if self.made == made && self.sections.iter().all(Option::is_some) {
             return;
         }
         self.made = made;
+        self.asked = Some(Instant::now());
+        self.awaited = Which::ALL.len();
         let window = cx.selection.window.unwrap_or(Window::ALL);
         for which in Which::ALL {
             cx.ask(which.name(), move |work| {
@@ -171,6 +183,7 @@ impl Pane for Home {
         if let Body::Failed(err) = &answer.body {
             self.failed[n] = Some(err.clone());
         }
+        self.awaited = self.awaited.saturating_sub(usize::from(answer.ended()));
         if let Some(section) = answer.take::<Section>() {
             self.failed[n] = None;
             let selected = if n == self.at { self.wanted.take() } else { None }.unwrap_or(self.scrolls[n].selected);
@@ -180,7 +193,9 @@ impl Pane for Home {
         Ok(())
     }
     fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
-        if change == Change::Decisions {
+        // Of a running capture home is asked anew from time to time only: it looks at the whole case.
+        let due = self.awaited == 0 && self.asked.is_none_or(|at| at.elapsed() >= EVERY);
+        if change == Change::Decisions || change == Change::Records && due {
             // The window stays the one that it was opened with.
             cx.selection.window = self.made.2;
             self.load(cx);

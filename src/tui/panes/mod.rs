@@ -60,6 +60,8 @@ pub enum Change {
     Decisions,
     /// The zone in which times are shown, the theme, or the size.
     Looks,
+    /// Records came: of the capture that runs. About once a second.
+    Records,
 }
 
 /// One part of the screen that shows one thing.

@@ -16,6 +16,7 @@ use crate::tui::focus::{self, Focus};
 use crate::tui::jobs::{Answer, Body};
 use crate::tui::joins::Joined;
 use crate::tui::lenses::{self, Column, Lens};
+use crate::tui::live;
 use crate::tui::load::{self, Ask, Found, Part, Piece, Why};
 use crate::tui::times::{short_span, thousands};
 use crate::tui::view::View;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 mod draw;
 
 mod joined;
+
+mod again;
 
 /// The slot of its jobs.
 pub const SLOT: &str = "rows";
@@ -109,6 +112,7 @@ impl Rows {
         }
         self.window = ask.window;
         self.forget_joins();
+        cx.push(Effect::Cancel { pane: "rows", slot: live::SLOT });
         (self.ask, self.focus, self.lens) = (ask, focus, lens);
         self.cell = place.cell;
         self.total = None;
@@ -372,6 +376,10 @@ impl Pane for Rows {
         Ok(Handled::Yes)
     }
     fn answer(&mut self, answer: Answer, cx: &mut Cx) -> Result<()> {
+        if answer.slot == live::SLOT {
+            self.take_again(answer);
+            return Ok(());
+        }
         match answer.body {
             Body::Done => {
                 self.loading = false;

@@ -6,12 +6,14 @@ use crate::case::home::reasons;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::model::decision::What;
+use crate::model::live::LiveSource;
 use crate::model::source::{Basis, DateOrder, SourceInfo};
 use crate::model::time::{parse_span, show_span};
 use crate::model::{Time, Window};
 use crate::query::engine::EvidenceInfo;
 use crate::tui::effect::{Cx, Effect};
 use crate::tui::jobs::{Answer, Body};
+use crate::tui::live::bits;
 use crate::tui::paint::{fill, put};
 use crate::tui::text;
 use crate::tui::times::thousands;
@@ -169,6 +171,29 @@ fn clock(source: &SourceInfo) -> String {
     parts.join(", ")
 }
 
+/// How the capture of some interfaces does.
+fn live(view: &View, wanted: &dyn Fn(&LiveSource) -> bool) -> Vec<(String, &'static str)> {
+    let of = view.live.iter().flat_map(|l| &l.sources).filter(|s| wanted(s));
+    let dot = view.glyphs.dot;
+    let line = |s: &LiveSource| {
+        let (rate, total) = (&s.rate, &s.total);
+        let rates =
+            format!("{} packets/s, {} flows/s, {}bit/s", thousands(rate.packets), thousands(rate.flows), bits(rate.bytes));
+        let totals =
+            format!("{} packets, {} flows, {} of them open", thousands(total.packets), thousands(total.flows), thousands(s.open));
+        let d = &s.drops;
+        let lost = format!(
+            "dropped: {} by the kernel, {} by the interface, {} on the way into the case",
+            thousands(d.kernel),
+            thousands(d.interface),
+            thousands(d.pipeline)
+        );
+        let role = if d.total() > 0 { "ui.warning" } else { "ui.dim" };
+        [(format!("live from {}: {rates} {dot} {totals}", text::clean(&s.name)), "ui.text"), (lost, role)]
+    };
+    of.flat_map(line).collect()
+}
+
 fn span(source: &SourceInfo) -> Option<Window> {
     source.span.map(|w| w.shifted(source.clock.shift))
 }
@@ -230,7 +255,7 @@ impl Pane for Sources {
         Ok(())
     }
     fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
-        if change == Change::Decisions {
+        if matches!(change, Change::Decisions | Change::Records) {
             self.load(cx);
         }
         Ok(())
@@ -269,7 +294,8 @@ impl Pane for Sources {
                 None => format!("reading{}", view.glyphs.ellipsis),
             };
             put(buf, area.x + 1, area.y, area.width.saturating_sub(1), &why, view.theme.style("ui.dim"));
-            for (n, (line, role)) in (2..area.height).zip(self.unread()) {
+            let below = self.silent(view).into_iter().chain(self.unread());
+            for (n, (line, role)) in (2..area.height).zip(below) {
                 put(buf, area.x + 1, area.y + n, area.width.saturating_sub(1), &line, view.theme.style(role));
             }
             return;
@@ -284,6 +310,8 @@ impl Pane for Sources {
             let s = &self.sources[n];
             let window = span(s);
             let (from, to) = window.map_or_else(Default::default, |w| (at(w.start), at(w.end)));
+            let is_live = view.live.as_ref().is_some_and(|l| l.of(s.id).is_some());
+            let (to, to_style) = if is_live { ("live".to_owned(), "ui.chip") } else { (to, "ui.time") };
             let assumed = s.clock.zone_basis == Basis::Assumed || s.clock.dates.is_some_and(|(_, b)| b == Basis::Assumed);
             let warned = s.warnings.len();
             let some = |n: u64| if n == 0 { String::new() } else { thousands(n) };
@@ -291,7 +319,7 @@ impl Pane for Sources {
                 (text::clean(&s.name).into_owned(), "entity.name"),
                 (s.key.format.clone(), "ui.dim"),
                 (from, "ui.time"),
-                (to, "ui.time"),
+                (to, to_style),
                 (thousands(s.counts.records), "ui.text"),
                 (some(s.counts.partial), "ui.text"),
                 (some(s.counts.failed), "ui.warning"),
@@ -332,7 +360,8 @@ impl Sources {
     fn describe(&self, source: &SourceInfo, view: &View) -> Vec<(String, &'static str)> {
         let c = &source.counts;
         let dot = view.glyphs.dot;
-        let mut out = vec![(
+        let mut out = live(view, &|l| l.source == Some(source.id));
+        out.push((
             format!(
                 "{} units: {} ok, {} partial, {} skipped, {} failed {dot} {} oddities {dot} site {}",
                 thousands(c.units()),
@@ -344,7 +373,7 @@ impl Sources {
                 source.site.as_deref().map_or_else(|| "not set".into(), text::clean),
             ),
             "ui.text",
-        )];
+        ));
         let kinds: Vec<String> =
             source.kinds.iter().filter(|(_, n)| *n > 0).map(|(k, n)| format!("{} {k}", thousands(*n))).collect();
         out.push((kinds.join(&format!(" {dot} ")), "ui.dim"));
@@ -366,9 +395,14 @@ impl Sources {
         }
         // What no source has is said of the first row.
         if self.sources.first().is_some_and(|first| first.id == source.id) {
+            out.extend(self.silent(view));
             out.extend(self.unread());
         }
         out
+    }
+    /// Interfaces that are captured and gave no record yet.
+    fn silent(&self, view: &View) -> Vec<(String, &'static str)> {
+        live(view, &|l| !self.sources.iter().any(|s| l.source == Some(s.id)))
     }
     /// Files that gave no record, and those that were not read by what kept them from it.
     fn unread(&self) -> Vec<(String, &'static str)> {

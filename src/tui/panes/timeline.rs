@@ -3,8 +3,9 @@
 use crate::error::Result;
 use crate::model::{Time, Window};
 use crate::query::engine::Timeline as Bins;
-use crate::tui::effect::Cx;
+use crate::tui::effect::{Cx, Effect};
 use crate::tui::jobs::{Answer, Body};
+use crate::tui::live;
 use crate::tui::load::{Ask, compiled};
 use crate::tui::paint::put;
 use crate::tui::times::short_span;
@@ -30,8 +31,18 @@ impl Timeline {
     pub fn show(&mut self, ask: &Ask, window: Window, unit: &'static str, cx: &mut Cx) {
         self.unit = unit;
         self.window = Some(window);
+        cx.push(Effect::Cancel { pane: NAME, slot: live::SLOT });
+        self.ask_in(NAME, ask, cx);
+    }
+    /// Asks for it as it is now; what is shown stays until the answer is there.
+    pub fn again(&mut self, ask: &Ask, window: Window, cx: &mut Cx) {
+        self.window = Some(window);
+        self.ask_in(live::SLOT, ask, cx);
+    }
+    fn ask_in(&self, slot: &'static str, ask: &Ask, cx: &mut Cx) {
         let text = crate::tui::focus::split_stages(&ask.text).0.to_owned();
-        cx.ask(NAME, move |work| {
+        let Some(window) = self.window else { return };
+        cx.ask(slot, move |work| {
             let question = compiled(&*work.engine, &text, Some(window))?;
             let bins = work.engine.timeline(&question, BINS, None, &work.cancel)?;
             work.give(bins);
@@ -41,7 +52,7 @@ impl Timeline {
     /// Takes the answer.
     pub fn answer(&mut self, answer: Answer) -> Result<()> {
         match answer.body {
-            Body::Failed(_) => self.bins = Bins::default(),
+            Body::Failed(_) if answer.slot == NAME => self.bins = Bins::default(),
             _ => {
                 if let Some(bins) = answer.take::<Bins>() {
                     self.bins = bins;
