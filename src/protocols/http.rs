@@ -213,7 +213,7 @@ impl Conversation {
                 let carried = Carried {
                     number,
                     request,
-                    body: Body::new(framing, if gzip { Passing::gzip() } else { Passing::plain() }),
+                    body: Body::new(framing, if gzip { Passing::gzip(&out.keeping) } else { Passing::plain(&out.keeping) }),
                     first,
                     kind: head.get("content-type").unwrap_or_default().to_owned(),
                     disposition: head.get("content-disposition").unwrap_or_default().to_owned(),

@@ -1,10 +1,11 @@
 //! SMB 1, 2 and 3 (MS-SMB, MS-SMB2) over TCP, direct or in NetBIOS sessions (RFC 1002): dialect, logins with their outcome, shares, and the
-//! files that were opened, and what is called through pipes (DCE/RPC). Content of files passes unread; of encrypted sessions only the login is in
-//! clear.
+//! files that were opened, read and written, with their hashes, and what is called through pipes (DCE/RPC). Of encrypted sessions only the
+//! login is in clear.
 
 use super::common::fields::Fields;
 use super::common::ntlm::Ntlm;
 use super::common::rpc_calls::{self, Calls};
+use super::common::smb_files::{Files, Target, is_pipes};
 use super::common::smb_message::{self, Ask, Message, Opened, dialect_name, status_name};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
@@ -16,13 +17,18 @@ use std::collections::{BTreeMap, VecDeque};
 /// The protocol.
 pub static PROTOCOL: Smb = Smb;
 
-/// Bytes kept of one frame: what is longer carries file content.
+/// Bytes kept of one frame: what is longer carries file content, which goes on as it comes.
 const MAX_FRAME: usize = 64 * 1024;
 /// Requests that wait for their response.
 const MAX_PENDING: usize = 1000;
 /// Trees known by number.
 const MAX_TREES: usize = 256;
 
+/// Bytes of a frame before a gap that may say where the content in it stands.
+const MIN_HEAD: usize = 116;
+
+/// The answer will come later (STATUS_PENDING).
+const LATER: u32 = 0x0000_0103;
 const MORE_PROCESSING: u32 = 0xc000_0016;
 const ACCESS_DENIED: u32 = 0xc000_0022;
 
@@ -71,7 +77,9 @@ struct Half {
     /// Bytes of the frame that are still to come.
     left: u64,
     kept: Vec<u8>,
-    whole: bool,
+    /// What is kept was read already: the rest of the frame is content, or passes.
+    read: bool,
+    content: Option<Target>,
     first: Option<At>,
     lost: bool,
 }
@@ -93,16 +101,19 @@ struct Conversation {
     server: Option<Ntlm>,
     told: bool,
     calls: Calls,
+    files: Files,
 }
 
 impl Conversation {
-    fn frame(&mut self, side: Side, half: &Half, at: At, out: &mut Out) {
+    /// Reads what is kept of a frame. `whole`: it is all of it.
+    fn frame(&mut self, side: Side, half: &mut Half, whole: bool, at: At, out: &mut Out) {
+        half.read = true;
         if half.kept.is_empty() {
             return;
         }
         let first = half.first.unwrap_or(at);
         let mut messages = Vec::new();
-        if let Err(what) = smb_message::read(&half.kept, half.whole, &mut messages) {
+        if let Err(what) = smb_message::read(&half.kept, whole, &mut messages) {
             out.oddities.push((Oddity::new(what), first.time, first.offset));
             if what == "smb_magic_unknown" && self.seen == [false, false] {
                 out.violated = true;
@@ -123,6 +134,7 @@ impl Conversation {
                     }
                     self.pending.push_back(Pending { id, side, at: first, tree, ask });
                 }
+                Message::Reply { status: LATER, .. } => {}
                 Message::Reply { id, tree, status, dialect, opened, server } => {
                     self.server = server.or(self.server.take());
                     let asked = self.pending.iter().position(|p| p.id == id && p.side != side);
@@ -131,6 +143,17 @@ impl Conversation {
                     }
                 }
                 Message::Rpc(file, tree, data) => self.pipe(side, file, tree, &data, (first, at), out),
+                Message::Content(tree, content) => {
+                    let share = self.trees.get(&tree).map(String::as_str);
+                    let (start, length) = content.data();
+                    let when = if length > 0 { first } else { at };
+                    if let Some(mut target) = self.files.content(content, share, when, out) {
+                        let kept = half.kept.get(start..).unwrap_or_default();
+                        let now = usize::try_from(length).unwrap_or(usize::MAX).min(kept.len());
+                        self.files.data(&mut target, kept.get(..now).unwrap_or_default(), at, out);
+                        half.content = (start <= half.kept.len() && target.left > 0).then_some(target);
+                    }
+                }
                 Message::Sealed => {}
             }
         }
@@ -214,14 +237,18 @@ impl Conversation {
                 Kind::Log
             }
             Ask::Open(name) => {
+                let share = self.trees.get(&asked.tree).map(String::as_str).unwrap_or_default();
+                let pipe = is_pipes(share);
+                match opened {
+                    Some(opened) => self.files.opened(asked.id, opened, share, &name, pipe || opened.directory, out),
+                    None => self.files.refused(asked.id),
+                }
                 // A file that is not there was only looked for; one that is refused was there.
                 if !matches!(status, 0 | ACCESS_DENIED) {
                     return;
                 }
-                let share = self.trees.get(&asked.tree).map(String::as_str).unwrap_or_default();
                 fields.text(field::SHARE, share);
                 fields.text(field::FILE_NAME, if name.is_empty() { "\\" } else { &name });
-                let pipe = share.to_ascii_uppercase().ends_with("IPC$");
                 if pipe || opened.is_some_and(|o| o.directory) {
                     fields.text(field::FILE_TYPE, if pipe { "pipe" } else { "directory" });
                 } else {
@@ -258,7 +285,8 @@ impl Conversation {
                     return;
                 }
                 half.left = u64::from(u32::from_be_bytes([0, *a, *b, *c]));
-                half.whole = half.left <= MAX_FRAME as u64;
+                half.read = false;
+                half.content = None;
                 // Other frames than messages are passed over.
                 half.lost = *kind != 0;
                 half.head.clear();
@@ -266,15 +294,23 @@ impl Conversation {
             }
             let now = usize::try_from(half.left).unwrap_or(usize::MAX).min(bytes.len());
             let (now, rest) = bytes.split_at(now);
-            let room = MAX_FRAME.saturating_sub(half.kept.len());
-            if !half.lost {
-                half.kept.extend_from_slice(now.get(..room).unwrap_or(now));
-            }
+            let room = if half.read || half.lost { 0 } else { MAX_FRAME.saturating_sub(half.kept.len()) };
+            let (head, more) = now.split_at(room.min(now.len()));
+            half.kept.extend_from_slice(head);
             half.left = half.left.saturating_sub(now.len() as u64);
             bytes = rest;
-            if half.left == 0 {
-                self.frame(side, half, at, out);
+            let over = half.left == 0;
+            if !(half.read || half.lost) && (over || half.kept.len() >= MAX_FRAME) {
+                self.frame(side, half, over && more.is_empty(), at, out);
+                half.kept = Vec::new();
+            }
+            if let Some(target) = half.content.as_mut().filter(|_| !more.is_empty()) {
+                let now = usize::try_from(target.left).unwrap_or(usize::MAX).min(more.len());
+                self.files.data(target, more.get(..now).unwrap_or_default(), at, out);
+            }
+            if over {
                 half.kept.clear();
+                half.content = None;
                 half.lost = false;
             }
         }
@@ -298,16 +334,30 @@ impl Parser for Conversation {
             *slot = half;
         }
     }
-    fn gap(&mut self, side: Side, missing: u64, _at: At, _out: &mut Out) {
-        let Some(half) = self.halves.get_mut(usize::from(side == Side::In)) else { return };
+    fn gap(&mut self, side: Side, missing: u64, at: At, out: &mut Out) {
+        let index = usize::from(side == Side::In);
+        let Some(mut half) = self.halves.get_mut(index).map(std::mem::take) else { return };
+        // What is kept before the hole may say whose content the rest is.
+        if half.left > 0 && !half.read && !half.lost && half.kept.len() >= MIN_HEAD {
+            self.frame(side, &mut half, false, at, out);
+            half.kept = Vec::new();
+        }
         if half.left > missing {
             // Inside the content of a file: the frame's end is known.
             half.left = half.left.saturating_sub(missing);
-            half.whole = false;
-            half.lost = half.kept.len() < 256;
+            half.lost |= !half.read;
+            if let Some(target) = &mut half.content {
+                target.skip(missing);
+            }
         } else {
-            *half = Half { lost: true, ..Half::default() };
+            half = Half { lost: true, ..Half::default() };
         }
+        if let Some(slot) = self.halves.get_mut(index) {
+            *slot = half;
+        }
+    }
+    fn end(&mut self, out: &mut Out) {
+        self.files.end(out);
     }
 }
 

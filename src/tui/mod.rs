@@ -84,9 +84,13 @@ mod apply;
 
 pub mod export;
 
+mod extract;
+
 mod finding;
 
 mod go;
+
+mod handing;
 
 mod marked;
 
