@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::{Record, field, proto};
 use crate::query::Engine;
 use crate::query::engine::Cancel;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Folder of the case that holds what was handed over.
@@ -96,7 +97,9 @@ pub fn display_filter(flows: &[Record]) -> Option<String> {
             _ => None,
         };
         if let Some(layer) = layer {
-            parts.extend([field::SRC_PORT, field::DST_PORT].iter().filter_map(|p| Some(format!("{layer}.port == {}", flow.uint(*p)?))));
+            parts.extend(
+                [field::SRC_PORT, field::DST_PORT].iter().filter_map(|p| Some(format!("{layer}.port == {}", flow.uint(*p)?))),
+            );
         }
         Some(format!("({})", parts.join(" && ")))
     };
@@ -113,7 +116,7 @@ pub fn hand(engine: &dyn Engine, dir: &Path, program: &'static Program, text: &s
     let folder = dir.join(FOLDER);
     let failed = |e: std::io::Error| Error::io("cannot write", &folder, &e);
     if !folder.is_dir() {
-        std::fs::create_dir(&folder).map_err(failed)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
     }
     make_room(&folder).map_err(failed)?;
     let first = cut.by_evidence.values().flatten().next();
@@ -161,7 +164,10 @@ mod tests {
         let filter = "(ip.addr == 10.0.0.1 && ip.addr == 10.0.0.2 && tcp.port == 5 && tcp.port == 443)";
         assert_eq!(display_filter(&[one.clone(), one.clone()]).as_deref(), Some(filter));
         let other = display_filter(&[flow("fe80::1", 5, "fe80::2", 17), flow("10.0.0.1", 5, "10.0.0.2", 1)]).unwrap();
-        assert_eq!(other, "(ip.addr == 10.0.0.1 && ip.addr == 10.0.0.2) || (ipv6.addr == fe80::1 && ipv6.addr == fe80::2 && udp.port == 5 && udp.port == 443)");
+        assert_eq!(
+            other,
+            "(ip.addr == 10.0.0.1 && ip.addr == 10.0.0.2) || (ipv6.addr == fe80::1 && ipv6.addr == fe80::2 && udp.port == 5 && udp.port == 443)"
+        );
         assert_eq!(display_filter(&vec![one; cutting::NAMED]), None);
     }
 

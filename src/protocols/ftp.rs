@@ -3,8 +3,8 @@
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
-use super::common::transfer::{About, Transfer};
 use super::common::lines::{Talk, Talking};
+use super::common::transfer::{About, Transfer};
 use super::{At, Ends, Expect, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
@@ -61,14 +61,10 @@ impl Protocol for Ftp {
         }
     }
     fn parser(&self, ends: &Ends) -> Box<dyn Parser> {
-        Box::new(Talking::new(MAX_LINE, Conversation {
-                ends: *ends,
-                waiting: VecDeque::new(),
-                user: None,
-                greeted: false,
-                newest: About::default(),
-                rest: 0,
-            }))
+        Box::new(Talking::new(
+            MAX_LINE,
+            Conversation { ends: *ends, waiting: VecDeque::new(), user: None, greeted: false, newest: About::default(), rest: 0 },
+        ))
     }
 }
 

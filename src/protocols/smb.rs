@@ -481,4 +481,106 @@ mod tests {
         m[20] = 1;
         assert_eq!(smb_message::read(&m, true, &mut out), Err("smb_chain_malformed"));
     }
+
+    fn hash(bytes: &[u8]) -> String {
+        use sha2::Digest as _;
+        crate::model::hex::hex(&sha2::Sha256::digest(bytes))
+    }
+    fn content(n: usize) -> Vec<u8> {
+        (0..n).map(|i| (i * 31 % 251) as u8).collect()
+    }
+    /// A write of SMB 2 to the file that `created` opens.
+    fn write_to(file: u8, id: u8, offset: u64, data: &[u8]) -> Vec<u8> {
+        let head = [&[49, 0, 112, 0][..], &(data.len() as u32).to_le_bytes(), &offset.to_le_bytes(), &[file; 16], &[0; 16]];
+        smb2(9, false, 0, 7, id, &[&head.concat(), data].concat())
+    }
+    fn close(file: u8, id: u8) -> Vec<u8> {
+        smb2(6, false, 0, 7, id, &[&[24, 0, 0, 0, 0, 0, 0, 0], &[file; 16][..]].concat())
+    }
+    fn asked_and_closed() -> [(Side, Vec<u8>); 4] {
+        [
+            (Side::Out, tree("\\\\srv\\data")),
+            (Side::In, smb2(3, true, 0, 7, 1, &[16, 0, 1, 0])),
+            (Side::Out, create("a.exe")),
+            (Side::In, created()),
+        ]
+    }
+
+    #[test]
+    fn a_file_written_in_long_frames_is_hashed_whatever_the_segments() {
+        let at = At { time: Time(1), offset: 1 };
+        let data = content(300_000);
+        for size in [777, 1460, 65_536, usize::MAX] {
+            let (mut c, mut out) = (Conversation::default(), Out::default());
+            let writes = [write_to(0, 3, 0, &data[..200_000]), write_to(0, 4, 200_000, &data[200_000..]), close(0, 5)].concat();
+            for (side, bytes) in asked_and_closed() {
+                c.data(side, &bytes, at, &mut out);
+            }
+            writes.chunks(size.min(writes.len())).for_each(|b| c.data(Side::Out, b, at, &mut out));
+            assert!(c.halves.iter().all(|h| h.kept.capacity() <= 2 * MAX_FRAME));
+            c.data(Side::In, &smb2(6, true, 0, 7, 5, &[60, 0]), at, &mut out);
+            let said = shown(&out).pop().unwrap();
+            assert!(said.contains(&format!("sha256={} ", hash(&data))) && said.contains("action=written"), "{said}");
+            assert!(said.contains("file.name=a.exe file.size=300000") && out.oddities.is_empty(), "{said} {:?}", out.oddities);
+        }
+    }
+
+    #[test]
+    fn a_hole_in_a_long_frame_leaves_a_file_without_a_hash_and_the_next_one_whole() {
+        let at = At { time: Time(1), offset: 1 };
+        let data = content(200_000);
+        for from in [150, 5_000, 100_000] {
+            let (mut c, mut out) = (Conversation::default(), Out::default());
+            for (side, bytes) in asked_and_closed() {
+                c.data(side, &bytes, at, &mut out);
+            }
+            let frame = write_to(0, 3, 0, &data);
+            c.data(Side::Out, &frame[..from], at, &mut out);
+            c.gap(Side::Out, 1_000, at, &mut out);
+            c.data(Side::Out, &frame[from + 1_000..], at, &mut out);
+            c.data(Side::Out, &close(0, 4), at, &mut out);
+            c.data(Side::In, &smb2(6, true, 0, 7, 4, &[60, 0]), at, &mut out);
+            let said = shown(&out).pop().unwrap();
+            assert!(said.contains("file.size=199000") && said.contains("partial") && !said.contains("sha256"), "{from}: {said}");
+            c.data(Side::Out, &create("b"), at, &mut out);
+            c.data(Side::In, &created(), at, &mut out);
+            c.data(Side::Out, &[write_to(0, 5, 0, b"abc"), close(0, 6)].concat(), at, &mut out);
+            c.data(Side::In, &smb2(6, true, 0, 7, 6, &[60, 0]), at, &mut out);
+            assert!(shown(&out).pop().unwrap().contains(&hash(b"abc")));
+        }
+    }
+
+    #[test]
+    fn requests_in_one_chain_mean_the_file_that_the_first_opens() {
+        let at = At { time: Time(1), offset: 1 };
+        let chain = |messages: Vec<Vec<u8>>| {
+            let last = messages.len() - 1;
+            let mut all = Vec::new();
+            for (n, frame) in messages.into_iter().enumerate() {
+                let mut m = frame[4..].to_vec();
+                m.resize(m.len().next_multiple_of(8), 0);
+                if n < last {
+                    let length = (m.len() as u32).to_le_bytes();
+                    m[20..24].copy_from_slice(&length);
+                }
+                all.extend(m);
+            }
+            let mut frame = (all.len() as u32).to_be_bytes().to_vec();
+            frame.extend(all);
+            frame
+        };
+        let (mut c, mut out) = (Conversation::default(), Out::default());
+        for (side, bytes) in asked_and_closed().into_iter().take(2) {
+            c.data(side, &bytes, at, &mut out);
+        }
+        c.data(Side::Out, &chain(vec![create("c"), write_to(0xff, 3, 0, b"abc"), close(0xff, 4)]), at, &mut out);
+        c.data(
+            Side::In,
+            &chain(vec![created(), smb2(9, true, 0, 7, 3, &[17, 0]), smb2(6, true, 0, 7, 4, &[60, 0])]),
+            at,
+            &mut out,
+        );
+        let said = shown(&out).pop().unwrap();
+        assert!(said.contains("file.name=c") && said.contains(&hash(b"abc")), "{said}");
+    }
 }

@@ -199,7 +199,9 @@ impl Conversation {
         self.kept += bytes.len();
         let closed = std::mem::take(&mut self.closed);
         match self.turns.last_mut() {
-            Some(turn) if !closed && turn.inbound == inbound && turn.gap == 0 && turn.again == 0 && turn.bytes.len() < MAX_TURN => {
+            Some(turn)
+                if !closed && turn.inbound == inbound && turn.gap == 0 && turn.again == 0 && turn.bytes.len() < MAX_TURN =>
+            {
                 turn.bytes.extend_from_slice(bytes)
             }
             _ => self.turns.push(Turn { inbound, time: from.time, packet: from.packet, bytes: bytes.to_vec(), gap: 0, again: 0 }),
@@ -250,7 +252,11 @@ mod tests {
     const AT: From = From { time: Time(0), packet: 1 };
 
     fn said(c: &mut Conversation) -> Vec<(bool, String, u64)> {
-        c.take().into_iter().filter(|t| t.again == 0).map(|t| (t.inbound, String::from_utf8_lossy(&t.bytes).into_owned(), t.gap)).collect()
+        c.take()
+            .into_iter()
+            .filter(|t| t.again == 0)
+            .map(|t| (t.inbound, String::from_utf8_lossy(&t.bytes).into_owned(), t.gap))
+            .collect()
     }
 
     fn send(c: &mut Conversation, inbound: bool, seq: u32, text: &str) {

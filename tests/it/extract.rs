@@ -53,7 +53,9 @@ fn files_of_the_story_are_those_that_its_records_tell_of() {
     // Written over SMB to two hosts, and known by its hash though nobody extracted it.
     let written = case.rows(&format!("kind = file and action = written and sha256 = {HELPER}"));
     assert_eq!(written.len(), 2);
-    assert!(written.iter().all(|r| r.text(field::FILE_NAME) == Some("Temp\\svchelper.exe") && r.uint(field::FILE_SIZE) == Some(9728)));
+    assert!(
+        written.iter().all(|r| r.text(field::FILE_NAME) == Some("Temp\\svchelper.exe") && r.uint(field::FILE_SIZE) == Some(9728))
+    );
     let to = case.path("out");
     let found = run(&case, "kind = flow", &to, Limits::default()).unwrap();
     assert_eq!(mode(&to), 0o700);
@@ -75,7 +77,11 @@ fn files_of_the_story_are_those_that_its_records_tell_of() {
     assert!(list.iter().any(|f| f["file.name"] == "Temp\\svchelper.exe" && f["app"] == "smb"));
     // The journal names each with its hash.
     let decisions = case.engine.store().journal().decisions();
-    let named: Vec<_> = decisions.iter().filter_map(|d| if let What::Extract { files, .. } = &d.what { Some(files) } else { None }).flatten().collect();
+    let named: Vec<_> = decisions
+        .iter()
+        .filter_map(|d| if let What::Extract { files, .. } = &d.what { Some(files) } else { None })
+        .flatten()
+        .collect();
     assert_eq!(named.len(), list.len());
     assert!(named.iter().any(|f| f.sha256 == HELPER && f.sound && f.name == "Temp\\svchelper.exe"));
     // What is there is not written over.
@@ -86,7 +92,8 @@ fn files_of_the_story_are_those_that_its_records_tell_of() {
 fn one_file_by_its_record_into_an_archive_with_a_password() {
     let case = Case::of(&["inside.pcapng"]);
     let to = case.path("one.zip");
-    let found = run(&case, &format!("kind = file and sha256 = {HELPER} and dst.ip = 10.8.21.23"), &to, Limits::default()).unwrap();
+    let found =
+        run(&case, &format!("kind = file and sha256 = {HELPER} and dst.ip = 10.8.21.23"), &to, Limits::default()).unwrap();
     assert_eq!((found.files.len(), mode(&to)), (1, 0o400));
     let mut archive = zip::ZipArchive::new(std::fs::File::open(&to).unwrap()).unwrap();
     let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
@@ -137,7 +144,8 @@ fn a_gap_is_said_and_its_place_is_kept() {
     assert!(!file.sound && file.note.starts_with("1 gap, "), "{}", file.note);
     let intact = whole.path("intact");
     let before = run(&whole, &format!("id = \"{}\"", record.id), &intact, Limits::default()).unwrap();
-    let (holed, intact) = (std::fs::read(to.join(&file.written)).unwrap(), std::fs::read(intact.join(&before.files[0].written)).unwrap());
+    let (holed, intact) =
+        (std::fs::read(to.join(&file.written)).unwrap(), std::fs::read(intact.join(&before.files[0].written)).unwrap());
     let (from, until) = (file.gaps[0].0 as usize, file.gaps[0].1 as usize);
     assert_eq!(holed.len(), intact.len());
     assert!(until > from && holed[..from] == intact[..from] && holed[until..] == intact[until..]);

@@ -9,8 +9,8 @@ pub mod spool;
 use crate::error::{Error, Result};
 use crate::flow::{Config, Meter, Sink};
 use crate::model::flow::Flow;
-use crate::model::packet::{Packet, PacketRef};
 use crate::model::hex::hex;
+use crate::model::packet::{Packet, PacketRef};
 use crate::model::{EvidenceKey, Kind, Oddity, Record, RecordId, Time, field};
 use crate::protocols::common::keep::Keeping;
 use crate::query::Engine;
@@ -98,8 +98,14 @@ fn carries(flow: &Record, names: &[&str]) -> bool {
 pub fn extract(engine: &dyn Engine, text: &str, dir: &Path, limits: Limits, cancel: &Cancel) -> Result<Extraction> {
     let wanted = wanted(engine, text, cancel)?;
     if wanted.read.is_empty() {
-        let why = if wanted.seen == 0 { "no flow of a capture is selected" } else { "no flow selected carries files that can be rebuilt" };
-        return Err(Error::user(format!("nothing to extract: {why}")).hint("backtrail events 'kind = file' shows what files passed"));
+        let why = if wanted.seen == 0 {
+            "no flow of a capture is selected"
+        } else {
+            "no flow selected carries files that can be rebuilt"
+        };
+        return Err(
+            Error::user(format!("nothing to extract: {why}")).hint("backtrail events 'kind = file' shows what files passed")
+        );
     }
     let spool = Spool::new(dir, limits);
     let mut out = Extraction::default();
@@ -119,7 +125,8 @@ pub fn extract(engine: &dyn Engine, text: &str, dir: &Path, limits: Limits, canc
     }
     if spool.refused() > 0 {
         let more = spool.refused();
-        out.notes.push(format!("{more} more files passed than the {} that are written at most: narrow the question", limits.files));
+        out.notes
+            .push(format!("{more} more files passed than the {} that are written at most: narrow the question", limits.files));
     }
     Ok(out)
 }
@@ -258,13 +265,7 @@ impl Sink for Finds<'_> {
 }
 
 /// A file whose bytes are on disk. `None`: none of them came.
-fn finished(
-    engine: &dyn Engine,
-    record: Record,
-    spooled: &Spooled,
-    part: PathBuf,
-    cancel: &Cancel,
-) -> Result<Option<Extracted>> {
+fn finished(engine: &dyn Engine, record: Record, spooled: &Spooled, part: PathBuf, cancel: &Cancel) -> Result<Option<Extracted>> {
     if spooled.refused || spooled.ranges.is_empty() && !spooled.bounded {
         return Ok(None);
     }

@@ -141,13 +141,7 @@ fn folder(files: &[Extracted], manifests: &[(&str, Vec<u8>)], to: &Path) -> std:
     Ok(())
 }
 
-fn zip(
-    files: &[Extracted],
-    manifests: &[(&str, Vec<u8>)],
-    request: &Request<'_>,
-    parts: &Path,
-    cancel: &Cancel,
-) -> Result<()> {
+fn zip(files: &[Extracted], manifests: &[(&str, Vec<u8>)], request: &Request<'_>, parts: &Path, cancel: &Cancel) -> Result<()> {
     let to = request.to;
     let failed = |e: std::io::Error| Error::io("cannot write", to, &e);
     let refused = |e: zip::result::ZipError| Error::input(format!("cannot write the archive: {e}")).at_path(to);

@@ -8,9 +8,9 @@ use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io, standard};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
-use crate::model::value::parse_size;
-use crate::model::field::{self, Type};
 use crate::model::Value;
+use crate::model::field::{self, Type};
+use crate::model::value::parse_size;
 use crate::query::Engine;
 use crate::query::engine::Cancel;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -61,12 +61,8 @@ impl Subcommand for Extract {
         let (opened, done) =
             if args.read.is_empty() { (Opened::existing(cx)?, Done::All) } else { Opened::temporary(&args.read)? };
         let text = args.text.join(" ");
-        let request = Request {
-            text: &text,
-            to: &args.write,
-            password: &args.password,
-            limits: Limits { files: args.max_files, bytes },
-        };
+        let request =
+            Request { text: &text, to: &args.write, password: &args.password, limits: Limits { files: args.max_files, bytes } };
         let found = extract_to(&*opened.engine, &*opened.keeper, &request, &Cancel::default())?;
         let mut out = standard();
         write(&found, args.output, &*opened.engine, &mut out)?;

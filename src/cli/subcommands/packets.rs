@@ -63,7 +63,9 @@ impl Subcommand for Packets {
             return Err(Error::input(format!("{name} ended with {ended}")));
         }
         let Some(path) = &args.write else {
-            return Err(Error::user("nothing says where the packets go").hint("-w FILE.pcapng, --open-with tshark, --print-command"));
+            return Err(
+                Error::user("nothing says where the packets go").hint("-w FILE.pcapng, --open-with tshark, --print-command")
+            );
         };
         let cut = cut(&*opened.engine, &text, &Cancel::default())?;
         if path.as_os_str() == "-" {

@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::keep::{Keeping, Kept};
 use crate::model::field;
 use crate::model::hex::hex;
-use flate2::write::MultiGzDecoder;
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use sha1::Digest as _;
 use std::io::{self, Write};
 
@@ -55,6 +55,57 @@ impl Write for Sums {
 enum Coding {
     Plain(Box<Sums>),
     Gzip(Box<MultiGzDecoder<Sums>>),
+    /// `deflate` of HTTP, of which too little has come to say which it is.
+    Deflate(Box<Sums>, Vec<u8>),
+    Zlib(Box<ZlibDecoder<Sums>>),
+    Raw(Box<DeflateDecoder<Sums>>),
+}
+
+impl Coding {
+    fn is_plain(&self) -> bool {
+        matches!(self, Coding::Plain(_))
+    }
+    fn sums(&mut self) -> &mut Sums {
+        match self {
+            Coding::Plain(sums) | Coding::Deflate(sums, _) => sums,
+            Coding::Gzip(decoder) => decoder.get_mut(),
+            Coding::Zlib(decoder) => decoder.get_mut(),
+            Coding::Raw(decoder) => decoder.get_mut(),
+        }
+    }
+    /// Of what is called `deflate` most is zlib's form (RFC 1950), as RFC 9110 says, and some is bare (RFC 1951): the first two bytes tell.
+    fn settle(&mut self) {
+        let Coding::Deflate(sums, first) = self else { return };
+        let [a, b, ..] = first.as_slice() else { return };
+        let zlib = a & 15 == 8 && u16::from_be_bytes([*a, *b]) % 31 == 0;
+        let sums = std::mem::take(&mut **sums);
+        *self =
+            if zlib { Coding::Zlib(Box::new(ZlibDecoder::new(sums))) } else { Coding::Raw(Box::new(DeflateDecoder::new(sums))) };
+    }
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Coding::Plain(sums) => sums.write_all(bytes),
+            Coding::Gzip(decoder) => decoder.write_all(bytes),
+            Coding::Zlib(decoder) => decoder.write_all(bytes),
+            Coding::Raw(decoder) => decoder.write_all(bytes),
+            Coding::Deflate(_, first) => {
+                first.extend_from_slice(bytes);
+                let all = first.clone();
+                self.settle();
+                if matches!(self, Coding::Deflate(..)) { Ok(()) } else { self.write(&all) }
+            }
+        }
+    }
+    /// The end of the coding was met.
+    fn ends(&mut self) -> bool {
+        match self {
+            Coding::Plain(_) => true,
+            Coding::Gzip(decoder) => decoder.try_finish().is_ok(),
+            Coding::Zlib(decoder) => decoder.try_finish().is_ok(),
+            Coding::Raw(decoder) => decoder.try_finish().is_ok(),
+            Coding::Deflate(..) => false,
+        }
+    }
 }
 
 /// A file on its way.
@@ -67,19 +118,29 @@ pub struct Passing {
 }
 
 impl Passing {
+    fn of(keeping: &Keeping, coding: impl FnOnce(Sums) -> Coding) -> Passing {
+        let sums = Sums { kept: keeping.begin(), ..Sums::default() };
+        Passing { coding: coding(sums), gone: false, broken: false, stated: None }
+    }
     /// A file whose bytes come as they are.
     pub fn plain(keeping: &Keeping) -> Passing {
-        let sums = Sums { kept: keeping.begin(), ..Sums::default() };
-        Passing { coding: Coding::Plain(Box::new(sums)), gone: false, broken: false, stated: None }
+        Passing::of(keeping, |sums| Coding::Plain(Box::new(sums)))
     }
     /// A file that comes as gzip and is hashed as decoded.
     pub fn gzip(keeping: &Keeping) -> Passing {
-        let sums = Sums { kept: keeping.begin(), ..Sums::default() };
-        Passing { coding: Coding::Gzip(Box::new(MultiGzDecoder::new(sums))), gone: false, broken: false, stated: None }
+        Passing::of(keeping, |sums| Coding::Gzip(Box::new(MultiGzDecoder::new(sums))))
+    }
+    /// A file in a content coding of HTTP (RFC 9110, 8.4.1); `None`: it is one that is not undone, and hashed as it comes.
+    pub fn coded(keeping: &Keeping, coding: &str) -> Option<Passing> {
+        match coding.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => Some(Passing::gzip(keeping)),
+            "deflate" => Some(Passing::of(keeping, |sums| Coding::Deflate(Box::new(sums), Vec::new()))),
+            _ => None,
+        }
     }
     /// The protocol states how long the file is; of one that comes coded that says nothing.
     pub fn state(&mut self, length: u64) {
-        if matches!(self.coding, Coding::Plain(_)) {
+        if self.coding.is_plain() {
             self.stated = Some(length);
         }
     }
@@ -88,22 +149,19 @@ impl Passing {
         if self.broken {
             return;
         }
-        match &mut self.coding {
-            // Only a decoder can make more of it than was captured: plain bytes have no bound.
-            Coding::Plain(sums) => drop(sums.write(bytes)),
-            Coding::Gzip(decoder) => {
-                let came = &mut decoder.get_mut().came;
-                *came = Some(came.unwrap_or(0).saturating_add(bytes.len() as u64));
-                self.broken = decoder.write_all(bytes).is_err();
-            }
+        // Only a decoder can make more of it than was captured: plain bytes have no bound.
+        if !self.coding.is_plain() {
+            let came = &mut self.coding.sums().came;
+            *came = Some(came.unwrap_or(0).saturating_add(bytes.len() as u64));
         }
+        self.broken = self.coding.write(bytes).is_err();
     }
     /// So many bytes are missing: there will be no hashes.
     pub fn miss(&mut self, missing: u64) {
         self.gone = true;
         match &mut self.coding {
             Coding::Plain(sums) => sums.at = sums.at.saturating_add(missing),
-            Coding::Gzip(_) => self.broken = true,
+            _ => self.broken = true,
         }
     }
     /// Bytes that stand elsewhere in the file than where it has come to: kept if somebody keeps it, never hashed.
@@ -122,13 +180,8 @@ impl Passing {
     }
     /// Adds size, type and, if no byte was missing, hashes. `whole`: the protocol said that the body ended here.
     pub fn finish(mut self, whole: bool, out: &mut Fields) -> bool {
-        let mut sums = match self.coding {
-            Coding::Plain(sums) => *sums,
-            Coding::Gzip(mut decoder) => {
-                self.broken |= whole && decoder.try_finish().is_err();
-                std::mem::take(decoder.get_mut())
-            }
-        };
+        self.broken |= whole && !self.coding.ends();
+        let mut sums = std::mem::take(self.coding.sums());
         let sound = whole && !self.gone && !self.broken;
         if let Some(mut kept) = sums.kept.take() {
             out.keep(kept.number());
@@ -245,6 +298,23 @@ mod tests {
         let mut p = Passing::gzip(&Keeping::default());
         p.push(b"not gzip");
         assert!(!p.finish(true, &mut Fields::default()));
+    }
+
+    #[test]
+    fn deflate_is_decoded_in_either_of_its_forms() {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(b"abc").unwrap();
+        let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        raw.write_all(b"abc").unwrap();
+        for bytes in [zlib.finish().unwrap(), raw.finish().unwrap()] {
+            let mut p = Passing::coded(&Keeping::default(), " Deflate").unwrap();
+            bytes.iter().for_each(|b| p.push(&[*b]));
+            assert!(fields(p, true).contains(&"md5=900150983cd24fb0d6963f7d28e17f72".to_owned()));
+        }
+        let mut p = Passing::coded(&Keeping::default(), "deflate").unwrap();
+        p.push(b"x");
+        assert!(!p.finish(true, &mut Fields::default()));
+        assert!(Passing::coded(&Keeping::default(), "br").is_none());
     }
 
     #[test]

@@ -44,9 +44,9 @@ impl Bodies {
         for known in [field::NAME, field::URL] {
             fields.maybe(known, about.get(known).cloned());
         }
-        let encoding = get("content-encoding").to_ascii_lowercase();
-        let gzip = matches!(encoding.as_str(), "gzip" | "x-gzip");
-        if !gzip && !encoding.is_empty() {
+        let encoding = get("content-encoding");
+        let coded = Passing::coded(&out.keeping, encoding);
+        if coded.is_none() && !encoding.is_empty() {
             fields.text(field::EXTRA, &serde_json::json!({ "encoding": encoding }).to_string());
         }
         if self.open.len() >= MAX_OPEN {
@@ -55,7 +55,7 @@ impl Bodies {
                 body.give(false, out);
             }
         }
-        let passing = if gzip { Passing::gzip(&out.keeping) } else { Passing::plain(&out.keeping) };
+        let passing = coded.unwrap_or_else(|| Passing::plain(&out.keeping));
         let kind = get("content-type").split(';').next().unwrap_or_default().trim().to_owned();
         let body = Body { passing, fields, kind, first: at, last: at, length: 0, whole: true };
         if let Some(before) = self.open.insert((stream, side == Side::In), body) {

@@ -24,9 +24,7 @@ const MAX_FILES: u32 = 1000;
 /// Senders leave padding out, and leave bits over.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -185,7 +183,11 @@ impl Attached {
                 if std::mem::take(&mut self.line_end) {
                     self.passing.push(b"\r\n");
                 }
-                self.passing.push(&quoted(if soft { line.get(..line.len().saturating_sub(1)).unwrap_or_default() } else { line }));
+                self.passing.push(&quoted(if soft {
+                    line.get(..line.len().saturating_sub(1)).unwrap_or_default()
+                } else {
+                    line
+                }));
                 self.line_end = !soft;
             }
             Coding::Plain => {

@@ -85,9 +85,10 @@ impl Content {
     /// The file that it names.
     pub fn file(&self) -> Option<FileId> {
         match self {
-            Content::Read { file, .. } | Content::Write { file, .. } | Content::Size { file, .. } | Content::Close { file, .. } => {
-                Some(*file)
-            }
+            Content::Read { file, .. }
+            | Content::Write { file, .. }
+            | Content::Size { file, .. }
+            | Content::Close { file, .. } => Some(*file),
             Content::Answer { .. } | Content::Written { .. } | Content::Closed { .. } => None,
         }
     }
@@ -125,9 +126,7 @@ pub fn of2(m: &[u8], head: Head) -> Option<Content> {
         (6, true) => Content::Closed { id },
         (8, false) => Content::Read { id, file: file(16)?, offset: at(8)?.u64_le()?, length: u64::from(at(4)?.u32_le()?) },
         (8, true) if head.status & 0xc000_0000 == 0xc000_0000 => Content::Answer { id, status: head.status, data: (0, 0) },
-        (8, true) => {
-            Content::Answer { id, status: head.status, data: span(usize::from(at(2)?.u8()?), at(4)?.u32_le()?)? }
-        }
+        (8, true) => Content::Answer { id, status: head.status, data: span(usize::from(at(2)?.u8()?), at(4)?.u32_le()?)? },
         (9, false) => {
             let data = span(usize::from(at(2)?.u16_le()?), at(4)?.u32_le()?)?;
             Content::Write { id, file: file(16)?, offset: at(8)?.u64_le()?, data }

@@ -107,7 +107,9 @@ impl Files {
         let known = self.open.remove(&unnamed(create)).unwrap_or_default();
         for asked in self.asked.values_mut() {
             match asked {
-                Asked::Read { file, .. } | Asked::Write(file) | Asked::Close(file) if *file == unnamed(create) => *file = opened.file,
+                Asked::Read { file, .. } | Asked::Write(file) | Asked::Close(file) if *file == unnamed(create) => {
+                    *file = opened.file
+                }
                 _ => {}
             }
         }
@@ -178,7 +180,8 @@ impl Files {
             }
             Content::Answer { id, status, data } => {
                 let Some(Asked::Read { file, offset, length }) = self.asked.remove(&id) else { return None };
-                if status == END_OF_FILE {
+                // SMB 1 answers with nothing.
+                if status == END_OF_FILE || (status == 0 && data.1 == 0) {
                     self.ends(file, offset);
                 } else if data.1 > 0 {
                     if data.1 < length {
@@ -235,10 +238,9 @@ impl Files {
     pub fn data(&mut self, target: &mut Target, bytes: &[u8], at: At, out: &mut Out) {
         let offset = target.offset;
         target.skip(bytes.len() as u64);
-        // Where neither share nor opening were seen, a pipe is told by what it carries.
+        // Where the share was not seen, a pipe is told by what it carries.
         if let Some(file) = self.open.get_mut(&target.file)
             && file.share.is_empty()
-            && file.name.is_empty()
             && file.read.is_none()
             && file.written.is_none()
             && bytes.len() >= 8

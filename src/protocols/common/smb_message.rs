@@ -231,8 +231,14 @@ fn smb1(m: &[u8], out: &mut Vec<Message>) -> Option<()> {
         if let Some((file, data)) = pipe1(m, command, reply, words).filter(|p| rpc(p.1)) {
             out.push(Message::Rpc(file, tree, data.to_vec()));
         }
-        let head =
-            smb_content::Head { base: 0, command: u16::from(command), reply, status, id: id << 8 | u64::from(command), related: None };
+        let head = smb_content::Head {
+            base: 0,
+            command: u16::from(command),
+            reply,
+            status,
+            id: id << 8 | u64::from(command),
+            related: None,
+        };
         if let Some(content) = smb_content::of1(words, head) {
             out.push(Message::Content(tree, content));
         }
@@ -240,9 +246,13 @@ fn smb1(m: &[u8], out: &mut Vec<Message>) -> Option<()> {
             // On an error there are no words.
             let mut w = Bytes::new(words);
             let dialect = if command == 0x72 { w.u16_le() } else { None };
-            let opened = if command == 0xa2 && status == 0 { opened1(words) } else { None };
+            let opened = match command {
+                0xa2 if status == 0 => opened1(words),
+                0x2d if status == 0 => opened_before(words),
+                _ => None,
+            };
             let server = if command == 0x73 { ntlm::find(data).filter(|n| n.kind == 2) } else { None };
-            if matches!(command, 0x72 | 0x73 | 0x75 | 0xa2) {
+            if matches!(command, 0x2d | 0x72 | 0x73 | 0x75 | 0xa2) {
                 out.push(Message::Reply { id: id << 8 | u64::from(command), tree, status, dialect, opened, server });
             }
         } else if let Some(ask) = ask1(command, words, data, from, unicode) {
@@ -277,6 +287,17 @@ fn opened1(words: &[u8]) -> Option<Opened> {
     Some(Opened { action, size: b.u64_le()?, directory, file })
 }
 
+/// The answer to OPEN_ANDX, the older way (MS-CIFS 2.2.4.41.2).
+fn opened_before(words: &[u8]) -> Option<Opened> {
+    let mut b = Bytes::new(words);
+    b.take(4)?;
+    let file = (u64::from(b.u16_le()?), 0);
+    b.take(6)?;
+    let size = u64::from(b.u32_le()?);
+    b.take(6)?;
+    Some(Opened { action: u32::from(b.u16_le()? & 3), size, directory: false, file })
+}
+
 /// A text that ends at its zero, from `at` of data that begins at `from` of the message, where UTF-16 stands at even offsets.
 fn string1(data: &[u8], at: usize, from: usize, unicode: bool) -> Option<(String, usize)> {
     if !unicode {
@@ -305,7 +326,7 @@ fn ask1(command: u8, words: &[u8], data: &[u8], from: usize, unicode: bool) -> O
             Some(Ask::Login("ntlm", Ntlm { kind: 3, user, domain, host: String::new() }))
         }
         0x75 => string1(data, word(6)?, from, unicode).map(|(path, _)| Ask::Tree(path)),
-        0xa2 => string1(data, 0, from, unicode).map(|(name, _)| Ask::Open(name)),
+        0x2d | 0xa2 => string1(data, 0, from, unicode).map(|(name, _)| Ask::Open(name)),
         _ => None,
     }
 }

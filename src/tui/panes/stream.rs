@@ -374,7 +374,8 @@ impl Pane for Stream {
             let style = theme.style(role);
             let Some(range) = &row.range else {
                 let line = heading(turn, &self.flow, view.zone);
-                let style = if turn.gap > 0 || turn.again > 0 { theme.style("stream.gap") } else { style.patch(theme.style("ui.dim")) };
+                let style =
+                    if turn.gap > 0 || turn.again > 0 { theme.style("stream.gap") } else { style.patch(theme.style("ui.dim")) };
                 put(buf, area.x, y, 2, arrow, theme.style(role));
                 put(buf, area.x + 2, y, area.width.saturating_sub(2), &line, style);
                 continue;
