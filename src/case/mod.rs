@@ -3,6 +3,12 @@
 
 pub mod bookmarks;
 
+pub mod cutting;
+
+pub mod extract;
+
+pub mod handover;
+
 pub mod home;
 
 pub mod keeper;

@@ -105,6 +105,7 @@ impl Meter {
         }
         let held_before = held(entry);
         let mut after = After::default();
+        after.out.keeping = self.config.keeping.clone();
         match (c.transport, &mut entry.tcp) {
             (Transport::Tcp(h), Some(_)) if datagram.is_none_or(|d| d.whole) => {
                 out = tcp(entry, &h, c, out, at, &ends, asked, streams_full, &mut after, self.timeouts.tcp_close);
@@ -190,8 +191,10 @@ impl Meter {
         if flipped {
             entry.history.add(true, '^');
         }
-        if let Some(name) = self.expected.take(entry.key.end(!entry.out_is_low), key.proto, now.place.time) {
+        let (address, port) = entry.key.end(!entry.out_is_low);
+        if let Some((name, parser)) = self.expected.take((address, port, key.proto), now.place.time) {
             entry.rare().expected = Some(name);
+            entry.app = Some(Box::new(App::announced(parser)));
         }
         if key.is_tcp() {
             entry.tcp = Some(Box::new((Tcp::default(), [Stream::default(), Stream::default()])));

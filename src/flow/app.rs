@@ -100,6 +100,8 @@ pub struct App {
     pub events: u32,
     /// Bytes could not be read: cut, missing, or given up.
     pub unread: bool,
+    /// Reads what another flow announced, whatever else this one is recognised as.
+    announced: Option<Box<dyn Parser>>,
 }
 
 fn index(side: Side) -> usize {
@@ -127,14 +129,32 @@ impl Default for App {
             fields: Vec::new(),
             events: 0,
             unread: false,
+            announced: None,
         }
     }
 }
 
 impl App {
+    /// Of a flow that another one announced with its parser.
+    pub fn announced(parser: Box<dyn Parser>) -> App {
+        App { announced: Some(parser), ..App::default() }
+    }
+
     /// Whether content is still wanted.
     pub fn wants(&self) -> bool {
-        !matches!(self.stage, Stage::Over)
+        !matches!(self.stage, Stage::Over) || self.announced.is_some()
+    }
+
+    /// Calls the parser that was announced. It says nothing of the flow: that stays with what the content is recognised as.
+    fn tell(&mut self, at: At, out: &mut Out, call: impl FnOnce(&mut dyn Parser, &mut Out)) {
+        let Some(parser) = &mut self.announced else { return };
+        let mut own = Out { keeping: out.keeping.clone(), ..Out::default() };
+        let alive = guarded(&mut own, at, |own| call(&mut **parser, own));
+        out.events.append(&mut own.events);
+        out.oddities.append(&mut own.oddities);
+        if !alive || own.done {
+            self.announced = None;
+        }
     }
 
     /// Bytes of memory held back.
@@ -150,6 +170,7 @@ impl App {
         if bytes.is_empty() {
             return;
         }
+        self.tell(at, out, |parser, own| parser.data(side, bytes, at, own));
         match &mut self.stage {
             Stage::Over => {}
             Stage::Probing { .. } => self.probe(all, ends, side, bytes, at, out),
@@ -163,6 +184,7 @@ impl App {
     /// Bytes of a stream are missing.
     pub fn gap(&mut self, ends: &Ends, side: Side, missing: u64, at: At, out: &mut Out) {
         self.unread = true;
+        self.tell(at, out, |parser, own| parser.gap(side, missing, at, own));
         match &mut self.stage {
             Stage::Over => {}
             Stage::Probing { .. } => {
@@ -181,6 +203,8 @@ impl App {
 
     /// The flow is over.
     pub fn end(&mut self, ends: &Ends, at: At, out: &mut Out) {
+        self.tell(at, out, |parser, own| parser.end(own));
+        self.announced = None;
         if let Stage::Parsing { parser, .. } = &mut self.stage {
             let alive = guarded(out, at, |out| parser.end(out));
             self.settle(ends, alive, at, out);

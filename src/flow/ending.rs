@@ -102,7 +102,7 @@ impl Meter {
         let asked = self.config.protocols;
         let Some(entry) = self.table.at(slot) else { return };
         let before = held(entry);
-        let mut out = Out::default();
+        let mut out = Out { keeping: self.config.keeping.clone(), ..Out::default() };
         let ends = ends_of(entry);
         let at = At { time: entry.end, offset: entry.id.offset };
         let Entry { tcp, app, .. } = entry;
@@ -153,6 +153,9 @@ impl Meter {
             let event_id = RecordId { offset: event.offset, ordinal: ordinal as u16, ..id };
             let mut record = Record::new(event.kind, event_id, SourceId(0), event.start);
             record.end = event.end.max(event.start);
+            if let Some(number) = event.kept {
+                sink.kept(event_id, number);
+            }
             record.fields = event.fields;
             let given = |f: FieldId| record.fields.iter().any(|(g, _)| *g == f);
             let ours = [

@@ -14,6 +14,7 @@ use crate::model::packet::{Packet, PacketRef};
 use crate::model::record::Record;
 use crate::model::time::Time;
 use crate::protocols;
+use crate::protocols::common::keep::Keeping;
 use crate::protocols::layers::{self, Conversation};
 use fragments::{Datagram, Fragments};
 use refs::Place;
@@ -72,6 +73,8 @@ pub struct Config {
     pub checksums: Checksums,
     /// Protocols that are asked.
     pub protocols: Protocols,
+    /// Who wants the bytes of carried files: nobody, unless files are extracted.
+    pub keeping: Keeping,
 }
 
 impl Default for Config {
@@ -85,6 +88,7 @@ impl Default for Config {
             refs_budget: 256 << 20,
             checksums: Checksums::Auto,
             protocols: protocols::ALL,
+            keeping: Keeping::default(),
         }
     }
 }
@@ -104,6 +108,10 @@ pub trait Sink {
     /// An event, complete but for its source (0): times, addresses, ports, protocol, id and the id of its flow. It may come before its
     /// flow does.
     fn event(&mut self, record: Record, interface: u32);
+    /// The file that an event tells of is kept under a number ([`Config::keeping`]); said before the event is given.
+    fn kept(&mut self, event: RecordId, number: u64) {
+        let _ = (event, number);
+    }
     /// Something malformed, at a packet's time and offset.
     fn oddity(&mut self, oddity: Oddity, at: Time, offset: u64, interface: u32);
 }

@@ -569,6 +569,7 @@ impl Parser for ToyParser {
                 end: at.time,
                 offset: at.offset,
                 fields: vec![(field::MESSAGE, text.into())],
+                kept: None,
             });
         }
     }

@@ -90,6 +90,23 @@ impl About {
     }
 }
 
+/// A file that was rebuilt from packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Name that it was written under.
+    pub written: String,
+    /// Name that it had.
+    pub name: String,
+    /// Bytes written.
+    pub size: u64,
+    /// SHA-256 of what was written, hexadecimal.
+    pub sha256: String,
+    /// Flow, by id text ([`RecordId`]).
+    pub flow: String,
+    /// Nothing of it is missing.
+    pub sound: bool,
+}
+
 /// What was decided. Ids are the sequence number of the decision that created the thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
@@ -224,6 +241,15 @@ pub enum What {
         how: String,
         /// Ticket.
         ticket: String,
+    },
+    /// Files were rebuilt from packets and written.
+    Extract {
+        /// Question that selected their flows.
+        query: String,
+        /// Folder or archive.
+        path: String,
+        /// The files; of very many each entry has a part.
+        files: Vec<Carried>,
     },
     /// Something left the case: a report, an export, packets.
     Export {

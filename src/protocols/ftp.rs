@@ -1,10 +1,11 @@
-//! FTP's control connection (RFC 959, RFC 4217): logins with their outcome and the files named. The data connections are flows of their own,
-//! announced here (PORT, PASV, EPRT, EPSV) and not read. Keeps no password.
+//! FTP (RFC 959, RFC 4217): logins with their outcome and the files named. The data connections are flows of their own, announced here (PORT,
+//! PASV, EPRT, EPSV): the files that they carry are theirs, with size, type and hashes. Keeps no password.
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
 use super::common::lines::{Talk, Talking};
-use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
+use super::common::transfer::{About, Transfer};
+use super::{At, Ends, Expect, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::proto::TCP;
@@ -60,7 +61,10 @@ impl Protocol for Ftp {
         }
     }
     fn parser(&self, ends: &Ends) -> Box<dyn Parser> {
-        Box::new(Talking::new(MAX_LINE, Conversation { ends: *ends, waiting: VecDeque::new(), user: None, greeted: false }))
+        Box::new(Talking::new(
+            MAX_LINE,
+            Conversation { ends: *ends, waiting: VecDeque::new(), user: None, greeted: false, newest: About::default(), rest: 0 },
+        ))
     }
 }
 
@@ -113,21 +117,33 @@ fn called_by_client(code: u16, line: &str, server: IpAddr) -> Option<(IpAddr, u1
     }
 }
 
+/// How long a reply says that the file is: `150 Opening connection for a.zip (1234 bytes)`.
+fn stated(line: &str) -> Option<u64> {
+    let (before, _) = line.rsplit_once(" bytes")?;
+    before.rsplit('(').next()?.trim().parse().ok()
+}
+
 struct Conversation {
     ends: Ends,
     waiting: VecDeque<Waiting>,
     user: Option<(String, At)>,
     greeted: bool,
+    /// What is known of the transfer over the connection that was announced last.
+    newest: About,
+    /// Where the next transfer begins in its file (REST).
+    rest: u64,
 }
 
 impl Conversation {
     /// Only ends of this connection's own two hosts are announced: an address that differs is one behind translation, or a third host that
     /// is to be called (the bounce attack), and that one's connections are not this one's to name.
-    fn announce(&self, own: IpAddr, named: IpAddr, port: u16, at: At, out: &mut Out) {
+    fn announce(&mut self, own: IpAddr, named: IpAddr, port: u16, at: At, out: &mut Out) {
         if named != own {
             out.oddities.push((Oddity::at("ftp_other_address", named.to_string()), at.time, at.offset));
         }
-        out.expect.push((own, port, DATA));
+        self.newest = About::default();
+        let parser = Box::new(Transfer::new(self.newest.clone()));
+        out.expect.push(Expect { address: own, port, proto: TCP, carries: DATA, parser });
     }
 
     fn command(&mut self, line: &str, at: At, out: &mut Out) {
@@ -147,6 +163,24 @@ impl Conversation {
         }
         let word = word.to_ascii_uppercase();
         let argument = if word == "PASS" { String::new() } else { argument.trim().to_owned() };
+        match word.as_str() {
+            "REST" => self.rest = argument.parse().unwrap_or(0),
+            "RETR" | "STOR" | "STOU" | "APPE" | "LIST" | "NLST" | "MLSD" => {
+                let user = self.user.as_ref().map(|u| u.0.clone()).unwrap_or_default();
+                let (name, from) = (argument.clone(), std::mem::take(&mut self.rest));
+                self.newest.note(|a| {
+                    a.action = match word.as_str() {
+                        "RETR" => "download",
+                        "LIST" | "NLST" | "MLSD" => "list",
+                        _ => "upload",
+                    };
+                    (a.name, a.user, a.app) = (name, user, "ftp");
+                    // What is appended is not the file.
+                    a.partial = from > 0 || word == "APPE";
+                });
+            }
+            _ => {}
+        }
         self.waiting.push_back(Waiting { word, argument, at });
     }
 
@@ -156,6 +190,15 @@ impl Conversation {
         };
         if let Some((address, port)) = called_by_client(code, line, self.ends.dst) {
             self.announce(self.ends.dst, address, port, at, out);
+        }
+        match code {
+            125 | 150 => {
+                let size = stated(line);
+                self.newest.note(|a| a.size = size);
+            }
+            226 | 250 => self.newest.note(|a| a.done = true),
+            426 | 451 | 552 => self.newest.note(|a| a.partial = true),
+            _ => {}
         }
         if !self.greeted && code == 220 {
             self.greeted = true;
@@ -241,6 +284,41 @@ mod tests {
         assert_eq!(called_by_client(229, "229 Extended (|||1025|)", server), Some((server, 1025)));
         assert_eq!(called_by_client(227, "227 (10,0,0,2,400,1)", server), None);
         assert_eq!(called_by_server("EPRT", "", client), None);
+    }
+
+    #[test]
+    fn a_file_is_hashed_by_the_connection_that_carries_it() {
+        let ip = std::net::IpAddr::from([10, 0, 0, 1]);
+        let ends = Ends { src: ip, src_port: 1, dst: ip, dst_port: 21, proto: TCP };
+        let at = At { time: Time(1), offset: 1 };
+        // What is asked and answered, what comes, and whether it has a hash.
+        for (asked, answer, data, hashed) in [
+            ("RETR a.zip\r\n", "150 go (3 bytes)\r\n226 done\r\n", Some("abc"), true),
+            ("STOR a.zip\r\n", "150 go\r\n226 done\r\n", Some("abc"), true),
+            ("RETR a.zip\r\n", "150 go (4 bytes)\r\n226 done\r\n", Some("abc"), false),
+            ("REST 7\r\nRETR a.zip\r\n", "350 ok\r\n150 go\r\n226 done\r\n", Some("abc"), false),
+            ("RETR a.zip\r\n", "150 go\r\n", Some("abc"), false),
+            ("RETR a.zip\r\n", "150 go\r\n426 broken\r\n", Some("abc"), false),
+            ("RETR a.zip\r\n", "150 go\r\n226 done\r\n", None, false),
+        ] {
+            let (mut control, mut out) = (PROTOCOL.parser(&ends), Out::default());
+            control.data(Side::In, b"220 ftp\r\n227 (10,0,0,1,4,1)\r\n", at, &mut out);
+            let mut carried = out.expect.pop().unwrap();
+            assert_eq!((carried.address, carried.port, carried.carries), (ip, 1025, DATA));
+            control.data(Side::Out, asked.as_bytes(), at, &mut out);
+            out.events.clear();
+            match data {
+                Some(data) => carried.parser.data(Side::In, data.as_bytes(), at, &mut out),
+                None => carried.parser.gap(Side::In, 3, at, &mut out),
+            }
+            control.data(Side::In, answer.as_bytes(), at, &mut out);
+            out.events.clear();
+            carried.parser.end(&mut out);
+            let event = &out.events[0].fields;
+            assert!(event.contains(&(field::FILE_NAME, "a.zip".into())), "{event:?}");
+            let hash = event.iter().find(|(f, _)| *f == field::MD5).map(|(_, v)| v.to_string());
+            assert_eq!(hash, hashed.then(|| "900150983cd24fb0d6963f7d28e17f72".to_owned()), "{asked}{answer}");
+        }
     }
 
     #[test]

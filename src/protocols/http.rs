@@ -204,16 +204,17 @@ impl Conversation {
         let request = matches!(head.start, Start::Request(..));
         match framing {
             Some(framing) => {
-                let gzip = head.has("content-encoding", "gzip") || head.has("content-encoding", "x-gzip");
+                let mut codings = head.fields.iter().filter(|(n, _)| n == "content-encoding").flat_map(|(_, v)| v.split(','));
+                let coded = codings.find_map(|coding| Passing::coded(&out.keeping, coding));
                 let mut note = Vec::new();
-                if !gzip {
+                if coded.is_none() {
                     note.extend(head.get("content-encoding").map(|e| ("encoding", e.to_owned())));
                 }
                 note.extend(head.get("content-range").map(|r| ("range", r.to_owned())));
                 let carried = Carried {
                     number,
                     request,
-                    body: Body::new(framing, if gzip { Passing::gzip() } else { Passing::plain() }),
+                    body: Body::new(framing, coded.unwrap_or_else(|| Passing::plain(&out.keeping))),
                     first,
                     kind: head.get("content-type").unwrap_or_default().to_owned(),
                     disposition: head.get("content-disposition").unwrap_or_default().to_owned(),

@@ -1,10 +1,12 @@
-//! HTTP/2 (RFC 9113) in clear: the preface, and of each request what its header block and that of its answer say. Bodies pass unread.
+//! HTTP/2 (RFC 9113) in clear: the preface, and of each request what its header block and that of its answer say, and the
+//! files that bodies carry.
 
 use super::common::bytes::Bytes;
 use super::common::fields::Fields;
 use super::common::framed::{Cut, Framed, Messages};
 use super::common::hpack::{Header, Hpack};
 use super::common::http_head::host_of;
+use super::common::http2_body::Bodies;
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
 use crate::model::oddity::Oddity;
@@ -17,7 +19,9 @@ pub static PROTOCOL: Http2 = Http2;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 const CONTINUATION: u8 = 9;
@@ -71,6 +75,8 @@ struct Open {
     asks: bool,
     /// Nothing of it was passed over so far; behind what was, the rest means nothing.
     whole: bool,
+    /// Nothing follows on this side of the stream.
+    ends: bool,
 }
 
 /// The part of a header block in a frame whose body has `length` bytes, as far as the body was kept: padding stands behind, its length and a
@@ -93,10 +99,11 @@ struct Conversation {
     tables: [Hpack; 2],
     open: [Option<Open>; 2],
     streams: BTreeMap<u32, (Fields, At)>,
+    bodies: Bodies,
 }
 
 impl Conversation {
-    fn request(&mut self, stream: u32, found: &[Header], first: At, out: &mut Out) {
+    fn request(&mut self, stream: u32, found: &[Header], first: At, ends: bool, out: &mut Out) {
         let get = |name: &str| found.iter().find(|h| &*h.0 == name).map(|h| &*h.1).unwrap_or_default();
         let mut fields = Fields::default();
         fields.text(field::APP, "http2");
@@ -114,6 +121,9 @@ impl Conversation {
                 fields.text(field::URL, &format!("http://{authority}{}", get(":path")));
             }
         }
+        if !ends {
+            self.bodies.begin(stream, Side::Out, found, &fields, get(":path"), first, out);
+        }
         if self.streams.len() >= MAX_STREAMS {
             out.partial = true;
             if let Some((_, (fields, at))) = self.streams.pop_first() {
@@ -122,12 +132,22 @@ impl Conversation {
         }
         self.streams.entry(stream).or_insert((fields, first));
     }
-    fn response(&mut self, stream: u32, found: Vec<Header>, last: At, out: &mut Out) {
+    fn response(&mut self, stream: u32, found: Vec<Header>, last: At, ends: bool, out: &mut Out) {
         // An informational answer is not the last.
         if found.iter().any(|(name, value)| &**name == ":status" && value.starts_with('1')) {
             return;
         }
-        let Some((mut fields, first)) = self.streams.remove(&stream) else { return };
+        let Some((mut fields, first)) = self.streams.remove(&stream) else {
+            // Trailers.
+            if ends {
+                self.bodies.close(stream, Side::In, true, out);
+            }
+            return;
+        };
+        if !ends {
+            let path = fields.get(field::HTTP_URI).map(ToString::to_string).unwrap_or_default();
+            self.bodies.begin(stream, Side::In, &found, &fields, &path, last, out);
+        }
         for (name, value) in found {
             match &*name {
                 ":status" => fields.maybe(field::HTTP_STATUS, value.parse::<u64>().ok()),
@@ -154,8 +174,12 @@ impl Conversation {
             out.also = Some("doh2");
         }
         match side {
-            Side::Out => self.request(open.stream, &found, open.first, out),
-            Side::In => self.response(open.stream, found, last, out),
+            // Trailers name no method.
+            Side::Out if open.ends && !found.iter().any(|h| &*h.0 == ":method") => {
+                self.bodies.close(open.stream, Side::Out, true, out);
+            }
+            Side::Out => self.request(open.stream, &found, open.first, open.ends, out),
+            Side::In => self.response(open.stream, found, last, open.ends, out),
         }
     }
 }
@@ -181,6 +205,17 @@ impl Messages for Conversation {
         if side == Side::Out && !std::mem::replace(&mut self.begun, true) {
             return true;
         }
+        if let [h0, h1, h2, kind @ (DATA | RST_STREAM), flags, a, b, c, d, rest @ ..] = message {
+            let stream = u32::from_be_bytes([a & 0x7f, *b, *c, *d]);
+            let length = u32::from_be_bytes([0, *h0, *h1, *h2]) as usize;
+            if *kind == RST_STREAM {
+                self.bodies.close(stream, side, false, out);
+            } else if let Some(part) = part(*kind, *flags, length, rest) {
+                let missing = length.saturating_sub(rest.len()) as u64;
+                self.bodies.data(stream, side, part, missing, flags & 1 != 0, last, out);
+            }
+            return true;
+        }
         let [h0, h1, h2, kind @ (HEADERS | PUSH_PROMISE | CONTINUATION), flags, a, b, c, d, rest @ ..] = message else {
             return true;
         };
@@ -198,7 +233,8 @@ impl Messages for Conversation {
                 if let Some(open) = before {
                     self.block(side, &Open { whole: false, ..open }, last, out);
                 }
-                Open { stream, block: Vec::new(), first, asks: *kind == HEADERS, whole: *kind != CONTINUATION }
+                let ends = *kind == HEADERS && flags & 1 != 0;
+                Open { stream, block: Vec::new(), first, asks: *kind == HEADERS, whole: *kind != CONTINUATION, ends }
             }
         };
         let Some(part) = part(*kind, *flags, length, rest) else {
@@ -224,6 +260,7 @@ impl Messages for Conversation {
                 self.block(side, &Open { whole: false, ..open }, open.first, out);
             }
         }
+        self.bodies.end(out);
         for (_, (fields, at)) in std::mem::take(&mut self.streams) {
             out.events.push(fields.event(Kind::Http, at, at));
         }
@@ -255,6 +292,30 @@ mod tests {
         assert!(expected.iter().all(|e| said.iter().any(|s| s == e)), "{said:?}");
         assert!(said.contains(&"http.status=302".to_owned()));
     }
+
+    #[test]
+    fn a_body_is_a_file_whatever_its_frames() {
+        let request = frame(HEADERS, 5, b"\x82\x86\x44\x06/a.bin");
+        let at = At { time: Time(1), offset: 1 };
+        for (frames, hashed) in [
+            (vec![frame(DATA, 0, b"ab"), frame(DATA, 1, b"c")], true),
+            (vec![frame(DATA, 9, b"\x02abc\0\0")], true),
+            (vec![frame(DATA, 0, b"abc"), frame(HEADERS, 5, b"\0\x01x\x01y")], true),
+            (vec![frame(DATA, 0, b"abc"), frame(RST_STREAM, 0, &[0; 4])], false),
+            (vec![frame(DATA, 0, b"abc")], false),
+        ] {
+            let (mut c, mut out) = (Framed::new(Conversation::default()), Out::default());
+            c.data(Side::Out, &[PREFACE, &request].concat(), at, &mut out);
+            let server = [frame(SETTINGS, 0, b""), frame(HEADERS, 4, b"\x88"), frames.concat()].concat();
+            server.iter().for_each(|b| c.data(Side::In, &[*b], at, &mut out));
+            c.end(&mut out);
+            let files: Vec<_> = out.events.iter().filter(|e| e.kind == Kind::File).collect();
+            let shown: String = files[0].fields.iter().map(|(f, v)| format!("{}={v} ", field::name(*f))).collect();
+            assert!(files.len() == 1 && shown.contains("file.name=a.bin file.size=3 "), "{shown}");
+            assert_eq!(shown.contains("md5=900150983cd24fb0d6963f7d28e17f72"), hashed, "{shown}");
+        }
+    }
+
     fn at(n: i64) -> At {
         At { time: Time(n), offset: 1 }
     }

@@ -12,6 +12,7 @@ use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
 use crate::model::time::Time;
 use crate::model::value::Value;
+use common::keep::Keeping;
 
 /// Which side of a conversation sent the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +47,8 @@ pub struct Understood {
     pub offset: u64,
     /// Its fields (addresses, ports, proto, flow id are added by the meter).
     pub fields: Vec<(FieldId, Value)>,
+    /// Number of the file that it tells of, where files are kept ([`common::keep`]).
+    pub kept: Option<u64>,
 }
 
 /// What a parser gives back.
@@ -65,14 +68,36 @@ pub struct Out {
     pub done: bool,
     /// A bound was reached and content passed unread: the flow's history says `X`.
     pub partial: bool,
-    /// Connections that this one announces (FTP's data connections): the end that will be called, and what it will carry.
-    pub expect: Vec<(std::net::IpAddr, u16, &'static str)>,
+    /// Connections that this one announces (FTP's data connections, TFTP's transfers).
+    pub expect: Vec<Expect>,
     /// The stream goes on as another protocol from here (STARTTLS, CONNECT, WebSocket): the meter probes afresh.
     pub restart: bool,
     /// With `restart`: the protocol that follows, where it was agreed by name and has no mark of its own.
     pub follows: Option<&'static str>,
     /// A protocol that this one carries, recognised by it.
     pub also: Option<&'static str>,
+    /// Given to the parser: who wants the bytes of carried files.
+    pub keeping: Keeping,
+}
+
+/// A connection that another one announces.
+pub struct Expect {
+    /// The end that will be called.
+    pub address: std::net::IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// IANA protocol number.
+    pub proto: u8,
+    /// What it will carry, as in `app`.
+    pub carries: &'static str,
+    /// What reads it, besides whatever its content is recognised as. Only events and oddities are taken from it.
+    pub parser: Box<dyn Parser>,
+}
+
+impl std::fmt::Debug for Expect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{} {}", self.address, self.port, self.carries)
+    }
 }
 
 /// Where a piece of data stands in time and evidence.

@@ -1,10 +1,11 @@
 //! SMB 1, 2 and 3 (MS-SMB, MS-SMB2) over TCP, direct or in NetBIOS sessions (RFC 1002): dialect, logins with their outcome, shares, and the
-//! files that were opened, and what is called through pipes (DCE/RPC). Content of files passes unread; of encrypted sessions only the login is in
-//! clear.
+//! files that were opened, read and written, with their hashes, and what is called through pipes (DCE/RPC). Of encrypted sessions only the
+//! login is in clear.
 
 use super::common::fields::Fields;
 use super::common::ntlm::Ntlm;
 use super::common::rpc_calls::{self, Calls};
+use super::common::smb_files::{Files, Target, is_pipes};
 use super::common::smb_message::{self, Ask, Message, Opened, dialect_name, status_name};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
 use crate::model::field;
@@ -16,13 +17,18 @@ use std::collections::{BTreeMap, VecDeque};
 /// The protocol.
 pub static PROTOCOL: Smb = Smb;
 
-/// Bytes kept of one frame: what is longer carries file content.
+/// Bytes kept of one frame: what is longer carries file content, which goes on as it comes.
 const MAX_FRAME: usize = 64 * 1024;
 /// Requests that wait for their response.
 const MAX_PENDING: usize = 1000;
 /// Trees known by number.
 const MAX_TREES: usize = 256;
 
+/// Bytes of a frame before a gap that may say where the content in it stands.
+const MIN_HEAD: usize = 116;
+
+/// The answer will come later (STATUS_PENDING).
+const LATER: u32 = 0x0000_0103;
 const MORE_PROCESSING: u32 = 0xc000_0016;
 const ACCESS_DENIED: u32 = 0xc000_0022;
 
@@ -71,7 +77,9 @@ struct Half {
     /// Bytes of the frame that are still to come.
     left: u64,
     kept: Vec<u8>,
-    whole: bool,
+    /// What is kept was read already: the rest of the frame is content, or passes.
+    read: bool,
+    content: Option<Target>,
     first: Option<At>,
     lost: bool,
 }
@@ -93,16 +101,19 @@ struct Conversation {
     server: Option<Ntlm>,
     told: bool,
     calls: Calls,
+    files: Files,
 }
 
 impl Conversation {
-    fn frame(&mut self, side: Side, half: &Half, at: At, out: &mut Out) {
+    /// Reads what is kept of a frame. `whole`: it is all of it.
+    fn frame(&mut self, side: Side, half: &mut Half, whole: bool, at: At, out: &mut Out) {
+        half.read = true;
         if half.kept.is_empty() {
             return;
         }
         let first = half.first.unwrap_or(at);
         let mut messages = Vec::new();
-        if let Err(what) = smb_message::read(&half.kept, half.whole, &mut messages) {
+        if let Err(what) = smb_message::read(&half.kept, whole, &mut messages) {
             out.oddities.push((Oddity::new(what), first.time, first.offset));
             if what == "smb_magic_unknown" && self.seen == [false, false] {
                 out.violated = true;
@@ -123,6 +134,7 @@ impl Conversation {
                     }
                     self.pending.push_back(Pending { id, side, at: first, tree, ask });
                 }
+                Message::Reply { status: LATER, .. } => {}
                 Message::Reply { id, tree, status, dialect, opened, server } => {
                     self.server = server.or(self.server.take());
                     let asked = self.pending.iter().position(|p| p.id == id && p.side != side);
@@ -131,6 +143,17 @@ impl Conversation {
                     }
                 }
                 Message::Rpc(file, tree, data) => self.pipe(side, file, tree, &data, (first, at), out),
+                Message::Content(tree, content) => {
+                    let share = self.trees.get(&tree).map(String::as_str);
+                    let (start, length) = content.data();
+                    let when = if length > 0 { first } else { at };
+                    if let Some(mut target) = self.files.content(content, share, when, out) {
+                        let kept = half.kept.get(start..).unwrap_or_default();
+                        let now = usize::try_from(length).unwrap_or(usize::MAX).min(kept.len());
+                        self.files.data(&mut target, kept.get(..now).unwrap_or_default(), at, out);
+                        half.content = (start <= half.kept.len() && target.left > 0).then_some(target);
+                    }
+                }
                 Message::Sealed => {}
             }
         }
@@ -214,14 +237,18 @@ impl Conversation {
                 Kind::Log
             }
             Ask::Open(name) => {
+                let share = self.trees.get(&asked.tree).map(String::as_str).unwrap_or_default();
+                let pipe = is_pipes(share);
+                match opened {
+                    Some(opened) => self.files.opened(asked.id, opened, share, &name, pipe || opened.directory, out),
+                    None => self.files.refused(asked.id),
+                }
                 // A file that is not there was only looked for; one that is refused was there.
                 if !matches!(status, 0 | ACCESS_DENIED) {
                     return;
                 }
-                let share = self.trees.get(&asked.tree).map(String::as_str).unwrap_or_default();
                 fields.text(field::SHARE, share);
                 fields.text(field::FILE_NAME, if name.is_empty() { "\\" } else { &name });
-                let pipe = share.to_ascii_uppercase().ends_with("IPC$");
                 if pipe || opened.is_some_and(|o| o.directory) {
                     fields.text(field::FILE_TYPE, if pipe { "pipe" } else { "directory" });
                 } else {
@@ -258,7 +285,8 @@ impl Conversation {
                     return;
                 }
                 half.left = u64::from(u32::from_be_bytes([0, *a, *b, *c]));
-                half.whole = half.left <= MAX_FRAME as u64;
+                half.read = false;
+                half.content = None;
                 // Other frames than messages are passed over.
                 half.lost = *kind != 0;
                 half.head.clear();
@@ -266,15 +294,23 @@ impl Conversation {
             }
             let now = usize::try_from(half.left).unwrap_or(usize::MAX).min(bytes.len());
             let (now, rest) = bytes.split_at(now);
-            let room = MAX_FRAME.saturating_sub(half.kept.len());
-            if !half.lost {
-                half.kept.extend_from_slice(now.get(..room).unwrap_or(now));
-            }
+            let room = if half.read || half.lost { 0 } else { MAX_FRAME.saturating_sub(half.kept.len()) };
+            let (head, more) = now.split_at(room.min(now.len()));
+            half.kept.extend_from_slice(head);
             half.left = half.left.saturating_sub(now.len() as u64);
             bytes = rest;
-            if half.left == 0 {
-                self.frame(side, half, at, out);
+            let over = half.left == 0;
+            if !(half.read || half.lost) && (over || half.kept.len() >= MAX_FRAME) {
+                self.frame(side, half, over && more.is_empty(), at, out);
+                half.kept = Vec::new();
+            }
+            if let Some(target) = half.content.as_mut().filter(|_| !more.is_empty()) {
+                let now = usize::try_from(target.left).unwrap_or(usize::MAX).min(more.len());
+                self.files.data(target, more.get(..now).unwrap_or_default(), at, out);
+            }
+            if over {
                 half.kept.clear();
+                half.content = None;
                 half.lost = false;
             }
         }
@@ -298,16 +334,30 @@ impl Parser for Conversation {
             *slot = half;
         }
     }
-    fn gap(&mut self, side: Side, missing: u64, _at: At, _out: &mut Out) {
-        let Some(half) = self.halves.get_mut(usize::from(side == Side::In)) else { return };
+    fn gap(&mut self, side: Side, missing: u64, at: At, out: &mut Out) {
+        let index = usize::from(side == Side::In);
+        let Some(mut half) = self.halves.get_mut(index).map(std::mem::take) else { return };
+        // What is kept before the hole may say whose content the rest is.
+        if half.left > 0 && !half.read && !half.lost && half.kept.len() >= MIN_HEAD {
+            self.frame(side, &mut half, false, at, out);
+            half.kept = Vec::new();
+        }
         if half.left > missing {
             // Inside the content of a file: the frame's end is known.
             half.left = half.left.saturating_sub(missing);
-            half.whole = false;
-            half.lost = half.kept.len() < 256;
+            half.lost |= !half.read;
+            if let Some(target) = &mut half.content {
+                target.skip(missing);
+            }
         } else {
-            *half = Half { lost: true, ..Half::default() };
+            half = Half { lost: true, ..Half::default() };
         }
+        if let Some(slot) = self.halves.get_mut(index) {
+            *slot = half;
+        }
+    }
+    fn end(&mut self, out: &mut Out) {
+        self.files.end(out);
     }
 }
 
@@ -430,5 +480,107 @@ mod tests {
         assert!(smb_message::read(&m, true, &mut out).is_err());
         m[20] = 1;
         assert_eq!(smb_message::read(&m, true, &mut out), Err("smb_chain_malformed"));
+    }
+
+    fn hash(bytes: &[u8]) -> String {
+        use sha2::Digest as _;
+        crate::model::hex::hex(&sha2::Sha256::digest(bytes))
+    }
+    fn content(n: usize) -> Vec<u8> {
+        (0..n).map(|i| (i * 31 % 251) as u8).collect()
+    }
+    /// A write of SMB 2 to the file that `created` opens.
+    fn write_to(file: u8, id: u8, offset: u64, data: &[u8]) -> Vec<u8> {
+        let head = [&[49, 0, 112, 0][..], &(data.len() as u32).to_le_bytes(), &offset.to_le_bytes(), &[file; 16], &[0; 16]];
+        smb2(9, false, 0, 7, id, &[&head.concat(), data].concat())
+    }
+    fn close(file: u8, id: u8) -> Vec<u8> {
+        smb2(6, false, 0, 7, id, &[&[24, 0, 0, 0, 0, 0, 0, 0], &[file; 16][..]].concat())
+    }
+    fn asked_and_closed() -> [(Side, Vec<u8>); 4] {
+        [
+            (Side::Out, tree("\\\\srv\\data")),
+            (Side::In, smb2(3, true, 0, 7, 1, &[16, 0, 1, 0])),
+            (Side::Out, create("a.exe")),
+            (Side::In, created()),
+        ]
+    }
+
+    #[test]
+    fn a_file_written_in_long_frames_is_hashed_whatever_the_segments() {
+        let at = At { time: Time(1), offset: 1 };
+        let data = content(300_000);
+        for size in [777, 1460, 65_536, usize::MAX] {
+            let (mut c, mut out) = (Conversation::default(), Out::default());
+            let writes = [write_to(0, 3, 0, &data[..200_000]), write_to(0, 4, 200_000, &data[200_000..]), close(0, 5)].concat();
+            for (side, bytes) in asked_and_closed() {
+                c.data(side, &bytes, at, &mut out);
+            }
+            writes.chunks(size.min(writes.len())).for_each(|b| c.data(Side::Out, b, at, &mut out));
+            assert!(c.halves.iter().all(|h| h.kept.capacity() <= 2 * MAX_FRAME));
+            c.data(Side::In, &smb2(6, true, 0, 7, 5, &[60, 0]), at, &mut out);
+            let said = shown(&out).pop().unwrap();
+            assert!(said.contains(&format!("sha256={} ", hash(&data))) && said.contains("action=written"), "{said}");
+            assert!(said.contains("file.name=a.exe file.size=300000") && out.oddities.is_empty(), "{said} {:?}", out.oddities);
+        }
+    }
+
+    #[test]
+    fn a_hole_in_a_long_frame_leaves_a_file_without_a_hash_and_the_next_one_whole() {
+        let at = At { time: Time(1), offset: 1 };
+        let data = content(200_000);
+        for from in [150, 5_000, 100_000] {
+            let (mut c, mut out) = (Conversation::default(), Out::default());
+            for (side, bytes) in asked_and_closed() {
+                c.data(side, &bytes, at, &mut out);
+            }
+            let frame = write_to(0, 3, 0, &data);
+            c.data(Side::Out, &frame[..from], at, &mut out);
+            c.gap(Side::Out, 1_000, at, &mut out);
+            c.data(Side::Out, &frame[from + 1_000..], at, &mut out);
+            c.data(Side::Out, &close(0, 4), at, &mut out);
+            c.data(Side::In, &smb2(6, true, 0, 7, 4, &[60, 0]), at, &mut out);
+            let said = shown(&out).pop().unwrap();
+            assert!(said.contains("file.size=199000") && said.contains("partial") && !said.contains("sha256"), "{from}: {said}");
+            c.data(Side::Out, &create("b"), at, &mut out);
+            c.data(Side::In, &created(), at, &mut out);
+            c.data(Side::Out, &[write_to(0, 5, 0, b"abc"), close(0, 6)].concat(), at, &mut out);
+            c.data(Side::In, &smb2(6, true, 0, 7, 6, &[60, 0]), at, &mut out);
+            assert!(shown(&out).pop().unwrap().contains(&hash(b"abc")));
+        }
+    }
+
+    #[test]
+    fn requests_in_one_chain_mean_the_file_that_the_first_opens() {
+        let at = At { time: Time(1), offset: 1 };
+        let chain = |messages: Vec<Vec<u8>>| {
+            let last = messages.len() - 1;
+            let mut all = Vec::new();
+            for (n, frame) in messages.into_iter().enumerate() {
+                let mut m = frame[4..].to_vec();
+                m.resize(m.len().next_multiple_of(8), 0);
+                if n < last {
+                    let length = (m.len() as u32).to_le_bytes();
+                    m[20..24].copy_from_slice(&length);
+                }
+                all.extend(m);
+            }
+            let mut frame = (all.len() as u32).to_be_bytes().to_vec();
+            frame.extend(all);
+            frame
+        };
+        let (mut c, mut out) = (Conversation::default(), Out::default());
+        for (side, bytes) in asked_and_closed().into_iter().take(2) {
+            c.data(side, &bytes, at, &mut out);
+        }
+        c.data(Side::Out, &chain(vec![create("c"), write_to(0xff, 3, 0, b"abc"), close(0xff, 4)]), at, &mut out);
+        c.data(
+            Side::In,
+            &chain(vec![created(), smb2(9, true, 0, 7, 3, &[17, 0]), smb2(6, true, 0, 7, 4, &[60, 0])]),
+            at,
+            &mut out,
+        );
+        let said = shown(&out).pop().unwrap();
+        assert!(said.contains("file.name=c") && said.contains(&hash(b"abc")), "{said}");
     }
 }

@@ -1,5 +1,5 @@
-//! SMTP (RFC 5321, with PIPELINING, CHUNKING, AUTH, STARTTLS): one event per mail with its envelope and subject, one per login. Keeps no
-//! content and no password.
+//! SMTP (RFC 5321, with PIPELINING, CHUNKING, AUTH, STARTTLS): one event per mail with its envelope and subject, one per attached file,
+//! one per login. Keeps no content and no password.
 
 use super::common::bytes::text;
 use super::common::fields::Fields;
@@ -219,11 +219,15 @@ impl Conversation {
         match self.mode {
             Mode::Data if line == b"." => {
                 self.mode = Mode::Command;
+                if let Some(letter) = &mut self.letter {
+                    letter.mail.end(true, at, out);
+                }
                 self.wait(Waiting::Sent, at, out);
             }
             Mode::Data => {
                 if let Some(letter) = &mut self.letter {
-                    letter.mail.line(line);
+                    // A dot at the beginning was doubled (RFC 5321, 4.5.2).
+                    letter.mail.line(line.strip_prefix(b".").unwrap_or(line), at, out);
                 }
             }
             Mode::Auth => self.credentials(&text(line, MAX_LINE)),
@@ -304,7 +308,8 @@ impl Conversation {
 
     /// Gives back the mail that was in the making: sent and answered, or given up.
     fn settle(&mut self, at: At, answer: Option<(bool, &str)>, out: &mut Out) {
-        let Some(letter) = self.letter.take() else { return };
+        let Some(mut letter) = self.letter.take() else { return };
+        letter.mail.end(answer.is_some_and(|(accepted, _)| accepted), at, out);
         let mut fields = Fields::default();
         fields.text(field::APP, "smtp");
         fields.text(field::HOSTNAME, self.hello.as_deref().unwrap_or_default());
@@ -338,7 +343,11 @@ impl Conversation {
                 Line::TooLong(first) if self.mode != Mode::Data || side == Side::In => {
                     out.oddities.push((Oddity::new("smtp_line_too_long"), first.time, first.offset));
                 }
-                Line::TooLong(_) => {}
+                Line::TooLong(_) => {
+                    if let Some(letter) = &mut self.letter {
+                        letter.mail.miss(0);
+                    }
+                }
             }
             !(self.over || side == Side::Out && matches!(self.mode, Mode::Chunk(..)))
         });
@@ -365,7 +374,7 @@ impl Parser for Conversation {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                 let (chunk, rest) = bytes.split_at(now);
                 if let Some(letter) = &mut self.letter {
-                    letter.mail.push(chunk, at);
+                    letter.mail.push(chunk, at, out);
                 }
                 bytes = rest;
                 let left = left.saturating_sub(now as u64);
@@ -383,6 +392,9 @@ impl Parser for Conversation {
             self.server.gap();
             self.waiting.clear();
             return;
+        }
+        if let Some(letter) = self.letter.as_mut().filter(|_| matches!(self.mode, Mode::Data | Mode::Chunk(_))) {
+            letter.mail.miss(missing);
         }
         match self.mode {
             Mode::Chunk(left) if left > missing => self.mode = Mode::Chunk(left.saturating_sub(missing)),

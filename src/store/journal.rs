@@ -52,7 +52,7 @@ impl Journal {
                 .push(format!("the journal ended in a torn entry of {} bytes, which was cut off", bytes.len() as u64 - read.len));
         }
         notices.extend(read.damaged.iter().map(|n| format!("line {n} of the journal is damaged and was left out")));
-        let next = read.decisions.iter().map(|d| d.sequence).max().unwrap_or(0) + 1;
+        let next = read.decisions.iter().map(|d| d.sequence).max().unwrap_or(0).saturating_add(1);
         let clocks = read.decisions.iter().filter(|d| changes_clocks(&d.what, &read.decisions)).count() as u64;
         let state = State { file, len: read.len, hash: read.hash, next, decisions: Arc::new(read.decisions), clocks };
         super::segment::sync_dir(dir)?;

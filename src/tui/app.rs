@@ -71,6 +71,8 @@ pub enum Ask {
     Send(Vec<u8>),
     /// Hand the terminal to the shell.
     Suspend,
+    /// Lend the terminal to a program, or start one that has windows of its own.
+    Run(std::path::PathBuf, crate::case::handover::Handed),
     /// Draw everything anew.
     Redraw,
 }

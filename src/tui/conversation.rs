@@ -29,6 +29,8 @@ pub struct Turn {
     pub bytes: Vec<u8>,
     /// So many bytes are missing.
     pub gap: u64,
+    /// So many bytes were sent again; they are not repeated here.
+    pub again: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -127,6 +129,12 @@ impl Conversation {
             return;
         }
         let end = start + i64::from(len);
+        let (next, next_end) = (half.next, end.min(half.next));
+        // One byte before the next is how a silent connection is kept alive.
+        if start < next && !(len == 1 && end == next) {
+            self.again(inbound, (next_end - start) as u64, from);
+        }
+        let half = &mut self.halves[usize::from(inbound)];
         if end <= half.next {
             return;
         }
@@ -191,10 +199,12 @@ impl Conversation {
         self.kept += bytes.len();
         let closed = std::mem::take(&mut self.closed);
         match self.turns.last_mut() {
-            Some(turn) if !closed && turn.inbound == inbound && turn.gap == 0 && turn.bytes.len() < MAX_TURN => {
+            Some(turn)
+                if !closed && turn.inbound == inbound && turn.gap == 0 && turn.again == 0 && turn.bytes.len() < MAX_TURN =>
+            {
                 turn.bytes.extend_from_slice(bytes)
             }
-            _ => self.turns.push(Turn { inbound, time: from.time, packet: from.packet, bytes: bytes.to_vec(), gap: 0 }),
+            _ => self.turns.push(Turn { inbound, time: from.time, packet: from.packet, bytes: bytes.to_vec(), gap: 0, again: 0 }),
         }
     }
     /// What comes next is a turn of its own: a datagram is not the rest of the one before.
@@ -203,7 +213,16 @@ impl Conversation {
     }
     fn gap(&mut self, inbound: bool, missing: u64, from: From) {
         if missing > 0 {
-            self.turns.push(Turn { inbound, time: from.time, packet: from.packet, bytes: Vec::new(), gap: missing });
+            self.turns.push(Turn { inbound, time: from.time, packet: from.packet, bytes: Vec::new(), gap: missing, again: 0 });
+        }
+    }
+    fn again(&mut self, inbound: bool, bytes: u64, from: From) {
+        match self.turns.last_mut() {
+            Some(turn) if turn.inbound == inbound && turn.again > 0 => turn.again = turn.again.saturating_add(bytes),
+            _ => {
+                let turn = Turn { inbound, time: from.time, packet: from.packet, bytes: Vec::new(), gap: 0, again: bytes };
+                self.turns.push(turn);
+            }
         }
     }
 }
@@ -233,11 +252,27 @@ mod tests {
     const AT: From = From { time: Time(0), packet: 1 };
 
     fn said(c: &mut Conversation) -> Vec<(bool, String, u64)> {
-        c.take().into_iter().map(|t| (t.inbound, String::from_utf8_lossy(&t.bytes).into_owned(), t.gap)).collect()
+        c.take()
+            .into_iter()
+            .filter(|t| t.again == 0)
+            .map(|t| (t.inbound, String::from_utf8_lossy(&t.bytes).into_owned(), t.gap))
+            .collect()
     }
 
     fn send(c: &mut Conversation, inbound: bool, seq: u32, text: &str) {
         c.segment(inbound, seq, false, text.as_bytes(), text.len() as u32, AT);
+    }
+
+    #[test]
+    fn what_is_sent_again_is_marked_and_a_keepalive_is_not() {
+        let mut c = conversation();
+        send(&mut c, false, 0, "abcd");
+        send(&mut c, false, 3, "d");
+        send(&mut c, false, 0, "abcd");
+        send(&mut c, false, 2, "cdef");
+        let turns = c.take();
+        let shown: Vec<_> = turns.iter().map(|t| (String::from_utf8_lossy(&t.bytes).into_owned(), t.again)).collect();
+        assert_eq!(shown, [("abcd".into(), 0), (String::new(), 6), ("ef".into(), 0)]);
     }
 
     #[test]

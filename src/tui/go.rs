@@ -305,7 +305,10 @@ impl App {
                 _ => return Err(Error::user("the flow of these packets is no longer in the case")),
             }
         } else {
-            return self.overlay_answer(answer);
+            return match self.take_handed(answer) {
+                Some(answer) => self.overlay_answer(answer),
+                None => Ok(()),
+            };
         }
         Ok(())
     }

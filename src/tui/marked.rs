@@ -60,6 +60,11 @@ impl App {
         let ids: Vec<String> = ids.iter().map(|id| crate::query::quote(&id.to_string())).collect();
         Ok(Some(format!("id in {{{}}}", ids.join(", "))))
     }
+    /// The question that selects the marked rows, else the row under the cursor.
+    pub(super) fn selected_query(&self) -> Result<Option<String>> {
+        let row = || self.selection().record.map(|r| format!("id = {}", crate::query::quote(&r.id.to_string())));
+        Ok(self.marked_query()?.or_else(row))
+    }
     /// Takes the marked rows that were read.
     pub(super) fn take_marked(&mut self, marked: Marked) -> Result<()> {
         let Marked(records, wanted) = marked;

@@ -88,9 +88,13 @@ mod apply;
 
 pub mod export;
 
+mod extract;
+
 mod finding;
 
 mod go;
+
+mod handing;
 
 mod marked;
 

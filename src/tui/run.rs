@@ -78,6 +78,13 @@ fn turn(
                         app.say("not copied: the terminal takes nothing at the moment");
                     }
                 }
+                Ask::Run(path, handed) => {
+                    app.save_now();
+                    match screen.lend(&path, &handed)? {
+                        Ok(said) => app.say(said),
+                        Err(err) => app.fail(err),
+                    }
+                }
                 Ask::Redraw => screen.resume()?,
                 Ask::Suspend => {
                     app.save_now();

@@ -8,12 +8,15 @@ use super::glyphs;
 pub use super::glyphs::{Charset, Glyphs};
 use super::out::Out;
 use super::scroll;
+use crate::case::handover::Handed;
 use crate::error::{Error, Result};
 use crossterm::{cursor, event, execute, queue, style, terminal};
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::{Frame, Terminal};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::ThreadId;
@@ -274,6 +277,40 @@ impl Screen {
         self.resume()?;
         Ok(stopped.is_ok())
     }
+    /// Lends the terminal to a program until it ends; keys go to it alone. One that has windows of its own is only started. What is said
+    /// afterwards, or why it did not run.
+    pub fn lend(&mut self, path: &Path, handed: &Handed) -> Result<std::result::Result<String, Error>> {
+        let name = handed.program.name;
+        let mut command = Command::new(path);
+        command.args(&handed.arguments);
+        if handed.program.windows {
+            let quiet = || Stdio::null();
+            let started = command.stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
+            return Ok(match started {
+                Ok(mut child) => {
+                    // Somebody has to take note of its end.
+                    std::thread::spawn(move || child.wait());
+                    Ok(format!("{name} is started"))
+                }
+                Err(e) => Err(Error::io("cannot run", path, &e)),
+            });
+        }
+        let _lent = super::event::Lent::new();
+        self.leave();
+        let ended = command.status();
+        if ended.is_ok() && handed.program.ends {
+            // What it printed would be gone with the next frame.
+            wait_for_enter();
+        }
+        self.resume()?;
+        // It was cut for this program only.
+        let _ = std::fs::remove_file(&handed.file);
+        Ok(match ended {
+            Ok(status) if status.success() => Ok(format!("{name} ended")),
+            Ok(status) => Err(Error::input(format!("{name} ended with {status}"))),
+            Err(e) => Err(Error::io("cannot run", path, &e)),
+        })
+    }
     /// Running again: the shell may have set the terminal's modes as it likes them. Everything is drawn anew.
     pub fn resume(&mut self) -> Result<()> {
         // Leaving raw mode first: it is otherwise believed to be on and not set again.
@@ -292,6 +329,14 @@ impl Drop for Screen {
 /// Panics of other threads since the last call, as one line each: they must not write over the screen, so they are kept here.
 pub fn background_panics() -> Vec<String> {
     std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Waits for a line on the terminal.
+fn wait_for_enter() {
+    let Ok(mut tty) = std::fs::File::options().read(true).write(true).open("/dev/tty") else { return };
+    let _ = tty.write_all(b"\n-- Enter goes back --");
+    let mut byte = [0u8];
+    while tty.read(&mut byte).is_ok_and(|n| n > 0) && byte != *b"\n" {}
 }
 
 fn refused(e: io::Error) -> Error {

@@ -15,6 +15,8 @@ pub mod demo;
 
 pub mod doctor;
 
+pub mod extract;
+
 pub mod fields;
 
 pub mod formats;
@@ -71,6 +73,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &packets::Packets,
+    &extract::Extract,
     &sweep::Sweep,
     &sources::Sources,
     &site::SiteCommand,

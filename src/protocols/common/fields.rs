@@ -10,7 +10,7 @@ const MAX_TEXT: usize = 4096;
 
 /// Fields in the making.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Fields(Vec<(FieldId, Value)>);
+pub struct Fields(Vec<(FieldId, Value)>, Option<u64>);
 
 impl Fields {
     /// Adds a value.
@@ -33,6 +33,23 @@ impl Fields {
             self.0.push((field, Value::text(text.get(..end).unwrap_or_default())));
         }
     }
+    /// The file that they tell of is kept under a number ([`super::keep`]).
+    pub fn keep(&mut self, number: u64) {
+        self.1 = Some(number);
+    }
+    /// Adds what others hold.
+    pub fn join(&mut self, other: Fields) {
+        self.0.extend(other.0);
+        self.1 = self.1.or(other.1);
+    }
+    /// The first value of a field.
+    pub fn get(&self, field: FieldId) -> Option<&Value> {
+        self.0.iter().find(|(f, _)| *f == field).map(|(_, v)| v)
+    }
+    /// Whether a field was added.
+    pub fn has(&self, field: FieldId) -> bool {
+        self.0.iter().any(|(f, _)| *f == field)
+    }
     /// Whether nothing was added.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -44,6 +61,7 @@ impl Fields {
     }
     /// An event with these fields, from the packet of its first byte to the packet of its last.
     pub fn event(self, kind: Kind, first: At, last: At) -> Understood {
-        Understood { kind, start: first.time, end: last.time.max(first.time), offset: first.offset, fields: self.sorted() }
+        let kept = self.1;
+        Understood { kind, start: first.time, end: last.time.max(first.time), offset: first.offset, fields: self.sorted(), kept }
     }
 }

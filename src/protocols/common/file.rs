@@ -1,9 +1,11 @@
-//! A file that a protocol carries: hashed while it passes, nothing of it is kept but its first bytes to tell its type.
+//! A file that a protocol carries: hashed while it passes. Nothing of it is kept but its first bytes to tell its type, unless somebody asks
+//! for the files themselves ([`super::keep`]): then the bytes that are hashed are given to them, decoded.
 
 use super::fields::Fields;
+use super::keep::{Keeping, Kept};
 use crate::model::field;
 use crate::model::hex::hex;
-use flate2::write::MultiGzDecoder;
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use sha1::Digest as _;
 use std::io::{self, Write};
 
@@ -15,15 +17,18 @@ const FREE_DECODED: u64 = 8 << 20;
 const MAX_RATIO: u64 = 100;
 
 /// Sums over the bytes of a file.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 struct Sums {
     md5: md5::Md5,
     sha1: sha1::Sha1,
     sha256: sha2::Sha256,
     head: Vec<u8>,
     size: u64,
+    /// Where the next byte stands in the file.
+    at: u64,
     /// Bytes that came, where they are decoded: bounds the size.
     came: Option<u64>,
+    kept: Option<Box<dyn Kept>>,
 }
 
 impl Write for Sums {
@@ -35,6 +40,10 @@ impl Write for Sums {
         self.sha1.update(bytes);
         self.sha256.update(bytes);
         self.size = self.size.saturating_add(bytes.len() as u64);
+        if let Some(kept) = &mut self.kept {
+            kept.put(self.at, bytes);
+        }
+        self.at = self.at.saturating_add(bytes.len() as u64);
         let bound = self.came.map_or(u64::MAX, |came| came.saturating_mul(MAX_RATIO).max(FREE_DECODED));
         if self.size > bound { Err(io::Error::other("too long")) } else { Ok(bytes.len()) }
     }
@@ -46,6 +55,57 @@ impl Write for Sums {
 enum Coding {
     Plain(Box<Sums>),
     Gzip(Box<MultiGzDecoder<Sums>>),
+    /// `deflate` of HTTP, of which too little has come to say which it is.
+    Deflate(Box<Sums>, Vec<u8>),
+    Zlib(Box<ZlibDecoder<Sums>>),
+    Raw(Box<DeflateDecoder<Sums>>),
+}
+
+impl Coding {
+    fn is_plain(&self) -> bool {
+        matches!(self, Coding::Plain(_))
+    }
+    fn sums(&mut self) -> &mut Sums {
+        match self {
+            Coding::Plain(sums) | Coding::Deflate(sums, _) => sums,
+            Coding::Gzip(decoder) => decoder.get_mut(),
+            Coding::Zlib(decoder) => decoder.get_mut(),
+            Coding::Raw(decoder) => decoder.get_mut(),
+        }
+    }
+    /// Of what is called `deflate` most is zlib's form (RFC 1950), as RFC 9110 says, and some is bare (RFC 1951): the first two bytes tell.
+    fn settle(&mut self) {
+        let Coding::Deflate(sums, first) = self else { return };
+        let [a, b, ..] = first.as_slice() else { return };
+        let zlib = a & 15 == 8 && u16::from_be_bytes([*a, *b]) % 31 == 0;
+        let sums = std::mem::take(&mut **sums);
+        *self =
+            if zlib { Coding::Zlib(Box::new(ZlibDecoder::new(sums))) } else { Coding::Raw(Box::new(DeflateDecoder::new(sums))) };
+    }
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Coding::Plain(sums) => sums.write_all(bytes),
+            Coding::Gzip(decoder) => decoder.write_all(bytes),
+            Coding::Zlib(decoder) => decoder.write_all(bytes),
+            Coding::Raw(decoder) => decoder.write_all(bytes),
+            Coding::Deflate(_, first) => {
+                first.extend_from_slice(bytes);
+                let all = first.clone();
+                self.settle();
+                if matches!(self, Coding::Deflate(..)) { Ok(()) } else { self.write(&all) }
+            }
+        }
+    }
+    /// The end of the coding was met.
+    fn ends(&mut self) -> bool {
+        match self {
+            Coding::Plain(_) => true,
+            Coding::Gzip(decoder) => decoder.try_finish().is_ok(),
+            Coding::Zlib(decoder) => decoder.try_finish().is_ok(),
+            Coding::Raw(decoder) => decoder.try_finish().is_ok(),
+            Coding::Deflate(..) => false,
+        }
+    }
 }
 
 /// A file on its way.
@@ -53,37 +113,65 @@ pub struct Passing {
     coding: Coding,
     gone: bool,
     broken: bool,
+    /// Length that the protocol stated, as it is hashed.
+    stated: Option<u64>,
 }
 
 impl Passing {
+    fn of(keeping: &Keeping, coding: impl FnOnce(Sums) -> Coding) -> Passing {
+        let sums = Sums { kept: keeping.begin(), ..Sums::default() };
+        Passing { coding: coding(sums), gone: false, broken: false, stated: None }
+    }
     /// A file whose bytes come as they are.
-    pub fn plain() -> Passing {
-        Passing { coding: Coding::Plain(Box::default()), gone: false, broken: false }
+    pub fn plain(keeping: &Keeping) -> Passing {
+        Passing::of(keeping, |sums| Coding::Plain(Box::new(sums)))
     }
     /// A file that comes as gzip and is hashed as decoded.
-    pub fn gzip() -> Passing {
-        Passing { coding: Coding::Gzip(Box::new(MultiGzDecoder::new(Sums::default()))), gone: false, broken: false }
+    pub fn gzip(keeping: &Keeping) -> Passing {
+        Passing::of(keeping, |sums| Coding::Gzip(Box::new(MultiGzDecoder::new(sums))))
+    }
+    /// A file in a content coding of HTTP (RFC 9110, 8.4.1); `None`: it is one that is not undone, and hashed as it comes.
+    pub fn coded(keeping: &Keeping, coding: &str) -> Option<Passing> {
+        match coding.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => Some(Passing::gzip(keeping)),
+            "deflate" => Some(Passing::of(keeping, |sums| Coding::Deflate(Box::new(sums), Vec::new()))),
+            _ => None,
+        }
+    }
+    /// The protocol states how long the file is; of one that comes coded that says nothing.
+    pub fn state(&mut self, length: u64) {
+        if self.coding.is_plain() {
+            self.stated = Some(length);
+        }
     }
     /// Takes more bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.broken {
             return;
         }
+        // Only a decoder can make more of it than was captured: plain bytes have no bound.
+        if !self.coding.is_plain() {
+            let came = &mut self.coding.sums().came;
+            *came = Some(came.unwrap_or(0).saturating_add(bytes.len() as u64));
+        }
+        self.broken = self.coding.write(bytes).is_err();
+    }
+    /// So many bytes are missing: there will be no hashes.
+    pub fn miss(&mut self, missing: u64) {
+        self.gone = true;
         match &mut self.coding {
-            // Only a decoder can make more of it than was captured: plain bytes have no bound.
-            Coding::Plain(sums) => drop(sums.write(bytes)),
-            Coding::Gzip(decoder) => {
-                let came = &mut decoder.get_mut().came;
-                *came = Some(came.unwrap_or(0).saturating_add(bytes.len() as u64));
-                self.broken = decoder.write_all(bytes).is_err();
-            }
+            Coding::Plain(sums) => sums.at = sums.at.saturating_add(missing),
+            _ => self.broken = true,
         }
     }
-    /// Bytes are missing: there will be no hashes.
-    pub fn miss(&mut self) {
+    /// Bytes that stand elsewhere in the file than where it has come to: kept if somebody keeps it, never hashed.
+    pub fn put(&mut self, offset: u64, bytes: &[u8]) {
         self.gone = true;
-        if matches!(self.coding, Coding::Gzip(_)) {
-            self.broken = true;
+        if let Coding::Plain(sums) = &mut self.coding {
+            sums.size = sums.size.saturating_add(bytes.len() as u64);
+            if let Some(kept) = &mut sums.kept {
+                kept.put(offset, bytes);
+            }
         }
     }
     /// Whether a compressed body could not be decoded to its end (asked after the last byte).
@@ -92,16 +180,16 @@ impl Passing {
     }
     /// Adds size, type and, if no byte was missing, hashes. `whole`: the protocol said that the body ended here.
     pub fn finish(mut self, whole: bool, out: &mut Fields) -> bool {
-        let sums = match self.coding {
-            Coding::Plain(sums) => *sums,
-            Coding::Gzip(mut decoder) => {
-                self.broken |= whole && decoder.try_finish().is_err();
-                decoder.get_ref().clone()
-            }
-        };
+        self.broken |= whole && !self.coding.ends();
+        let mut sums = std::mem::take(self.coding.sums());
+        let sound = whole && !self.gone && !self.broken;
+        if let Some(mut kept) = sums.kept.take() {
+            out.keep(kept.number());
+            kept.end(self.stated.unwrap_or(sums.at), sound);
+        }
         out.add(field::FILE_SIZE, sums.size);
         out.text(field::FILE_TYPE, magic(&sums.head).unwrap_or_default());
-        if whole && !self.gone && !self.broken {
+        if sound {
             out.text(field::MD5, &hex(&sums.md5.finalize()));
             out.text(field::SHA1, &hex(&sums.sha1.finalize()));
             out.text(field::SHA256, &hex(&sums.sha256.finalize()));
@@ -181,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_whole_file_has_its_three_hashes() {
-        let mut p = Passing::plain();
+        let mut p = Passing::plain(&Keeping::default());
         p.push(b"a");
         p.push(b"bc");
         let got = fields(p, true).join(" ");
@@ -192,9 +280,9 @@ mod tests {
 
     #[test]
     fn a_file_with_a_hole_has_no_hash() {
-        let mut p = Passing::plain();
+        let mut p = Passing::plain(&Keeping::default());
         p.push(b"a");
-        p.miss();
+        p.miss(1);
         p.push(b"c");
         assert_eq!(fields(p, true), ["file.size=2", "file.type=text/plain"]);
     }
@@ -204,12 +292,29 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(b"abc").unwrap();
         let bytes = encoder.finish().unwrap();
-        let mut p = Passing::gzip();
+        let mut p = Passing::gzip(&Keeping::default());
         bytes.iter().for_each(|b| p.push(&[*b]));
         assert!(fields(p, true).contains(&"md5=900150983cd24fb0d6963f7d28e17f72".to_owned()));
-        let mut p = Passing::gzip();
+        let mut p = Passing::gzip(&Keeping::default());
         p.push(b"not gzip");
         assert!(!p.finish(true, &mut Fields::default()));
+    }
+
+    #[test]
+    fn deflate_is_decoded_in_either_of_its_forms() {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(b"abc").unwrap();
+        let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        raw.write_all(b"abc").unwrap();
+        for bytes in [zlib.finish().unwrap(), raw.finish().unwrap()] {
+            let mut p = Passing::coded(&Keeping::default(), " Deflate").unwrap();
+            bytes.iter().for_each(|b| p.push(&[*b]));
+            assert!(fields(p, true).contains(&"md5=900150983cd24fb0d6963f7d28e17f72".to_owned()));
+        }
+        let mut p = Passing::coded(&Keeping::default(), "deflate").unwrap();
+        p.push(b"x");
+        assert!(!p.finish(true, &mut Fields::default()));
+        assert!(Passing::coded(&Keeping::default(), "br").is_none());
     }
 
     #[test]
@@ -217,7 +322,7 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         (0..64).for_each(|_| encoder.write_all(&[0; 1 << 20]).unwrap());
         let bytes = encoder.finish().unwrap();
-        let mut p = Passing::gzip();
+        let mut p = Passing::gzip(&Keeping::default());
         p.push(&bytes);
         assert!(p.is_broken());
     }

@@ -44,7 +44,10 @@ pub struct Body {
 
 impl Body {
     /// A body that begins.
-    pub fn new(framing: Framing, file: Passing) -> Body {
+    pub fn new(framing: Framing, mut file: Passing) -> Body {
+        if let Framing::Length(length) = framing {
+            file.state(length);
+        }
         Body { over: framing == Framing::Length(0), framing, length: 0, broken: false, file }
     }
     /// Whether it lasts as long as the connection.
@@ -97,7 +100,12 @@ impl Body {
     }
     /// Bytes are missing. `false`: the body's end may be among them.
     pub fn miss(&mut self, missing: u64) -> bool {
-        self.file.miss();
+        let lost = match self.framing {
+            Framing::Length(left) | Framing::Chunked(Chunk::Data(left)) => missing.min(left),
+            Framing::Close => missing,
+            Framing::Chunked(_) => 0,
+        };
+        self.file.miss(lost);
         let known = match &mut self.framing {
             Framing::Close => true,
             Framing::Length(left) if *left >= missing => {
@@ -157,10 +165,11 @@ fn step(chunk: &mut Chunk, byte: u8) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keep::Keeping;
     use super::*;
 
     fn chunked() -> Body {
-        Body::new(Framing::Chunked(Chunk::Size(Vec::new())), Passing::plain())
+        Body::new(Framing::Chunked(Chunk::Size(Vec::new())), Passing::plain(&Keeping::default()))
     }
 
     #[test]
@@ -189,11 +198,11 @@ mod tests {
 
     #[test]
     fn missing_bytes_are_counted_where_the_end_is_known() {
-        let mut body = Body::new(Framing::Length(10), Passing::plain());
+        let mut body = Body::new(Framing::Length(10), Passing::plain(&Keeping::default()));
         body.push(b"ab");
         assert!(body.miss(6));
         assert_eq!(body.push(b"cdNEXT"), 2);
         assert_eq!((body.length, body.over), (10, true));
-        assert!(!Body::new(Framing::Length(3), Passing::plain()).miss(4));
+        assert!(!Body::new(Framing::Length(3), Passing::plain(&Keeping::default())).miss(4));
     }
 }

@@ -164,11 +164,10 @@ pub fn file(e: &Exchange, carried: Carried, whole: bool, last: At, out: &mut Out
     if !carried.body.file.finish(whole, &mut sums) {
         out.oddities.push((Oddity::new("http_gzip_malformed"), last.time, last.offset));
     }
-    let sums = sums.sorted();
-    if !sums.iter().any(|(f, _)| *f == field::FILE_TYPE) {
+    if !sums.has(field::FILE_TYPE) {
         fields.text(field::FILE_TYPE, carried.kind.split(';').next().unwrap_or_default().trim());
     }
-    sums.into_iter().for_each(|(f, v)| fields.add(f, v));
+    fields.join(sums);
     if !carried.note.is_empty() {
         let note = carried.note.into_iter().map(|(n, v)| (n.to_owned(), serde_json::Value::String(v))).collect();
         fields.text(field::EXTRA, &serde_json::Value::Object(note).to_string());

@@ -59,6 +59,10 @@ impl Lines {
         }
         all
     }
+    /// Whether a line has begun that has no end yet.
+    pub fn has_begun(&self) -> bool {
+        !self.skipping && !self.buffer.is_empty()
+    }
     /// Bytes are missing: the line that they stood in cannot be read.
     pub fn gap(&mut self) {
         self.buffer.clear();

@@ -1,8 +1,9 @@
-//! What is read of a mail's header block (RFC 5322, RFC 2047): the subject. The rest passes.
+//! What is read of a mail (RFC 5322, RFC 2047): the subject, and its parts that are files. The rest passes.
 
 use super::bytes::text;
 use super::lines::{Line, Lines};
-use crate::protocols::At;
+use super::mime::Mime;
+use crate::protocols::{At, Out};
 use base64::Engine as _;
 
 /// Longest line of a header that is kept.
@@ -17,29 +18,32 @@ pub struct Mail {
     in_subject: bool,
     subject: Option<String>,
     size: u64,
+    parts: Mime,
 }
 
 impl Default for Mail {
     fn default() -> Mail {
-        Mail { lines: Lines::new(MAX_LINE), over: false, in_subject: false, subject: None, size: 0 }
+        Mail { lines: Lines::new(MAX_LINE), over: false, in_subject: false, subject: None, size: 0, parts: Mime::default() }
     }
 }
 
 impl Mail {
     /// Takes raw bytes of the mail.
-    pub fn push(&mut self, bytes: &[u8], at: At) {
+    pub fn push(&mut self, bytes: &[u8], at: At, out: &mut Out) {
         let mut lines = std::mem::replace(&mut self.lines, Lines::new(MAX_LINE));
         lines.push(bytes, at, &mut |line| {
-            if let Line::Whole(line, _) = line {
-                self.line(&line);
+            match line {
+                Line::Whole(line, first) => self.line(&line, first, out),
+                Line::TooLong(_) => self.parts.miss(0),
             }
-            !self.over
+            true
         });
         self.lines = lines;
         self.size = self.size.saturating_add(bytes.len() as u64);
     }
     /// Takes a line without its end.
-    pub fn line(&mut self, line: &[u8]) {
+    pub fn line(&mut self, line: &[u8], at: At, out: &mut Out) {
+        self.parts.line(line, at, out);
         if self.over {
             return;
         }
@@ -55,6 +59,18 @@ impl Mail {
                 self.subject = Some(text(line.get(8..).unwrap_or_default().trim_ascii(), MAX_SUBJECT));
             }
         }
+    }
+    /// So many bytes are missing, or a line too long to be read.
+    pub fn miss(&mut self, missing: u64) {
+        self.lines.gap();
+        self.parts.miss(missing);
+    }
+    /// The mail is over. `whole`: its end was seen.
+    pub fn end(&mut self, whole: bool, at: At, out: &mut Out) {
+        if self.lines.has_begun() {
+            self.push(b"\n", at, out);
+        }
+        self.parts.end(whole, at, out);
     }
     /// The subject, decoded.
     pub fn subject(&self) -> Option<String> {
@@ -146,7 +162,7 @@ mod tests {
     fn a_folded_subject_is_one_and_the_body_is_not_read() {
         let mut mail = Mail::default();
         let at = At { time: Time(0), offset: 0 };
-        mail.push(b"From: a\r\nSUBJECT: one\r\n two\r\n\r\nSubject: no\r\n", at);
+        mail.push(b"From: a\r\nSUBJECT: one\r\n two\r\n\r\nSubject: no\r\n", at, &mut Out::default());
         assert_eq!(mail.subject().as_deref(), Some("one two"));
     }
 }

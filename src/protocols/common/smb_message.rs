@@ -1,9 +1,11 @@
-//! SMB 1 (MS-CIFS, MS-SMB) and SMB 2/3 (MS-SMB2) messages, as far as they name dialects, logins, shares and files. Knows no stream and no
-//! state; sealed messages say nothing.
+//! SMB 1 (MS-CIFS, MS-SMB) and SMB 2/3 (MS-SMB2) messages, as far as they name dialects, logins, shares and files, and say where the content
+//! of files stands. Knows no stream and no state; sealed messages say nothing.
 
 use super::bytes::{Bytes, text, utf16};
 use super::ntlm::{self, Ntlm};
 use super::rpc_calls;
+use super::smb_content::{self, Content, FileId};
+use super::smb_files::unnamed;
 
 /// Longest path in UTF-16 units.
 const MAX_PATH: usize = 1024;
@@ -34,6 +36,8 @@ pub struct Opened {
     pub size: u64,
     /// It is a directory.
     pub directory: bool,
+    /// Its number from here on.
+    pub file: FileId,
 }
 
 /// One message.
@@ -58,6 +62,8 @@ pub enum Message {
     },
     /// What was written into or read from an open file and looks like DCE/RPC: a number of the file (0 in responses), its tree, the bytes.
     Rpc(u64, u32, Vec<u8>),
+    /// What tells of the content of a file, and its tree.
+    Content(u32, Content),
     /// Encrypted or compressed.
     Sealed,
 }
@@ -73,14 +79,16 @@ fn login(blob: &[u8]) -> Ask {
     Ask::Login(method, ntlm::find(blob).unwrap_or_default())
 }
 
-/// Reads the messages of one frame. `whole`: no byte of the frame is left out. `Err`: what was malformed; what stands before it is in `out`.
+/// Reads the messages of one frame, or of as much as is kept of it. `whole`: no byte of the frame is left out. `Err`: what was malformed; what stands before it is in `out`.
 pub fn read(frame: &[u8], whole: bool, out: &mut Vec<Message>) -> Result<(), &'static str> {
     match frame.get(..4) {
-        Some(b"\xffSMB") => smb1(frame, out).ok_or("smb_truncated"),
+        Some(b"\xffSMB") => smb1(frame, out).or((!whole).then_some(())).ok_or("smb_truncated"),
         Some(b"\xfeSMB") => {
             let mut rest = frame;
+            let mut related = None;
             for _ in 0..MAX_CHAIN {
-                let Some(next) = smb2(rest, out) else {
+                let base = frame.len().saturating_sub(rest.len());
+                let Some(next) = smb2(rest, base, &mut related, out) else {
                     return if whole { Err("smb_truncated") } else { Ok(()) };
                 };
                 match next {
@@ -99,8 +107,9 @@ pub fn read(frame: &[u8], whole: bool, out: &mut Vec<Message>) -> Result<(), &'s
     }
 }
 
-/// One message of SMB 2; gives the offset of the next, 0 if there is none.
-fn smb2(m: &[u8], out: &mut Vec<Message>) -> Option<usize> {
+/// One message of SMB 2 that begins at `base` of its frame; gives the offset of the next, 0 if there is none. `related`: the file of the
+/// request before.
+fn smb2(m: &[u8], base: usize, related: &mut Option<FileId>, out: &mut Vec<Message>) -> Option<usize> {
     let mut b = Bytes::new(m);
     b.take(8)?;
     let status = b.u32_le()?;
@@ -122,9 +131,15 @@ fn smb2(m: &[u8], out: &mut Vec<Message>) -> Option<usize> {
     if let Some((file, data)) = pipe2(m, command, flags & 1 != 0).filter(|p| rpc(p.1)) {
         out.push(Message::Rpc(file, tree, data.to_vec()));
     }
-    if flags & 1 != 0 {
+    let reply = flags & 1 != 0;
+    let head = smb_content::Head { base, command, reply, status, id, related: *related };
+    if let Some(content) = smb_content::of2(m, head) {
+        *related = content.file().or(*related);
+        out.push(Message::Content(tree, content));
+    }
+    if reply {
         let dialect = if command == 0 { at(4)?.u16_le() } else { None };
-        let opened = if command == 5 && status == 0 { opened(at(4)?, 32) } else { None };
+        let opened = if command == 5 && status == 0 { opened(m) } else { None };
         let server = if command == 1 { part(4).and_then(ntlm::find).filter(|n| n.kind == 2) } else { None };
         if matches!(command, 0 | 1 | 3 | 5) {
             out.push(Message::Reply { id, tree, status, dialect, opened, server });
@@ -134,7 +149,10 @@ fn smb2(m: &[u8], out: &mut Vec<Message>) -> Option<usize> {
             0 => Ask::Negotiate(Vec::new()),
             1 => login(part(12)?),
             3 => Ask::Tree(utf16(part(4)?, MAX_PATH)),
-            5 => Ask::Open(utf16(part(44)?, MAX_PATH)),
+            5 => {
+                *related = Some(unnamed(id));
+                Ask::Open(utf16(part(44)?, MAX_PATH))
+            }
             _ => return Some(next),
         };
         out.push(Message::Ask(id, tree, ask));
@@ -180,13 +198,15 @@ fn pipe1<'a>(m: &'a [u8], command: u8, reply: bool, words: &[u8]) -> Option<(u64
     Some((file as u64, m.get(start..start.checked_add(length)?)?))
 }
 
-/// Action, then after `times` bytes allocation, size and attributes in the order of SMB 2.
-fn opened(mut b: Bytes<'_>, times: usize) -> Option<Opened> {
+fn opened(m: &[u8]) -> Option<Opened> {
+    let mut b = Bytes::new(m.get(68..)?);
     let action = b.u32_le()?;
-    b.take(times)?;
-    b.u64_le()?;
+    // Four times, and what is allocated.
+    b.take(40)?;
     let size = b.u64_le()?;
-    Some(Opened { action, size, directory: b.u32_le()? & 0x10 != 0 })
+    let directory = b.u32_le()? & 0x10 != 0;
+    b.take(4)?;
+    Some(Opened { action, size, directory, file: (b.u64_le()?, b.u64_le()?) })
 }
 
 fn smb1(m: &[u8], out: &mut Vec<Message>) -> Option<()> {
@@ -211,13 +231,28 @@ fn smb1(m: &[u8], out: &mut Vec<Message>) -> Option<()> {
         if let Some((file, data)) = pipe1(m, command, reply, words).filter(|p| rpc(p.1)) {
             out.push(Message::Rpc(file, tree, data.to_vec()));
         }
+        let head = smb_content::Head {
+            base: 0,
+            command: u16::from(command),
+            reply,
+            status,
+            id: id << 8 | u64::from(command),
+            related: None,
+        };
+        if let Some(content) = smb_content::of1(words, head) {
+            out.push(Message::Content(tree, content));
+        }
         if reply {
             // On an error there are no words.
             let mut w = Bytes::new(words);
             let dialect = if command == 0x72 { w.u16_le() } else { None };
-            let opened = if command == 0xa2 && status == 0 { opened1(words) } else { None };
+            let opened = match command {
+                0xa2 if status == 0 => opened1(words),
+                0x2d if status == 0 => opened_before(words),
+                _ => None,
+            };
             let server = if command == 0x73 { ntlm::find(data).filter(|n| n.kind == 2) } else { None };
-            if matches!(command, 0x72 | 0x73 | 0x75 | 0xa2) {
+            if matches!(command, 0x2d | 0x72 | 0x73 | 0x75 | 0xa2) {
                 out.push(Message::Reply { id: id << 8 | u64::from(command), tree, status, dialect, opened, server });
             }
         } else if let Some(ask) = ask1(command, words, data, from, unicode) {
@@ -243,12 +278,24 @@ fn smb1(m: &[u8], out: &mut Vec<Message>) -> Option<()> {
 
 fn opened1(words: &[u8]) -> Option<Opened> {
     let mut b = Bytes::new(words);
-    b.take(7)?;
+    b.take(5)?;
+    let file = (u64::from(b.u16_le()?), 0);
     let action = b.u32_le()?;
     b.take(32)?;
     let directory = b.u32_le()? & 0x10 != 0;
     b.take(8)?;
-    Some(Opened { action, size: b.u64_le()?, directory })
+    Some(Opened { action, size: b.u64_le()?, directory, file })
+}
+
+/// The answer to OPEN_ANDX, the older way (MS-CIFS 2.2.4.41.2).
+fn opened_before(words: &[u8]) -> Option<Opened> {
+    let mut b = Bytes::new(words);
+    b.take(4)?;
+    let file = (u64::from(b.u16_le()?), 0);
+    b.take(6)?;
+    let size = u64::from(b.u32_le()?);
+    b.take(6)?;
+    Some(Opened { action: u32::from(b.u16_le()? & 3), size, directory: false, file })
 }
 
 /// A text that ends at its zero, from `at` of data that begins at `from` of the message, where UTF-16 stands at even offsets.
@@ -279,7 +326,7 @@ fn ask1(command: u8, words: &[u8], data: &[u8], from: usize, unicode: bool) -> O
             Some(Ask::Login("ntlm", Ntlm { kind: 3, user, domain, host: String::new() }))
         }
         0x75 => string1(data, word(6)?, from, unicode).map(|(path, _)| Ask::Tree(path)),
-        0xa2 => string1(data, 0, from, unicode).map(|(name, _)| Ask::Open(name)),
+        0x2d | 0xa2 => string1(data, 0, from, unicode).map(|(name, _)| Ask::Open(name)),
         _ => None,
     }
 }

@@ -26,6 +26,24 @@ pub const TABLE: &[Command] = &[
         "write the marked rows, this list or this lens to a file",
         crate::tui::export::export,
     ),
+    command(
+        "extract",
+        "DIR|FILE.zip",
+        "rebuild the files of this flow or the marked rows from their packets",
+        crate::tui::extract::extract,
+    ),
+    command(
+        "open_with",
+        "tshark|termshark|wireshark",
+        "hand the packets of this flow or the marked rows to another program",
+        crate::tui::handing::open_with,
+    ),
+    command(
+        "copy_call",
+        "[tshark|termshark|wireshark]",
+        "cut the packets and copy how another program is called on them",
+        crate::tui::handing::copy_call,
+    ),
 ];
 
 fn bookmark(app: &mut App, args: &str) -> Result<()> {

@@ -3,12 +3,14 @@
 
 use super::{Handled, Pane};
 use crate::error::{Error, Result};
+use crate::model::decision::What;
+use crate::model::hex::hex;
 use crate::model::packet::PacketRef;
 use crate::model::{Record, Time};
 use crate::pivots::Selection;
 use crate::tui::bytes;
 use crate::tui::conversation::{Conversation, Turn};
-use crate::tui::effect::Cx;
+use crate::tui::effect::{Cx, Effect};
 use crate::tui::jobs::{Answer, Body};
 use crate::tui::paint::{fill, put};
 use crate::tui::text;
@@ -17,7 +19,12 @@ use crate::tui::view::View;
 use crate::tui::widgets::scroll::Scroll;
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use sha2::{Digest, Sha256};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
 /// Packets that are read at once.
 const PIECE: usize = 256;
@@ -60,6 +67,8 @@ pub struct Stream {
 struct Said(Vec<Turn>);
 /// Not everything was read: there is too much of it.
 struct Cut;
+/// What was written to a file, in words.
+struct Saved(String);
 
 impl Stream {
     /// Follows a flow.
@@ -98,7 +107,7 @@ impl Stream {
                 continue;
             }
             self.rows.push(Row { turn: n, range: None });
-            if self.turns[n].gap > 0 {
+            if self.turns[n].bytes.is_empty() {
                 continue;
             }
             let bytes = &self.turns[n].bytes;
@@ -114,6 +123,28 @@ impl Stream {
             self.scroll.top = self.rows.iter().position(after).unwrap_or(0);
             self.scroll.selected = self.scroll.top;
         }
+    }
+    /// Writes the bytes of the sides that are shown to a new file that only its owner can read; gaps are left out, and said.
+    fn save(&self, cx: &mut Cx) {
+        if cx.args.is_empty() {
+            let (label, command) = ("save the bytes shown to".to_owned(), "stream_save".to_owned());
+            return cx.push(Effect::Prompt { label, command, text: "stream.bin".into() });
+        }
+        let path = PathBuf::from(cx.args);
+        let shown: Vec<&Turn> = self.turns.iter().filter(|t| self.shows(t)).collect();
+        let bytes: Vec<u8> = shown.iter().flat_map(|t| t.bytes.iter().copied()).collect();
+        let missing: u64 = shown.iter().map(|t| t.gap).sum();
+        let what = format!("{} of flow {}", self.title(), self.flow.id);
+        cx.ask("save", move |work| {
+            let failed = |e: std::io::Error| Error::io("cannot write", &path, &e);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+            file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+            let (shown, sha256) = (path.display().to_string(), hex(&Sha256::digest(&bytes)));
+            work.keeper.append(What::Export { what: what.clone(), path: shown.clone(), sha256 })?;
+            let gaps = if missing > 0 { format!("; {} bytes are missing in it", thousands(missing)) } else { String::new() };
+            work.give(Saved(format!("{} bytes written to {shown}{gaps}", thousands(bytes.len() as u64))));
+            Ok(())
+        });
     }
     fn find(&mut self, forward: bool, cx: &mut Cx) {
         let needle = bytes::wanted(&self.needle);
@@ -217,7 +248,11 @@ impl Pane for Stream {
         format!("stream, {form}, {side}")
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
-        &[("stream_form", "as text or as hexadecimal"), ("stream_side", "both sides, one side, the other")]
+        &[
+            ("stream_form", "as text or as hexadecimal"),
+            ("stream_side", "both sides, one side, the other"),
+            ("stream_save", "write the bytes shown to a file"),
+        ]
     }
     fn opened(&mut self, cx: &mut Cx) -> Result<()> {
         let flow = self.flow.clone();
@@ -258,6 +293,7 @@ impl Pane for Stream {
                     Side::In => Side::Both,
                 }
             }
+            "stream_save" => self.save(cx),
             "find" if !cx.args.is_empty() => {
                 (self.needle, self.hit) = (cx.args.to_owned(), None);
                 self.find(true, cx);
@@ -269,11 +305,19 @@ impl Pane for Stream {
         }
         Ok(Handled::Yes)
     }
-    fn answer(&mut self, answer: Answer, _: &mut Cx) -> Result<()> {
+    fn answer(&mut self, answer: Answer, cx: &mut Cx) -> Result<()> {
+        let save = answer.slot == "save";
         match &answer.body {
+            Body::Done if save => {}
+            Body::Failed(error) if save => return Err(error.clone()),
             Body::Done => self.done = true,
             Body::Failed(error) => (self.done, self.failed) = (true, Some(error.clone())),
             Body::Piece(_) if answer.is::<Cut>() => self.cut = true,
+            Body::Piece(_) if answer.is::<Saved>() => {
+                if let Some(Saved(said)) = answer.take() {
+                    cx.say(said);
+                }
+            }
             Body::Piece(_) => {
                 if let Some(Said(turns)) = answer.take() {
                     self.turns.extend(turns);
@@ -293,7 +337,11 @@ impl Pane for Stream {
     fn status(&self) -> String {
         let bytes: usize = self.turns.iter().map(|t| t.bytes.len()).sum();
         let missing: u64 = self.turns.iter().map(|t| t.gap).sum();
-        let gaps = if missing > 0 { format!(" {} missing", thousands(missing)) } else { String::new() };
+        let again: u64 = self.turns.iter().map(|t| t.again).sum();
+        let mut gaps = if missing > 0 { format!(" {} missing", thousands(missing)) } else { String::new() };
+        if again > 0 {
+            gaps.push_str(&format!(" {} sent again", thousands(again)));
+        }
         let cut = if self.cut { " (the beginning; there is more)" } else { "" };
         format!("{} bytes{gaps}{cut}", thousands(bytes as u64))
     }
@@ -326,7 +374,8 @@ impl Pane for Stream {
             let style = theme.style(role);
             let Some(range) = &row.range else {
                 let line = heading(turn, &self.flow, view.zone);
-                let style = if turn.gap > 0 { theme.style("stream.gap") } else { style.patch(theme.style("ui.dim")) };
+                let style =
+                    if turn.gap > 0 || turn.again > 0 { theme.style("stream.gap") } else { style.patch(theme.style("ui.dim")) };
                 put(buf, area.x, y, 2, arrow, theme.style(role));
                 put(buf, area.x + 2, y, area.width.saturating_sub(2), &line, style);
                 continue;
@@ -355,6 +404,9 @@ fn heading(turn: &Turn, flow: &Record, zone: Zone) -> String {
     let time: Time = if zone == Zone::Source { turn.time } else { turn.time.plus(flow.shift) };
     if turn.gap > 0 {
         return format!("{} bytes are missing here: not captured", thousands(turn.gap));
+    }
+    if turn.again > 0 {
+        return format!("{} bytes were sent again here (packet {})", thousands(turn.again), turn.packet);
     }
     format!("{} packet {}, {} bytes", zone.format(time, "%H:%M:%S%.3f"), turn.packet, thousands(turn.bytes.len() as u64))
 }
