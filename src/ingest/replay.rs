@@ -24,7 +24,8 @@ const GROWING: [FieldId; 6] =
 /// What was seen by the captures of a case, in order of time.
 pub struct Tape {
     captures: Vec<Captured>,
-    first: Time,
+    /// Of every record, in order: hours in which nothing happens are passed over.
+    starts: Vec<Time>,
     last: Time,
 }
 
@@ -62,13 +63,14 @@ impl Tape {
         })?;
         captures.iter_mut().for_each(|c| c.records.sort_by_key(|r| (r.start, r.id)));
         let all = || captures.iter().flat_map(|c| &c.records);
-        let (first, last) = (all().map(|r| r.start).min(), all().map(|r| r.end).max());
-        Ok(Tape { first: first.unwrap_or(Time(0)), last: last.unwrap_or(Time(0)), captures })
+        let mut starts: Vec<Time> = all().map(|r| r.start).collect();
+        starts.sort_unstable();
+        let last = all().map(|r| r.end).max().unwrap_or(Time(0));
+        Ok(Tape { captures, starts, last })
     }
     /// Plays it into a case within `takes`, or until it is asked to stop: then what is under way ends as it is.
     pub fn play(self, store: &Store, feeder: &Feeder, takes: Duration) -> Result<String> {
         let (begun, stop) = (Instant::now(), feeder.stop());
-        let length = self.last.since(self.first).saturating_add(1);
         let mut heads = Vec::new();
         for capture in self.captures {
             heads.push(Head::begin(store, capture)?);
@@ -79,7 +81,7 @@ impl Tape {
         loop {
             let passed = begun.elapsed().as_secs_f64() / takes.as_secs_f64().max(0.001);
             let over = passed >= 1.0 || stop();
-            let now = self.first.plus((length as f64 * passed.min(1.0)) as i64);
+            let now = self.starts.get((self.starts.len() as f64 * passed) as usize).copied().unwrap_or(self.last);
             let due = over || committed.elapsed() >= COMMIT;
             for (head, shown) in heads.iter_mut().zip(&mut status.sources) {
                 head.go_on(now);

@@ -24,7 +24,7 @@ const QUESTIONS: [&str; 14] = [
     "bytes > 100kB",
     "state = SF and app = tls",
     "direction = out and kind = flow",
-    "source = pcap:inside or source = pcap:outside",
+    "source = \"pcap:inside/eth1\" or source = pcap:outside",
     "since 2h ago",
     "open = true",
     "dst.port = 53",
@@ -107,7 +107,10 @@ fn answers(case: &Case) -> Vec<String> {
         let mut question = engine.compile(text).unwrap();
         for every in [true, false] {
             question.every_sighting = every;
-            out.push(format!("{text}, every sighting {every}: {:?}", engine.counts(&[question.clone()], u64::MAX, &cancel).unwrap()));
+            out.push(format!(
+                "{text}, every sighting {every}: {:?}",
+                engine.counts(&[question.clone()], u64::MAX, &cancel).unwrap()
+            ));
         }
         let mut visited = Vec::new();
         let each = &mut |r: Record| {

@@ -330,26 +330,25 @@ fn live(home: &Path) -> Term {
     command.args(["demo", "--live"]);
     command.env("TMPDIR", home);
     let mut term = Term::run(home, command);
-    term.shows("p/s");
-    term.send(b"2");
+    term.shows("packets/s");
+    term.send(b":query kind = flow and source = \"pcap:inside/eth1\"\r");
     term.until("flows come", |screen| flows(screen).is_some_and(|n| n > 30));
     term
 }
 
-/// The number on the tab of the flows.
+/// How many rows the status line says there are.
 fn flows(screen: &vt100::Screen) -> Option<u64> {
     let contents = screen.contents();
-    let (_, after) = contents.split_once("2Flows ")?;
-    let number: String = after.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
-    number.parse().ok()
+    let (before, _) = contents.split_once(" rows ")?;
+    before.rsplit(' ').next()?.replace(',', "").parse().ok()
 }
 
 /// The line of the table with the cursor: where it stands, and who talks with whom.
 fn under_cursor(screen: &vt100::Screen) -> Option<(usize, String)> {
     let contents = screen.contents();
-    let found =
-        contents.lines().enumerate().find_map(|(n, line)| Some((n, line.split_once('▸').filter(|(b, _)| b.trim().len() < 4)?.1)));
-    found.map(|(n, line)| (n, line.chars().take(44).collect()))
+    let lines = contents.lines().enumerate().filter_map(|(n, line)| Some((n, line.split_once('▸')?.1)));
+    let mut rows = lines.filter(|(_, line)| line.chars().take(20).filter(|c| *c == ':').count() == 2);
+    rows.next().map(|(n, line)| (n, line.chars().take(52).collect()))
 }
 
 /// Waits until more flows than now have come in, `times` times.
