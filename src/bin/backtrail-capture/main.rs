@@ -78,12 +78,13 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
 fn capture(options: &Options) -> Result<(), Failure> {
     let stop = stop_on_signals()?;
     let mut interface = Interface::open(options)?;
+    // What it does to the pipe it cannot do later.
+    let mut output = Output::begin(interface.described(), &options.interface)?;
     let notes = sandbox::confine()?;
     let mut stderr = std::io::stderr();
     for note in &notes {
         let _ = writeln!(stderr, "note: {note}");
     }
-    let mut output = Output::begin(interface.described(), &options.interface)?;
     let asked = || stop.load(Ordering::Relaxed);
     let mut due = Instant::now();
     loop {
