@@ -42,7 +42,7 @@ fn flow(n: u64, source: backtrail::model::SourceId) -> Record {
     ] {
         r.set(id, n);
     }
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         r.set_text(f::SNI, &format!("host{}.example", n % 4_000));
     }
     r.set(f::OPEN, Value::Bool(true));
@@ -90,7 +90,8 @@ fn main() {
     };
     let table = |e: &LocalEngine, text: &str| drop(e.table(&e.compile(text).unwrap(), &cancel).unwrap());
     let count = |e: &LocalEngine, text: &str| drop(e.counts(&[e.compile(text).unwrap()], u64::MAX, &cancel).unwrap());
-    let asks: [(&str, Box<dyn Fn(&LocalEngine)>); 7] = [
+    type Asked = Box<dyn Fn(&LocalEngine)>;
+    let asks: [(&str, Asked); 7] = [
         ("newest 400", Box::new(|e| select(e, "kind = flow"))),
         ("one host, newest 400", Box::new(|e| select(e, "host 10.3.5.26"))),
         ("count of a port", Box::new(|e| count(e, "dst.port = 443"))),

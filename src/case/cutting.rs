@@ -78,14 +78,7 @@ pub fn cut(engine: &dyn Engine, text: &str, cancel: &Cancel) -> Result<Cut> {
 }
 
 /// Writes them to a stream; `path` names it in errors. Gives how many of them are gone from the ring of a live capture.
-pub fn write_to(
-    engine: &dyn Engine,
-    cut: &Cut,
-    text: &str,
-    out: impl Write,
-    path: &Path,
-    cancel: &Cancel,
-) -> Result<usize> {
+pub fn write_to(engine: &dyn Engine, cut: &Cut, text: &str, out: impl Write, path: &Path, cancel: &Cancel) -> Result<usize> {
     let of = |(key, refs): (&EvidenceKey, &Vec<(PacketRef, RecordId)>)| refs.iter().map(|(r, _)| (*r, *key)).collect::<Vec<_>>();
     let mut wanted: Vec<(PacketRef, EvidenceKey)> = cut.by_evidence.iter().flat_map(of).collect();
     wanted.sort_unstable_by_key(|(r, evidence)| (r.time, *evidence, r.offset));

@@ -35,6 +35,9 @@ impl Traffic {
     }
 }
 
+/// How a line ends that says what became of the packets of a capture, where none was dropped: then it is no warning.
+pub const NONE_DROPPED: &str = "none was dropped";
+
 /// Packets that were lost, since the capture began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drops {

@@ -122,7 +122,7 @@ impl Conversation {
             }
         }
         if !ends {
-            self.bodies.begin(stream, Side::Out, found, &fields, get(":path"), first, out);
+            self.bodies.begin((stream, Side::Out), found, (&fields, get(":path")), first, out);
         }
         if self.streams.len() >= MAX_STREAMS {
             out.partial = true;
@@ -146,7 +146,7 @@ impl Conversation {
         };
         if !ends {
             let path = fields.get(field::HTTP_URI).map(ToString::to_string).unwrap_or_default();
-            self.bodies.begin(stream, Side::In, &found, &fields, &path, last, out);
+            self.bodies.begin((stream, Side::In), &found, (&fields, &path), last, out);
         }
         for (name, value) in found {
             match &*name {
@@ -212,7 +212,7 @@ impl Messages for Conversation {
                 self.bodies.close(stream, side, false, out);
             } else if let Some(part) = part(*kind, *flags, length, rest) {
                 let missing = length.saturating_sub(rest.len()) as u64;
-                self.bodies.data(stream, side, part, missing, flags & 1 != 0, last, out);
+                self.bodies.data((stream, side), (part, missing), flags & 1 != 0, last, out);
             }
             return true;
         }

@@ -22,8 +22,10 @@ pub struct Known {
     names: Mutex<Option<Kept<Names>>>,
     networks: Mutex<Option<Kept<Networks>>>,
     /// Guessed sites, the number of the newest import when they were guessed, and when that was.
-    sites: Mutex<Option<(u64, Instant, Arc<Vec<Site>>)>>,
+    sites: Mutex<Option<Guessed>>,
 }
+
+type Guessed = (u64, Instant, Arc<Vec<Site>>);
 
 /// Something read of all records of a kind, and of which state of the case.
 struct Kept<T> {

@@ -157,14 +157,15 @@ impl Live {
         }
         drop(to);
         let until = Instant::now() + OPENING;
-        let mut opening = wanted.len();
-        while opening > 0 {
+        let mut open = vec![false; wanted.len()];
+        while open.contains(&false) {
             let said = live.receive(until.saturating_duration_since(Instant::now())).ok_or_else(|| {
                 Error::input("an interface does not open").hint(format!("run {} -i IFACE by hand to see why", program.display()))
             })?;
             match said {
-                Said::Interface(..) => opening -= 1,
-                Said::Ended(n, ending) => {
+                Said::Interface(n, _) => open[n] = true,
+                // One that was open may be over before the others are: that is for whoever takes what it had.
+                Said::Ended(n, ending) if !open[n] => {
                     let error = ending.error.unwrap_or_else(|| Error::input("the capture ended before it began"));
                     let place = if error.place.is_empty() { live.children[n].name.clone() } else { error.place.clone() };
                     return Err(error.at(place));

@@ -357,9 +357,17 @@ fn lateral_movement_is_in_the_captures_and_in_the_logs() {
     for session in list("/lateral/shares/sessions") {
         let flow = CASE.one(&flow_of(session));
         holds(&flow, session);
-        let file = CASE.one(&format!("kind = file and flow = {}", flow.id));
-        assert_eq!(file.text(f::FILE_NAME), session["path"].as_str());
-        assert_eq!(file.text(f::SHARE), session["share"].as_str());
+        // Opened, and then written or read.
+        let files = CASE.rows(&format!("kind = file and flow = {}", flow.id));
+        assert_eq!(files.len(), 2);
+        for file in &files {
+            assert_eq!(file.text(f::FILE_NAME), session["path"].as_str());
+            assert_eq!(file.text(f::SHARE), session["share"].as_str());
+        }
+        assert!(files[0].get(f::SHA256).is_none() && files[1].get(f::SHA256).is_some());
+        if session["path"].as_str().unwrap().ends_with(text("/lateral/shares/file")) {
+            assert_eq!(files[1].text(f::SHA256), Some(text("/lateral/shares/sha256")));
+        }
     }
     let sweep = format!(
         "kind = flow and src.ip = {} and dst.port = {} and dst.ip = {} and between {} and {}",

@@ -44,7 +44,7 @@ pub fn extract_to(engine: &dyn Engine, keeper: &dyn Keeper, request: &Request<'_
     let zipped = to.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     let failed = |e: std::io::Error| Error::io("cannot write", to, &e);
     let empty = to.is_dir() && std::fs::read_dir(to).map_err(failed)?.next().is_none();
-    if to.exists() && !(empty && !zipped) {
+    if to.exists() && (zipped || !empty) {
         let what = if to.is_dir() { "the folder is not empty" } else { "the file is there already" };
         return Err(Error::user(format!("cannot extract: {what}")).at_path(to).hint("-w a name that is not taken"));
     }

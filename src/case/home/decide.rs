@@ -6,6 +6,7 @@ use crate::context::sites::zone_by_activity;
 use crate::error::Result;
 use crate::ingest::file::WIDE;
 use crate::model::evidence::EvidenceInfo;
+use crate::model::live::NONE_DROPPED;
 use crate::model::source::{Basis, DateOrder, SourceInfo};
 use crate::model::{Kind, Time, Window};
 use std::collections::BTreeMap;
@@ -184,7 +185,7 @@ fn files(asking: &Asking, sources: &[SourceInfo], lines: &mut Vec<Line>) {
         if file.counts.failed > 0 {
             let because = format!("{} of {} lines not understood", file.counts.failed, file.counts.units());
             partly.push((name(&file.path), because, go));
-        } else if let Some(warning) = file.warnings.iter().find(|w| !is_about_clock(w)) {
+        } else if let Some(warning) = file.warnings.iter().find(|w| !is_about_clock(w) && !w.ends_with(NONE_DROPPED)) {
             warned.push((name(&file.path), warning.clone(), go));
         }
     }

@@ -79,7 +79,8 @@ impl Subcommand for Packets {
             let sha256 = hash_prefix(path, u64::MAX)?;
             opened.keeper.append(What::Export { what: format!("packets of: {text}"), path: shown.clone(), sha256 })?;
         }
-        let counts = [(cut.packets().saturating_sub(gone), "packet"), (cut.with_packets(), "flow"), (cut.by_evidence.len(), "capture")];
+        let counts =
+            [(cut.packets().saturating_sub(gone), "packet"), (cut.with_packets(), "flow"), (cut.by_evidence.len(), "capture")];
         let [packets, flows, files] = counts.map(|(n, what)| counted(n, what));
         writeln!(std::io::stdout(), "{packets} of {flows} from {files} -> {shown}").map_err(io)?;
         say_gone(gone);

@@ -7,7 +7,7 @@ use crate::flow::{Meter, Sink};
 use crate::ingest::capture::{FIRST_ORDINAL, warnings};
 use crate::ingest::sanity;
 use crate::model::flow::Flow;
-use crate::model::live::{Drops, LiveSource, Traffic};
+use crate::model::live::{Drops, LiveSource, NONE_DROPPED, Traffic};
 use crate::model::packet::{Packet, PacketRef};
 use crate::model::source::Counts;
 use crate::model::time::SECOND;
@@ -209,10 +209,14 @@ impl Tap {
     pub fn warnings(&self) -> Vec<String> {
         let drops = self.status.drops;
         let (name, received) = (&self.status.name, self.received.max(self.total.packets));
-        let mut out = vec![format!(
-            "live on {name}: {received} packets came; dropped: {} by the interface, {} by the kernel, {} because the case was behind",
-            drops.interface, drops.kernel, drops.pipeline
-        )];
+        let dropped = match drops == Drops::default() {
+            true => NONE_DROPPED.to_owned(),
+            false => format!(
+                "dropped: {} by the interface, {} by the kernel, {} because the case was behind",
+                drops.interface, drops.kernel, drops.pipeline
+            ),
+        };
+        let mut out = vec![format!("live on {name}: {received} packets came; {dropped}")];
         let stats = self.meter.stats();
         out.extend(warnings(stats));
         out.extend(sanity::cut(stats.cut, stats.packets, 0));

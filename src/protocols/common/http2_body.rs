@@ -33,7 +33,14 @@ pub struct Bodies {
 
 impl Bodies {
     /// A header block was read behind which a body comes. `about`: what the request says of host, name and URL; `path`: what it asks for.
-    pub fn begin(&mut self, stream: u32, side: Side, found: &[Header], about: &Fields, path: &str, at: At, out: &mut Out) {
+    pub fn begin(
+        &mut self,
+        (stream, side): (u32, Side),
+        found: &[Header],
+        (about, path): (&Fields, &str),
+        at: At,
+        out: &mut Out,
+    ) {
         let get = |name: &str| found.iter().find(|h| &*h.0 == name).map(|h| &*h.1).unwrap_or_default();
         let mut fields = Fields::default();
         let last_part = path.split(['?', '#']).next().and_then(|p| p.rsplit('/').next()).filter(|_| side == Side::In);
@@ -63,8 +70,7 @@ impl Bodies {
         }
     }
     /// Bytes of a body, of whose frame so many were not kept. `ends`: the last.
-    #[allow(clippy::too_many_arguments)] // one call site; a struct would only name them again
-    pub fn data(&mut self, stream: u32, side: Side, bytes: &[u8], missing: u64, ends: bool, at: At, out: &mut Out) {
+    pub fn data(&mut self, (stream, side): (u32, Side), (bytes, missing): (&[u8], u64), ends: bool, at: At, out: &mut Out) {
         let key = (stream, side == Side::In);
         let Some(body) = self.open.get_mut(&key) else { return };
         body.last = at;

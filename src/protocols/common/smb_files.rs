@@ -393,7 +393,8 @@ mod tests {
     #[test]
     fn what_is_not_all_of_a_file_has_no_hash_and_says_why() {
         // Size when opened, size set, what is written, and why there is no hash.
-        let cases: [(u64, Option<u64>, &[(u64, &str)], &str); 5] = [
+        type Written = [(u64, &'static str)];
+        let cases: [(u64, Option<u64>, &Written, &str); 5] = [
             (0, Some(4), &[(0, "abc")], "not to its end"),
             (9, None, &[(0, "abc")], "not to its end"),
             (0, None, &[(1, "bc")], "bytes are missing"),

@@ -6,7 +6,7 @@ use crate::case::home::reasons;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::model::decision::What;
-use crate::model::live::LiveSource;
+use crate::model::live::{LiveSource, NONE_DROPPED};
 use crate::model::source::{Basis, DateOrder, SourceInfo};
 use crate::model::time::{parse_span, show_span};
 use crate::model::{Time, Window};
@@ -378,13 +378,17 @@ impl Sources {
             source.kinds.iter().filter(|(_, n)| *n > 0).map(|(k, n)| format!("{} {k}", thousands(*n))).collect();
         out.push((kinds.join(&format!(" {dot} ")), "ui.dim"));
         for warning in &source.warnings {
-            out.push((text::clean(warning).into_owned(), "ui.warning"));
+            let style = if warning.ends_with(NONE_DROPPED) { "ui.dim" } else { "ui.warning" };
+            out.push((text::clean(warning).into_owned(), style));
         }
         for file in self.evidence.iter().filter(|e| e.sources.contains(&source.id)) {
-            let sha: String = file.sha256.chars().take(16).collect();
+            let sha: String = match file.is_live() {
+                true => "captured live".into(),
+                false => format!("sha256 {}", file.sha256.chars().take(16).collect::<String>()),
+            };
             let imported = view.zone.format(file.imported, "%Y-%m-%d %H:%M");
             let path = text::fit_end(&text::clean(&file.path), 70);
-            out.push((format!("{path}  {} bytes, sha256 {sha}, imported {imported}", thousands(file.size)), "ui.text"));
+            out.push((format!("{path}  {} bytes, {sha}, imported {imported}", thousands(file.size)), "ui.text"));
             let custody: Vec<&str> = file.custody.iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
             if !custody.is_empty() {
                 out.push((format!("  custody: {}", text::clean(&custody.join(", "))), "ui.dim"));

@@ -128,7 +128,7 @@ impl Stream {
     fn save(&self, cx: &mut Cx) {
         if cx.args.is_empty() {
             let (label, command) = ("save the bytes shown to".to_owned(), "stream_save".to_owned());
-            return cx.push(Effect::Prompt { label, command, text: "stream.bin".into() });
+            return cx.push(Effect::Prompt { label, command, text: "side.bin".into() });
         }
         let path = PathBuf::from(cx.args);
         let shown: Vec<&Turn> = self.turns.iter().filter(|t| self.shows(t)).collect();
