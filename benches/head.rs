@@ -90,8 +90,8 @@ fn main() {
     };
     let table = |e: &LocalEngine, text: &str| drop(e.table(&e.compile(text).unwrap(), &cancel).unwrap());
     let count = |e: &LocalEngine, text: &str| drop(e.counts(&[e.compile(text).unwrap()], u64::MAX, &cancel).unwrap());
-    type Asked = Box<dyn Fn(&LocalEngine)>;
-    let asks: [(&str, Asked); 7] = [
+    type Asked<'a> = Box<dyn Fn(&LocalEngine) + 'a>;
+    let asks: [(&str, Asked<'_>); 7] = [
         ("newest 400", Box::new(|e| select(e, "kind = flow"))),
         ("one host, newest 400", Box::new(|e| select(e, "host 10.3.5.26"))),
         ("count of a port", Box::new(|e| count(e, "dst.port = 443"))),

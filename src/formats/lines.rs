@@ -31,6 +31,7 @@ pub fn read(
     let mut at = Unit { line: start.line.max(1), ..start };
     if at.offset > 0 {
         prepare(reader.as_mut(), head, at.offset);
+        guard::quietly(|| reader.go_on());
     } else {
         guard::quietly(|| reader.begin(head::plain(head)));
     }

@@ -201,6 +201,8 @@ pub trait Reader: Send {
     fn document(&mut self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
         let _ = (input, each);
     }
+    /// What was read before, at another time, has been shown: what of it was given at its end is not given again.
+    fn go_on(&mut self) {}
     /// The file is over: give back what is pending.
     fn end(&mut self, out: &mut Out) {
         let _ = out;

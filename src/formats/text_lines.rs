@@ -201,6 +201,9 @@ impl Reader for Lines {
         self.held = Some(held);
         status
     }
+    fn go_on(&mut self) {
+        self.held = None;
+    }
     fn end(&mut self, out: &mut Out) {
         if let Some(held) = self.held.take() {
             held.give(out);

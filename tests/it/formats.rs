@@ -152,7 +152,7 @@ fn a_grown_file_continues_as_if_read_whole() {
         let data = sample(*format);
         let whole = read(*format, &data);
         // After the headers, where a record begins: what continues a record after the file grew is one of its own.
-        let starts = whole.records.iter().map(|r| r.record.id.offset as usize);
+        let starts = whole.records.iter().map(|r| r[1..].split('+').next().unwrap().parse::<usize>().unwrap());
         let cut = starts.filter(|at| *at > data.len() / 3 && data[at - 1] == b'\n').min().unwrap();
         let line = lines(&data[..cut]) + 1;
         let first = read(*format, &data[..cut]);
@@ -160,7 +160,7 @@ fn a_grown_file_continues_as_if_read_whole() {
         let sum: Vec<u64> = first.counts.iter().zip(second.counts).map(|(a, b)| a + b).collect();
         assert_eq!(sum, whole.counts, "{}", format.name());
         let both: Vec<_> = first.records.iter().chain(&second.records).collect();
-        assert!(both.iter().copied().eq(&whole.records), "{}", format.name());
+        assert_eq!(both, whole.records.iter().collect::<Vec<_>>(), "{}", format.name());
     }
 }
 

@@ -43,7 +43,9 @@ const TABLES: [&str; 9] = [
 ];
 
 /// The captures of the story: records by evidence, and their sources.
-fn captured(case: &Case) -> (Vec<(NewEvidence, Vec<Record>)>, BTreeMap<SourceId, SourceKey>) {
+type Captured = (Vec<(NewEvidence, Vec<Record>)>, BTreeMap<SourceId, SourceKey>);
+
+fn captured(case: &Case) -> Captured {
     let snapshot = case.engine.store().snapshot();
     let sources = snapshot.sources().into_iter().map(|s| (s.id, s.key)).collect();
     let of = |e: &backtrail::model::evidence::EvidenceInfo| NewEvidence {
