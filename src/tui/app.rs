@@ -423,6 +423,7 @@ impl App {
     /// Tells every pane that something has changed.
     pub(super) fn tell(&mut self, change: Change) {
         let (engine, keeper) = (self.engine.clone(), self.keeper.clone());
+        let window = Some(self.window());
         let mut effects: Vec<Effect> = Vec::new();
         for pane in &mut self.opened {
             let mut cx = Cx {
@@ -430,7 +431,7 @@ impl App {
                 keeper: &keeper,
                 args: "",
                 zone: self.zone,
-                selection: Selection::default(),
+                selection: Selection { window, ..Selection::default() },
                 pane: pane.name(),
                 effects: Vec::new(),
             };

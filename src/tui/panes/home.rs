@@ -196,8 +196,6 @@ impl Pane for Home {
         // Of a running capture home is asked anew from time to time only: it looks at the whole case.
         let due = self.awaited == 0 && self.asked.is_none_or(|at| at.elapsed() >= EVERY);
         if change == Change::Decisions || change == Change::Records && due {
-            // The window stays the one that it was opened with.
-            cx.selection.window = self.made.2;
             self.load(cx);
         }
         Ok(())
