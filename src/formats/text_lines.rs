@@ -144,7 +144,6 @@ impl Held {
         lift::lift(line, &mut self.draft);
     }
     fn give(mut self, out: &mut Out) -> Status {
-        // The message comes before what was lifted out of it.
         self.draft.text(field::MESSAGE, &self.message);
         self.draft.finish(None, out)
     }
