@@ -401,10 +401,11 @@ impl Parser {
         let (op, mut items) = if rest.is_empty() {
             self.operand(&field, Op::Eq)?
         } else {
-            // The rest of the word is read as a token of its own.
+            // The rest of the word is read as a token of its own. Of `key://a=b` it would not be one: the colon made a URL of it.
+            let alone = matches!(lex(rest).as_deref(), Ok([Lexed { token: Token::Word(_), .. }]));
             if let Some(token) = self.at.checked_sub(1).and_then(|at| self.tokens.get_mut(at)) {
                 token.span.start = token.span.end.saturating_sub(rest.len());
-                token.token = Token::Word(rest.to_owned());
+                token.token = if alone { Token::Word(rest.to_owned()) } else { Token::Quoted(rest.to_owned()) };
             }
             self.at -= 1;
             (Op::Eq, vec![self.item(&field)?])

@@ -77,6 +77,8 @@ fn every_habit_has_one_canonical_text() {
         ("name:*.Evil.example. url:http://a.example/x?y=1", "name = *.Evil.example and url = \"http://a.example/x?y=1\""),
         ("signature:*beacon* -sni:*", "signature = *beacon* and not exists sni"),
         ("-(tcp udp) user:\"two words\"", "not (proto = tcp and proto = udp) and user = \"two words\""),
+        // A key before two slashes: what follows is one value, though alone it would be several words.
+        ("name://a=b", "name = \"//a=b\""),
         // bare words
         ("dns", "app = dns"),
         ("beacon \"dns\"", "any contains beacon and any contains dns"),
