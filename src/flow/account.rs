@@ -149,6 +149,10 @@ impl Meter {
         if c.carries.is_some() {
             entry.rare().carries = c.carries;
         }
+        if streams_full && entry.app.as_mut().is_some_and(|app| app.relieve()) {
+            after.given_up = true;
+            entry.history.once(true, once::PARTIAL, 'X');
+        }
         self.waiting_bytes = (self.waiting_bytes + held(entry)).saturating_sub(held_before);
         if after.conflict {
             let place = format!("{}:{} > {}:{}", ends.src, ends.src_port, ends.dst, ends.dst_port);

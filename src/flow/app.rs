@@ -157,12 +157,26 @@ impl App {
         }
     }
 
-    /// Bytes of memory held back.
+    /// Bytes of memory held back, by the parsers too.
     pub fn held(&self) -> usize {
-        match &self.stage {
+        let own = match &self.stage {
             Stage::Probing { bytes, .. } => *bytes,
-            _ => 0,
+            Stage::Parsing { parser, .. } => parser.held(),
+            Stage::Over => 0,
+        };
+        own.saturating_add(self.announced.as_ref().map_or(0, |parser| parser.held()))
+    }
+
+    /// Lets go what parsers hold. Returns whether that was anything.
+    pub fn relieve(&mut self) -> bool {
+        let mut held = false;
+        let parsing = if let Stage::Parsing { parser, .. } = &mut self.stage { Some(parser) } else { None };
+        for parser in parsing.into_iter().chain(&mut self.announced).filter(|p| p.held() > 0) {
+            parser.relieve();
+            held = true;
         }
+        self.unread |= held;
+        held
     }
 
     /// Takes in-order bytes of a stream, or one datagram.

@@ -33,6 +33,15 @@ impl Checksums {
     /// Every way by its name.
     pub const ALL: [(&str, Checksums); 3] =
         [("auto", Checksums::Auto), ("check", Checksums::Check), ("ignore", Checksums::Ignore)];
+
+    /// The one with a name; of another the default.
+    pub fn named(name: &str) -> Checksums {
+        Checksums::ALL.iter().find(|c| c.0 == name).map_or_else(Checksums::default, |c| c.1)
+    }
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Checksums::ALL.iter().find(|c| c.1 == self).map_or("", |c| c.0)
+    }
 }
 
 /// Counts of one sender.

@@ -529,6 +529,7 @@ fn references_of_a_long_flow_come_in_pieces_and_none_is_lost() {
 struct Toy;
 struct ToyParser {
     lines: [Vec<u8>; 2],
+    held: usize,
 }
 
 impl Protocol for Toy {
@@ -550,7 +551,7 @@ impl Protocol for Toy {
         }
     }
     fn parser(&self, _: &Ends) -> Box<dyn Parser> {
-        Box::new(ToyParser { lines: [Vec::new(), Vec::new()] })
+        Box::new(ToyParser { lines: [Vec::new(), Vec::new()], held: 0 })
     }
 }
 
@@ -562,6 +563,9 @@ impl Parser for ToyParser {
             let text = String::from_utf8_lossy(&line[..n]).into_owned();
             line.drain(..=n);
             assert!(text != "boom", "the toy breaks");
+            if let Some(held) = text.strip_prefix("hold ") {
+                self.held = held.parse().unwrap();
+            }
             out.flow.push((field::BANNER, text.as_str().into()));
             out.events.push(Understood {
                 kind: Kind::Log,
@@ -575,6 +579,12 @@ impl Parser for ToyParser {
     }
     fn gap(&mut self, _: Side, missing: u64, _: At, out: &mut Out) {
         out.oddities.push((Oddity::at("toy_gap", missing.to_string()), Time(0), 0));
+    }
+    fn held(&self) -> usize {
+        self.held
+    }
+    fn relieve(&mut self) {
+        self.held = 0;
     }
 }
 
@@ -645,6 +655,29 @@ fn a_parser_that_panics_is_an_oddity_and_the_flow_lives_on() {
     assert_eq!(messages(&got), ["ask a"]);
     assert_eq!(got.odd("parser_panicked"), 1);
     assert_eq!(got.flows[0].0.out.payload, 17);
+}
+
+#[test]
+fn what_parsers_hold_is_counted_with_the_streams_and_let_go_when_that_is_too_much() {
+    let mut bench = Bench::new(Config { protocols: TOYS, stream_budget: 10_000, ..Config::default() });
+    let [a, b, c] = handshake()[..] else { return };
+    let say = |bench: &mut Bench, port: u16, seq: u32, text: &str| {
+        bench.ip(30, &tcp_bytes(&o(30, "A", seq, 5001, text.len()), (port, 12345), text.as_bytes()));
+    };
+    for port in [1000, 2000] {
+        [a, b, c].iter().for_each(|s| bench.ip(s.ms, &tcp_bytes(s, (port, 12345), b"")));
+        say(&mut bench, port, 1001, "ask a\nhold 9000\n");
+    }
+    // The budget is passed with the second; whose packet comes then lets go.
+    assert!(bench.meter.waiting_bytes >= 18_000);
+    say(&mut bench, 1000, 1017, "ask b\n");
+    assert!((9000..10_000).contains(&bench.meter.waiting_bytes), "{}", bench.meter.waiting_bytes);
+    say(&mut bench, 2000, 1017, "ask b\n");
+    let (got, stats) = bench.end();
+    assert_eq!(messages(&got).iter().filter(|m| **m == "ask b").count(), 2);
+    assert_eq!(stats.streams_given_up, 1);
+    let histories: Vec<bool> = got.flows.iter().map(|f| f.0.history.contains('X')).collect();
+    assert_eq!(histories.iter().filter(|x| **x).count(), 1, "{histories:?}");
 }
 
 #[test]

@@ -52,6 +52,15 @@ impl Profile {
     /// Every profile by its name.
     pub const ALL: [(&str, Profile); 3] = [("zeek", Profile::Zeek), ("suricata", Profile::Suricata), ("silk", Profile::Silk)];
 
+    /// The one with a name; of another the default.
+    pub fn named(name: &str) -> Profile {
+        Profile::ALL.iter().find(|p| p.0 == name).map_or_else(Profile::default, |p| p.1)
+    }
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Profile::ALL.iter().find(|p| p.1 == self).map_or("", |p| p.0)
+    }
+
     /// The table.
     pub fn timeouts(self) -> Timeouts {
         let s = |n: i64| n * SECOND;

@@ -3,7 +3,7 @@
 
 use super::common::buffer::Buffer;
 use super::common::file::Passing;
-use super::common::http_body::{Body, Chunk, Framing};
+use super::common::http_body::{Body, Framing};
 use super::common::http_exchange::{self, Carried, Exchange};
 use super::common::http_head::{self, Head, Start, is_method};
 use super::{At, Ends, Out, Parser, Protocol, Side, Sniff};
@@ -139,7 +139,7 @@ impl Conversation {
                         e.last = at;
                     }
                     if over || broken {
-                        if broken {
+                        if broken || carried.body.odd {
                             odd(out, "http_chunk_malformed", at);
                         }
                         let next = if broken { Stage::Lost } else { Stage::Head };
@@ -204,8 +204,7 @@ impl Conversation {
         let request = matches!(head.start, Start::Request(..));
         match framing {
             Some(framing) => {
-                let mut codings = head.fields.iter().filter(|(n, _)| n == "content-encoding").flat_map(|(_, v)| v.split(','));
-                let coded = codings.find_map(|coding| Passing::coded(&out.keeping, coding));
+                let coded = Passing::coded(&out.keeping, &head.list("content-encoding"));
                 let mut note = Vec::new();
                 if coded.is_none() {
                     note.extend(head.get("content-encoding").map(|e| ("encoding", e.to_owned())));
@@ -214,7 +213,7 @@ impl Conversation {
                 let carried = Carried {
                     number,
                     request,
-                    body: Body::new(framing, coded.unwrap_or_else(|| Passing::plain(&out.keeping))),
+                    body: framed(framing, coded.unwrap_or_else(|| Passing::plain(&out.keeping))),
                     first,
                     kind: head.get("content-type").unwrap_or_default().to_owned(),
                     disposition: head.get("content-disposition").unwrap_or_default().to_owned(),
@@ -317,24 +316,26 @@ impl Conversation {
     }
 }
 
-/// How the body of a message ends. `None`: it has none.
-fn framing(head: &Head, request: bool, at: At, out: &mut Out) -> Option<Framing> {
+/// How the body of a message ends, and whether it comes in chunks until then, if it does. `None`: it has none.
+fn framing(head: &Head, request: bool, at: At, out: &mut Out) -> Option<(Framing, bool)> {
     let mut lengths = head.fields.iter().filter(|(n, _)| n == "content-length").map(|(_, v)| v.parse::<u64>().ok());
     let length = lengths.next();
     if lengths.any(|other| Some(other) != length) || length == Some(None) {
         odd(out, "http_length_malformed", at);
     }
-    if head.has("transfer-encoding", "chunked") {
-        if length.is_some() {
-            odd(out, "http_length_conflict", at);
-        }
-        return Some(Framing::Chunked(Chunk::Size(Vec::new())));
+    let chunked = head.has("transfer-encoding", "chunked");
+    if chunked && length.is_some() {
+        odd(out, "http_length_conflict", at);
     }
     match length.flatten() {
-        Some(length) => Some(Framing::Length(length)),
-        None if request => None,
-        None => Some(Framing::Close),
+        Some(length) => Some((Framing::Length(length), chunked)),
+        None if request && !chunked => None,
+        None => Some((Framing::Close, chunked)),
     }
+}
+
+fn framed((framing, chunked): (Framing, bool), file: Passing) -> Body {
+    if chunked { Body::chunked(framing, file) } else { Body::new(framing, file) }
 }
 
 impl Parser for Conversation {
@@ -377,9 +378,12 @@ impl Parser for Conversation {
                 let _ = self.head(&head, first, first, out);
             }
             let stage = Some(half.stage);
-            if let Some(Stage::Body(carried)) = stage {
+            if let Some(Stage::Body(mut carried)) = stage {
                 let last = self.exchanges.iter().find(|e| e.number == carried.number).map_or(carried.first, |e| e.last);
-                let whole = carried.body.until_close();
+                let whole = carried.body.close();
+                if carried.body.odd {
+                    odd(out, "http_chunk_malformed", last);
+                }
                 if !whole {
                     odd(out, "http_body_cut", last);
                 }
@@ -390,6 +394,17 @@ impl Parser for Conversation {
             (e.requested, e.answered) = (true, true);
         }
         self.emit(out);
+    }
+    fn held(&self) -> usize {
+        let body = |h: &Half| if let Stage::Body(carried) = &h.stage { carried.body.file.held() } else { 0 };
+        self.halves.iter().map(body).sum()
+    }
+    fn relieve(&mut self) {
+        for half in &mut self.halves {
+            if let Stage::Body(carried) = &mut half.stage {
+                carried.body.file.relieve();
+            }
+        }
     }
 }
 

@@ -265,6 +265,12 @@ impl Messages for Conversation {
             out.events.push(fields.event(Kind::Http, at, at));
         }
     }
+    fn held(&self) -> usize {
+        self.bodies.held()
+    }
+    fn relieve(&mut self) {
+        self.bodies.relieve();
+    }
 }
 
 #[cfg(test)]

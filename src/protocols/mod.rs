@@ -151,6 +151,13 @@ pub trait Parser: Send {
     fn end(&mut self, out: &mut Out) {
         let _ = out;
     }
+    /// Bytes that it holds until others come, of which there may be many: counted with those of all streams
+    /// ([`Config::stream_budget`](crate::flow::Config::stream_budget)). Not its fixed, small state.
+    fn held(&self) -> usize {
+        0
+    }
+    /// That budget is spent: let go what [`Parser::held`] counts. What is lost by it is said where its file is.
+    fn relieve(&mut self) {}
 }
 
 pub mod layers;

@@ -359,6 +359,12 @@ impl Parser for Conversation {
     fn end(&mut self, out: &mut Out) {
         self.files.end(out);
     }
+    fn held(&self) -> usize {
+        self.files.held()
+    }
+    fn relieve(&mut self) {
+        self.files.relieve();
+    }
 }
 
 #[cfg(test)]

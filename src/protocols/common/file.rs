@@ -1,11 +1,11 @@
 //! A file that a protocol carries: hashed while it passes. Nothing of it is kept but its first bytes to tell its type, unless somebody asks
 //! for the files themselves ([`super::keep`]): then the bytes that are hashed are given to them, decoded.
 
+use super::coding::Coding;
 use super::fields::Fields;
 use super::keep::{Keeping, Kept};
 use crate::model::field;
 use crate::model::hex::hex;
-use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use sha1::Digest as _;
 use std::io::{self, Write};
 
@@ -15,6 +15,8 @@ const HEAD: usize = 64;
 const FREE_DECODED: u64 = 8 << 20;
 /// See [`FREE_DECODED`].
 const MAX_RATIO: u64 = 100;
+/// Bytes of a coded body that are kept until something is decoded.
+const MAX_RAW: usize = 4096;
 
 /// Sums over the bytes of a file.
 #[derive(Default)]
@@ -52,109 +54,67 @@ impl Write for Sums {
     }
 }
 
-enum Coding {
-    Plain(Box<Sums>),
-    Gzip(Box<MultiGzDecoder<Sums>>),
-    /// `deflate` of HTTP, of which too little has come to say which it is.
-    Deflate(Box<Sums>, Vec<u8>),
-    Zlib(Box<ZlibDecoder<Sums>>),
-    Raw(Box<DeflateDecoder<Sums>>),
-}
-
-impl Coding {
-    fn is_plain(&self) -> bool {
-        matches!(self, Coding::Plain(_))
-    }
-    fn sums(&mut self) -> &mut Sums {
-        match self {
-            Coding::Plain(sums) | Coding::Deflate(sums, _) => sums,
-            Coding::Gzip(decoder) => decoder.get_mut(),
-            Coding::Zlib(decoder) => decoder.get_mut(),
-            Coding::Raw(decoder) => decoder.get_mut(),
-        }
-    }
-    /// Of what is called `deflate` most is zlib's form (RFC 1950), as RFC 9110 says, and some is bare (RFC 1951): the first two bytes tell.
-    fn settle(&mut self) {
-        let Coding::Deflate(sums, first) = self else { return };
-        let [a, b, ..] = first.as_slice() else { return };
-        let zlib = a & 15 == 8 && u16::from_be_bytes([*a, *b]) % 31 == 0;
-        let sums = std::mem::take(&mut **sums);
-        *self =
-            if zlib { Coding::Zlib(Box::new(ZlibDecoder::new(sums))) } else { Coding::Raw(Box::new(DeflateDecoder::new(sums))) };
-    }
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Coding::Plain(sums) => sums.write_all(bytes),
-            Coding::Gzip(decoder) => decoder.write_all(bytes),
-            Coding::Zlib(decoder) => decoder.write_all(bytes),
-            Coding::Raw(decoder) => decoder.write_all(bytes),
-            Coding::Deflate(_, first) => {
-                first.extend_from_slice(bytes);
-                let all = first.clone();
-                self.settle();
-                if matches!(self, Coding::Deflate(..)) { Ok(()) } else { self.write(&all) }
-            }
-        }
-    }
-    /// The end of the coding was met.
-    fn ends(&mut self) -> bool {
-        match self {
-            Coding::Plain(_) => true,
-            Coding::Gzip(decoder) => decoder.try_finish().is_ok(),
-            Coding::Zlib(decoder) => decoder.try_finish().is_ok(),
-            Coding::Raw(decoder) => decoder.try_finish().is_ok(),
-            Coding::Deflate(..) => false,
-        }
-    }
-}
-
 /// A file on its way.
 pub struct Passing {
-    coding: Coding,
+    coding: Coding<Sums>,
     gone: bool,
+    /// The coding could not be undone.
     broken: bool,
-    /// Length that the protocol stated, as it is hashed.
+    /// Its memory was let go: what comes now is passed over.
+    let_go: bool,
+    /// What came coded, while nothing of it is decoded: it may not be coded at all.
+    raw: Option<Vec<u8>>,
+    /// Length that the protocol stated, as it comes.
     stated: Option<u64>,
 }
 
 impl Passing {
-    fn of(keeping: &Keeping, coding: impl FnOnce(Sums) -> Coding) -> Passing {
-        let sums = Sums { kept: keeping.begin(), ..Sums::default() };
-        Passing { coding: coding(sums), gone: false, broken: false, stated: None }
-    }
     /// A file whose bytes come as they are.
     pub fn plain(keeping: &Keeping) -> Passing {
-        Passing::of(keeping, |sums| Coding::Plain(Box::new(sums)))
+        let sums = Sums { kept: keeping.begin(), ..Sums::default() };
+        Passing { coding: Coding::Plain(sums), gone: false, broken: false, let_go: false, raw: None, stated: None }
     }
-    /// A file that comes as gzip and is hashed as decoded.
-    pub fn gzip(keeping: &Keeping) -> Passing {
-        Passing::of(keeping, |sums| Coding::Gzip(Box::new(MultiGzDecoder::new(sums))))
-    }
-    /// A file in a content coding of HTTP (RFC 9110, 8.4.1); `None`: it is one that is not undone, and hashed as it comes.
-    pub fn coded(keeping: &Keeping, coding: &str) -> Option<Passing> {
-        match coding.trim().to_ascii_lowercase().as_str() {
-            "gzip" | "x-gzip" => Some(Passing::gzip(keeping)),
-            "deflate" => Some(Passing::of(keeping, |sums| Coding::Deflate(Box::new(sums), Vec::new()))),
-            _ => None,
-        }
+    /// A file in content codings of HTTP (RFC 9110, 8.4.1), hashed as decoded; `None`: they are none that are undone, and it is hashed as it
+    /// comes. What turns out not to be in that coding is hashed as it came.
+    pub fn coded(keeping: &Keeping, codings: &str) -> Option<Passing> {
+        let sums = Sums { came: Some(0), ..Sums::default() };
+        let mut coding = Coding::named(codings, sums).ok()?;
+        coding.end()?.kept = keeping.begin();
+        Some(Passing { coding, gone: false, broken: false, let_go: false, raw: Some(Vec::new()), stated: None })
     }
     /// The protocol states how long the file is; of one that comes coded that says nothing.
     pub fn state(&mut self, length: u64) {
-        if self.coding.is_plain() {
-            self.stated = Some(length);
-        }
+        self.stated = Some(length);
     }
     /// Takes more bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.broken {
+        if self.let_go || (self.broken && !self.coding.is_plain()) {
             return;
         }
         // Only a decoder can make more of it than was captured: plain bytes have no bound.
-        if !self.coding.is_plain() {
-            let came = &mut self.coding.sums().came;
-            *came = Some(came.unwrap_or(0).saturating_add(bytes.len() as u64));
+        if let Some(came) = self.coding.end().and_then(|sums| sums.came.as_mut()) {
+            *came = came.saturating_add(bytes.len() as u64);
         }
-        self.broken = self.coding.write(bytes).is_err();
+        let failed = self.coding.write_all(bytes).is_err();
+        if let Some(raw) = &mut self.raw {
+            let decoded = self.coding.end().is_none_or(|sums| sums.size > 0);
+            if decoded || raw.len().saturating_add(bytes.len()) > MAX_RAW {
+                self.raw = None;
+            } else {
+                raw.extend_from_slice(bytes);
+            }
+        }
+        if failed {
+            self.broken = true;
+            self.as_it_came();
+        }
+    }
+    /// Of what is in no coding though it was said to be: takes it as it came, if that is still known.
+    fn as_it_came(&mut self) {
+        let Some(raw) = self.raw.take().filter(|raw| !raw.is_empty()) else { return };
+        let Some(sums) = self.coding.end().map(std::mem::take) else { return };
+        self.coding = Coding::Plain(Sums { came: None, ..sums });
+        let _ = self.coding.write_all(&raw);
     }
     /// So many bytes are missing: there will be no hashes.
     pub fn miss(&mut self, missing: u64) {
@@ -163,6 +123,7 @@ impl Passing {
             Coding::Plain(sums) => sums.at = sums.at.saturating_add(missing),
             _ => self.broken = true,
         }
+        self.raw = None;
     }
     /// Bytes that stand elsewhere in the file than where it has come to: kept if somebody keeps it, never hashed.
     pub fn put(&mut self, offset: u64, bytes: &[u8]) {
@@ -174,18 +135,31 @@ impl Passing {
             }
         }
     }
-    /// Whether a compressed body could not be decoded to its end (asked after the last byte).
-    pub fn is_broken(&self) -> bool {
-        self.broken
+    /// Bytes of memory that undoing its coding takes, where they are many.
+    pub fn held(&self) -> usize {
+        self.coding.held()
     }
-    /// Adds size, type and, if no byte was missing, hashes. `whole`: the protocol said that the body ended here.
+    /// Lets go that memory: the rest is not decoded, and there will be no hash.
+    pub fn relieve(&mut self) {
+        if self.held() > 0 {
+            let sums = self.coding.end().map(std::mem::take).unwrap_or_default();
+            (self.coding, self.raw) = (Coding::Plain(sums), None);
+            (self.broken, self.gone, self.let_go) = (true, true, true);
+        }
+    }
+    /// Adds size, type and, if no byte was missing, hashes. `whole`: the protocol said that the body ended here. Returns whether its coding
+    /// was undone, if it had one.
     pub fn finish(mut self, whole: bool, out: &mut Fields) -> bool {
-        self.broken |= whole && !self.coding.ends();
-        let mut sums = std::mem::take(self.coding.sums());
-        let sound = whole && !self.gone && !self.broken;
+        if whole && !self.broken && !self.coding.ends() {
+            self.broken = true;
+            self.as_it_came();
+        }
+        let plain = self.coding.is_plain();
+        let mut sums = self.coding.end().map(std::mem::take).unwrap_or_default();
+        let sound = whole && !self.gone && (plain || !self.broken);
         if let Some(mut kept) = sums.kept.take() {
             out.keep(kept.number());
-            kept.end(self.stated.unwrap_or(sums.at), sound);
+            kept.end(self.stated.filter(|_| plain).unwrap_or(sums.at), sound);
         }
         out.add(field::FILE_SIZE, sums.size);
         out.text(field::FILE_TYPE, magic(&sums.head).unwrap_or_default());
@@ -292,12 +266,45 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(b"abc").unwrap();
         let bytes = encoder.finish().unwrap();
-        let mut p = Passing::gzip(&Keeping::default());
+        let mut p = Passing::coded(&Keeping::default(), "gzip").unwrap();
         bytes.iter().for_each(|b| p.push(&[*b]));
         assert!(fields(p, true).contains(&"md5=900150983cd24fb0d6963f7d28e17f72".to_owned()));
-        let mut p = Passing::gzip(&Keeping::default());
-        p.push(b"not gzip");
-        assert!(!p.finish(true, &mut Fields::default()));
+        let mut p = Passing::coded(&Keeping::default(), "gzip").unwrap();
+        p.push(&bytes[..bytes.len() - 9]);
+        let mut out = Fields::default();
+        assert!(!p.finish(true, &mut out) && !out.has(field::MD5));
+    }
+
+    #[test]
+    fn what_is_not_in_the_coding_it_is_said_to_be_in_is_hashed_as_it_came() {
+        for coding in ["gzip", "deflate", "br", "zstd", "gzip, deflate"] {
+            for size in [1, 4] {
+                let mut p = Passing::coded(&Keeping::default(), coding).unwrap();
+                p.state(18);
+                b"X5O! P%@AP[4 [PZX5".chunks(size).for_each(|b| p.push(b));
+                let mut out = Fields::default();
+                assert!(!p.finish(true, &mut out), "{coding}");
+                let sorted = out.sorted();
+                let has = |f, text: &str| sorted.iter().any(|(g, v)| *g == f && v.to_string() == text);
+                assert!(has(field::FILE_SIZE, "18") && has(field::MD5, "d5ae1de1f441a5ee672d24ad9e1af4bc"), "{coding} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_counted_until_it_is_let_go() {
+        for (coding, bytes) in [("zstd", zstd::bulk::compress(&[7; 100_000], 3).unwrap()), ("br", vec![0x0f, 0, 0])] {
+            let mut p = Passing::coded(&Keeping::default(), coding).unwrap();
+            assert_eq!(p.held(), 0);
+            p.push(&bytes[..2]);
+            p.push(&bytes[2..bytes.len() - 1]);
+            assert!(p.held() >= 100_000, "{coding}: {}", p.held());
+            p.relieve();
+            assert_eq!(p.held(), 0);
+            p.push(&bytes[bytes.len() - 1..]);
+            let mut out = Fields::default();
+            assert!(!p.finish(true, &mut out) && !out.has(field::MD5));
+        }
     }
 
     #[test]
@@ -314,17 +321,20 @@ mod tests {
         let mut p = Passing::coded(&Keeping::default(), "deflate").unwrap();
         p.push(b"x");
         assert!(!p.finish(true, &mut Fields::default()));
-        assert!(Passing::coded(&Keeping::default(), "br").is_none());
+        assert!(Passing::coded(&Keeping::default(), "identity").is_none());
     }
 
     #[test]
     fn a_bomb_is_not_decoded_to_its_end() {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         (0..64).for_each(|_| encoder.write_all(&[0; 1 << 20]).unwrap());
-        let bytes = encoder.finish().unwrap();
-        let mut p = Passing::gzip(&Keeping::default());
-        p.push(&bytes);
-        assert!(p.is_broken());
+        let gzip = encoder.finish().unwrap();
+        let zstd = zstd::bulk::compress(&vec![0; 64 << 20], 1).unwrap();
+        for (coding, bytes) in [("gzip", gzip), ("zstd", zstd)] {
+            let mut p = Passing::coded(&Keeping::default(), coding).unwrap();
+            p.push(&bytes);
+            assert!(p.broken && p.coding.end().unwrap().size < 9 << 20, "{coding}");
+        }
     }
 
     #[test]

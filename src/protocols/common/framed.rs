@@ -32,6 +32,12 @@ pub trait Messages: Send {
     fn end(&mut self, out: &mut Out) {
         let _ = out;
     }
+    /// As [`Parser::held`], besides unread messages.
+    fn held(&self) -> usize {
+        0
+    }
+    /// As [`Parser::relieve`].
+    fn relieve(&mut self) {}
 }
 
 #[derive(Default)]
@@ -102,6 +108,12 @@ impl<M: Messages> Parser for Framed<M> {
     }
     fn end(&mut self, out: &mut Out) {
         self.messages.end(out);
+    }
+    fn held(&self) -> usize {
+        self.messages.held()
+    }
+    fn relieve(&mut self) {
+        self.messages.relieve();
     }
 }
 

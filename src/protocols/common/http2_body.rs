@@ -90,6 +90,14 @@ impl Bodies {
             body.give(whole, out);
         }
     }
+    /// Bytes of memory that undoing codings takes.
+    pub fn held(&self) -> usize {
+        self.open.values().map(|b| b.passing.held()).sum()
+    }
+    /// Lets go that memory.
+    pub fn relieve(&mut self) {
+        self.open.values_mut().for_each(|b| b.passing.relieve());
+    }
     /// The conversation is over.
     pub fn end(&mut self, out: &mut Out) {
         for (_, body) in std::mem::take(&mut self.open) {
@@ -106,7 +114,7 @@ impl Body {
         let Body { passing, mut fields, kind, first, last, whole: sound, .. } = self;
         let mut sums = Fields::default();
         if !passing.finish(whole && sound, &mut sums) {
-            out.oddities.push((Oddity::new("http_gzip_malformed"), last.time, last.offset));
+            out.oddities.push((Oddity::new("http_coding_malformed"), last.time, last.offset));
         }
         if !sums.has(field::FILE_TYPE) {
             fields.text(field::FILE_TYPE, &kind);

@@ -38,6 +38,10 @@ pub struct Body {
     pub over: bool,
     /// The framing made no sense; nothing more can be said of this side until it begins anew.
     pub broken: bool,
+    /// The framing was not as it should be, and was read as browsers read it.
+    pub odd: bool,
+    /// How it ends if it is not in chunks though its head says so, and what came of it; until the first chunk is met.
+    otherwise: Option<(Box<Framing>, Vec<u8>)>,
     /// The file.
     pub file: Passing,
 }
@@ -48,11 +52,32 @@ impl Body {
         if let Framing::Length(length) = framing {
             file.state(length);
         }
-        Body { over: framing == Framing::Length(0), framing, length: 0, broken: false, file }
+        let over = framing == Framing::Length(0);
+        Body { over, framing, length: 0, broken: false, odd: false, otherwise: None, file }
     }
-    /// Whether it lasts as long as the connection.
-    pub fn until_close(&self) -> bool {
-        self.framing == Framing::Close
+    /// A body in chunks, if it is: else it ends as said.
+    pub fn chunked(otherwise: Framing, file: Passing) -> Body {
+        let otherwise = Some((Box::new(otherwise), Vec::new()));
+        Body { otherwise, ..Body::new(Framing::Chunked(Chunk::Size(Vec::new())), file) }
+    }
+    /// The connection is over. Returns whether that is where the body ends, too.
+    pub fn close(&mut self) -> bool {
+        if let (Framing::Chunked(_), true) = (&self.framing, self.otherwise.as_ref().is_some_and(|o| !o.1.is_empty())) {
+            self.unframed();
+        }
+        // Behind the last chunk nothing is missed.
+        self.over || matches!(self.framing, Framing::Close | Framing::Chunked(Chunk::Trailer(..)))
+    }
+    /// It is not in chunks: what came is content.
+    fn unframed(&mut self) {
+        let Some((framing, came)) = self.otherwise.take() else { return };
+        if let Framing::Length(length) = *framing {
+            self.file.state(length);
+        }
+        self.over = *framing == Framing::Length(0);
+        (self.framing, self.odd) = (*framing, true);
+        // What is longer than was stated is let go, as the message that follows would be.
+        let _ = self.push(&came);
     }
     fn take(&mut self, bytes: &[u8]) {
         self.length = self.length.saturating_add(bytes.len() as u64);
@@ -87,10 +112,18 @@ impl Body {
                 Framing::Chunked(chunk) => {
                     let Some((byte, after)) = rest.split_first() else { break };
                     rest = after;
-                    match step(chunk, *byte) {
-                        Step::Go(next) => *chunk = next,
+                    if let Some((_, came)) = &mut self.otherwise {
+                        came.push(*byte);
+                    }
+                    match step(chunk, *byte, &mut self.odd) {
+                        Step::Go(next) => {
+                            *chunk = next;
+                            self.otherwise = None;
+                        }
+                        Step::Stay if self.otherwise.as_ref().is_some_and(|o| o.1.len() > MAX_LINE) => self.unframed(),
                         Step::Stay => {}
                         Step::Over => self.over = true,
+                        Step::Broken if self.otherwise.is_some() => self.unframed(),
                         Step::Broken => self.broken = true,
                     }
                 }
@@ -138,16 +171,32 @@ enum Step {
     Broken,
 }
 
-fn step(chunk: &mut Chunk, byte: u8) -> Step {
+/// The size of a chunk: hexadecimal digits up to the first byte that is none. Blanks before it, `0x`, and what follows it that is no
+/// extension are odd, and read so by browsers.
+fn size(line: &[u8], odd: &mut bool) -> Option<u64> {
+    let text = line.trim_ascii_start();
+    let bare = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")).unwrap_or(text);
+    let (digits, rest) = bare.split_at(bare.iter().take_while(|b| b.is_ascii_hexdigit()).count());
+    *odd |= bare.len() < line.len() || !matches!(rest.trim_ascii_start().first(), None | Some(b';'));
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+fn step(chunk: &mut Chunk, byte: u8, odd: &mut bool) -> Step {
     match chunk {
-        Chunk::Size(line) if byte == b'\n' => {
-            let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-            let size = std::str::from_utf8(digits).ok().and_then(|d| u64::from_str_radix(d, 16).ok());
-            match size {
-                Some(0) => Step::Go(Chunk::Trailer(0, 0)),
-                Some(size) => Step::Go(Chunk::Data(size)),
-                None => Step::Broken,
-            }
+        // An empty line before a size is passed over.
+        Chunk::Size(line) if byte == b'\n' && line.trim_ascii().is_empty() => {
+            *odd = true;
+            line.clear();
+            Step::Stay
+        }
+        Chunk::Size(line) if byte == b'\n' => match size(line, odd) {
+            Some(0) => Step::Go(Chunk::Trailer(0, 0)),
+            Some(size) => Step::Go(Chunk::Data(size)),
+            None => Step::Broken,
+        },
+        // What cannot become a size need not be waited for.
+        Chunk::Size(line) if !byte.is_ascii_whitespace() && !byte.is_ascii_hexdigit() && line.trim_ascii().is_empty() => {
+            Step::Broken
         }
         Chunk::Size(line) if line.len() < MAX_LINE => {
             line.push(byte);
@@ -194,6 +243,44 @@ mod tests {
         let mut body = chunked();
         body.push(b"ffffffffffffffff\r\nabc");
         assert!(!body.broken && body.length == 3);
+    }
+
+    #[test]
+    fn chunks_are_read_as_browsers_read_them() {
+        let sizes: [&[u8]; 7] = [b"3 x\r\n", b"\n3\r\n", b"\r\n \r\n3\r\n", b" 3\r\n", b"0x3\n", b"003;a=b\r\n", b"3 ;a\r\n"];
+        for (n, line) in sizes.iter().enumerate() {
+            let mut body = Body::chunked(Framing::Close, Passing::plain(&Keeping::default()));
+            let stream = [line, &b"abc\r\n0\r\n\r\n"[..]].concat();
+            stream.iter().for_each(|b| {
+                body.push(&[*b]);
+            });
+            assert!(body.over && body.length == 3 && body.odd == (n < 5), "{line:?}");
+        }
+        // Empty lines alone do not go on for ever.
+        let mut body = chunked();
+        body.push(b"5\r\nab");
+        assert!(!body.close());
+        let mut body = chunked();
+        body.push(b"1\r\na\r\n0\r\n");
+        assert!(!body.over && body.close());
+    }
+
+    #[test]
+    fn what_is_not_in_chunks_ends_otherwise() {
+        for (otherwise, over) in [(Framing::Length(6), true), (Framing::Close, false)] {
+            for text in [b"X5O!P%", b"abcdef", b"\nabcde", b"12 34\n"] {
+                let mut body = Body::chunked(otherwise.clone(), Passing::plain(&Keeping::default()));
+                let used: usize = text.iter().map(|b| body.push(&[*b])).sum();
+                if text == b"12 34\n" {
+                    // That is a size: nobody can tell.
+                    assert!(!body.close() && body.length == 0);
+                    continue;
+                }
+                assert_eq!(used, 6);
+                assert!(body.close() && body.odd && body.length == 6 && !body.broken, "{text:?}");
+                assert!(body.over == over, "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -162,7 +162,7 @@ pub fn file(e: &Exchange, carried: Carried, whole: bool, last: At, out: &mut Out
     fields.text(field::DIRECTION_STATED, if carried.request { "out" } else { "in" });
     let mut sums = Fields::default();
     if !carried.body.file.finish(whole, &mut sums) {
-        out.oddities.push((Oddity::new("http_gzip_malformed"), last.time, last.offset));
+        out.oddities.push((Oddity::new("http_coding_malformed"), last.time, last.offset));
     }
     if !sums.has(field::FILE_TYPE) {
         fields.text(field::FILE_TYPE, carried.kind.split(';').next().unwrap_or_default().trim());

@@ -6,6 +6,8 @@ use base64::Engine as _;
 
 /// Most header fields read by the strict reader; a message with more is read line by line.
 const MAX_FIELDS: usize = 128;
+/// Bytes before the first line of a response that are passed over.
+const MAX_JUNK: usize = 1024;
 /// Longest value that is kept of a field.
 const MAX_VALUE: usize = 4096;
 
@@ -32,18 +34,28 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads a head with the blank line at its end. `None`: the first line is not of HTTP/1.
+    /// Reads a head with the blank line at its end. `None`: the first line is not of HTTP/1, nor is one of the few after it that of a
+    /// response.
     pub fn parse(bytes: &[u8]) -> Option<Head> {
-        strict(bytes).or_else(|| tolerant(bytes))
+        strict(bytes).or_else(|| tolerant(bytes)).or_else(|| {
+            let junk = bytes.get(..MAX_JUNK).unwrap_or(bytes);
+            let start = memchr::memmem::find(junk, b"\nHTTP/1.")?.checked_add(1)?;
+            tolerant(bytes.get(start..)?)
+        })
+    }
+    /// All values of a field, as one list.
+    pub fn list(&self, name: &str) -> String {
+        let values: Vec<&str> = self.fields.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+        values.join(",")
     }
     /// The first value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
-    /// Whether a list-valued field has a word, without regard to case.
+    /// Whether a list-valued field has a word, without regard to case and to what separates words.
     pub fn has(&self, name: &str, word: &str) -> bool {
-        let mut values = self.fields.iter().filter(|(n, _)| n == name).flat_map(|(_, v)| v.split(','));
-        values.any(|v| v.trim().eq_ignore_ascii_case(word))
+        let apart = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        self.fields.iter().filter(|(n, _)| n == name).any(|(_, v)| v.split(apart).any(|v| v.eq_ignore_ascii_case(word)))
     }
 }
 
@@ -66,8 +78,16 @@ fn strict(bytes: &[u8]) -> Option<Head> {
     Some(Head { start, minor, fields, odd: None })
 }
 
+/// The status in a line: its digits. Without one it is read as 200, as browsers do.
+fn status(word: Option<&str>) -> Option<u16> {
+    let Some(word) = word else { return Some(200) };
+    let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+    word.get(..digits)?.parse().ok()
+}
+
 fn tolerant(bytes: &[u8]) -> Option<Head> {
-    let mut lines = bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
+    // A carriage return alone ends a line too: so browsers read it.
+    let mut lines = bytes.split(|b| *b == b'\n').flat_map(|l| l.strip_suffix(b"\r").unwrap_or(l).split(|b| *b == b'\r'));
     let first = text(lines.next()?, MAX_VALUE);
     let first = first.trim();
     let mut odd = "http_header_malformed";
@@ -76,8 +96,7 @@ fn tolerant(bytes: &[u8]) -> Option<Head> {
     let minor = |version: &str| is_http(version).then(|| u8::from(!version.ends_with(".0") && !version.ends_with(".9")));
     let (start, minor) = if is_http(first) {
         let minor = minor(words.next()?)?;
-        let status = words.next()?;
-        (Start::Response(status.parse().ok().filter(|s| (100..1000).contains(s))?), minor)
+        (Start::Response(status(words.next())?), minor)
     } else {
         let method = words.next().filter(|m| is_method(m.as_bytes()))?;
         let rest = first.get(method.len()..)?.trim();
@@ -205,6 +224,22 @@ mod tests {
         assert_eq!(head.start, Start::Request("GET".to_owned(), "/a b".to_owned()));
         assert_eq!((head.get("host"), head.get("a")), (Some("x"), Some("1 folded")));
         assert_eq!(Head::parse(b"hello there\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn responses_are_read_as_browsers_read_them() {
+        let read = |text: &str| Head::parse(text.as_bytes()).map(|h| (h.start.clone(), h.has("transfer-encoding", "chunked")));
+        let chunked = |status| Some((Start::Response(status), true));
+        let field = "Transfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(read(&format!("HTTP/1.1\r\n{field}")), chunked(200));
+        assert_eq!(read(&format!("HTTP/1.1\n 200 ok\r\n{field}")), chunked(200));
+        assert_eq!(read(&format!("HTTP/1.1 20x ok\r\n{field}")), chunked(20));
+        assert_eq!(read(&format!("HTTP/1.1 2040 ok\r\n{field}")), chunked(2040));
+        assert_eq!(read(&format!("HTTP/1.1 200 ok\rA: b\r{field}")), chunked(200));
+        assert_eq!(read(&format!("foobar\r\nHTTP/1.1 200 ok\r\n{field}")), chunked(200));
+        assert_eq!(read(&format!("HTTP/1.1 x\r\n{field}")), None);
+        assert_eq!(read("HTTP/1.1 200 ok\r\nTransfer-Encoding: x \r\n chunked\x7f\r\n\r\n"), chunked(200));
+        assert_eq!(read("HTTP/1.1 200 ok\r\nTransfer-Encoding: unchunked\r\n\r\n"), Some((Start::Response(200), false)));
     }
 
     #[test]

@@ -253,6 +253,21 @@ impl Files {
         self.waiting = waiting;
     }
 
+    /// Bytes that wait for those before them.
+    pub fn held(&self) -> usize {
+        self.waiting
+    }
+    /// Lets go the bytes that wait: of their files there will be no hash.
+    pub fn relieve(&mut self) {
+        for passage in self.open.values_mut().flat_map(|f| [&mut f.read, &mut f.written]).flatten() {
+            for (offset, bytes) in std::mem::take(&mut passage.waiting) {
+                passage.why.get_or_insert("out of order");
+                passage.passing.put(offset, &bytes);
+            }
+        }
+        self.waiting = 0;
+    }
+
     /// The conversation is over.
     pub fn end(&mut self, out: &mut Out) {
         for (_, file) in std::mem::take(&mut self.open) {
@@ -464,6 +479,19 @@ mod tests {
             files.content(Content::Read { id: n, file: (n, n), offset: 0, length: 1 }, None, AT, &mut out);
         }
         assert!(files.open.len() <= MAX_OPEN && files.asked.len() <= MAX_ASKED);
+    }
+
+    #[test]
+    fn what_waits_is_let_go_when_asked_and_counted_until_then() {
+        let (mut files, mut out) = (Files::default(), Out::default());
+        files.opened(1, opened(2, 0), "\\\\a\\b", "x", false, &mut out);
+        write(&mut files, &mut out, 1, "bc");
+        assert_eq!(files.held(), 2);
+        files.relieve();
+        assert_eq!(files.held(), 0);
+        write(&mut files, &mut out, 0, "abc");
+        let said = close(&mut files, &mut out);
+        assert!(said.contains("out of order") && !said.contains("sha256"), "{said}");
     }
 
     #[test]
