@@ -175,6 +175,11 @@ pub(super) fn config(timeouts: Profile, checksums: Checksums) -> Config {
     }
 }
 
+/// What is kept of how a capture's flows were made, as in [`EvidenceInfo::metered`](crate::model::evidence::EvidenceInfo::metered).
+pub(super) fn metered(timeouts: Profile, checksums: Checksums) -> [String; 2] {
+    [timeouts.name().to_owned(), checksums.name().to_owned()]
+}
+
 /// Reads a capture into the writer; `stop` is asked every few thousand packets.
 pub fn read(
     kind: CaptureKind,

@@ -376,6 +376,10 @@ impl Job {
             text_end: ended.bytes,
             content,
             heads,
+            metered: match self.what {
+                What::Capture(_) => capture::metered(request.timeouts, request.checksums),
+                What::Text(_) => Default::default(),
+            },
             starts: starts(&input.head),
             clocks: written.sources.iter().zip(&counts).map(clock).collect(),
         };

@@ -38,6 +38,8 @@ pub struct EvidenceInfo {
     pub warnings: Vec<String>,
     /// Custody: from whom, how, ticket.
     pub custody: [String; 3],
+    /// Of a capture: names of the timeouts with which its flows were made, and of what a wrong checksum meant; empty: not known, by default.
+    pub metered: [String; 2],
 }
 
 impl EvidenceInfo {

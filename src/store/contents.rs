@@ -205,6 +205,9 @@ pub struct DoneFrame {
     /// Of a capture: where its sections and interfaces begin; none: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heads: Option<Vec<u64>>,
+    /// Of a capture: names of timeouts and of the treatment of checksums; empty in older cases.
+    #[serde(default, skip_serializing_if = "is_unnamed")]
+    pub metered: [String; 2],
     /// Blocks that were written.
     pub blocks: u32,
     /// Groups that were written.
@@ -217,6 +220,10 @@ pub struct DoneFrame {
     /// Sums were made.
     #[serde(default)]
     pub summed: bool,
+}
+
+fn is_unnamed(names: &[String; 2]) -> bool {
+    names.iter().all(String::is_empty)
 }
 
 /// How the times of one source were read in one import.
@@ -319,6 +326,7 @@ impl DoneFrame {
             span: data.span(None),
             warnings,
             custody: self.custody.clone(),
+            metered: self.metered.clone(),
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct Done {
     pub content: Option<Content>,
     /// Of a capture: where its sections and interfaces begin, in order; none: not known.
     pub heads: Option<Vec<u64>>,
+    /// Of a capture: names of timeouts and of the treatment of checksums, as in [`EvidenceInfo::metered`].
+    pub metered: [String; 2],
     /// Hashes of its first bytes, see [`starts`].
     pub starts: Vec<String>,
     /// Per source how its times were read; a source without one states its times.
@@ -400,6 +402,7 @@ impl Import {
             hides: [&self.hides[..], &self.unread].concat(),
             continues: self.continues,
             heads: done.heads,
+            metered: done.metered,
             blocks: self.blocks.len() as u32,
             groups: self.groups.len() as u32,
             chunks: self.chunks.len() as u32,

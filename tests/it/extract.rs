@@ -6,8 +6,11 @@ use backtrail::case::extract::Extraction;
 use backtrail::case::extract::pack::{LIST, PASSWORD, Request, SUMS, extract_to};
 use backtrail::case::extract::spool::Limits;
 use backtrail::error::Result;
+use backtrail::flow::Checksums;
+use backtrail::ingest;
 use backtrail::model::decision::What;
 use backtrail::model::field;
+use backtrail::query::Engine;
 use backtrail::query::engine::Cancel;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -183,4 +186,28 @@ fn every_protocol_that_carries_files_gives_them() {
         assert!(file.sound || !file.note.is_empty());
     }
     assert_eq!(found.files.iter().filter(|f| f.sound).count() as u64, case.count("kind = file and sha256 ~ /./"));
+}
+
+#[test]
+fn packets_are_read_as_they_were_imported() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/protocols/http.pcap");
+    let mut bytes = std::fs::read(sample).unwrap();
+    // The checksum of the sixth packet, a response, is made wrong: a default import believes it, as one of three.
+    let mut at = 24;
+    for _ in 0..5 {
+        at += 16 + u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
+    }
+    bytes[at + 16 + 14 + 20 + 16] ^= 0x55;
+    let mut sound = Vec::new();
+    for checksums in [Checksums::Ignore, Checksums::Check] {
+        let case = Case::new();
+        let path = case.path("damaged.pcap");
+        std::fs::write(&path, &bytes).unwrap();
+        case.ingest_as(&ingest::Request { paths: vec![path], checksums, ..ingest::Request::default() });
+        assert_eq!(case.engine.evidence()[0].metered, ["zeek", checksums.name()]);
+        let found = run(&case, "kind = flow", &case.path("out"), Limits::default()).unwrap();
+        sound.push(found.files.iter().filter(|f| f.sound).count() as u64);
+        assert_eq!(sound.last(), Some(&case.count("kind = file and sha256 ~ /./")));
+    }
+    assert_eq!(sound[1] + 1, sound[0]);
 }

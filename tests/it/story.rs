@@ -48,10 +48,12 @@ impl Case {
         self.dir.path().join(name)
     }
     pub fn ingest(&self, paths: &[PathBuf]) -> backtrail::ingest::Report {
-        let request = Request { paths: paths.to_vec(), ..Request::default() };
+        self.ingest_as(&Request { paths: paths.to_vec(), ..Request::default() })
+    }
+    pub fn ingest_as(&self, request: &Request) -> backtrail::ingest::Report {
         let watch =
             Watch { stop: std::sync::Arc::new(|| false), progress: &|_| (), now: Time::parse("2026-11-21T00:00:00Z").unwrap() };
-        ingest(self.engine.store(), &request, &watch).unwrap()
+        ingest(self.engine.store(), request, &watch).unwrap()
     }
     pub fn decide(&self, what: What) {
         self.engine.store().journal().append(what, Who { name: "ana".into(), ..Who::default() }).unwrap();

@@ -7,7 +7,7 @@ pub mod pack;
 pub mod spool;
 
 use crate::error::{Error, Result};
-use crate::flow::{Config, Meter, Sink};
+use crate::flow::{Checksums, Config, Meter, Profile, Sink};
 use crate::model::flow::Flow;
 use crate::model::hex::hex;
 use crate::model::packet::{Packet, PacketRef};
@@ -213,7 +213,10 @@ fn read(
     // In capture order, as they came; one packet belongs to several flows where one carries the other.
     refs.sort_unstable_by_key(|r| r.offset);
     refs.dedup_by_key(|r| r.offset);
-    let config = Config { keeping: Keeping::by(Arc::new(spool.clone())), ..Config::default() };
+    // As it was imported: what was believed, and where flows end, decides what files there are.
+    let [timeouts, checksums] = engine.evidence().into_iter().find(|e| e.key == evidence).map(|e| e.metered).unwrap_or_default();
+    let (profile, checksums) = (Profile::named(&timeouts), Checksums::named(&checksums));
+    let config = Config { profile, checksums, keeping: Keeping::by(Arc::new(spool.clone())), ..Config::default() };
     let mut meter = Meter::new(config, evidence);
     let mut found = Finds { wanted, spool, numbers: HashMap::new(), found: Vec::new() };
     for part in refs.chunks(AT_ONCE) {

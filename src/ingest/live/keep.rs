@@ -55,6 +55,8 @@ pub struct About {
     pub rename: Option<String>,
     /// Custody: from whom, how, ticket.
     pub custody: [String; 3],
+    /// How flows are made, as in [`Done::metered`].
+    pub metered: [String; 2],
 }
 
 /// Gives rows to the thread.
@@ -198,6 +200,7 @@ fn done(about: &About, source: SourceId, part: &Part) -> Done {
         custody: about.custody.clone(),
         text_end: part.bytes,
         clocks: vec![read],
+        metered: about.metered.clone(),
         ..Done::default()
     }
 }

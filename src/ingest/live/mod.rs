@@ -10,7 +10,7 @@ pub mod tap;
 
 pub use publish::{InHead, Publish};
 
-use super::capture::config;
+use super::capture::{config, metered};
 use crate::error::{Error, Result};
 use crate::flow::{Checksums, Meter, Profile};
 use crate::model::live::{LiveSource, LiveStatus};
@@ -213,6 +213,7 @@ impl<'a> Session<'a> {
                 source: key,
                 rename: request.source.clone(),
                 custody: request.custody.clone(),
+                metered: metered(request.timeouts, request.checksums),
             })?;
             if let Some(ring) = &mut ring {
                 let (name, filter) = (wanted.interface.clone(), wanted.filter.clone());
