@@ -8,7 +8,7 @@ use backtrail::sources::compression::Compression;
 use libfuzzer_sys::fuzz_target;
 use std::rc::Rc;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
     let Some((kind, rest)) = data.split_first() else { return };
     let kind = if kind & 1 == 0 { ArchiveKind::Zip } else { ArchiveKind::Tar };
     let given = ["infected".to_owned()];

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 const KINDS: [CaptureKind; 3] = [CaptureKind::Pcap, CaptureKind::PcapNg, CaptureKind::Snoop];
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
     let Some((kind, mut rest)) = data.split_first() else { return };
     let Some(kind) = KINDS.get(usize::from(*kind) % KINDS.len()) else { return };
     let mut packets = 0u64;

@@ -6,7 +6,7 @@ use backtrail::formats::{self, Context, Unit, Zone, lines};
 use backtrail::model::{EvidenceKey, Time, guard};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
     let Some((which, rest)) = data.split_first() else { return };
     let format = formats::ALL[usize::from(*which) % formats::ALL.len()];
     let context = Context {

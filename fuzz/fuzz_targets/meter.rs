@@ -30,7 +30,7 @@ impl Sink for Counts {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
     let Some((kind, mut rest)) = data.split_first() else { return };
     let kinds = [CaptureKind::Pcap, CaptureKind::PcapNg, CaptureKind::Pcap, CaptureKind::Snoop];
     let kind = kinds[usize::from(*kind) % kinds.len()];

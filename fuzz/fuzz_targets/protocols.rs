@@ -5,7 +5,7 @@ use backtrail::protocols::{self, Ends, Out, Parser};
 use backtrail_fuzz::{at, segments};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
     let [which, over, rest @ ..] = data else { return };
     let protocol = protocols::ALL[usize::from(*which) % protocols::ALL.len()];
     let transports = protocol.over();

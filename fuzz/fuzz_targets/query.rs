@@ -4,7 +4,7 @@
 use backtrail::query::parse::parse;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
+fuzz_target!(init: backtrail_fuzz::strict(), |text: &str| {
     if let Ok(query) = parse(text) {
         let printed = query.to_string();
         match parse(&printed) {

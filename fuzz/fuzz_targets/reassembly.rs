@@ -6,7 +6,7 @@ use backtrail::flow::reassembly::{Piece, Stream};
 use backtrail_fuzz::at;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
     let mut stream = Stream::default();
     let mut seen = vec![false; 1 << 17];
     let mut place = 1i64;

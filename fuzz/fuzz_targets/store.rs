@@ -6,7 +6,7 @@ use backtrail::store::{block, frame, journal::Journal, packets};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
     let Some((which, rest)) = data.split_first() else { return };
     match which % 4 {
         0 => {
