@@ -173,7 +173,12 @@ fn write(mut about: About, from: &Receiver<Work>, committed: &AtomicU64) -> Resu
                     None if part.last => begin(&about)?,
                     None => continue,
                 };
-                import.finish(done(&about, source, &part))?;
+                let done = done(&about, source, &part);
+                match part.last {
+                    // From the same moment on nothing is shown that is not committed.
+                    true => import.finish_publishing(done, Vec::new())?,
+                    false => import.finish(done)?,
+                };
                 committed.store(part.number, Ordering::Release);
             }
         }
