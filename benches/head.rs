@@ -102,7 +102,7 @@ fn compaction(dir: &Path) {
         took += begun.elapsed();
     }
     // Files that nobody sees any more go with the next look.
-    drop(store.compact(EvidenceKey(7), false, &|| false).unwrap());
+    let _ = store.compact(EvidenceKey(7), false, &|| false).unwrap();
     let (stored, ends) = (disk(true), disk(false));
     println!(
         "{PARTS} parts of {EACH} rows: {first} bytes first, {anew} anew, {stored} stored ({:.2} written for one stored), {ends} of what ended; \

@@ -125,6 +125,8 @@ pub struct Summary {
     pub notices: Vec<String>,
     /// How long it took.
     pub elapsed: Duration,
+    /// The disk has no room: it was ended for that.
+    pub full: bool,
     /// Bytes of packets in the ring, and files that were dropped from it.
     pub ring: Option<(u64, u64)>,
 }
@@ -132,7 +134,7 @@ pub struct Summary {
 impl Summary {
     /// Whether it ended, or an interface of it, without being asked to.
     pub fn is_incomplete(&self) -> bool {
-        self.interfaces.iter().any(|i| i.error.is_some())
+        self.full || self.interfaces.iter().any(|i| i.error.is_some())
     }
     /// In one sentence.
     pub fn said(&self) -> String {
@@ -178,6 +180,7 @@ struct Session<'a> {
     publisher: Option<Publisher>,
     compactor: Compactor,
     notices: Vec<String>,
+    full: bool,
     began: Instant,
     read_sets: Instant,
 }
@@ -228,7 +231,8 @@ impl<'a> Session<'a> {
         let publisher = publish.map(|to| Publisher::start(all, to)).transpose()?;
         let compactor = Compactor::start(store.clone(), taps.iter().map(|t| t.evidence.key).collect())?;
         let (began, notices, read_sets) = (Instant::now(), Vec::new(), Instant::now());
-        let mut session = Session { store, request, live, taps, ring, concern, publisher, compactor, notices, began, read_sets };
+        let mut session =
+            Session { store, request, live, taps, ring, concern, publisher, compactor, notices, full: false, began, read_sets };
         early.into_iter().for_each(|said| session.take(said));
         Ok(session)
     }
@@ -245,6 +249,7 @@ impl<'a> Session<'a> {
                 due = now + EVERY;
                 let room = self.tick(tell)?;
                 if !room && until.is_none() {
+                    self.full = true;
                     self.notice("the disk is almost full: the capture was ended, what it had is kept".to_owned());
                     until = Some(self.stop());
                 }
@@ -396,7 +401,7 @@ impl<'a> Session<'a> {
             Some(e) => Err(Error { hint: format!("what was committed before is kept; {}", e.hint), ..e }),
             None => {
                 let ring = self.ring.map(|ring| (ring.size(), ring.dropped()));
-                Ok(Summary { interfaces, notices: self.notices, elapsed, ring })
+                Ok(Summary { interfaces, notices: self.notices, elapsed, full: self.full, ring })
             }
         }
     }
