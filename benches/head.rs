@@ -1,5 +1,5 @@
 //! What the live head costs: publishing 100,000 open flows (the target is 300 ms), and questions over them beside the same rows committed (twice
-//! the time at most). `cargo bench --bench head`.
+//! the time at most); and what an hour of parts costs that are written together. `cargo bench --bench head`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use backtrail::model::field as f;
@@ -70,6 +70,49 @@ fn engine(dir: &Path) -> (LocalEngine, Vec<Record>) {
     (LocalEngine::new(store, Box::new(Known::default())), rows)
 }
 
+/// An hour of parts of five seconds each: what is written of them, and what stays.
+fn compaction(dir: &Path) {
+    const PARTS: u64 = 720;
+    const EACH: u64 = 1_000;
+    let (live, rows) = engine(dir);
+    let store = live.store();
+    let disk = |day: bool| -> u64 {
+        let folders = std::fs::read_dir(dir.join("seg")).unwrap().flatten().filter(|d| (d.file_name() != "case") == day);
+        let files = folders.flat_map(|d| std::fs::read_dir(d.path()).unwrap().flatten());
+        files.map(|f| f.metadata().unwrap().len()).sum()
+    };
+    let (mut first, mut anew, mut took, mut longest) = (0u64, 0u64, Duration::ZERO, Duration::ZERO);
+    for n in 0..PARTS {
+        let before = disk(true);
+        let mut import = store.go_on(&evidence()).unwrap();
+        import.source(&SourceKey { format: "pcap".into(), sensor: "eth0".into() }, None).unwrap();
+        for k in 0..EACH {
+            let row = &rows[((n * EACH + k) % ROWS) as usize];
+            let id = RecordId { offset: (n * EACH + k) * 700, ..row.id };
+            let start = row.start.plus(n as i64 * 5 * SECOND);
+            import.push(Record { id, start, end: start.plus(SECOND), ..row.clone() }).unwrap();
+        }
+        import.finish(Done::default()).unwrap();
+        first += disk(true) - before;
+        let begun = Instant::now();
+        while let Some(some) = store.compact(EvidenceKey(7), false, &|| false).unwrap() {
+            anew += some.bytes;
+            longest = longest.max(begun.elapsed());
+        }
+        took += begun.elapsed();
+    }
+    // Files that nobody sees any more go with the next look.
+    let _ = store.compact(EvidenceKey(7), false, &|| false).unwrap();
+    let (stored, ends) = (disk(true), disk(false));
+    println!(
+        "{PARTS} parts of {EACH} rows: {first} bytes first, {anew} anew, {stored} stored ({:.2} written for one stored), {ends} of what ended; \
+         compaction took {took:?}, {longest:?} at most",
+        (first + anew) as f64 / stored as f64
+    );
+    let asked = median(|| drop(live.counts(&[live.compile("host 10.3.5.26").unwrap()], u64::MAX, &Cancel::default()).unwrap()));
+    println!("count of a host in them: {asked:?}");
+}
+
 fn main() {
     let dir = tempfile::tempdir().unwrap();
     let (live, rows) = engine(&dir.path().join("live"));
@@ -112,4 +155,5 @@ fn main() {
             a.as_secs_f64() / b.as_secs_f64()
         );
     }
+    compaction(&dir.path().join("parts"));
 }

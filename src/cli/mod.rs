@@ -4,6 +4,8 @@
 
 pub mod ask;
 
+pub mod common;
+
 pub mod opened;
 
 pub mod output;

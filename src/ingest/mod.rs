@@ -5,6 +5,8 @@ pub mod archive;
 
 pub mod background;
 
+pub mod batch;
+
 pub mod capture;
 
 pub mod file;

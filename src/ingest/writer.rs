@@ -1,5 +1,6 @@
 //! The second half of the pipeline: batches of records go to a thread that encodes and writes them.
 
+use super::batch::Batch;
 use super::sanity::{self, Sample};
 use super::sanity_overlap::{self, Reach};
 use crate::error::{Error, Result};
@@ -12,11 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashMap;
 use std::thread::{Scope, ScopedJoinHandle};
 
-/// Items per batch, and batches that may wait: bounds memory.
-const BATCH: usize = 2048;
+/// Batches that may wait: bounds memory.
 const WAITING: usize = 8;
-/// Packet references per batch at most.
-const BATCH_REFS: usize = 1 << 16;
 
 /// One thing to write. Sources are named by a number of this import, which the writer turns into the case's.
 enum Item {
@@ -28,8 +26,7 @@ enum Item {
 /// Takes records on the decoding thread. `SourceId`s given out here are local to the import until the writer maps them.
 pub struct Writer {
     to: Sender<Vec<Item>>,
-    batch: Vec<Item>,
-    refs: usize,
+    batch: Batch<Item>,
     sources: HashMap<SourceKey, SourceId>,
     rename: Option<String>,
     /// Units and records, per local source.
@@ -61,8 +58,7 @@ impl Writer {
         let handle = scope.spawn(move || write(import, &from, name.as_deref()));
         let writer = Writer {
             to,
-            batch: Vec::with_capacity(BATCH),
-            refs: 0,
+            batch: Batch::default(),
             sources: HashMap::new(),
             rename,
             counts: Vec::new(),
@@ -82,7 +78,7 @@ impl Writer {
         let id = SourceId(self.counts.len() as u32);
         self.counts.push(Counts::default());
         self.sources.insert(key.clone(), id);
-        self.add(Item::Source(key));
+        self.add(Item::Source(key), 0);
         id
     }
 
@@ -110,26 +106,18 @@ impl Writer {
             counts.oddities += 1;
         }
         counts.records += 1;
-        self.add(Item::Record(record));
+        self.add(Item::Record(record), 0);
     }
 
     /// Writes a flow's packet references.
     pub fn packets(&mut self, flow: RecordId, source: SourceId, refs: &[PacketRef]) {
-        self.refs += refs.len();
-        self.add(Item::Packets(flow, source, refs.to_vec()));
+        self.add(Item::Packets(flow, source, refs.to_vec()), refs.len());
     }
 
-    fn add(&mut self, item: Item) {
-        self.batch.push(item);
-        if self.batch.len() >= BATCH || self.refs >= BATCH_REFS {
-            self.send();
+    fn add(&mut self, item: Item, refs: usize) {
+        if let Some(batch) = self.batch.add(item, refs) {
+            self.failed |= self.to.send(batch).is_err();
         }
-    }
-
-    fn send(&mut self) {
-        self.refs = 0;
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        self.failed |= self.to.send(batch).is_err();
     }
 
     /// Whether the writing thread gave up: then there is no use in reading on.
@@ -139,7 +127,7 @@ impl Writer {
 
     /// Sends what is left, and gives the counts and the span.
     pub fn end(mut self) -> (Vec<Counts>, Option<Window>) {
-        self.send();
+        self.failed |= self.to.send(self.batch.take()).is_err();
         (self.counts, self.span)
     }
 }

@@ -171,6 +171,11 @@ pub fn more(snapshot: &Snapshot, base: &Sightings, is_new: &dyn Fn(u32) -> bool,
     let new = gathered.entries.len();
     let mut have: HashSet<(BlockId, u32)> = HashSet::new();
     let mut out = base.clone();
+    // Rows that were written anew with others are new here: what was known of them is found again.
+    for flow in &gathered.entries {
+        let evidence = gathered.blocks[flow.block as usize].evidence;
+        out.seen_by.remove(&RecordId { evidence, offset: flow.offset, ordinal: flow.ordinal });
+    }
     loop {
         let (first, last) = spans.values().fold((i64::MAX, i64::MIN), |all, s| (all.0.min(s.0), all.1.max(s.1)));
         let (first, last) = (Time(first.saturating_sub(SECOND)), Time(last.saturating_add(SECOND)));

@@ -30,10 +30,23 @@ struct View {
     flows: Flows,
 }
 
-/// Whether all of it is there as it was.
-fn is_within(before: &Flows, now: &Flows) -> bool {
+/// Whether all of it is there as it was, if need be in the import that has its rows now.
+fn is_within(before: &Flows, now: &Flows, replaced: &HashMap<u32, u32>) -> bool {
     let now: HashMap<(u32, SourceId), &Shift> = now.iter().map(|(import, source, shift)| ((*import, *source), shift)).collect();
-    before.iter().all(|(import, source, shift)| now.get(&(*import, *source)) == Some(&shift))
+    let has = |import: u32, source: SourceId, shift: &Shift| now.get(&(import, source)) == Some(&shift);
+    before.iter().all(|(import, source, shift)| {
+        has(*import, *source, shift) || replaced.get(import).is_some_and(|new| has(*new, *source, shift))
+    })
+}
+
+/// Sightings without what they say of blocks that are there no more.
+fn without(sightings: &Arc<Sightings>, gone: &HashSet<u32>) -> Arc<Sightings> {
+    if gone.is_empty() || !sightings.masked.keys().any(|block| gone.contains(&block.import)) {
+        return Arc::clone(sightings);
+    }
+    let mut out = Sightings::clone(sightings);
+    out.masked.retain(|block, _| !gone.contains(&block.import));
+    Arc::new(out)
 }
 
 impl Views {
@@ -46,9 +59,11 @@ impl Views {
         let (head, flows): (Flows, Flows) = plain.state_of(Kind::Flow).into_iter().partition(|(import, ..)| *import >= MEMORY);
         let committed = match view.as_ref() {
             Some(before) if before.flows == flows => Arc::clone(&before.committed),
-            Some(before) if is_within(&before.flows, &flows) => {
+            Some(before) if is_within(&before.flows, &flows, &plain.replaced()) => {
                 let old: HashSet<u32> = before.flows.iter().map(|(import, ..)| *import).collect();
-                knowledge.more_sightings(&plain.committed(), &before.committed, &|import| !old.contains(&import), cancel)?
+                let now: HashSet<u32> = flows.iter().map(|(import, ..)| *import).collect();
+                let base = without(&before.committed, &old.difference(&now).copied().collect());
+                knowledge.more_sightings(&plain.committed(), &base, &|import| !old.contains(&import), cancel)?
             }
             _ => Arc::new(knowledge.sightings(&plain.committed(), cancel)?),
         };

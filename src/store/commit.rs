@@ -4,10 +4,18 @@
 //! So neither memory nor a batch grows with the length of an import. Until the frame that ends the import is there nobody sees its rows; what
 //! an import that never ended left in the catalog is dropped when the case is opened the next time.
 
-use super::catalog::{self, About, Change};
+use super::catalog::{self, About, Catalog, Change};
+use super::contents::{DoneFrame, ImportData};
+use super::frame::FrameKind;
+use super::import::{self, Done, Import};
 use super::recover::watermark;
 use super::segment::{Place, Segments};
+use super::{Store, hold};
+use crate::error::Result;
+use crate::model::Record;
+use crate::model::evidence::EvidenceInfo;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Frames after which a group is committed.
@@ -47,5 +55,53 @@ impl Pending {
         }
         self.oldest = None;
         changes
+    }
+}
+
+impl Store {
+    /// A commit while an import runs: segments durable, then the catalog.
+    pub(crate) fn commit_group(&self, pending: &mut Pending) -> Result<()> {
+        self.segments().sync().map_err(|e| self.full(e))?;
+        let mut catalog = hold(&self.0.catalog);
+        catalog.commit(pending.take(self.segments())).map_err(|e| self.full(e))
+    }
+    /// The last commit of an import. What the live head has of its rows goes at the same moment; `rows`: what the head of this evidence is from
+    /// then on, if that is known.
+    pub(crate) fn commit(&self, mut import: Import, done: Done, rows: Option<Vec<Record>>) -> Result<EvidenceInfo> {
+        let _turn = hold(&self.0.publishing);
+        let mut catalog = hold(&self.0.catalog);
+        self.segments().sync()?;
+        let (sequence, next) = {
+            let state = hold(&self.0.state);
+            (state.contents.sequence() + 1, state.contents.next_import)
+        };
+        let done = import.describe(done, sequence, next);
+        let data = self.seal(catalog.as_mut(), &mut import, done, Vec::new())?;
+        let info = data.done.info(&data);
+        let swap = self.head_without(&data, &import, rows);
+        let mut state = hold(&self.0.state);
+        state.contents.imports.insert(data.id, Arc::new(data));
+        state.snapshot = None;
+        swap.into_iter().for_each(|swap| self.swap_in(&mut state, swap));
+        drop(state);
+        drop(import);
+        Ok(info)
+    }
+    /// Makes an import whose frames are durable count: the frame that ends it, durable, then the catalog, with other changes in the same batch.
+    pub(super) fn seal(
+        &self,
+        catalog: &mut dyn Catalog,
+        import: &mut Import,
+        done: DoneFrame,
+        others: Vec<Change>,
+    ) -> Result<ImportData> {
+        let bytes = done.bytes()?;
+        let place = self.segments().append(import::NO_DAY, FrameKind::Done, import.id(), &bytes, &[]);
+        let place = place.map_err(|e| self.full(e))?;
+        self.segments().sync()?;
+        let mut changes = import.last_batch(&place);
+        changes.extend(others);
+        catalog.commit(changes).map_err(|e| self.full(e))?;
+        Ok(import.take_data(done))
     }
 }

@@ -117,12 +117,14 @@ pub struct Contents {
     pub sources: BTreeMap<u32, SourceFrame>,
     /// Number of the next import.
     pub next_import: u32,
+    /// Of imports whose rows were written together with others' the greatest place in the order: none is given twice.
+    pub replaced: u64,
 }
 
 impl Contents {
-    /// Number of the newest import.
+    /// Place of the newest import in the order in which they ended.
     pub fn sequence(&self) -> u64 {
-        self.imports.values().map(|i| i.done.sequence).max().unwrap_or(0)
+        self.imports.values().map(|i| i.done.sequence).max().unwrap_or(0).max(self.replaced)
     }
     /// Imports that were not replaced by a later one, oldest first.
     pub fn visible(&self) -> Vec<Arc<ImportData>> {
@@ -193,6 +195,12 @@ pub struct DoneFrame {
     /// Imports whose rows are hidden from here on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hides: Vec<u32>,
+    /// It is a part of evidence that is read as it comes into being: how often its rows were written together with others'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
+    /// Parts whose rows it has: they are there no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<u32>,
     /// The uncompressed data, where the file is compressed: size, SHA-256 of the first 64 KiB and of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<(u64, String, String)>,

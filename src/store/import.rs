@@ -352,7 +352,7 @@ impl Import {
         let done = self.describe(Done::default(), sequence, 0);
         Ok(self.take_data(done))
     }
-    fn close_all(&mut self) -> Result<()> {
+    pub(super) fn close_all(&mut self) -> Result<()> {
         while let Some(key) = self.builders.keys().next().copied() {
             self.close(key)?;
         }
@@ -400,6 +400,8 @@ impl Import {
             content: done.content.map(|c| (c.size, hex(&c.head_hash), hex(&c.sha256))),
             starts: done.starts,
             hides: [&self.hides[..], &self.unread].concat(),
+            part: self.part.then_some(0),
+            replaces: Vec::new(),
             continues: self.continues,
             heads: done.heads,
             metered: done.metered,
@@ -458,6 +460,7 @@ impl Chunks<'_> {
 
 impl Drop for Import {
     fn drop(&mut self) {
+        self.store.segments().close_own(self.id);
         if !self.is_head() {
             self.store.ended(self.evidence.key);
         }

@@ -16,6 +16,7 @@ pub mod catalog;
 pub mod clocks;
 pub mod column;
 pub mod commit;
+pub mod compact;
 pub mod contents;
 pub mod encode;
 pub mod eval;
@@ -52,6 +53,7 @@ pub mod verify;
 
 pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;
+pub use compact::Compacted;
 pub use head::Published;
 pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead, starts};
 pub use journal::{Journal, now};
@@ -66,7 +68,7 @@ use crate::model::evidence::EvidenceInfo;
 use crate::model::evidence::UNREAD;
 use crate::model::hex::hex;
 use crate::model::source::{SourceInfo, SourceKey};
-use crate::model::{EvidenceKey, Record, SourceId};
+use crate::model::{EvidenceKey, SourceId};
 use case_dir::CaseDir;
 use catalog::Catalog;
 use contents::{Contents, ImportData};
@@ -139,6 +141,8 @@ struct Inner {
     state: Mutex<State>,
     /// Held while a live head is made and swapped in.
     publishing: Mutex<()>,
+    /// Held while parts are written together.
+    compacting: Mutex<()>,
     cache: Arc<cache::Cache>,
     notices: Mutex<Vec<String>>,
     /// Last: released after everything else is closed.
@@ -152,6 +156,8 @@ struct State {
     committed: BTreeMap<EvidenceKey, head::Committed>,
     /// How often the live head was changed.
     published: u64,
+    /// Parts that stand elsewhere now: their files are there as long as a view sees them.
+    replaced: Vec<Arc<ImportData>>,
     snapshot: Option<(u64, Arc<Snapshot>)>,
 }
 
@@ -179,6 +185,7 @@ impl Store {
             heads: BTreeMap::new(),
             committed: BTreeMap::new(),
             published: 0,
+            replaced: Vec::new(),
             snapshot: None,
         };
         let inner = Inner {
@@ -188,6 +195,7 @@ impl Store {
             journal,
             state: Mutex::new(state),
             publishing: Mutex::default(),
+            compacting: Mutex::default(),
             cache: Arc::new(cache::Cache::new(options.cache)),
             notices: Mutex::new(notices),
             _lock: lock,
@@ -394,41 +402,6 @@ impl Store {
         self.0.segments.append(import::NO_DAY, FrameKind::Source, id, &bytes, &[])?;
         state.contents.sources.insert(id, frame);
         Ok(SourceId(id))
-    }
-    /// A commit while an import runs: segments durable, then the catalog.
-    pub(crate) fn commit_group(&self, pending: &mut commit::Pending) -> Result<()> {
-        self.0.segments.sync().map_err(|e| self.full(e))?;
-        let mut catalog = hold(&self.0.catalog);
-        catalog.commit(pending.take(&self.0.segments)).map_err(|e| self.full(e))
-    }
-    /// The last commit of an import: segments durable, then the frame that ends it, durable, then the catalog. What the live head has of its
-    /// rows goes at the same moment; `rows`: what the head of this evidence is from then on, if that is known.
-    pub(crate) fn commit(&self, mut import: Import, done: Done, rows: Option<Vec<Record>>) -> Result<EvidenceInfo> {
-        let _turn = hold(&self.0.publishing);
-        let mut catalog = hold(&self.0.catalog);
-        self.0.segments.sync()?;
-        let (sequence, next) = {
-            let state = hold(&self.0.state);
-            (state.contents.sequence() + 1, state.contents.next_import)
-        };
-        let done = import.describe(done, sequence, next);
-        let bytes = done.bytes()?;
-        let place =
-            self.0.segments.append(import::NO_DAY, FrameKind::Done, import.id(), &bytes, &[]).map_err(|e| self.full(e))?;
-        self.0.segments.sync()?;
-        if let Err(error) = catalog.commit(import.last_batch(&place)) {
-            return Err(self.full(error));
-        }
-        let data: ImportData = import.take_data(done);
-        let info = data.done.info(&data);
-        let swap = self.head_without(&data, &import, rows);
-        let mut state = hold(&self.0.state);
-        state.contents.imports.insert(data.id, Arc::new(data));
-        state.snapshot = None;
-        swap.into_iter().for_each(|swap| self.swap_in(&mut state, swap));
-        drop(state);
-        drop(import);
-        Ok(info)
     }
 }
 

@@ -166,19 +166,54 @@ pub fn search(body: &[u8], flow: RecordId, out: &mut Vec<PacketRef>) -> Result<(
     if !holds(&list, flow)? {
         return Ok(());
     }
-    let parts = [part(&mut take)?, part(&mut take)?, part(&mut take)?, part(&mut take)?];
+    walk(&list, &mut take, flow.offset, &mut |(offset, ordinal, _), packet| {
+        if (offset, ordinal) == (flow.offset, flow.ordinal) {
+            out.push(packet);
+        }
+        Ok(())
+    })
+}
+
+/// Gives the pieces of a group's body, in order: offset, ordinal and source of the flow, and its packets. Of the newest layout only, which is the
+/// one that live captures write.
+pub fn pieces(body: &[u8], each: &mut dyn FnMut(Owner, Vec<PacketRef>) -> Result<()>) -> Result<()> {
+    let mut take = Take::new(body);
+    if take.u8()? != LAYOUT {
+        return Err(damaged("packet references"));
+    }
+    let list = part(&mut take)?;
+    let mut now: Option<(Owner, Vec<PacketRef>)> = None;
+    walk(&list, &mut take, u64::MAX, &mut |owner, packet| {
+        match &mut now {
+            Some((of, refs)) if *of == owner => refs.push(packet),
+            _ => {
+                if let Some((of, refs)) = now.replace((owner, vec![packet])) {
+                    each(of, refs)?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    now.map_or(Ok(()), |(of, refs)| each(of, refs))
+}
+
+/// A flow: offset and ordinal of its id, and its source.
+pub type Owner = (u64, u16, SourceId);
+
+/// Every packet of the pieces of a list, up to flows of an offset.
+fn walk(list: &[u8], take: &mut Take<'_>, until: u64, each: &mut impl FnMut(Owner, PacketRef) -> Result<()>) -> Result<()> {
+    let parts = [part(take)?, part(take)?, part(take)?, part(take)?];
     let [mut bits, mut offsets, mut numbers, mut times] = parts.each_ref().map(|p| Take::new(p));
-    let mut list = Take::new(&list);
+    let mut list = Take::new(list);
     let mut before = Before::default();
     for _ in 0..list.varint()? {
         let start = before.flow.wrapping_add(list.varint()?);
-        let ordinal = list.varint()?;
-        list.varint()?;
+        let (ordinal, source) = (list.varint()?, list.varint()?);
         let head = list.size(1 << 30)?;
-        if start > flow.offset {
+        if start > until {
             break;
         }
-        let wanted = start == flow.offset && ordinal == u64::from(flow.ordinal);
+        let owner = (start, ordinal as u16, SourceId(source as u32));
         before.begin(start, if head & 1 == 1 { 1000 } else { 1 });
         let n = head >> 1;
         let bits = bits.bytes(n.div_ceil(8))?;
@@ -186,11 +221,9 @@ pub fn search(body: &[u8], flow: RecordId, out: &mut Vec<PacketRef>) -> Result<(
             before.offset = before.offset.wrapping_add(offsets.signed()? as u64);
             before.number = before.number.wrapping_add(numbers.signed()? as u64);
             before.time = before.time.wrapping_add(times.signed()?);
-            if wanted {
-                let inbound = bits[i / 8] >> (i % 8) & 1 == 1;
-                let time = Time(before.time.wrapping_mul(before.unit));
-                out.push(PacketRef { offset: before.offset, number: before.number, time, inbound });
-            }
+            let inbound = bits[i / 8] >> (i % 8) & 1 == 1;
+            let time = Time(before.time.wrapping_mul(before.unit));
+            each(owner, PacketRef { offset: before.offset, number: before.number, time, inbound })?;
         }
     }
     Ok(())

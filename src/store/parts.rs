@@ -20,6 +20,7 @@ impl Store {
         };
         let mut import = Import::new(self.clone(), id, evidence.clone(), Vec::new())?;
         import.part = true;
+        self.segments().begin_own(id);
         Ok(import)
     }
     /// Whether the disk has room for so much beyond what stays free.

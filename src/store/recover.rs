@@ -2,7 +2,8 @@
 //!
 //! Trust: every description of evidence in `seg/case` that is acknowledged has in the catalog just the parts that it names, no segment is
 //! shorter than acknowledged, and no evidence ended beyond what is acknowledged. What lies beyond belongs to imports that never ended; so do
-//! parts in the catalog whose import has no end: they are dropped from it, and what of them ends a segment is cut off.
+//! parts in the catalog whose import has no end: they are dropped from it, and what of them ends a segment is cut off. So go parts of live
+//! captures that a later import has written together with others (`compact.rs`), with the files that they had for themselves.
 
 use super::block::Zone;
 use super::catalog::{self, About, Catalog, Change};
@@ -12,9 +13,9 @@ use super::frame::{self, FrameKind, HEADER, Header};
 use super::names::{self, NamesInfo};
 use super::packets::{GroupInfo, Reach};
 use super::postings::{ChunkInfo, Span};
-use super::segment::{CASE, Place, Segments};
+use super::segment::{self, CASE, MEMORY, OWN, Place, Segments};
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock};
@@ -65,12 +66,21 @@ impl Parts {
         }
         Ok(())
     }
+    /// Imports whose rows a later one has.
+    fn replaced(&self) -> HashSet<u32> {
+        self.done.values().flat_map(|(_, done)| done.replaces.iter().copied()).collect()
+    }
     fn contents(self) -> Contents {
         let mut contents = Contents { next_import: self.next_import.max(1), ..Contents::default() };
         let mut imports: BTreeMap<u32, ImportData> = BTreeMap::new();
+        let replaced = self.replaced();
         for (id, (_, done)) in self.done {
             contents.next_import = contents.next_import.max(done.next_import).max(id.saturating_add(1));
-            imports.insert(id, ImportData::new(id, done));
+            if replaced.contains(&id) {
+                contents.replaced = contents.replaced.max(done.sequence);
+            } else {
+                imports.insert(id, ImportData::new(id, done));
+            }
         }
         for ((id, _), part) in self.blocks {
             if let Some(import) = imports.get_mut(&id) {
@@ -101,6 +111,11 @@ impl Parts {
         contents.sources = self.sources.into_iter().map(|(id, (_, source))| (id, source)).collect();
         contents
     }
+}
+
+/// The import that a segment belongs to, if that is one alone.
+fn owner(segment: u32) -> Option<u32> {
+    (OWN..MEMORY).contains(&segment).then(|| segment - OWN)
 }
 
 fn about(kind: FrameKind) -> About {
@@ -185,7 +200,9 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     if described != parts.done.len() {
         return Err(doubt("evidence is missing"));
     }
+    let replaced = parts.replaced();
     let contents = parts.contents();
+    let is_gone = |segment: u32| owner(segment).is_some_and(|import| !contents.imports.contains_key(&import));
     let beyond = |p: Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
     if let Some(import) = contents.imports.values().find(|i| i.missing() > 0 || i.places().any(beyond)) {
         return Err(doubt(&format!("parts of {} are missing", import.done.path)));
@@ -197,10 +214,15 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
             .is_ok_and(|(kind, _, index)| kind == About::Names && !data.names().iter().any(|n| n.span.index == index)),
         None => true,
     });
-    if !keys.is_empty() {
+    let gone: Vec<(i32, u32)> = marks.keys().filter(|(_, segment)| is_gone(*segment)).copied().collect();
+    if !keys.is_empty() || !gone.is_empty() {
         let unended = keys.iter().any(|(import, _)| !contents.imports.contains_key(import));
         let ends = live_ends(&contents);
         let mut changes: Vec<Change> = keys.into_iter().map(|(_, key)| (key, None)).collect();
+        for (day, segment) in gone {
+            marks.remove(&(day, segment));
+            changes.push((catalog::key(About::Watermark, day as u32, segment), None));
+        }
         for ((day, segment), mark) in marks.iter_mut().filter(|((day, _), _)| *day != CASE && unended) {
             let end = ends.get(&(*day, *segment)).copied().unwrap_or(0);
             if end < *mark {
@@ -211,8 +233,13 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
         changes.push(complete(contents.next_import));
         catalog::commit_all(catalog, changes)?;
     }
-    let mut cut = 0;
+    let (mut cut, mut lost) = (0, 0);
     for (day, segment, len) in list {
+        if is_gone(segment) {
+            segments.remove_own(day, segment)?;
+            lost += if owner(segment).is_some_and(|import| replaced.contains(&import)) { 0 } else { len };
+            continue;
+        }
         let mark = marks.get(&(day, segment)).copied().unwrap_or(0);
         if len > mark {
             segments.truncate(day, segment, mark)?;
@@ -222,7 +249,15 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     if cut > 0 {
         notices.push(format!("an import was interrupted: {cut} bytes that it had written were removed; import its files again"));
     }
+    if lost > 0 {
+        notices.push(interrupted(lost));
+    }
     Ok(contents)
+}
+
+/// What is said of files that no import owns.
+fn interrupted(bytes: u64) -> String {
+    format!("a capture was interrupted: {bytes} bytes that it had not committed were removed")
 }
 
 /// Reads every segment; gives the contents and the entries of a new catalog. Torn ends are cut off.
@@ -230,8 +265,15 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
     let mut parts = Parts::default();
     let mut changes = Vec::new();
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
-    let mut damaged = false;
-    for (day, segment, len) in segments.list()? {
+    let (mut damaged, mut replaced) = (false, None);
+    let list = segments.list()?;
+    for (day, segment, len) in list.iter().copied() {
+        // What belongs to no day was read first: which imports there are is known.
+        if let Some(import) = owner(segment)
+            && replaced.get_or_insert_with(|| parts.replaced()).contains(&import)
+        {
+            continue;
+        }
         let scan = scan(segments, day, segment, len, &mut |place, header, payload| {
             let (meta, _) = frame::split(payload)?;
             if header.kind != FrameKind::Source {
@@ -252,17 +294,19 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
         damaged |= !scan.damaged.is_empty();
         marks.insert((day, segment), end);
     }
-    for info in parts.blocks.values().filter(|b| parts.done.contains_key(&b.zone.import)) {
+    let replaced = parts.replaced();
+    let counts = |import: u32| parts.done.contains_key(&import) && !replaced.contains(&import);
+    for info in parts.blocks.values().filter(|b| counts(b.zone.import)) {
         let mut meta = Vec::new();
         info.zone.put(&mut meta);
         changes.push(catalog::entry(About::Block, info.zone.import, info.zone.index, &info.place, &meta));
     }
-    for info in parts.groups.values().filter(|g| parts.done.contains_key(&g.reach.import)) {
+    for info in parts.groups.values().filter(|g| counts(g.reach.import)) {
         let mut meta = Vec::new();
         info.reach.put(&mut meta);
         changes.push(catalog::entry(About::Packets, info.reach.import, info.reach.index, &info.place, &meta));
     }
-    for ((about, _, _), info) in parts.chunks.iter().filter(|(_, c)| parts.done.contains_key(&c.span.import)) {
+    for ((about, _, _), info) in parts.chunks.iter().filter(|(_, c)| counts(c.span.import)) {
         let mut meta = Vec::new();
         info.span.put(&mut meta);
         changes.push(catalog::entry(*about, info.span.import, info.span.index, &info.place, &meta));
@@ -275,18 +319,34 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
         info.0.put(&mut meta);
         changes.push(catalog::entry(About::Names, info.0.import, info.0.index, &info.1, &meta));
     }
+    // Files whose rows stand elsewhere go once that is on the disk: of what is read here that is not known.
+    let elsewhere = |segment: u32| owner(segment).is_some_and(|import| replaced.contains(&import));
+    if list.iter().any(|(_, segment, _)| elsewhere(*segment)) {
+        for (day, segment) in marks.keys().filter(|(day, segment)| *day == CASE || owner(*segment).is_some()) {
+            let path = segments.path(*day, *segment);
+            segments.file(*day, *segment)?.sync_data().map_err(|e| segment::write_error(&e, &path))?;
+        }
+        for (day, segment, _) in list.iter().filter(|(_, segment, _)| elsewhere(*segment)) {
+            segments.remove_own(*day, *segment)?;
+        }
+    }
     // Where something is damaged or lost, what has no end may have had one: it stays.
     if !damaged && marks.keys().any(|(day, _)| *day == CASE) {
         let ends = live_ends(&contents);
         for ((day, segment), mark) in marks.iter_mut().filter(|((day, _), _)| *day != CASE) {
             let end = ends.get(&(*day, *segment)).copied().unwrap_or(0);
-            if end < *mark {
+            if end == 0 && owner(*segment).is_some() {
+                notices.push(interrupted(*mark));
+                segments.remove_own(*day, *segment)?;
+                *mark = 0;
+            } else if end < *mark {
                 notices.push(format!("{} bytes of an import that never ended were removed; import its files again", *mark - end));
                 segments.truncate(*day, *segment, end)?;
                 *mark = end;
             }
         }
     }
+    marks.retain(|(_, segment), mark| *mark > 0 || owner(*segment).is_none());
     changes.extend(marks.into_iter().map(|((day, segment), mark)| watermark(day, segment, mark)));
     changes.push(complete(contents.next_import));
     for import in contents.imports.values().filter(|i| i.missing() > 0) {

@@ -3,11 +3,14 @@
 //!
 //! Segments with numbers from [`MEMORY`] on are in memory, one per import of the same number (see `head.rs`), whatever their day: they are read
 //! like the others, never written to disk, and gone when nobody holds them any more.
+//!
+//! Segments with numbers from [`OWN`] on are files that one import has for itself, one per day: what a live capture writes every few seconds is
+//! written together later (see `compact.rs`), and then these files are removed.
 
 use super::frame::{self, FrameKind, HEADER};
 use crate::error::{Error, Result};
 use crate::model::Time;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -17,6 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 pub const CASE: i32 = i32::MIN;
 /// The folder of days beyond the first thousand or so of one import: a hostile file may name every day there is.
 pub const OTHER: i32 = i32::MIN + 1;
+/// Segments with numbers from here on are of one import alone: that of the number that is left.
+pub const OWN: u32 = 1 << 30;
 /// Imports and segments with numbers from here on are in memory.
 pub const MEMORY: u32 = 1 << 31;
 /// Most segments open for writing.
@@ -71,9 +76,12 @@ pub struct InMemory(RwLock<Vec<u8>>);
 
 #[derive(Debug, Default)]
 struct Writing {
-    open: HashMap<i32, Open>,
-    /// Length of the newest segment of each day (0: none yet), as known from open and later writes.
-    ends: BTreeMap<i32, (u32, u64)>,
+    /// By day and owner: 0, or the number of the segment that one import has for itself.
+    open: HashMap<(i32, u32), Open>,
+    /// Length of the newest segment of each day and owner (0: none yet), as known from open and later writes.
+    ends: BTreeMap<(i32, u32), (u32, u64)>,
+    /// Imports with files of their own.
+    own: HashSet<u32>,
     /// Lengths up to which segments written to are durable.
     durable: BTreeMap<(i32, u32), u64>,
     uses: u64,
@@ -100,8 +108,8 @@ impl Segments {
         make_dir(&dir)?;
         let segments = Segments { dir, limit, writing: Mutex::default(), reading: Mutex::default(), memory: RwLock::default() };
         let mut ends = BTreeMap::new();
-        for (day, segment, len) in segments.list()? {
-            ends.insert(day, (segment, len));
+        for (day, segment, len) in segments.list()?.into_iter().filter(|(_, segment, _)| *segment < OWN) {
+            ends.insert((day, 0), (segment, len));
         }
         lock(&segments.writing).ends = ends;
         Ok(segments)
@@ -136,6 +144,34 @@ impl Segments {
         memory.insert(number, Arc::downgrade(&segment));
         segment
     }
+    /// What an import appends from now on goes to files of its own, until [`Segments::close_own`].
+    pub fn begin_own(&self, import: u32) {
+        if import < OWN {
+            lock(&self.writing).own.insert(import);
+        }
+    }
+    /// Nothing more comes of an import that has files of its own.
+    pub fn close_own(&self, import: u32) {
+        let mut writing = lock(&self.writing);
+        if writing.own.remove(&import) {
+            let of = |owner: u32| owner == OWN | import;
+            writing.open.retain(|(_, owner), _| !of(*owner));
+            writing.ends.retain(|(_, owner), _| !of(*owner));
+            writing.durable.retain(|(_, segment), _| !of(*segment));
+        }
+    }
+    /// Removes a file that one import had for itself: nobody reads it any more. That it is gone need not be durable: what is left is removed again.
+    pub fn remove_own(&self, day: i32, segment: u32) -> Result<()> {
+        let path = self.path(day, segment);
+        if segment < OWN {
+            return Err(Error::internal("a segment of several imports was to be removed").at_path(&path));
+        }
+        lock(&self.reading).remove(&(day, segment));
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(write_error(&e, &path)),
+            _ => Ok(()),
+        }
+    }
     fn of_memory(&self, number: u32) -> Result<Arc<InMemory>> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         memory.get(&number).and_then(Weak::upgrade).ok_or_else(|| Error::internal("a segment in memory is gone"))
@@ -156,7 +192,8 @@ impl Segments {
         frame::put(&mut scratch, kind, id, meta, body);
         writing.uses += 1;
         let uses = writing.uses;
-        let open = self.for_writing(writing, day, scratch.len() as u64)?;
+        let owner = if day != CASE && writing.own.contains(&id) { OWN | id } else { 0 };
+        let open = self.for_writing(writing, (day, owner), scratch.len() as u64)?;
         open.used = uses;
         open.dirty = true;
         let place = Place { day, segment: open.segment, offset: open.len, len: (scratch.len() - HEADER) as u32 };
@@ -166,36 +203,37 @@ impl Segments {
         }
         open.len += scratch.len() as u64;
         let (segment, len) = (open.segment, open.len);
-        writing.ends.insert(day, (segment, len));
+        writing.ends.insert((day, owner), (segment, len));
         if scratch.capacity() <= 4 << 20 {
             writing.scratch = scratch;
         }
         Ok(place)
     }
-    fn for_writing<'a>(&self, writing: &'a mut Writing, day: i32, more: u64) -> Result<&'a mut Open> {
-        let full = writing.open.get(&day).is_some_and(|o| o.len + more > self.limit && o.len > 0);
-        if full && let Some(open) = writing.open.remove(&day) {
+    fn for_writing<'a>(&self, writing: &'a mut Writing, at: (i32, u32), more: u64) -> Result<&'a mut Open> {
+        let (day, owner) = at;
+        let full = writing.open.get(&at).is_some_and(|o| o.len + more > self.limit && o.len > 0 && owner == 0);
+        if full && let Some(open) = writing.open.remove(&at) {
             sync_file(&open, &self.path(day, open.segment))?;
             writing.durable.insert((day, open.segment), open.len);
         }
-        if !writing.open.contains_key(&day) {
+        if !writing.open.contains_key(&at) {
             if writing.open.len() >= OPEN
-                && let Some(oldest) = writing.open.iter().min_by_key(|(_, o)| o.used).map(|(d, _)| *d)
+                && let Some(oldest) = writing.open.iter().min_by_key(|(_, o)| o.used).map(|(at, _)| *at)
                 && let Some(open) = writing.open.remove(&oldest)
             {
-                sync_file(&open, &self.path(oldest, open.segment))?;
-                writing.durable.insert((oldest, open.segment), open.len);
+                sync_file(&open, &self.path(oldest.0, open.segment))?;
+                writing.durable.insert((oldest.0, open.segment), open.len);
             }
-            let (segment, len) = match writing.ends.get(&day) {
-                Some((segment, len)) if len + more > self.limit && *len > 0 => (segment + 1, 0),
+            let (segment, len) = match writing.ends.get(&at) {
+                Some((segment, len)) if len + more > self.limit && *len > 0 && owner == 0 => (segment + 1, 0),
                 Some((segment, len)) => (*segment, *len),
-                None => (1, 0),
+                None => (owner.max(1), 0),
             };
             let path = self.path(day, segment);
             let new = !path.exists();
             if let Some(parent) = path.parent()
                 && new
-                && segment == 1
+                && (segment == 1 || owner > 0)
             {
                 make_dir(parent)?;
             }
@@ -209,15 +247,15 @@ impl Segments {
             if new && let Some(parent) = path.parent() {
                 sync_dir(parent)?;
             }
-            writing.open.insert(day, Open { file, segment, len, dirty: false, used: 0 });
+            writing.open.insert(at, Open { file, segment, len, dirty: false, used: 0 });
         }
-        writing.open.get_mut(&day).ok_or_else(|| Error::internal("segment not open"))
+        writing.open.get_mut(&at).ok_or_else(|| Error::internal("segment not open"))
     }
     /// Makes every appended frame durable.
     pub fn sync(&self) -> Result<()> {
         let mut writing = lock(&self.writing);
         let writing = &mut *writing;
-        for (day, open) in &mut writing.open {
+        for ((day, _), open) in &mut writing.open {
             sync_file(open, &self.path(*day, open.segment))?;
             open.dirty = false;
             writing.durable.insert((*day, open.segment), open.len);
@@ -234,8 +272,9 @@ impl Segments {
         let file = OpenOptions::new().write(true).open(&path).map_err(|e| write_error(&e, &path))?;
         file.set_len(len).and_then(|()| file.sync_data()).map_err(|e| write_error(&e, &path))?;
         let mut writing = lock(&self.writing);
-        writing.open.remove(&day);
-        if let Some(end) = writing.ends.get_mut(&day).filter(|end| end.0 == segment) {
+        let at = (day, if segment < OWN { 0 } else { segment });
+        writing.open.remove(&at);
+        if let Some(end) = writing.ends.get_mut(&at).filter(|end| end.0 == segment) {
             end.1 = len;
         }
         Ok(())

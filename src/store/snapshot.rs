@@ -125,6 +125,10 @@ impl Snapshot {
     pub fn published(&self) -> u64 {
         self.published
     }
+    /// Imports whose rows were written together with others', each with the import that has them now, as far as that is seen.
+    pub fn replaced(&self) -> HashMap<u32, u32> {
+        self.imports.iter().flat_map(|i| i.done.replaces.iter().map(|old| (*old, i.id))).collect()
+    }
     /// The same view without the live head: what is committed.
     pub fn committed(&self) -> Snapshot {
         let imports: Vec<_> = self.imports.iter().filter(|i| !i.is_head()).cloned().collect();

@@ -1,8 +1,8 @@
 //! Reads every frame and every journal entry again and says what does not hold. Changes nothing but what is derived.
 
-use super::Store;
 use super::frame::FrameKind;
 use super::recover::scan;
+use super::{Store, hold};
 use crate::error::Result;
 use std::collections::HashMap;
 
@@ -24,6 +24,8 @@ pub struct Check {
 impl Store {
     /// Checks segments against their checksums, imports against their frames, the journal against its chain.
     pub fn verify(&self) -> Result<Check> {
+        // No file goes while they are read.
+        let _turn = hold(&self.0.compacting);
         let mut out = Check::default();
         let mut parts: HashMap<u32, u32> = HashMap::new();
         for (day, segment, len) in self.segments().list()? {

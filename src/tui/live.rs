@@ -135,11 +135,15 @@ impl App {
         self.tell(Change::Records);
         let node = self.walk.here();
         let lens = node.lens();
+        let window = self.window();
+        if !self.jobs.asks("card", SLOT) && !self.jobs.asks("card", "card") {
+            self.with(|app| &mut app.card, "card", |card, cx| card.again(window, cx));
+        }
+        let node = self.walk.here();
         if matches!(lens.name, "home" | "packets") || !self.opened.is_empty() {
             return;
         }
         let ask = Ask { text: node.query(lens), window: node.step.window.filter(|_| !lens.timeless), ..Ask::default() };
-        let window = self.window();
         if !self.jobs.asks(APP, SLOT) && !self.jobs.asks(APP, "counts") {
             let work = self.counting();
             self.ask(SLOT, work);

@@ -27,19 +27,39 @@ enum Say {
     Rough,
 }
 
+/// That the rows follow the capture, the longest word first; the last is the key that makes them.
+const FOLLOWING: [&str; 3] = ["following", "follow", "F"];
+
+/// The filters of a place, the newest last.
+fn filters(node: &Node) -> String {
+    let chip = |c: &super::walk::Chip| {
+        if c.off { format!("({} off)", text::clean(&c.text)) } else { text::clean(&c.text).into_owned() }
+    };
+    node.step.filters.iter().map(chip).collect::<Vec<_>>().join(" · ")
+}
+
+/// What narrows or moves the rows, in so many columns. The newest filter is the last: the beginning gives way.
+fn short_chips(following: bool, filters: &str, word: &str, room: usize) -> String {
+    if filters.is_empty() {
+        let fits = FOLLOWING.iter().find(|f| text::width(f) <= room);
+        return if following { fits.unwrap_or(&"").to_string() } else { String::new() };
+    }
+    let before = format!("{}{word}: ", if following { "F " } else { "" });
+    format!("{before}{}", text::fit_end(filters, room.saturating_sub(text::width(&before))))
+}
+
 impl App {
     /// What narrows or moves the rows, in one line: whether they follow the capture, and the filters.
     pub(super) fn chips(&self, node: &Node) -> String {
-        let chip = |c: &super::walk::Chip| {
-            if c.off { format!("({} off)", text::clean(&c.text)) } else { text::clean(&c.text).into_owned() }
-        };
-        let following = self.live.is_following().then(|| "following".to_owned());
-        following.into_iter().chain(node.step.filters.iter().map(chip)).collect::<Vec<_>>().join(" · ")
+        let following = self.live.is_following().then(|| FOLLOWING[0].to_owned());
+        following.into_iter().chain(Some(filters(node)).filter(|f| !f.is_empty())).collect::<Vec<_>>().join(" · ")
     }
     /// Draws the tabs, and on small screens the filters at their end.
     pub(super) fn draw_tabs(&self, buf: &mut Buffer, area: Rect, node: &Node, view: &View) {
-        let chips = self.chips(node);
-        let kept = if view.narrow && !chips.is_empty() { (text::width(&chips) as u16 + 6).min(38) } else { 0 };
+        let word = if node.filters_off { "off" } else { "flt" };
+        let chips_in = |room: u16| short_chips(self.live.is_following(), &filters(node), word, usize::from(room));
+        let kept = if view.narrow { text::width(&chips_in(37)) as u16 } else { 0 };
+        let kept = kept + u16::from(kept > 0);
         let steps: &[Say] = if view.narrow {
             &[Say::Close, Say::Least, Say::Rough]
         } else {
@@ -66,11 +86,9 @@ impl App {
                 break;
             }
         }
-        if view.narrow && !chips.is_empty() {
-            let word = if node.filters_off { "off" } else { "flt" };
+        if kept > 0 {
             let room = line.left().saturating_sub(1);
-            // The newest filter is the last: the beginning gives way.
-            let shown = format!("{word}: {}", text::fit_end(&chips, usize::from(room.saturating_sub(5))));
+            let shown = chips_in(room);
             let x = line.x() + 1 + room.saturating_sub(text::width(&shown) as u16);
             put(buf, x, area.y, room, &view.glyphs.put(&shown), view.theme.style("ui.chip"));
         }
@@ -106,4 +124,19 @@ fn style(lens: &Lens, count: Option<Count>, is_open: bool, view: &View) -> Style
         _ if count.is_some() && !some => "ui.dim",
         _ => "ui.tab",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_followed_and_filtered_is_said_in_whatever_room_there_is() {
+        let said = |following, filters: &str, room| short_chips(following, filters, "flt", room);
+        assert_eq!(["following", "follow", "F", ""].map(str::len).map(|n| said(true, "", n)), ["following", "follow", "F", ""]);
+        assert_eq!((said(false, "", 9), said(false, "dst.port = 445", 30)), (String::new(), "flt: dst.port = 445".into()));
+        assert_eq!(said(true, "dst.port = 445", 30), "F flt: dst.port = 445");
+        let cut = said(true, "app = tls · dst.port = 445", 20);
+        assert!(cut.starts_with("F flt: ") && cut.ends_with("445") && text::width(&cut) <= 20, "{cut}");
+    }
 }

@@ -18,12 +18,12 @@ fn interfaces_are_captured_as_their_files_would_be_read() {
         return skip("built without --features live");
     }
     let works = |program: &str, args: &[&str]| Command::new(program).args(args).output().is_ok_and(|o| o.status.success());
-    if !works("unshare", &["-n", "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb"]) {
-        return skip("no network namespace with a veth pair can be made (unshare -n, ip link: needs root)");
+    if !works("unshare", &["-n", "-m", "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb"]) {
+        return skip("no network namespace with a veth pair can be made (unshare -n -m, ip link: needs root)");
     }
     let dir = tempfile::tempdir().unwrap();
     let ran = Command::new("unshare")
-        .arg("-n")
+        .args(["-n", "-m"])
         .arg(std::env::current_exe().unwrap())
         .args(["live::inside_of_the_namespace", "--exact", "--nocapture"])
         .env(INSIDE, dir.path())
@@ -46,6 +46,13 @@ fn inside_of_the_namespace() {
 
 #[cfg(feature = "live")]
 mod inside {
+    use backtrail::flow::{Checksums, Profile};
+    use backtrail::ingest::Live as Running;
+    use backtrail::ingest::live::{InHead, Packets, Request, Watch, capture};
+    use backtrail::model::{Filter, Record, field};
+    use backtrail::sources::live::Wanted;
+    use backtrail::sources::ring::Limits;
+    use backtrail::store::{Ask, OpenOptions, Reserve, Snapshot, Store};
     use serde_json::Value;
     use std::collections::BTreeSet;
     use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -66,6 +73,9 @@ mod inside {
         several_interfaces_and_a_filter(&dir.join("many"), &frames);
         packets_of_concern_in_a_bounded_ring(&dir.join("ring"), dir, &frames);
         a_late_reader_is_told_from_a_late_kernel();
+        open_flows_are_seen_and_stay_until_they_are_committed(&dir.join("open"));
+        a_disk_that_fills_ends_it_and_what_was_committed_is_kept(&dir.join("almost"), &dir.join("full"), &frames);
+        a_user_with_the_capability_alone_captures(dir, &frames);
     }
 
     fn run(program: &str, args: &[&str]) -> Output {
@@ -164,7 +174,7 @@ mod inside {
         field("CapEff:") == "0000000000000000" && field("NoNewPrivs:") == "1" && field("Seccomp:") == "2"
     }
 
-    fn wait(what: &str, until: impl Fn() -> bool) {
+    fn wait(what: &str, mut until: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !until() {
             assert!(begun.elapsed() < Duration::from_secs(20), "waited for too long: {what}");
@@ -219,7 +229,7 @@ mod inside {
         let out = Command::new(&own).args(["-i", "vb"]).uid(65_534).gid(65_534).output().unwrap();
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert_eq!((out.status.code(), said.lines().count()), (Some(1), 1), "{said}");
-        assert!(said.contains("no permission to capture on vb") && said.contains("setcap cap_net_raw=eip"), "{said}");
+        assert!(said.contains("no permission to capture on vb") && said.contains("setcap cap_net_raw=ep"), "{said}");
     }
 
     fn flows_are_those_of_the_file(case: &Path, frames: &[Vec<u8>]) {
@@ -339,6 +349,185 @@ mod inside {
         let out = kept("port 53", &file);
         assert!(String::from_utf8_lossy(&out.stderr).contains("dropped from the ring"), "{out:?}");
         let _ = frames;
+    }
+
+    /// A capture of `vb` in this process, into a case that may fill its disk.
+    fn here(dir: &Path) -> (Store, Running) {
+        let options =
+            OpenOptions { create: true, reserve: Reserve { percent: 0, bytes: 0 }, ballast: 0, ..OpenOptions::default() };
+        let store = Store::open(dir, &options).unwrap();
+        let wanted = Wanted { interface: "vb".into(), filter: String::new(), snaplen: None, promiscuous: true, buffer: Some(8) };
+        let request = Request {
+            program: CAPTURE.into(),
+            interfaces: vec![wanted],
+            packets: Packets::None,
+            ring: Limits { size: 1 << 20, age: None },
+            length: None,
+            commit: Duration::from_secs(1),
+            source: None,
+            timeouts: Profile::Zeek,
+            checksums: Checksums::Auto,
+            custody: Default::default(),
+        };
+        let into = store.clone();
+        let work = move |feeder: &backtrail::ingest::Feeder| {
+            let publish = InHead { store: into.clone(), feeder: feeder.clone() };
+            let tell = |status: &backtrail::model::LiveStatus| feeder.tell(status.clone());
+            let watch = Watch { stop: feeder.stop(), tell: &tell, publish: Some(Box::new(publish)) };
+            capture(&into, &request, watch).map(|summary| summary.said())
+        };
+        let running = Running::start("capture", work).unwrap();
+        wait("it runs", || !running.status().sources.is_empty() || running.ended().is_some());
+        (store, running)
+    }
+
+    fn rows(snapshot: &Snapshot, filter: &Filter) -> Vec<Record> {
+        let mut out = Vec::new();
+        let each = &mut |r| {
+            out.push(r);
+            true
+        };
+        snapshot.select(&Ask::new(filter), &|| false, each).unwrap();
+        out
+    }
+
+    fn datagram(port: u16) -> Vec<u8> {
+        let mut frame = Vec::new();
+        let packet = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        packet.ipv4([10, 0, 0, 9], [10, 0, 1, 9], 64).udp(port, 9_999).write(&mut frame, &[7; 90]).unwrap();
+        frame
+    }
+
+    fn open_flows_are_seen_and_stay_until_they_are_committed(dir: &Path) {
+        let (store, running) = here(dir);
+        let mut took = Vec::new();
+        for n in 0..8u16 {
+            // At another moment between two publications each time.
+            std::thread::sleep(Duration::from_millis(u64::from(n) * 130));
+            let (filter, sent) = (Filter::is(field::SRC_PORT, u64::from(40_000 + n)), Instant::now());
+            send("va", [&datagram(40_000 + n)]);
+            let seen = loop {
+                // Whoever looks is woken: nothing here looks by the clock.
+                running.changes().recv_timeout(Duration::from_secs(20)).expect("it is told that there is something new");
+                let all = rows(&store.snapshot(), &Filter::All);
+                assert!(sent.elapsed() < Duration::from_secs(20), "flow {n} was never seen: {:?}; {all:#?}", running.status());
+                if let [flow] = &rows(&store.snapshot(), &filter)[..] {
+                    break flow.clone();
+                }
+            };
+            took.push(sent.elapsed());
+            assert!(seen.is_open() && seen.uint(field::PACKETS_OUT) == Some(1), "{seen:?}");
+        }
+        took.sort();
+        println!("an open flow was seen {:?} after its first packet, {:?} at most", took[took.len() / 2], took[took.len() - 1]);
+        // From open to committed none is missing at any moment, and none is there twice.
+        running.stop();
+        let all = Filter::is(field::KIND, "flow");
+        let mut ended = false;
+        while !ended {
+            ended = running.ended().is_some();
+            assert_eq!(rows(&store.snapshot(), &all).len(), 8);
+        }
+        running.ended().unwrap().unwrap();
+        let snapshot = store.snapshot();
+        assert!(!snapshot.has_head() && rows(&snapshot, &all).iter().all(|r| !r.is_open()));
+        // A capture that has ended is one import.
+        assert_eq!(store.evidence().len(), 1);
+    }
+
+    /// Takes all the room that there is, or so much.
+    fn fill(file: &Path, bytes: Option<usize>) {
+        use std::io::Write;
+        let mut to = std::fs::File::create(file).unwrap();
+        let block = vec![0; 1 << 20];
+        let mut left = bytes.unwrap_or(usize::MAX);
+        while left > 0 && to.write_all(&block[..block.len().min(left)]).is_ok() {
+            left = left.saturating_sub(block.len());
+        }
+        // To the last page.
+        while bytes.is_none() && to.write_all(&block[..64]).is_ok() {}
+    }
+
+    fn a_disk_that_fills_ends_it_and_what_was_committed_is_kept(almost: &Path, full: &Path, frames: &[Vec<u8>]) {
+        for (dir, size) in [(almost, "760m"), (full, "96m")] {
+            std::fs::create_dir_all(dir).unwrap();
+            let args = ["-t", "tmpfs", "-o", &format!("size={size}"), "none", dir.to_str().unwrap()];
+            if !run("mount", &args).status.success() {
+                return super::skip("no file system can be mounted: a full disk is not tested");
+            }
+        }
+        // It ends before the disk is full.
+        let case = almost.join("case");
+        let mut capturing = Capturing::start(&case, &["-i", "vb", "--commit", "1s"]);
+        send("va", frames);
+        fill(&almost.join("other"), Some(150 << 20));
+        wait("it ends by itself", || capturing.0.try_wait().unwrap().is_some());
+        let out = capturing.0.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(said.contains("the disk is almost full: the capture was ended, what it had is kept"), "{said}");
+        assert_eq!((out.status.code(), json(&out.stdout)[0]["packets"].as_u64()), (Some(2), Some(frames.len() as u64)));
+        assert!(ask(&case, &["flows"]).len() > 50);
+        wait("the capture programs end", || programs().is_empty());
+
+        // It is full at once.
+        let (store, running) = here(&full.join("case"));
+        send("va", frames);
+        let all = || rows(&store.snapshot().committed(), &Filter::All).len();
+        wait("some is committed", || all() > 20);
+        let before = all();
+        fill(&full.join("other"), None);
+        send("va", frames);
+        let error = running.wait(Duration::from_secs(30)).expect("it ends").unwrap_err();
+        assert!(error.what.contains("cannot write") || error.what.contains("full"), "{error}");
+        assert!(error.hint.contains("what was committed before is kept"), "{error}");
+        assert!(!store.snapshot().has_head());
+        wait("the capture programs end", || programs().is_empty());
+        std::fs::remove_file(full.join("other")).unwrap();
+        let kept = all();
+        drop((store, running));
+        let options = OpenOptions { reserve: Reserve { percent: 0, bytes: 0 }, ballast: 0, ..OpenOptions::default() };
+        let store = Store::open(&full.join("case"), &options).unwrap();
+        let again = rows(&store.snapshot(), &Filter::All).len();
+        assert!(kept >= before && again >= kept, "{before}, {kept}, then {again}: {:?}", store.notices());
+        assert!(store.verify().unwrap().damage.is_empty());
+    }
+
+    fn a_user_with_the_capability_alone_captures(dir: &Path, frames: &[Vec<u8>]) {
+        let own = dir.join("bin");
+        std::fs::create_dir_all(&own).unwrap();
+        let (main, helper) = (own.join("backtrail"), own.join("backtrail-capture"));
+        std::fs::copy(PROGRAM, &main).unwrap();
+        std::fs::copy(CAPTURE, &helper).unwrap();
+        let user = dir.join("nobody");
+        std::fs::create_dir_all(&user).unwrap();
+        sh(&format!("chmod 755 {0} {0}/bin {0}/bin/*; chown 65534:65534 {1}", dir.display(), user.display()));
+        if !run("setcap", &["cap_net_raw=ep", helper.to_str().unwrap()]).status.success() {
+            return super::skip("setcap does not work here: a user with the capability is not tested");
+        }
+        let capture = |interface: &str| {
+            let mut command = Command::new(&main);
+            command.arg("--case").arg(user.join("case")).args(["capture", "-o", "jsonl", "--for", "3s", "-i", interface]);
+            command.uid(65_534).gid(65_534).env("HOME", &user).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let running = capture("vb");
+        let of = helper.to_str().unwrap();
+        let pid = || {
+            let out = run("pgrep", &["-f", of]);
+            String::from_utf8_lossy(&out.stdout).lines().find_map(|l| l.parse::<u32>().ok())
+        };
+        wait("its interface opens", || pid().is_some_and(is_confined));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", pid().unwrap())).unwrap();
+        assert!(status.contains("Uid:\t65534\t65534\t65534\t65534"), "{status}");
+        send("va", frames);
+        let out = running.wait_with_output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(json(&out.stdout)[0]["packets"], frames.len());
+        // Without it: what would allow it, and nothing is left behind.
+        sh(&format!("setcap -r {}", helper.display()));
+        let out = capture("vb").wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(1) && said.contains("setcap cap_net_raw"), "{said}");
     }
 
     fn a_late_reader_is_told_from_a_late_kernel() {

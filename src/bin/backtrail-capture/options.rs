@@ -21,7 +21,7 @@ backtrail-capture: opens one interface, gives every privilege away, writes pcapn
   -h, --help           this text
   -V, --version        version
 
-Run by `backtrail capture`. It needs CAP_NET_RAW: setcap cap_net_raw=eip PATH";
+Run by `backtrail capture`. It needs CAP_NET_RAW: setcap cap_net_raw=ep PATH";
 
 /// What was asked for.
 pub enum Asked {

@@ -170,9 +170,10 @@ fn failure(interface: &str, e: &pcap::Error) -> Failure {
     let lower = text.to_lowercase();
     if ["permission", "permitted", "cap_net_raw"].iter().any(|word| lower.contains(word)) {
         let program = std::env::current_exe().map_or_else(|_| "backtrail-capture".into(), |p| p.display().to_string());
+        let (why, first) = hindrance(Path::new(&program));
         return Failure::new(
-            format!("no permission to capture on {interface}"),
-            format!("setcap cap_net_raw=eip {program}   (as root, once), or run it as root"),
+            format!("no permission to capture on {interface}{why}"),
+            format!("{first}setcap cap_net_raw=ep {program}   (as root, once), or run it as root"),
         );
     }
     if lower.contains("no such device") {
@@ -183,6 +184,23 @@ fn failure(interface: &str, e: &pcap::Error) -> Failure {
         return Failure::new(format!("{interface} is down"), format!("ip link set {interface} up"));
     }
     Failure::new(format!("{interface} cannot be opened: {text}"), "ip link shows the interfaces and their state")
+}
+
+/// Why capabilities of the program's file would not count, and what is to be done first.
+fn hindrance(program: &Path) -> (&'static str, &'static str) {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    if rustix::thread::no_new_privs().unwrap_or(false) {
+        return (
+            ": it was started with no_new_privs, by which the capabilities of a file do not count",
+            "start it without that; ",
+        );
+    }
+    match statvfs(program) {
+        Ok(stat) if stat.f_flag.contains(StatVfsMountFlags::NOSUID) => {
+            (": its file system is mounted nosuid, where the capabilities of a file do not count", "put it elsewhere; ")
+        }
+        _ => ("", ""),
+    }
 }
 
 /// Names of the interfaces of this system, without what libpcap has besides (USB, D-Bus, netfilter).

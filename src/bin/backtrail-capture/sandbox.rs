@@ -67,7 +67,12 @@ fn user(notes: &mut Vec<String>) -> Result<(), Failure> {
     let real = (getuid(), getgid());
     let (uid, gid) = match (number("SUDO_UID"), number("SUDO_GID")) {
         _ if !real.0.is_root() => real,
-        (Some(uid), Some(gid)) => (Uid::from_raw(uid), Gid::from_raw(gid)),
+        (Some(uid), Some(gid)) => {
+            let said =
+                "sudo: this program is the user again, but what parses is root: give this one cap_net_raw, and leave sudo out";
+            notes.push(said.to_owned());
+            (Uid::from_raw(uid), Gid::from_raw(gid))
+        }
         _ => {
             notes.push("it runs as root, without capabilities: give the program cap_net_raw and run it as a user".to_owned());
             return Ok(());

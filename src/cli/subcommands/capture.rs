@@ -1,12 +1,12 @@
 //! `capture`: live interfaces into the case, until it is stopped.
 
+use crate::cli::common::{Custody, Metering};
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
 use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
-use crate::flow::{Checksums, Profile};
 use crate::ingest::Live;
 use crate::ingest::live::{self, Captured, InHead, Packets, Request, Summary, Watch};
 use crate::model::decision::What;
@@ -64,21 +64,10 @@ struct CaptureArgs {
     /// Name of the source instead of the interface's
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// When flows end without a packet that says so: zeek, suricata, silk
-    #[arg(long, value_name = "PROFILE", default_value = "zeek", value_parser = Profile::ALL.map(|p| p.0))]
-    timeouts: String,
-    /// Packets with a wrong checksum: auto leaves them out unless the sender's card explains it, check always, ignore never
-    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = Checksums::ALL.map(|c| c.0))]
-    checksums: String,
-    /// Custody: who asked for the capture
-    #[arg(long, value_name = "WHO", default_value = "")]
-    from: String,
-    /// Custody: where it was made
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    how: String,
-    /// Custody: ticket
-    #[arg(long, value_name = "ID", default_value = "")]
-    ticket: String,
+    #[command(flatten)]
+    metering: Metering,
+    #[command(flatten)]
+    custody: Custody,
     /// Open the workbench on the case while it is captured into; leaving it ends the capture
     #[arg(long, conflicts_with = "form")]
     open: bool,
@@ -89,9 +78,10 @@ struct CaptureArgs {
 
 impl Subcommand for Capture {
     fn command(&self) -> clap::Command {
-        CaptureArgs::augment_args(clap::Command::new("capture").about(
+        // Last, or what groups of options say of themselves would stand for it.
+        CaptureArgs::augment_args(clap::Command::new("capture")).about(
             "Capture live interfaces into the case: flows and events of everything, packets if asked for; ends on SIGINT, SIGTERM or --for",
-        ))
+        )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = CaptureArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
@@ -122,17 +112,12 @@ impl Subcommand for Capture {
             length,
             commit,
             source: args.source.clone(),
-            timeouts: Profile::ALL.iter().find(|p| p.0 == args.timeouts).map_or_else(Profile::default, |p| p.1),
-            checksums: Checksums::ALL.iter().find(|c| c.0 == args.checksums).map_or(Checksums::Auto, |c| c.1),
-            custody: [args.from.clone(), args.how.clone(), args.ticket.clone()],
+            timeouts: args.metering.timeouts(),
+            checksums: args.metering.checksums(),
+            custody: args.custody.stored(),
         };
         // Journalled once it runs: what could not begin changed nothing.
-        let what = What::Import {
-            paths: args.interfaces.iter().map(|i| format!("live:{i}")).collect(),
-            from: args.from,
-            how: args.how,
-            ticket: args.ticket,
-        };
+        let what = args.custody.journalled(args.interfaces.iter().map(|i| format!("live:{i}")).collect());
         if args.open {
             return watched(&opened, request, what);
         }

@@ -1,12 +1,11 @@
 //! `ingest`: files, folders, standard input into the case, with a row per file.
 
+use crate::cli::common::{Custody, Metering};
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::{Form, report};
 use crate::cli::{Cx, Done, Subcommand, secret};
 use crate::error::{Error, Result};
-use crate::flow::{Checksums, Profile};
 use crate::ingest::{Progress, Request, dates_of};
-use crate::model::decision::What;
 use crate::model::harmless::clean;
 use crate::sources::archive::keys::Ask;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -35,24 +34,13 @@ struct IngestArgs {
     /// Year of times that state none
     #[arg(long, value_name = "YEAR")]
     year: Option<i32>,
-    /// When flows of captures end without a packet that says so: zeek, suricata, silk
-    #[arg(long, value_name = "PROFILE", default_value = "zeek", value_parser = Profile::ALL.map(|p| p.0))]
-    timeouts: String,
-    /// Packets of captures with a wrong checksum: auto leaves them out unless the sender's card explains it, check always, ignore never
-    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = Checksums::ALL.map(|c| c.0))]
-    checksums: String,
+    #[command(flatten)]
+    metering: Metering,
     /// Order of dates that may be read either way, like 03/04/2026: month-first, day-first; else each file decides
     #[arg(long, value_name = "ORDER")]
     dates: Option<String>,
-    /// Custody: from whom the evidence came
-    #[arg(long, value_name = "WHO", default_value = "")]
-    from: String,
-    /// Custody: how it was obtained
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    how: String,
-    /// Custody: ticket
-    #[arg(long, value_name = "ID", default_value = "")]
-    ticket: String,
+    #[command(flatten)]
+    custody: Custody,
     /// Password of encrypted archives; may be given several times. `infected` is tried too, then it is asked for on the terminal
     #[arg(long = "password", value_name = "PASSWORD")]
     passwords: Vec<String>,
@@ -69,9 +57,9 @@ struct IngestArgs {
 
 impl Subcommand for Ingest {
     fn command(&self) -> clap::Command {
-        IngestArgs::augment_args(
-            clap::Command::new("ingest").about("Import captures, logs, feeds, scans; ends with a row per file"),
-        )
+        // Last, or what groups of options say of themselves would stand for it.
+        IngestArgs::augment_args(clap::Command::new("ingest"))
+            .about("Import captures, logs, feeds, scans; ends with a row per file")
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = IngestArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
@@ -94,19 +82,14 @@ impl Subcommand for Ingest {
             }),
             source: args.source,
             year: args.year,
-            timeouts: named(&Profile::ALL, &args.timeouts),
-            checksums: named(&Checksums::ALL, &args.checksums),
+            timeouts: args.metering.timeouts(),
+            checksums: args.metering.checksums(),
             dates: args.dates.as_deref().map(dates_of).transpose()?,
-            custody: [args.from.clone(), args.how.clone(), args.ticket.clone()],
+            custody: args.custody.stored(),
             ..Request::default()
         }
         .with_options(args.format.as_deref(), args.tz.as_deref())?;
-        opened.keeper.append(What::Import {
-            paths: paths.iter().map(|p| p.display().to_string()).collect(),
-            from: args.from,
-            how: args.how,
-            ticket: args.ticket,
-        })?;
+        opened.keeper.append(args.custody.journalled(paths.iter().map(|p| p.display().to_string()).collect()))?;
         let shown = |progress: &Progress| {
             if let Some(bar) = &bar {
                 bar.set_length(progress.size.max(progress.bytes));
@@ -128,11 +111,6 @@ impl Subcommand for Ingest {
         }
         Ok(if report.is_incomplete() { Done::Partly } else { Done::All })
     }
-}
-
-/// What a name stands for; what is none was refused before.
-fn named<T: Copy + Default>(all: &[(&str, T)], name: &str) -> T {
-    all.iter().find(|n| n.0 == name).map_or_else(T::default, |n| n.1)
 }
 
 /// Paths, and the files that patterns among them stand for. A path that is there is no pattern.

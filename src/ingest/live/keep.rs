@@ -1,6 +1,7 @@
 //! The writing half of a live capture: a thread a capture that encodes rows and commits them in parts.
 
 use crate::error::{Error, Result};
+use crate::ingest::batch::Batch;
 use crate::model::evidence::LIVE;
 use crate::model::packet::PacketRef;
 use crate::model::source::{Basis, Counts, SourceKey};
@@ -11,11 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Items of a batch, and batches that may wait: bounds memory. Who waits for room makes the kernel's buffer fill, and what that drops is counted.
-const BATCH: usize = 2048;
+/// Batches that may wait: bounds memory. Who waits for room makes the kernel's buffer fill, and what that drops is counted.
 const WAITING: usize = 16;
-/// Packet references of a batch.
-const BATCH_REFS: usize = 1 << 16;
 
 /// One thing to write.
 enum Item {
@@ -62,8 +60,7 @@ pub struct About {
 /// Gives rows to the thread.
 pub struct Keep {
     to: Option<Sender<Work>>,
-    batch: Vec<Item>,
-    refs: usize,
+    batch: Batch<Item>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -88,29 +85,26 @@ impl Keep {
         };
         let thread = std::thread::Builder::new().name("live writer".into()).spawn(work);
         let thread = thread.map_err(|e| Error::internal(format!("a thread cannot be started: {e}")))?;
-        Ok(Keep { to: Some(to), batch: Vec::with_capacity(BATCH), refs: 0, shared, thread: Some(thread) })
+        Ok(Keep { to: Some(to), batch: Batch::default(), shared, thread: Some(thread) })
     }
     /// Writes a record.
     pub fn record(&mut self, record: Record) {
-        self.add(Item::Record(record));
+        self.add(Item::Record(record), 0);
     }
     /// Writes packet references of a flow.
     pub fn packets(&mut self, flow: RecordId, refs: &[PacketRef]) {
         if !refs.is_empty() {
-            self.refs += refs.len();
-            self.add(Item::Packets(flow, refs.to_vec()));
+            self.add(Item::Packets(flow, refs.to_vec()), refs.len());
         }
     }
-    fn add(&mut self, item: Item) {
-        self.batch.push(item);
-        if self.batch.len() >= BATCH || self.refs >= BATCH_REFS {
-            self.send();
+    fn add(&mut self, item: Item, refs: usize) {
+        if let Some(batch) = self.batch.add(item, refs) {
+            self.give(Work::Items(batch));
         }
     }
     fn send(&mut self) {
-        self.refs = 0;
-        if !self.batch.is_empty() {
-            let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let batch = self.batch.take();
+        if !batch.is_empty() {
             self.give(Work::Items(batch));
         }
     }
@@ -175,7 +169,12 @@ fn write(mut about: About, from: &Receiver<Work>, committed: &AtomicU64) -> Resu
                     None if part.last => begin(&about)?,
                     None => continue,
                 };
-                import.finish(done(&about, source, &part))?;
+                let done = done(&about, source, &part);
+                match part.last {
+                    // From the same moment on nothing is shown that is not committed.
+                    true => import.finish_publishing(done, Vec::new())?,
+                    false => import.finish(done)?,
+                };
                 committed.store(part.number, Ordering::Release);
             }
         }

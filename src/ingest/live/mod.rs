@@ -3,6 +3,7 @@
 //!
 //! Where it falls behind nothing is lost here: whoever is late makes the one before it wait, up to the kernel's buffer, and what that drops is counted.
 
+pub mod compact;
 pub mod concern;
 pub mod keep;
 pub mod publish;
@@ -23,6 +24,7 @@ use crate::sources::live::{Live, Said, Wanted};
 use crate::sources::ring::{Limits, Ring};
 use crate::sources::write::Described;
 use crate::store::{NewEvidence, Store, now};
+use compact::Compactor;
 use concern::Concern;
 use keep::{About, Keep};
 use publish::Publisher;
@@ -123,6 +125,8 @@ pub struct Summary {
     pub notices: Vec<String>,
     /// How long it took.
     pub elapsed: Duration,
+    /// The disk has no room: it was ended for that.
+    pub full: bool,
     /// Bytes of packets in the ring, and files that were dropped from it.
     pub ring: Option<(u64, u64)>,
 }
@@ -130,7 +134,7 @@ pub struct Summary {
 impl Summary {
     /// Whether it ended, or an interface of it, without being asked to.
     pub fn is_incomplete(&self) -> bool {
-        self.interfaces.iter().any(|i| i.error.is_some())
+        self.full || self.interfaces.iter().any(|i| i.error.is_some())
     }
     /// In one sentence.
     pub fn said(&self) -> String {
@@ -174,7 +178,9 @@ struct Session<'a> {
     ring: Option<Ring>,
     concern: Option<Concern>,
     publisher: Option<Publisher>,
+    compactor: Compactor,
     notices: Vec<String>,
+    full: bool,
     began: Instant,
     read_sets: Instant,
 }
@@ -224,8 +230,10 @@ impl<'a> Session<'a> {
         }
         let all = taps.iter().map(|t| t.evidence.clone()).collect();
         let publisher = publish.map(|to| Publisher::start(all, to)).transpose()?;
-        let (began, notices) = (Instant::now(), Vec::new());
-        let mut session = Session { store, request, live, taps, ring, concern, publisher, notices, began, read_sets: began };
+        let compactor = Compactor::start(store.clone(), taps.iter().map(|t| t.evidence.key).collect())?;
+        let (began, notices, read_sets) = (Instant::now(), Vec::new(), Instant::now());
+        let mut session =
+            Session { store, request, live, taps, ring, concern, publisher, compactor, notices, full: false, began, read_sets };
         early.into_iter().for_each(|said| session.take(said));
         Ok(session)
     }
@@ -242,6 +250,7 @@ impl<'a> Session<'a> {
                 due = now + EVERY;
                 let room = self.tick(tell)?;
                 if !room && until.is_none() {
+                    self.full = true;
                     self.notice("the disk is almost full: the capture was ended, what it had is kept".to_owned());
                     until = Some(self.stop());
                 }
@@ -332,6 +341,10 @@ impl<'a> Session<'a> {
         if let Some(publisher) = &mut self.publisher {
             publisher.give(changes);
         }
+        self.compactor.wake();
+        if let Some(e) = self.compactor.failed() {
+            self.notice(format!("what is committed is not written together any more: {}", e.what));
+        }
         let sources = self.taps.iter().map(|t| t.status.clone()).collect();
         tell(&LiveStatus { sources, notices: self.notices.clone() });
         Ok(self.has_room())
@@ -349,6 +362,7 @@ impl<'a> Session<'a> {
     /// Ends every flow, commits, closes.
     fn end(mut self, ran: Result<()>) -> Result<Summary> {
         let elapsed = self.began.elapsed();
+        self.compactor.end();
         for tap in &mut self.taps {
             tap.finish();
         }
@@ -379,14 +393,25 @@ impl<'a> Session<'a> {
         if let Some(e) = self.publisher.and_then(Publisher::end) {
             self.notices.push(format!("what was not committed could not be shown: {}", e.what));
         }
+        if failed.is_none()
+            && let Err(e) = interfaces.iter().try_for_each(|i| close(self.store, i.key))
+        {
+            self.notices.push(format!("what was committed last was not written together: {}", e.what));
+        }
         match failed {
             Some(e) => Err(Error { hint: format!("what was committed before is kept; {}", e.hint), ..e }),
             None => {
                 let ring = self.ring.map(|ring| (ring.size(), ring.dropped()));
-                Ok(Summary { interfaces, notices: self.notices, elapsed, ring })
+                Ok(Summary { interfaces, notices: self.notices, elapsed, full: self.full, ring })
             }
         }
     }
+}
+
+/// Writes the small parts that are left together: nothing comes after them.
+fn close(store: &Store, key: EvidenceKey) -> Result<()> {
+    while store.compact(key, true, &|| false)?.is_some() {}
+    Ok(())
 }
 
 /// Keeps a packet if it is to be kept; gives whether it is.

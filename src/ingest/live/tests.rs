@@ -140,7 +140,8 @@ fn what_is_captured_is_what_reading_the_stream_gives() {
     let read = records(&other, row.key.unwrap());
     let differ: Vec<_> = live.iter().filter(|(at, text)| read.get(at) != Some(text)).take(3).collect();
     assert!(live == read, "{} and {} records, {differ:#?}", live.len(), read.len());
-    // One evidence, in parts; the newest says what is to be said.
+    // One evidence, in parts that were written together at the end; the newest says what is to be said.
+    assert_eq!(own.snapshot().imports().len(), 1);
     let evidence = own.evidence();
     assert_eq!((evidence.len(), evidence[0].counts.ok), (1, packets));
     assert!(own.snapshot().sequence() >= 2, "committed at once");

@@ -9,6 +9,7 @@ use crate::query::engine::{Coverage, Fact};
 use crate::tui::effect::Cx;
 use crate::tui::focus::Focus;
 use crate::tui::jobs::{Answer, Body};
+use crate::tui::live;
 use crate::tui::paint::{Line, fill, put};
 use crate::tui::text;
 use crate::tui::times::thousands;
@@ -52,8 +53,17 @@ impl Card {
         }
         self.focus = focus.clone();
         self.window = Some(window);
-        let members = focus.members();
-        cx.ask(NAME, move |work| {
+        self.ask(NAME, window, cx);
+    }
+    /// Asks for the numbers of the case as they are now; what is shown stays until the answer is there.
+    pub fn again(&mut self, window: Window, cx: &mut Cx) {
+        if self.focus == Focus::Case && self.window.is_some() {
+            self.ask(live::SLOT, window, cx);
+        }
+    }
+    fn ask(&self, slot: &'static str, window: Window, cx: &mut Cx) {
+        let members = self.focus.members();
+        cx.ask(slot, move |work| {
             let at = Some(window.end).filter(|t| *t != crate::model::Time::MAX);
             let mut facts = Vec::new();
             for member in members.iter().take(MEMBERS) {
