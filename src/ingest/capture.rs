@@ -9,6 +9,7 @@ use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::{Kind, Record};
 use crate::model::{EvidenceKey, Oddity, RecordId, SourceId, Time, Value, field};
 use crate::protocols::layers::link_name;
+use crate::sources::ahead;
 use crate::sources::capture::{self, CaptureKind, Item};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -36,6 +37,8 @@ pub struct About {
     pub timeouts: Profile,
     /// What a wrong checksum means.
     pub checksums: Checksums,
+    /// Its packets are wanted as they come: it is read where they are taken, not ahead.
+    pub stream: bool,
 }
 
 /// How a capture ended.
@@ -146,7 +149,7 @@ impl Sink for Stream<'_> {
         self.directions.flow(&flow);
         let source = self.source(interface);
         self.writer.packets(flow.id, source, packets);
-        self.writer.push(flow.into_record(source));
+        self.writer.flow(flow, source);
     }
     fn packets(&mut self, flow: RecordId, packets: &[PacketRef], interface: u32) {
         let source = self.source(interface);
@@ -183,7 +186,7 @@ pub(super) fn metered(timeouts: Profile, checksums: Checksums) -> [String; 2] {
 /// Reads a capture into the writer; `stop` is asked every few thousand packets.
 pub fn read(
     kind: CaptureKind,
-    input: &mut dyn Read,
+    input: &mut (dyn Read + Send),
     about: &About,
     writer: &mut Writer,
     stop: &mut dyn FnMut(u64) -> bool,
@@ -207,7 +210,7 @@ pub fn read(
     let (mut last, mut packets) = (None, 0u64);
     let mut heads = BTreeSet::new();
     let mut missed = Missed::default();
-    let end = capture::read(kind, input, &mut |item| {
+    let mut take = |item: Item<'_>| {
         let time = last.unwrap_or(about.modified);
         let new = |kind| Record::new(kind, RecordId::default(), SourceId(0), time);
         match item {
@@ -244,7 +247,11 @@ pub fn read(
             Item::Oddity(oddity, at) => stream.damaged(&oddity, time, at),
         }
         true
-    });
+    };
+    let end = match about.stream {
+        true => capture::read(kind, input, &mut take),
+        false => ahead::read(kind, input, &mut take),
+    };
     meter.finish(&mut stream);
     let time = last.unwrap_or(about.modified);
     let damage = end.damage.map(|(what, at)| {

@@ -292,6 +292,7 @@ impl Job {
                         modified: self.modified,
                         timeouts: request.timeouts,
                         checksums: request.checksums,
+                        stream: self.stream,
                     };
                     let mut through = Through { from: &mut body, spool: &mut spool };
                     let e = capture::read(kind, &mut through, &about, &mut writer, &mut stop);

@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::sanity::{self, Sample};
 use super::sanity_overlap::{self, Reach};
 use crate::error::{Error, Result};
+use crate::model::flow::Flow;
 use crate::model::packet::PacketRef;
 use crate::model::record::Record;
 use crate::model::source::{Counts, SourceId, SourceKey};
@@ -20,6 +21,7 @@ const WAITING: usize = 8;
 enum Item {
     Source(SourceKey),
     Record(Record),
+    Flow(Box<Flow>, SourceId),
     Packets(RecordId, SourceId, Vec<PacketRef>),
 }
 
@@ -93,20 +95,31 @@ impl Writer {
 
     /// Writes a record whose source is a local number.
     pub fn push(&mut self, mut record: Record) {
-        // Beyond the calendar times saturate; the very end is outside of every window, so a record stands just before it.
-        let last = Time(i64::MAX - 1);
-        (record.start, record.end) = (record.start.min(last), record.end.min(last));
-        // A window ends behind its last instant.
-        let end = record.end.plus(1);
-        let span = self.span.get_or_insert(Window::new(record.start, end));
-        span.start = span.start.min(record.start);
-        span.end = span.end.max(end);
+        self.note_times(&mut record.start, &mut record.end);
         let counts = self.count(record.source);
         if record.kind == crate::model::Kind::Oddity {
             counts.oddities += 1;
         }
         counts.records += 1;
         self.add(Item::Record(record), 0);
+    }
+
+    /// Writes a flow, of a source by its local number; it becomes a record on the writing thread.
+    pub fn flow(&mut self, mut flow: Flow, source: SourceId) {
+        self.note_times(&mut flow.start, &mut flow.end);
+        self.count(source).records += 1;
+        self.add(Item::Flow(Box::new(flow), source), 0);
+    }
+
+    fn note_times(&mut self, start: &mut Time, end: &mut Time) {
+        // Beyond the calendar times saturate; the very end is outside of every window, so a record stands just before it.
+        let last = Time(i64::MAX - 1);
+        (*start, *end) = ((*start).min(last), (*end).min(last));
+        // A window ends behind its last instant.
+        let behind = end.plus(1);
+        let span = self.span.get_or_insert(Window::new(*start, behind));
+        span.start = span.start.min(*start);
+        span.end = span.end.max(behind);
     }
 
     /// Writes a flow's packet references.
@@ -142,19 +155,23 @@ fn write(mut import: Import, from: &Receiver<Vec<Item>>, rename: Option<&str>) -
     };
     while let Ok(batch) = from.recv() {
         for item in batch {
-            match item {
+            let mut record = match item {
                 Item::Source(key) => {
                     sources.push(import.source(&key, rename)?);
                     format = key.format;
+                    continue;
                 }
-                Item::Record(mut record) => {
-                    record.source = of(&sources, record.source)?;
-                    sample.add(&record);
-                    reach.add(&record);
-                    import.push(record)?;
+                Item::Packets(flow, source, refs) => {
+                    import.packets(flow, of(&sources, source)?, &refs)?;
+                    continue;
                 }
-                Item::Packets(flow, source, refs) => import.packets(flow, of(&sources, source)?, &refs)?,
-            }
+                Item::Flow(flow, source) => flow.into_record(source),
+                Item::Record(record) => record,
+            };
+            record.source = of(&sources, record.source)?;
+            sample.add(&record);
+            reach.add(&record);
+            import.push(record)?;
         }
     }
     // What takes the place of older rows is the same as those.

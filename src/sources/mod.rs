@@ -1,5 +1,7 @@
 //! Where do bytes come from? Files and standard input, compressed or not, in folders and archives; captures and text. Does not know the store.
 
+pub mod ahead;
+
 pub mod archive;
 
 pub mod compression;
