@@ -4,8 +4,8 @@
 //! Segments with numbers from [`MEMORY`] on are in memory, one per import of the same number (see `head.rs`), whatever their day: they are read
 //! like the others, never written to disk, and gone when nobody holds them any more.
 //!
-//! Segments with numbers from [`OWN`] on are files that one import has for itself, one per day: what a live capture writes every few seconds is
-//! written together later (see `compact.rs`), and then these files are removed.
+//! Segments with numbers from [`OWN`] on are files that one import has for itself, one per day (`part-N.seg`): what a live capture writes every
+//! few seconds is written together later (see `compact.rs`), and then these files are removed.
 
 use super::frame::{self, FrameKind, HEADER};
 use crate::error::{Error, Result};
@@ -57,6 +57,20 @@ pub fn day_of(folder: &str) -> Option<i32> {
         "case" => Some(CASE),
         "other" => Some(OTHER),
         text => Some(chrono::NaiveDate::parse_from_str(text, "%Y%m%d").ok()?.to_epoch_days()),
+    }
+}
+
+/// Name of a segment's file: its number, of one that an import has for itself the import's.
+fn file_name(segment: u32) -> String {
+    if segment < OWN { format!("{segment}.seg") } else { format!("part-{}.seg", segment - OWN) }
+}
+
+/// The inverse of [`file_name`].
+fn number_of(name: &str) -> Option<u32> {
+    let name = name.strip_suffix(".seg")?;
+    match name.strip_prefix("part-") {
+        Some(import) => import.parse().ok().filter(|n| *n < OWN).map(|n: u32| OWN | n),
+        None => name.parse().ok().filter(|n| *n < OWN),
     }
 }
 
@@ -124,8 +138,7 @@ impl Segments {
             for file in std::fs::read_dir(entry.path()).map_err(fail)? {
                 let file = file.map_err(fail)?;
                 let name = file.file_name();
-                let number = name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse().ok());
-                let Some(number) = number else { continue };
+                let Some(number) = name.to_str().and_then(number_of) else { continue };
                 out.push((day, number, file.metadata().map_err(fail)?.len()));
             }
         }
@@ -134,7 +147,7 @@ impl Segments {
     }
     /// Path of a segment.
     pub fn path(&self, day: i32, segment: u32) -> PathBuf {
-        self.dir.join(folder(day)).join(format!("{segment}.seg"))
+        self.dir.join(folder(day)).join(file_name(segment))
     }
     /// A new segment in memory, to which frames of the import with this number are appended.
     pub fn in_memory(&self, number: u32) -> Arc<InMemory> {

@@ -69,3 +69,56 @@ fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, stop: &
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::evidence::LIVE;
+    use crate::model::source::SourceKey;
+    use crate::model::{Kind, Record, RecordId, Time};
+    use crate::store::{Done, NewEvidence, OpenOptions, Reserve};
+    use std::time::{Duration, Instant};
+
+    fn part(store: &Store, key: u64, n: u64) {
+        let evidence =
+            NewEvidence { key: EvidenceKey(key), path: format!("live:{key}"), size: n, modified: Time(0), head_hash: [0; 32] };
+        let mut import = store.go_on(&evidence).unwrap();
+        let source = import.source(&SourceKey { format: "pcap".into(), sensor: "eth0".into() }, None).unwrap();
+        let id = RecordId { evidence: evidence.key, offset: n, ordinal: 0 };
+        import.push(Record::new(Kind::Flow, id, source, Time(n as i64))).unwrap();
+        import.finish(Done { format: LIVE.into(), ..Done::default() }).unwrap();
+    }
+
+    fn parts(store: &Store, key: u64) -> usize {
+        store.snapshot().imports().iter().filter(|i| i.done.key == key).count()
+    }
+
+    #[test]
+    fn what_was_left_is_one_and_what_comes_is_written_together_until_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let options =
+            OpenOptions { create: true, reserve: Reserve { percent: 0, bytes: 0 }, ballast: 0, ..OpenOptions::default() };
+        let store = Store::open(dir.path(), &options).unwrap();
+        (0..5).for_each(|n| part(&store, 1, n));
+        (0..40).for_each(|n| part(&store, 2, n));
+        let until = |what: &dyn Fn() -> bool| {
+            let begun = Instant::now();
+            while !what() {
+                assert!(begun.elapsed() < Duration::from_secs(20));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        let mut compactor = Compactor::start(store.clone(), vec![EvidenceKey(2)]).unwrap();
+        until(&|| parts(&store, 1) == 1);
+        assert_eq!(parts(&store, 2), 40);
+        compactor.wake();
+        until(&|| parts(&store, 2) == 2 + 8);
+        assert!(compactor.failed().is_none());
+        // Ended, it does nothing more.
+        compactor.end();
+        (40..60).for_each(|n| part(&store, 2, n));
+        compactor.wake();
+        assert_eq!((parts(&store, 2), compactor.failed().map(|e| e.what)), (10 + 20, None));
+        assert_eq!(store.snapshot().evidence().len(), 2);
+    }
+}

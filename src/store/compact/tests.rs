@@ -82,7 +82,7 @@ fn answers(store: &Store) -> Vec<String> {
     for n in (0..400).step_by(5) {
         out.push(format!("{:?}", snapshot.packets(flow(1, n).id).unwrap()));
     }
-    out.push(format!("{:?}", store.evidence().iter().map(|e| OfEvidence::of(e)).collect::<Vec<_>>()));
+    out.push(format!("{:?}", store.evidence().iter().map(OfEvidence::of).collect::<Vec<_>>()));
     out.push(format!("{:?}", store.sources()));
     out
 }
@@ -103,9 +103,7 @@ fn parts(store: &Store) -> usize {
 }
 
 fn own_files(dir: &Path) -> usize {
-    store_files(dir)
-        .filter(|name| name.strip_suffix(".seg").and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n >= OWN))
-        .count()
+    store_files(dir).filter(|name| name.starts_with("part-")).count()
 }
 
 fn store_files(dir: &Path) -> impl Iterator<Item = String> {
