@@ -112,15 +112,30 @@ fn tolerant(bytes: &[u8]) -> Option<Head> {
         }
     };
     let mut head = Head { start, minor, fields: Vec::new(), odd: Some(odd) };
+    // A name whose colon has not come yet: it may stand in a line that continues this one.
+    let mut bare: Option<String> = None;
     for line in lines.take(1000) {
-        if let (Some(b' ' | b'\t'), Some((_, value))) = (line.first(), head.fields.last_mut()) {
-            if value.len() < MAX_VALUE {
-                value.push(' ');
-                value.push_str(&text(line.trim_ascii(), MAX_VALUE));
+        let continues = matches!(line.first(), Some(b' ' | b'\t'));
+        let colon = memchr::memchr(b':', line);
+        match (continues, &mut bare, head.fields.last_mut(), colon) {
+            (true, Some(name), _, Some(colon)) => {
+                let (_, value) = line.split_at(colon);
+                head.fields.push(kept(name.trim(), value.get(1..).unwrap_or_default()));
+                bare = None;
             }
-        } else if let Some(colon) = memchr::memchr(b':', line) {
-            let (name, value) = line.split_at(colon);
-            head.fields.push(kept(text(name, 255).trim(), value.get(1..).unwrap_or_default()));
+            (true, Some(_), _, None) => {}
+            (true, None, Some((_, value)), _) => {
+                if value.len() < MAX_VALUE {
+                    value.push(' ');
+                    value.push_str(&text(line.trim_ascii(), MAX_VALUE));
+                }
+            }
+            (_, _, _, Some(colon)) => {
+                let (name, value) = line.split_at(colon);
+                head.fields.push(kept(text(name, 255).trim(), value.get(1..).unwrap_or_default()));
+                bare = None;
+            }
+            (_, _, _, None) => bare = Some(text(line, 255)),
         }
     }
     Some(head)
@@ -238,6 +253,8 @@ mod tests {
         assert_eq!(read(&format!("HTTP/1.1 200 ok\rA: b\r{field}")), chunked(200));
         assert_eq!(read(&format!("foobar\r\nHTTP/1.1 200 ok\r\n{field}")), chunked(200));
         assert_eq!(read(&format!("HTTP/1.1 x\r\n{field}")), None);
+        assert_eq!(read("HTTP/1.1 200 ok\r\nA: b\r\nTransfer-Encoding\r\n \r\n :\r\n chunked\r\n\r\n"), chunked(200));
+        assert_eq!(read("HTTP/1.1 200 ok\r\nTransfer-Encoding\r : chunked\r\n\r\n"), chunked(200));
         assert_eq!(read("HTTP/1.1 200 ok\r\nTransfer-Encoding: x \r\n chunked\x7f\r\n\r\n"), chunked(200));
         assert_eq!(read("HTTP/1.1 200 ok\r\nTransfer-Encoding: unchunked\r\n\r\n"), Some((Start::Response(200), false)));
     }
