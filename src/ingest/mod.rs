@@ -1,5 +1,6 @@
-//! Source -> protocols or formats -> flow -> store, with progress, counts, cancellation. One file after another; while one is read ahead,
-//! hashed and decoded, what was understood before it is encoded and written on another thread. No record is lost without being counted.
+//! Source -> protocols or formats -> flow -> store, with progress, counts, cancellation. One file after another, each
+//! on up to four threads: it is read and hashed, unpacked and framed (captures), understood, encoded and written. No record is lost without being
+//! counted.
 
 pub mod archive;
 

@@ -7,9 +7,10 @@
 use super::catalog::{self, About, Catalog, Change};
 use super::contents::{DoneFrame, ImportData};
 use super::frame::FrameKind;
-use super::import::{self, Done, Import};
+use super::import::{self, Import};
 use super::recover::watermark;
 use super::segment::{Place, Segments};
+use super::told::Done;
 use super::{Store, hold};
 use crate::error::Result;
 use crate::model::Record;

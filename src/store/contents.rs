@@ -204,7 +204,7 @@ pub struct DoneFrame {
     /// The uncompressed data, where the file is compressed: size, SHA-256 of the first 64 KiB and of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<(u64, String, String)>,
-    /// The uncompressed data's first bytes: hashes of so many as [`starts`](super::import::starts) takes.
+    /// The uncompressed data's first bytes: hashes of so many as [`starts`](super::told::starts) takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<String>,
     /// Evidence that this one continues, and from where.

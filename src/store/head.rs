@@ -5,10 +5,11 @@
 //! A row is in the head or committed, never both: what an import commits leaves the head at the same moment.
 
 use super::contents::{Contents, ImportData};
-use super::import::{Import, NewEvidence};
+use super::import::Import;
 use super::reader::Reader;
 use super::segment::MEMORY;
 use super::snapshot::BlockId;
+use super::told::NewEvidence;
 use super::{State, Store, hold};
 use crate::error::Result;
 use crate::model::{EvidenceKey, Kind, Record, RecordId, SourceId};

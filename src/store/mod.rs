@@ -48,6 +48,7 @@ pub mod snapshot;
 pub mod summed;
 pub mod sweep;
 pub mod sweep_wanted;
+pub mod told;
 pub mod values;
 pub mod verify;
 
@@ -55,13 +56,14 @@ pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;
 pub use compact::Compacted;
 pub use head::Published;
-pub use import::{Begin, Content, Done, Import, NewEvidence, SourceRead, starts};
+pub use import::{Begin, Import};
 pub use journal::{Journal, now};
 pub use passive::{NamesGroup, PassiveEntry};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
 pub use summed::Summed;
 pub use sweep_wanted::Wanted;
+pub use told::{Content, Done, NewEvidence, SourceRead, starts};
 
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -310,7 +312,7 @@ impl Store {
         drop(ended);
         Ok(())
     }
-    /// Evidence that is longer than a file with these first bytes (see [`import::starts`]) and begins with them: it may hold all of
+    /// Evidence that is longer than a file with these first bytes (see [`told::starts`]) and begins with them: it may hold all of
     /// the file. `size`: bytes of the file's uncompressed data, if known.
     pub fn longer(&self, starts: &[String], size: Option<u64>) -> Vec<EvidenceInfo> {
         let Some((last, at)) = starts.last().zip(starts.len().checked_sub(1)) else { return Vec::new() };

@@ -1,7 +1,8 @@
 //! Evidence that is read as it comes into being (a live capture): it has no end yet, so its rows are committed in parts. Each part is an import of its
 //! own under the one evidence key; what is said of the whole by the newest one holds.
 
-use super::import::{Import, NewEvidence};
+use super::import::Import;
+use super::told::NewEvidence;
 use super::{Store, hold};
 use crate::error::Result;
 use crate::model::evidence::EvidenceInfo;
