@@ -1,7 +1,6 @@
 //! What is read back from disk: frames, blocks' directories and columns, packet references, the journal. The first byte says which.
 #![no_main]
 
-use backtrail::model::RecordId;
 use backtrail::store::{block, frame, journal::Journal, packets};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
@@ -16,9 +15,10 @@ fuzz_target!(init: backtrail_fuzz::strict(), |data: &[u8]| {
             let _ = frame::split(rest);
         }
         1 => {
-            let mut found = Vec::new();
+            let mut found = vec![Vec::new(); 2];
             let offset = rest.first().map_or(0, |b| u64::from(*b));
-            let _ = packets::search(rest, RecordId { offset, ..RecordId::default() }, &mut found);
+            let flows = packets::Wanted::from([((offset, 0), 0), ((offset.wrapping_add(1), 0), 1)]);
+            let _ = packets::search(rest, &flows, &mut found);
         }
         2 => {
             let (head, body) = rest.split_at(rest.len().min(64));

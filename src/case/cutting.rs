@@ -59,11 +59,9 @@ pub fn cut(engine: &dyn Engine, text: &str, cancel: &Cancel) -> Result<Cut> {
         true
     })?;
     let mut out = Cut { flows: ids.len() as u64, by_evidence: BTreeMap::new(), named };
-    for id in ids {
-        cancel.check()?;
-        let refs = engine.packets(id)?;
+    for (id, refs) in ids.iter().zip(engine.packets_of(&ids, cancel)?) {
         if !refs.is_empty() {
-            out.by_evidence.entry(id.evidence).or_default().extend(refs.into_iter().map(|r| (r, id)));
+            out.by_evidence.entry(id.evidence).or_default().extend(refs.into_iter().map(|r| (r, *id)));
         }
     }
     if out.by_evidence.is_empty() {

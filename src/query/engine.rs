@@ -167,7 +167,11 @@ pub trait Engine: Send + Sync {
     /// One record.
     fn record(&self, id: RecordId) -> Result<Option<Record>>;
     /// The packets of a flow, in capture order.
-    fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>>;
+    fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
+        Ok(self.packets_of(&[flow], &Cancel::default())?.pop().unwrap_or_default())
+    }
+    /// The packets of many flows, each named once, of each in capture order.
+    fn packets_of(&self, flows: &[RecordId], cancel: &Cancel) -> Result<Vec<Vec<PacketRef>>>;
     /// Packets with their bytes, read from the evidence where it lies.
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>>;
     /// The bytes that a record was read from.

@@ -291,8 +291,8 @@ impl Engine for LocalEngine {
         let applied = self.applied(&view, &cancel)?;
         Ok(view.record(id)?.map(|record| applied.on(record)))
     }
-    fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
-        self.store.snapshot().packets(flow)
+    fn packets_of(&self, flows: &[RecordId], cancel: &Cancel) -> Result<Vec<Vec<PacketRef>>> {
+        self.store.snapshot().packets_of(flows, cancel)
     }
     fn packet_bytes(&self, evidence: EvidenceKey, refs: &[PacketRef], cancel: &Cancel) -> Result<Vec<PacketBytes>> {
         if let Some(live) = self.store.snapshot().evidence_of(evidence).filter(EvidenceInfo::is_live) {

@@ -1,7 +1,7 @@
 //! Compaction: a live capture commits every few seconds, and each part is an import of its own. Parts that follow each other are written together,
 //! generation by generation, so that days of capture are some hundred imports of full blocks and a row is written anew twice at most.
 //!
-//! Parts have files of their own ([`OWN`](super::segment::OWN)). The import that has their rows names them in the frame that ends it: before that
+//! Parts have files of their own ([`OWN`]). The import that has their rows names them in the frame that ends it: before that
 //! frame they count, from then on it does, whatever is interrupted. Their files go when no view sees them any more, or at the next open.
 
 use super::cache::Cache;

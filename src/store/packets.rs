@@ -9,6 +9,7 @@ use super::segment::Place;
 use crate::error::Result;
 use crate::model::packet::PacketRef;
 use crate::model::{RecordId, SourceId, Time};
+use std::collections::BTreeMap;
 
 /// Packets after which a group is written: 2 MiB in memory, about 128 KiB on disk.
 pub const GROUP: usize = 64 << 10;
@@ -155,19 +156,34 @@ fn part(take: &mut Take<'_>) -> Result<Vec<u8>> {
     if packed { zstd::bulk::decompress(bytes, raw).map_err(|_| damaged("packet references")) } else { Ok(bytes.to_vec()) }
 }
 
-/// Adds to `out` the packets that a group's body has of a flow.
-pub fn search(body: &[u8], flow: RecordId, out: &mut Vec<PacketRef>) -> Result<()> {
+/// Flows of one evidence that are looked for, by offset and ordinal of their ids: each with its number in the list that is filled.
+pub type Wanted = BTreeMap<(u64, u16), usize>;
+
+/// Adds to `out` the packets that a group's body has of flows, of each to the list of its number.
+pub fn search(body: &[u8], flows: &Wanted, out: &mut [Vec<PacketRef>]) -> Result<()> {
     let mut take = Take::new(body);
     match body.first() {
         Some(&LAYOUT) => take.u8()?,
-        _ => return search_first(body, flow, out),
+        _ => {
+            for ((offset, ordinal), number) in flows {
+                let Some(out) = out.get_mut(*number) else { continue };
+                search_first(body, RecordId { offset: *offset, ordinal: *ordinal, ..RecordId::default() }, out)?;
+            }
+            return Ok(());
+        }
     };
     let list = part(&mut take)?;
-    if !holds(&list, flow)? {
-        return Ok(());
-    }
-    walk(&list, &mut take, flow.offset, &mut |(offset, ordinal, _), packet| {
-        if (offset, ordinal) == (flow.offset, flow.ordinal) {
+    let Some(last) = last_of(&list, flows)? else { return Ok(()) };
+    // Packets of a flow follow each other: it is looked up once.
+    let mut now: Option<((u64, u16), Option<usize>)> = None;
+    walk(&list, &mut take, last, &mut |(offset, ordinal, _), packet| {
+        let flow = (offset, ordinal);
+        let number = match now {
+            Some((of, number)) if of == flow => number,
+            _ => flows.get(&flow).copied(),
+        };
+        now = Some((flow, number));
+        if let Some(out) = number.and_then(|n| out.get_mut(n)) {
             out.push(packet);
         }
         Ok(())
@@ -229,23 +245,24 @@ fn walk(list: &[u8], take: &mut Take<'_>, until: u64, each: &mut impl FnMut(Owne
     Ok(())
 }
 
-/// Whether a list names a flow.
-fn holds(list: &[u8], flow: RecordId) -> Result<bool> {
+/// The offset of the last of these flows that a list names; none: it names none of them.
+fn last_of(list: &[u8], flows: &Wanted) -> Result<Option<u64>> {
+    let Some(((most, _), _)) = flows.last_key_value() else { return Ok(None) };
     let mut list = Take::new(list);
-    let mut offset = 0u64;
+    let (mut offset, mut last) = (0u64, None);
     for _ in 0..list.varint()? {
         offset = offset.wrapping_add(list.varint()?);
         let ordinal = list.varint()?;
         list.varint()?;
         list.varint()?;
-        if offset == flow.offset && ordinal == u64::from(flow.ordinal) {
-            return Ok(true);
-        }
-        if offset > flow.offset {
+        if offset > *most {
             break;
         }
+        if flows.contains_key(&(offset, ordinal as u16)) {
+            last = Some(offset);
+        }
     }
-    Ok(false)
+    Ok(last)
 }
 
 /// The same for a body of the first layout: a list of pieces with their lengths, then the pieces one after the other.
@@ -308,13 +325,18 @@ mod tests {
         let (reach, body) = group.take(&mut Packer::new().unwrap());
         assert_eq!(reach, (100, 700));
         let look = |offset| {
-            let mut out = Vec::new();
-            search(&body, flow(offset), &mut out).unwrap();
+            let mut out = [Vec::new()];
+            search(&body, &Wanted::from([((offset, 0), 0)]), &mut out).unwrap();
+            let [out] = out;
             out
         };
         assert_eq!(look(100), a);
         assert_eq!(look(700), b[..2]);
         assert!(look(300).is_empty());
+        // Several at once, one of them not there.
+        let mut out = vec![Vec::new(); 3];
+        search(&body, &Wanted::from([((700, 0), 0), ((300, 0), 1), ((100, 0), 2)]), &mut out).unwrap();
+        assert_eq!(out, [b[..2].to_vec(), Vec::new(), a]);
     }
 
     #[test]
@@ -327,10 +349,10 @@ mod tests {
             body.extend_from_slice(&[0, part.len() as u8, part.len() as u8]);
             body.extend_from_slice(part);
         }
-        let mut out = Vec::new();
-        search(&body, RecordId { offset: 100, ..RecordId::default() }, &mut out).unwrap();
+        let mut out = [Vec::new()];
+        search(&body, &Wanted::from([((100, 0), 0)]), &mut out).unwrap();
         let packet = |offset, number, micros: i64, inbound| PacketRef { offset, number, time: Time(micros * 1000), inbound };
-        assert_eq!(out, [packet(100, 1, 10, false), packet(160, 2, 17, true)]);
+        assert_eq!(out, [[packet(100, 1, 10, false), packet(160, 2, 17, true)]]);
     }
 
     #[test]

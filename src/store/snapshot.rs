@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::model::evidence::EvidenceInfo;
 use crate::model::packet::PacketRef;
 use crate::model::source::{Clock, Counts, SourceInfo};
-use crate::model::{EvidenceKey, Kind, Record, RecordId, SourceId, Window};
+use crate::model::{Cancel, EvidenceKey, Kind, Record, RecordId, SourceId, Window};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -300,12 +300,23 @@ impl Snapshot {
     }
     /// The packets of a flow, in the order in which they were given.
     pub fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
-        let mut out = Vec::new();
-        for data in self.imports.iter().filter(|d| d.done.key == flow.evidence.0) {
+        Ok(self.packets_of(&[flow], &Cancel::default())?.pop().unwrap_or_default())
+    }
+    /// The packets of flows, each named once, of each in the order in which they were given. What holds them is read once, however many flows there are.
+    pub fn packets_of(&self, flows: &[RecordId], cancel: &Cancel) -> Result<Vec<Vec<PacketRef>>> {
+        let mut out = vec![Vec::new(); flows.len()];
+        let mut wanted: BTreeMap<u64, packets::Wanted> = BTreeMap::new();
+        for (number, flow) in flows.iter().enumerate() {
+            wanted.entry(flow.evidence.0).or_default().insert((flow.offset, flow.ordinal), number);
+        }
+        for data in self.imports.iter() {
+            let Some(wanted) = wanted.get(&data.done.key) else { continue };
             for group in &data.groups {
-                if (group.reach.offsets.0..=group.reach.offsets.1).contains(&flow.offset) {
+                let (first, last) = group.reach.offsets;
+                if wanted.range((first, 0)..=(last, u16::MAX)).next().is_some() {
+                    cancel.check()?;
                     let payload = self.segments.frame(&group.place)?;
-                    packets::search(frame::split(&payload)?.1, flow, &mut out)?;
+                    packets::search(frame::split(&payload)?.1, wanted, &mut out)?;
                 }
             }
         }

@@ -71,7 +71,7 @@ pub struct Done {
     pub content: Option<Content>,
     /// Of a capture: where its sections and interfaces begin, in order; none: not known.
     pub heads: Option<Vec<u64>>,
-    /// Of a capture: names of timeouts and of the treatment of checksums, as in [`EvidenceInfo::metered`].
+    /// Of a capture: names of timeouts and of the treatment of checksums, as in [`EvidenceInfo::metered`](crate::model::evidence::EvidenceInfo::metered).
     pub metered: [String; 2],
     /// Hashes of its first bytes, see [`starts`].
     pub starts: Vec<String>,

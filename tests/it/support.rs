@@ -234,8 +234,9 @@ impl Engine for Memory {
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
         Ok(self.records.iter().find(|r| r.id == id).cloned())
     }
-    fn packets(&self, _: RecordId) -> Result<Vec<PacketRef>> {
-        Ok((0..3).map(|n| PacketRef { offset: 24 + n * 90, number: n + 1, time: at(723 + n as i64), inbound: n == 1 }).collect())
+    fn packets_of(&self, flows: &[RecordId], _: &Cancel) -> Result<Vec<Vec<PacketRef>>> {
+        let packet = |n: u64| PacketRef { offset: 24 + n * 90, number: n + 1, time: at(723 + n as i64), inbound: n == 1 };
+        Ok(vec![(0..3).map(packet).collect(); flows.len()])
     }
     fn packet_bytes(&self, _: EvidenceKey, at: &[PacketRef], _: &Cancel) -> Result<Vec<PacketBytes>> {
         // An Ethernet frame with an IPv4 header and 4 bytes of UDP, enough to be shown.

@@ -205,11 +205,8 @@ fn read(
     spool: &Spool,
     cancel: &Cancel,
 ) -> Result<Vec<(Record, u64)>> {
-    let mut refs: Vec<PacketRef> = Vec::new();
-    for id in flows {
-        cancel.check()?;
-        refs.extend(engine.packets(*id)?);
-    }
+    let flows: Vec<RecordId> = flows.iter().copied().collect();
+    let mut refs: Vec<PacketRef> = engine.packets_of(&flows, cancel)?.into_iter().flatten().collect();
     // In capture order, as they came; one packet belongs to several flows where one carries the other.
     refs.sort_unstable_by_key(|r| r.offset);
     refs.dedup_by_key(|r| r.offset);
