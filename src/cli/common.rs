@@ -42,15 +42,10 @@ pub struct Metering {
 impl Metering {
     /// When flows end.
     pub fn timeouts(&self) -> Profile {
-        named(&Profile::ALL, &self.timeouts)
+        Profile::named(&self.timeouts)
     }
     /// What packets with a wrong checksum are.
     pub fn checksums(&self) -> Checksums {
-        named(&Checksums::ALL, &self.checksums)
+        Checksums::named(&self.checksums)
     }
-}
-
-/// What a name stands for; what is none was refused before.
-fn named<T: Copy + Default>(all: &[(&str, T)], name: &str) -> T {
-    all.iter().find(|n| n.0 == name).map_or_else(T::default, |n| n.1)
 }

@@ -3,9 +3,8 @@
 
 use super::capture::{self, CaptureKind, End, Interface, Item};
 use super::missed::Missed;
+use super::packets::Packets;
 use crate::model::Oddity;
-use crate::model::packet::{LinkType, Packet};
-use crate::model::time::Time;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::io::Read;
 use std::net::IpAddr;
@@ -15,20 +14,10 @@ const BYTES: usize = 512 << 10;
 const STEPS: usize = 4096;
 const WAITING: usize = 4;
 
-/// A packet without its bytes, of which there are `len`.
-struct Head {
-    time: Time,
-    link: LinkType,
-    wire_len: u32,
-    offset: u64,
-    number: u64,
-    interface: u32,
-    len: usize,
-}
-
 /// An item that owns what it says.
 enum Step {
-    Packet(Head),
+    /// The next packet.
+    Packet,
     Interface(Box<Interface>),
     Comment(String, u64),
     Name(IpAddr, String, u64),
@@ -36,11 +25,11 @@ enum Step {
     Oddity(Box<Oddity>, u64),
 }
 
-/// Items in order, and the bytes of their packets one behind the other.
+/// Items in order.
 #[derive(Default)]
 struct Batch {
     steps: Vec<Step>,
-    bytes: Vec<u8>,
+    packets: Packets,
     /// Bytes of texts.
     texts: usize,
 }
@@ -48,10 +37,9 @@ struct Batch {
 impl Batch {
     fn add(&mut self, item: Item<'_>) {
         let step = match item {
-            Item::Packet(p) => {
-                self.bytes.extend_from_slice(p.data);
-                let Packet { time, link, data, wire_len, offset, number, interface } = p;
-                Step::Packet(Head { time, link, wire_len, offset, number, interface, len: data.len() })
+            Item::Packet(packet) => {
+                self.packets.push(&packet);
+                Step::Packet
             }
             Item::Interface(interface) => {
                 self.texts += interface.name.len();
@@ -71,32 +59,21 @@ impl Batch {
         self.steps.push(step);
     }
     fn is_full(&self) -> bool {
-        self.steps.len() >= STEPS || self.bytes.len().saturating_add(self.texts) >= BYTES
+        self.steps.len() >= STEPS || self.packets.bytes().saturating_add(self.texts) >= BYTES
     }
     /// Gives the items until one is not wanted any more, and is empty then.
     fn give(&mut self, each: &mut dyn FnMut(Item<'_>) -> bool) -> bool {
-        let mut rest = self.bytes.as_slice();
-        let mut wanted = true;
-        for step in self.steps.drain(..) {
-            let item = match &step {
-                Step::Packet(head) => {
-                    let (data, after) = rest.split_at(head.len.min(rest.len()));
-                    rest = after;
-                    let Head { time, link, wire_len, offset, number, interface, .. } = *head;
-                    Item::Packet(Packet { time, link, data, wire_len, offset, number, interface })
-                }
-                Step::Interface(interface) => Item::Interface(interface),
-                Step::Comment(text, at) => Item::Comment(text.clone(), *at),
-                Step::Name(addr, name, at) => Item::Name(*addr, name.clone(), *at),
-                Step::Missed(missed) => Item::Missed(**missed),
-                Step::Oddity(oddity, at) => Item::Oddity((**oddity).clone(), *at),
-            };
-            wanted = each(item);
-            if !wanted {
-                break;
-            }
-        }
-        self.bytes.clear();
+        let mut packets = self.packets.iter();
+        let wanted = self.steps.drain(..).all(|step| match step {
+            Step::Packet => packets.next().is_none_or(|packet| each(Item::Packet(packet))),
+            Step::Interface(interface) => each(Item::Interface(&interface)),
+            Step::Comment(text, at) => each(Item::Comment(text, at)),
+            Step::Name(addr, name, at) => each(Item::Name(addr, name, at)),
+            Step::Missed(missed) => each(Item::Missed(*missed)),
+            Step::Oddity(oddity, at) => each(Item::Oddity(*oddity, at)),
+        });
+        drop(packets);
+        self.packets.clear();
         self.texts = 0;
         wanted
     }
@@ -126,7 +103,7 @@ fn fill(kind: CaptureKind, input: &mut dyn Read, to: &Sender<Batch>, used: &Rece
     let mut out = 0;
     let mut send = |batch: &mut Batch| -> bool {
         // Hostile packets are large: of batches with such there is one at a time.
-        let large = batch.bytes.len() > 4 * BYTES;
+        let large = batch.packets.bytes() > 4 * BYTES;
         let sent = to.send(std::mem::take(batch)).is_ok();
         out += 1;
         while out > 0

@@ -3,9 +3,10 @@
 
 use super::capture::{self, CaptureKind, Interface, Item};
 use super::missed::Missed;
+use super::packets::Packets;
 use crate::error::{Error, Result};
-use crate::model::packet::{LinkType, Packet};
-use crate::model::{Oddity, Time};
+use crate::model::Oddity;
+use crate::model::packet::Packet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rustix::process::{Pid, Signal, kill_process};
 use std::cell::RefCell;
@@ -51,7 +52,7 @@ pub enum Said {
     /// How its stream describes the interface.
     Interface(usize, Interface),
     /// Packets.
-    Packets(usize, Batch),
+    Packets(usize, Packets),
     /// What was received and dropped since it began; comes every second, and with it that all packets until then were sent.
     Counted(usize, Missed),
     /// Something malformed in the stream, with its offset.
@@ -69,50 +70,9 @@ pub struct Ending {
     pub notes: Vec<String>,
 }
 
-/// Packets of one interface, in the order of its stream.
-#[derive(Debug, Default)]
-pub struct Batch {
-    bytes: Vec<u8>,
-    heads: Vec<Head>,
-}
-
-#[derive(Debug)]
-struct Head {
-    time: Time,
-    link: LinkType,
-    wire_len: u32,
-    offset: u64,
-    number: u64,
-    len: usize,
-}
-
-impl Batch {
-    fn push(&mut self, p: &Packet<'_>) {
-        self.bytes.extend_from_slice(p.data);
-        let Packet { time, link, wire_len, offset, number, .. } = *p;
-        self.heads.push(Head { time, link, wire_len, offset, number, len: p.data.len() });
-    }
-    fn is_full(&self) -> bool {
-        self.heads.len() >= BATCH || self.bytes.len() >= BATCH_BYTES
-    }
-    /// Its packets.
-    pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
-        let mut rest = self.bytes.as_slice();
-        self.heads.iter().map_while(move |h| {
-            let (data, after) = rest.split_at_checked(h.len)?;
-            rest = after;
-            let Head { time, link, wire_len, offset, number, .. } = *h;
-            Some(Packet { time, link, data, wire_len, offset, number, interface: 0 })
-        })
-    }
-    /// Number of packets.
-    pub fn len(&self) -> usize {
-        self.heads.len()
-    }
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.heads.is_empty()
-    }
+/// Whether packets of one interface are enough to be handed over.
+fn is_full(packets: &Packets) -> bool {
+    packets.len() >= BATCH || packets.bytes() >= BATCH_BYTES
 }
 
 /// Where the capture program is: beside this one, else on the `PATH`.
@@ -339,9 +299,9 @@ impl Read for Prompt<'_> {
 }
 
 fn read(from: ChildStdout, n: usize, to: &Sender<Said>) {
-    let batch = RefCell::new(Batch::default());
+    let batch = RefCell::new(Packets::default());
     let send = || {
-        let full = batch.replace(Batch::default());
+        let full = batch.replace(Packets::default());
         full.is_empty() || to.send(Said::Packets(n, full)).is_ok()
     };
     // What is no packet comes after the packets before it.
@@ -349,8 +309,8 @@ fn read(from: ChildStdout, n: usize, to: &Sender<Said>) {
     let mut from = Prompt { from, send: &send };
     let end = capture::read(CaptureKind::PcapNg, &mut from, &mut |item| match item {
         Item::Packet(packet) => {
-            batch.borrow_mut().push(&packet);
-            let full = batch.borrow().is_full();
+            batch.borrow_mut().push(&Packet { interface: 0, ..packet });
+            let full = is_full(&batch.borrow());
             !full || send()
         }
         Item::Interface(interface) => other(Said::Interface(n, interface.clone())),
@@ -367,6 +327,8 @@ fn read(from: ChildStdout, n: usize, to: &Sender<Said>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Time;
+    use crate::model::packet::LinkType;
     use crate::sources::write::{Described, PcapNg, Statistics};
     use std::os::unix::fs::PermissionsExt;
 
@@ -401,7 +363,7 @@ mod tests {
         while live.is_running() && Instant::now() < until {
             match live.next(Duration::from_millis(200)) {
                 Some(Said::Packets(n, batch)) => {
-                    assert!(batch.packets().all(|p| p.data == [p.time.0 as u8; 60] && p.number == p.time.0 as u64 + 1));
+                    assert!(batch.iter().all(|p| p.data == [p.time.0 as u8; 60] && p.number == p.time.0 as u64 + 1));
                     packets[n] += batch.len();
                 }
                 Some(Said::Counted(_, missed)) => assert_eq!(missed.received, Some(5000)),

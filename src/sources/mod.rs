@@ -18,6 +18,8 @@ pub mod live;
 
 pub mod missed;
 
+pub mod packets;
+
 pub mod pcapng;
 
 pub mod reread;

@@ -299,6 +299,7 @@ impl Snapshot {
         }
     }
     /// The packets of a flow, in the order in which they were given.
+    #[cfg(test)]
     pub fn packets(&self, flow: RecordId) -> Result<Vec<PacketRef>> {
         Ok(self.packets_of(&[flow], &Cancel::default())?.pop().unwrap_or_default())
     }

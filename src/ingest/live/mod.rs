@@ -272,7 +272,7 @@ impl<'a> Session<'a> {
         match said {
             Said::Packets(n, batch) => {
                 let Some(tap) = self.taps.get_mut(n) else { return };
-                for packet in batch.packets() {
+                for packet in batch.iter() {
                     let kept = keeps(&mut self.ring, self.concern.as_mut(), n, &packet);
                     match kept {
                         Ok(kept) => tap.packet(&packet, kept),
