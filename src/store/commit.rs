@@ -44,6 +44,12 @@ impl Pending {
         self.oldest.get_or_insert_with(Instant::now);
         self.changes.push((catalog::key(about, import, index), None));
     }
+    /// Takes over what waits elsewhere of the same import.
+    pub fn join(&mut self, other: &mut Pending) {
+        self.changes.append(&mut other.changes);
+        self.touched.append(&mut other.touched);
+        self.oldest = self.oldest.or(other.oldest.take());
+    }
     /// Whether they are to be committed now.
     pub fn is_due(&self) -> bool {
         self.changes.len() >= FRAMES || self.oldest.is_some_and(|t| t.elapsed() >= AGE)

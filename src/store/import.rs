@@ -5,13 +5,12 @@ use super::Store;
 use super::block::{BlockBuilder, Class, Packer};
 use super::catalog::{About, Change};
 use super::commit::Pending;
-use super::contents::{self, BlockInfo, DoneFrame, DoneSource, ImportData, SourceFrame};
+use super::contents::{self, DoneFrame, DoneSource, ImportData, SourceFrame};
+use super::encoder::{Encoder, Encoding};
 use super::frame::FrameKind;
 use super::journal::now;
 use super::names::{self, NamesInfo};
 use super::packets::{Group, GroupInfo, Reach};
-use super::postings::{ChunkInfo, Collector, Span};
-use super::rollups;
 use super::segment::{CASE, MEMORY, OTHER, Place};
 use super::told::{Done, NewEvidence};
 use crate::error::{Error, Result};
@@ -21,16 +20,11 @@ use crate::model::packet::PacketRef;
 use crate::model::source::{Basis, Counts, SourceKey};
 use crate::model::{EvidenceKey, Record, RecordId, SourceId, Time};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
 /// Days of one import that have folders of their own; a hostile file may name every day there is.
 const DAYS: usize = 1024;
 /// Blocks of one import that are filled at a time.
 const OPEN_BLOCKS: usize = 24;
-/// Bytes of postings in memory after which they are written.
-const POSTINGS: usize = 64 << 20;
-/// Bytes of sums in memory after which they are written.
-const SUMS: usize = 32 << 20;
 
 /// How an import begins.
 pub enum Begin {
@@ -47,16 +41,12 @@ pub struct Import {
     evidence: NewEvidence,
     builders: BTreeMap<(SourceId, i32, Class), BlockBuilder>,
     days: BTreeSet<i32>,
+    encoding: Encoding,
     packer: Packer,
-    collector: Collector,
-    sums: rollups::Collector,
     names: names::Collector,
     group: Group,
     sources: BTreeSet<SourceId>,
-    blocks: Vec<BlockInfo>,
     groups: Vec<GroupInfo>,
-    chunks: Vec<ChunkInfo>,
-    rollups: Vec<ChunkInfo>,
     derived: Vec<NamesInfo>,
     pending: Pending,
     records: u64,
@@ -70,22 +60,19 @@ pub struct Import {
 
 impl Import {
     pub(super) fn new(store: Store, id: u32, evidence: NewEvidence, unread: Vec<u32>) -> Result<Import> {
+        let encoder = Encoder::new(store.clone(), id, evidence.key)?;
         Ok(Import {
             store,
             id,
             evidence,
             builders: BTreeMap::new(),
             days: BTreeSet::new(),
+            encoding: Encoding::Here(Box::new(encoder)),
             packer: Packer::new()?,
-            collector: Collector::default(),
-            sums: rollups::Collector::default(),
             names: names::Collector::default(),
             group: Group::default(),
             sources: BTreeSet::new(),
-            blocks: Vec::new(),
             groups: Vec::new(),
-            chunks: Vec::new(),
-            rollups: Vec::new(),
             derived: Vec::new(),
             pending: Pending::default(),
             records: 0,
@@ -180,25 +167,12 @@ impl Import {
     }
     fn close(&mut self, key: (SourceId, i32, Class)) -> Result<()> {
         let Some(builder) = self.builders.remove(&key) else { return Ok(()) };
-        self.room()?;
-        let number = self.blocks.len() as u32;
-        let (source, day, _) = key;
-        self.sums.add(day, source, &builder);
-        let collector = &mut self.collector;
-        let mut index = |field: u16, value: &[u8], rows: &[u32]| collector.add(day, source, number, field, value, rows);
-        let (zone, body) = builder.close(self.id, number, self.evidence.key, &mut self.packer, &mut index);
-        let mut meta = Vec::new();
-        zone.put(&mut meta);
-        let place = self.store.segments().append(day, FrameKind::Block, self.id, &meta, &body).map_err(|e| self.store.full(e))?;
-        self.pending.add(About::Block, self.id, number, &place, &meta);
-        self.blocks.push(BlockInfo { place, zone, meta: meta.len() as u32, directory: OnceLock::new() });
-        if self.collector.weight() > POSTINGS {
-            self.write_postings()?;
-        }
-        if self.sums.weight() > SUMS {
-            self.write_sums()?;
-        }
-        self.commit_if_due()
+        let is_full = builder.is_full();
+        self.encoding.close(key.1, builder, is_full)
+    }
+    /// Waits until every block that is full is encoded. Nothing needs it but who measures.
+    pub fn settle(&mut self) -> Result<()> {
+        self.encoding.settle()
     }
     fn commit_if_due(&mut self) -> Result<()> {
         if self.pending.is_due() && !self.is_head() { self.store.commit_group(&mut self.pending) } else { Ok(()) }
@@ -218,28 +192,6 @@ impl Import {
         self.pending.add(About::Packets, self.id, reach.index, &place, &meta);
         self.groups.push(GroupInfo { place, reach });
         self.commit_if_due()
-    }
-    fn write_postings(&mut self) -> Result<()> {
-        let mut to = Chunks {
-            kind: FrameKind::Postings,
-            about: About::Postings,
-            import: self.id,
-            store: &self.store,
-            written: &mut self.chunks,
-            pending: &mut self.pending,
-        };
-        self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
-    }
-    fn write_sums(&mut self) -> Result<()> {
-        let mut to = Chunks {
-            kind: FrameKind::Rollups,
-            about: About::Rollups,
-            import: self.id,
-            store: &self.store,
-            written: &mut self.rollups,
-            pending: &mut self.pending,
-        };
-        self.sums.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
     }
     fn write_names(&mut self, last: bool) -> Result<()> {
         self.room()?;
@@ -275,9 +227,8 @@ impl Import {
         while let Some(key) = self.builders.keys().next().copied() {
             self.close(key)?;
         }
+        self.encoding.end()?;
         self.write_group()?;
-        self.write_postings()?;
-        self.write_sums()?;
         self.write_names(true)
     }
     pub(super) fn describe(&self, done: Done, sequence: u64, next_import: u32) -> DoneFrame {
@@ -298,6 +249,8 @@ impl Import {
                 warnings: read.map_or_else(Vec::new, |r| r.warnings.clone()),
             }
         });
+        let sources = sources.collect();
+        let [blocks, chunks, rollups] = self.encoding.written();
         DoneFrame {
             import: self.id,
             sequence,
@@ -315,7 +268,7 @@ impl Import {
             warnings: done.warnings,
             custody: done.custody,
             text_end: done.text_end,
-            sources: sources.collect(),
+            sources,
             content: done.content.map(|c| (c.size, hex(&c.head_hash), hex(&c.sha256))),
             starts: done.starts,
             hides: [&self.hides[..], &self.unread].concat(),
@@ -324,15 +277,18 @@ impl Import {
             continues: self.continues,
             heads: done.heads,
             metered: done.metered,
-            blocks: self.blocks.len() as u32,
+            blocks,
             groups: self.groups.len() as u32,
-            chunks: self.chunks.len() as u32,
-            rollups: self.rollups.len() as u32,
+            chunks,
+            rollups,
             summed: true,
         }
     }
     /// The last entries of the catalog, once the frame that ends the import is durable.
     pub(super) fn last_batch(&mut self, done: &Place) -> Vec<Change> {
+        if let Some(encoder) = self.encoding.here() {
+            self.pending.join(&mut encoder.pending);
+        }
         self.pending.add(About::Done, self.id, 0, done, &[]);
         self.pending.take(self.store.segments())
     }
@@ -344,41 +300,21 @@ impl Import {
     }
     pub(super) fn take_data(&mut self, done: DoneFrame) -> ImportData {
         let mut data = ImportData::new(self.id, done);
-        data.blocks = std::mem::take(&mut self.blocks);
+        if let Some(encoder) = self.encoding.here() {
+            data.blocks = std::mem::take(&mut encoder.blocks);
+            data.chunks = std::mem::take(&mut encoder.chunks);
+            data.rollups = std::mem::take(&mut encoder.rollups);
+        }
         data.groups = std::mem::take(&mut self.groups);
-        data.chunks = std::mem::take(&mut self.chunks);
-        data.rollups = std::mem::take(&mut self.rollups);
         data.set_names(std::mem::take(&mut self.derived));
         data
     }
 }
 
-/// Where packed chunks of one kind go.
-struct Chunks<'a> {
-    kind: FrameKind,
-    about: About,
-    import: u32,
-    store: &'a Store,
-    written: &'a mut Vec<ChunkInfo>,
-    pending: &'a mut Pending,
-}
-
-impl Chunks<'_> {
-    fn write(&mut self, day: i32, source: SourceId, first: &[u8], last: &[u8], body: &[u8]) -> Result<()> {
-        let index = self.written.len() as u32;
-        let span = Span { import: self.import, index, source, first: first.into(), last: last.into() };
-        let mut meta = Vec::new();
-        span.put(&mut meta);
-        let segments = self.store.segments();
-        let place = segments.append(day, self.kind, self.import, &meta, body).map_err(|e| self.store.full(e))?;
-        self.pending.add(self.about, self.import, index, &place, &meta);
-        self.written.push(ChunkInfo { place, span });
-        Ok(())
-    }
-}
-
 impl Drop for Import {
     fn drop(&mut self) {
+        // Nothing is written of it any more once it is gone.
+        let _ = self.encoding.come_back();
         self.store.segments().close_own(self.id);
         if !self.is_head() {
             self.store.ended(self.evidence.key);

@@ -19,6 +19,7 @@ pub mod commit;
 pub mod compact;
 pub mod contents;
 pub mod encode;
+pub mod encoder;
 pub mod eval;
 pub mod frame;
 pub mod head;

@@ -9,7 +9,7 @@ const MOST: usize = 8;
 const SOON: Duration = Duration::from_micros(300);
 
 /// How many processors there are. Asked once: where processors are rationed the answer is read from several files.
-fn processors() -> usize {
+pub(super) fn processors() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
