@@ -400,12 +400,10 @@ fn put_column(
 }
 
 fn index_column(id: u16, builder: &Builder, addrs: &[IpAddr], index: &mut dyn FnMut(u16, &[u8], &[u32])) {
-    let mut uses = Vec::with_capacity(builder.values());
-    builder.uses(&mut |value, row| uses.push((value, row)));
-    uses.sort_unstable();
-    uses.dedup();
+    let uses = grouped(builder, addrs.len());
     let mut rows = Vec::new();
     let mut key = Vec::new();
+    let is_addr = field::get(crate::model::FieldId(id)).is_some_and(|f| f.ty == field::Type::Addr);
     let mut at = 0;
     while at < uses.len() {
         let value = uses[at].0;
@@ -414,17 +412,42 @@ fn index_column(id: u16, builder: &Builder, addrs: &[IpAddr], index: &mut dyn Fn
             rows.push(uses[at].1);
             at += 1;
         }
+        rows.dedup();
         key.clear();
         match builder.texts() {
             Some(texts) => super::keys::put_text(&mut key, texts.at(value as usize)),
-            None if field::get(crate::model::FieldId(id)).is_some_and(|f| f.ty == field::Type::Addr) => {
-                match addrs.get(value as usize) {
-                    Some(addr) => super::keys::put_addr(&mut key, *addr),
-                    None => continue,
-                }
-            }
+            None if is_addr => match addrs.get(value as usize) {
+                Some(addr) => super::keys::put_addr(&mut key, *addr),
+                None => continue,
+            },
             None => super::keys::put_uint(&mut key, value),
         }
         index(id, &key, &rows);
     }
+}
+
+/// Every use of a value with its row, equal values together and their rows in order.
+fn grouped(builder: &Builder, addrs: usize) -> Vec<(u64, u32)> {
+    let distinct = match builder.texts() {
+        Some(texts) => texts.len(),
+        None if builder.indexes().is_empty() => 0,
+        None => addrs,
+    };
+    let mut uses = Vec::with_capacity(builder.values());
+    if distinct == 0 {
+        builder.uses(&mut |value, row| uses.push((value, row)));
+        uses.sort_unstable();
+        return uses;
+    }
+    // Numbers of a dictionary: each has its place, so that nothing is compared.
+    let mut next = vec![0u32; distinct + 1];
+    builder.uses(&mut |value, _| next[value as usize + 1] += 1);
+    (1..next.len()).for_each(|i| next[i] += next[i - 1]);
+    uses.resize(builder.values(), (0, 0));
+    builder.uses(&mut |value, row| {
+        let place = &mut next[value as usize];
+        uses[*place as usize] = (value, row);
+        *place += 1;
+    });
+    uses
 }

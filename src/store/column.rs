@@ -394,11 +394,12 @@ pub fn decode(variant: Variant, bytes: &[u8], rows: usize, addrs: &Arc<Vec<IpAdd
         Variant::Text => {
             let count = take.size(MAX_VALUES + 1)?;
             let mut ends = Vec::with_capacity(count);
-            let mut end = 0usize;
-            for _ in 0..count {
-                end += take.size(take.rest.len() + 1)?;
+            let mut end = 0u64;
+            take.varints(count, &mut |len| {
+                end = end.saturating_add(len);
                 ends.push(end as u32);
-            }
+            })?;
+            let end = usize::try_from(end).map_err(|_| damaged("text column"))?;
             let bytes = std::str::from_utf8(take.bytes(end)?).map_err(|_| damaged("text column"))?.to_owned();
             let mut uses = Vec::with_capacity(n);
             let mut next = 0u32;

@@ -19,8 +19,6 @@ use std::thread::JoinHandle;
 
 /// Bytes of postings in memory after which they are written.
 const POSTINGS: usize = 64 << 20;
-/// Bytes of sums in memory after which they are written.
-const SUMS: usize = 32 << 20;
 /// Full blocks that wait for the thread.
 const WAITING: usize = 2;
 
@@ -31,7 +29,6 @@ pub(super) struct Encoder {
     evidence: EvidenceKey,
     packer: Packer,
     collector: postings::Collector,
-    sums: rollups::Collector,
     pub(super) blocks: Vec<BlockInfo>,
     pub(super) chunks: Vec<ChunkInfo>,
     pub(super) rollups: Vec<ChunkInfo>,
@@ -47,7 +44,6 @@ impl Encoder {
             evidence,
             packer: Packer::new()?,
             collector: postings::Collector::default(),
-            sums: rollups::Collector::default(),
             blocks: Vec::new(),
             chunks: Vec::new(),
             rollups: Vec::new(),
@@ -63,7 +59,6 @@ impl Encoder {
         }
         let number = self.blocks.len() as u32;
         let source = builder.source;
-        self.sums.add(day, source, &builder);
         let collector = &mut self.collector;
         let mut index = |field: u16, value: &[u8], rows: &[u32]| collector.add(day, source, number, field, value, rows);
         let (zone, body) = builder.close(self.import, number, self.evidence, &mut self.packer, &mut index);
@@ -75,9 +70,6 @@ impl Encoder {
         self.blocks.push(BlockInfo { place, zone, meta: meta.len() as u32, directory: OnceLock::new() });
         if self.collector.weight() > POSTINGS {
             self.write_postings()?;
-        }
-        if self.sums.weight() > SUMS {
-            self.write_sums()?;
         }
         if self.pending.is_due() && !self.is_head() { self.store.commit_group(&mut self.pending) } else { Ok(()) }
     }
@@ -92,7 +84,7 @@ impl Encoder {
         };
         self.collector.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
     }
-    fn write_sums(&mut self) -> Result<()> {
+    fn write_sums(&mut self, sums: &mut rollups::Collector) -> Result<()> {
         let mut to = Chunks {
             kind: FrameKind::Rollups,
             about: About::Rollups,
@@ -101,12 +93,7 @@ impl Encoder {
             written: &mut self.rollups,
             pending: &mut self.pending,
         };
-        self.sums.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
-    }
-    /// Writes what was collected of all blocks.
-    fn end(&mut self) -> Result<()> {
-        self.write_postings()?;
-        self.write_sums()
+        sums.flush(&mut self.packer, &mut |day, source, first, last, body| to.write(day, source, first, last, &body))
     }
 }
 
@@ -137,6 +124,7 @@ impl Chunks<'_> {
 /// What the thread is to do.
 pub(super) enum Work {
     Close(i32, Box<BlockBuilder>),
+    Sums(rollups::Collector),
     Answer(Sender<()>),
 }
 
@@ -165,6 +153,17 @@ impl Encoding {
             Encoding::Failed => Err(failed()),
         }
     }
+    /// Writes sums of blocks that were closed.
+    pub(super) fn sums(&mut self, mut sums: rollups::Collector) -> Result<()> {
+        match self {
+            Encoding::Here(encoder) => encoder.write_sums(&mut sums),
+            Encoding::Beside(to, _) => {
+                let sent = to.send(Work::Sums(sums)).is_ok();
+                if sent { Ok(()) } else { self.come_back().map(|_| ()) }
+            }
+            Encoding::Failed => Err(failed()),
+        }
+    }
     fn go_beside(&mut self) -> Result<()> {
         let Encoding::Here(mut encoder) = std::mem::replace(self, Encoding::Failed) else { return Ok(()) };
         let (to, from) = bounded(WAITING);
@@ -172,6 +171,7 @@ impl Encoding {
             for work in from {
                 let done = match work {
                     Work::Close(day, builder) => encoder.close(day, *builder),
+                    Work::Sums(mut sums) => encoder.write_sums(&mut sums),
                     Work::Answer(to) => {
                         let _ = to.send(());
                         Ok(())
@@ -219,7 +219,7 @@ impl Encoding {
     }
     /// Writes what was collected of all blocks.
     pub(super) fn end(&mut self) -> Result<()> {
-        self.come_back()?.end()
+        self.come_back()?.write_postings()
     }
 }
 

@@ -4,14 +4,15 @@
 use super::bits::Bits;
 use super::block::Zone;
 use super::column::{Column, Values};
-use super::reader::Reader;
+use super::reader::{FEW, Reader};
 use crate::error::Result;
 use crate::model::field::{self, FieldId, Place, Type};
-use crate::model::filter::Test;
+use crate::model::filter::{Test, canonical};
 use crate::model::{Filter, Kind, RecordId, Time, Value, Window, community_id};
 use crate::store::clocks::Shift;
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// What a block has in common for all its rows, for filters: names and clock.
 pub struct Setting<'a> {
@@ -168,12 +169,16 @@ fn eval_field(
     within: &Bits,
     found: &mut Bits,
 ) -> Result<()> {
-    let columns = reader.field(id)?;
+    let few: Option<Vec<usize>> = (within.count() <= FEW).then(|| within.iter().collect());
+    let columns = match &few {
+        Some(rows) => reader.field_of(id, rows)?,
+        None => reader.field(id)?,
+    };
     let first = first && columns.len() == 1;
     for column in columns {
         let mut holds = Memo::new(&column, test, ty);
-        for row in within.iter() {
-            let mut range = column.range(row);
+        for (n, row) in within.iter().enumerate() {
+            let mut range = column.range(if few.is_some() { n } else { row });
             if first {
                 range.end = range.end.min(range.start + 1);
             }
@@ -183,6 +188,13 @@ fn eval_field(
         }
     }
     Ok(())
+}
+
+/// The addresses that are equal to one: an IPv4 address is written in two ways.
+fn forms(a: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let a = canonical(a);
+    let mapped = if let IpAddr::V4(v4) = a { Some(IpAddr::V6(v4.to_ipv6_mapped())) } else { None };
+    [Some(a), mapped].into_iter().flatten()
 }
 
 /// Verdicts on the distinct values of a column: each is tested once.
@@ -201,7 +213,16 @@ impl<'a> Memo<'a> {
             Values::Text(_, texts) => texts.len(),
             _ => 0,
         };
-        Memo { column, test, ty, known: vec![0; distinct], last: None }
+        let known = match (&column.values, test) {
+            // Sorted, so that one address need not be compared with all.
+            (Values::Addr(_, dict), Test::Is(Value::Addr(a))) => {
+                let mut known = vec![1; distinct];
+                forms(*a).filter_map(|a| dict.binary_search(&a).ok()).for_each(|at| known[at] = 2);
+                known
+            }
+            _ => vec![0; distinct],
+        };
+        Memo { column, test, ty, known, last: None }
     }
     #[inline]
     fn at(&mut self, i: usize) -> bool {

@@ -11,6 +11,7 @@ use super::frame::FrameKind;
 use super::journal::now;
 use super::names::{self, NamesInfo};
 use super::packets::{Group, GroupInfo, Reach};
+use super::rollups;
 use super::segment::{CASE, MEMORY, OTHER, Place};
 use super::told::{Done, NewEvidence};
 use crate::error::{Error, Result};
@@ -25,6 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const DAYS: usize = 1024;
 /// Blocks of one import that are filled at a time.
 const OPEN_BLOCKS: usize = 24;
+
+/// Bytes of sums in memory after which they are written.
+const SUMS: usize = 32 << 20;
 
 /// How an import begins.
 pub enum Begin {
@@ -42,6 +46,8 @@ pub struct Import {
     builders: BTreeMap<(SourceId, i32, Class), BlockBuilder>,
     days: BTreeSet<i32>,
     encoding: Encoding,
+    /// Collected where blocks are filled, which takes less of a processor than the rest of encoding.
+    sums: rollups::Collector,
     packer: Packer,
     names: names::Collector,
     group: Group,
@@ -68,6 +74,7 @@ impl Import {
             builders: BTreeMap::new(),
             days: BTreeSet::new(),
             encoding: Encoding::Here(Box::new(encoder)),
+            sums: rollups::Collector::default(),
             packer: Packer::new()?,
             names: names::Collector::default(),
             group: Group::default(),
@@ -168,7 +175,9 @@ impl Import {
     fn close(&mut self, key: (SourceId, i32, Class)) -> Result<()> {
         let Some(builder) = self.builders.remove(&key) else { return Ok(()) };
         let is_full = builder.is_full();
-        self.encoding.close(key.1, builder, is_full)
+        self.sums.add(key.1, key.0, &builder);
+        self.encoding.close(key.1, builder, is_full)?;
+        if self.sums.weight() > SUMS { self.encoding.sums(std::mem::take(&mut self.sums)) } else { Ok(()) }
     }
     /// Waits until every block that is full is encoded. Nothing needs it but who measures.
     pub fn settle(&mut self) -> Result<()> {
@@ -227,6 +236,7 @@ impl Import {
         while let Some(key) = self.builders.keys().next().copied() {
             self.close(key)?;
         }
+        self.encoding.sums(std::mem::take(&mut self.sums))?;
         self.encoding.end()?;
         self.write_group()?;
         self.write_names(true)

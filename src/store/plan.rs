@@ -25,6 +25,14 @@ pub fn conditions(filter: &Filter) -> Vec<Condition> {
     }
 }
 
+/// Whether the rows that postings name for a condition are those that satisfy it, all of them and no others: of fields of which every value counts, and
+/// of values that are their own keys.
+pub fn is_exact(filter: &Filter) -> bool {
+    let Filter::Test(id, test) = filter else { return false };
+    let every = field::get(*id).is_some_and(|f| matches!(f.place, Place::Any(_) | Place::Many) && f.ty == Type::Addr);
+    every && matches!(test, Test::Is(Value::Addr(_)) | Test::Net(_)) && condition(filter).is_some()
+}
+
 /// The ranges of one condition; none: postings cannot answer it.
 fn condition(filter: &Filter) -> Option<Condition> {
     match filter {

@@ -1,4 +1,4 @@
-//! Postings: which rows hold which value of an indexed field, per import, day and source. Values found in up to 64 rows name them; of
+//! Postings: which rows hold which value of an indexed field, per import, day and source. Values found in up to 192 rows name them; of
 //! others the blocks are named. Sorted by field and key and packed into chunks of 512 entries, one frame each.
 
 use super::block::Packer;
@@ -15,7 +15,7 @@ const CHUNK: usize = 512;
 /// Bytes after which a chunk ends before that.
 const CHUNK_BYTES: usize = 256 << 10;
 /// Rows that are named one by one.
-const RARE: usize = 64;
+const RARE: usize = 192;
 
 type Key = SmallVec<[u8; 24]>;
 
@@ -93,7 +93,7 @@ impl Collector {
             *weight += 112 + if key.len() > 22 { key.len() } else { 0 };
             Post::Rows(SmallVec::new())
         });
-        *weight += 8;
+        *weight += 8 * rows.len().min(RARE);
         match post {
             Post::Rows(have) if have.len() + rows.len() <= RARE => have.extend(rows.iter().map(|r| (block, *r as u16))),
             Post::Rows(have) => {
@@ -178,6 +178,8 @@ pub struct Found(pub BTreeMap<u32, Rows>);
 pub enum Rows {
     /// Exactly these, ascending.
     These(Vec<u16>),
+    /// None but these, ascending; they may not be.
+    Among(Vec<u16>),
     /// Any.
     Some,
 }
@@ -191,7 +193,7 @@ impl Found {
     /// Rows in order, each once.
     pub fn settle(&mut self) {
         for rows in self.0.values_mut() {
-            if let Rows::These(rows) = rows {
+            if let Rows::These(rows) | Rows::Among(rows) = rows {
                 rows.sort_unstable();
                 rows.dedup();
             }
@@ -200,17 +202,17 @@ impl Found {
     /// Rows that are in both.
     pub fn and(self, other: &Found) -> Found {
         let both = self.0.into_iter().filter_map(|(block, rows)| {
+            let both = |a: Vec<u16>, b: &[u16]| -> Vec<u16> { a.into_iter().filter(|r| b.binary_search(r).is_ok()).collect() };
             let rows = match (rows, other.0.get(&block)?) {
-                (Rows::These(a), Rows::These(b)) => {
-                    let rows: Vec<u16> = a.into_iter().filter(|r| b.binary_search(r).is_ok()).collect();
-                    if rows.is_empty() {
-                        return None;
-                    }
-                    Rows::These(rows)
-                }
-                (Rows::These(a), Rows::Some) => Rows::These(a),
-                (Rows::Some, b) => b.clone(),
+                (Rows::These(a), Rows::These(b)) => Rows::These(both(a, b)),
+                (Rows::These(a) | Rows::Among(a), Rows::These(b) | Rows::Among(b)) => Rows::Among(both(a, b)),
+                (Rows::These(a) | Rows::Among(a), Rows::Some) => Rows::Among(a),
+                (Rows::Some, Rows::These(b) | Rows::Among(b)) => Rows::Among(b.clone()),
+                (Rows::Some, Rows::Some) => Rows::Some,
             };
+            if matches!(&rows, Rows::These(rows) | Rows::Among(rows) if rows.is_empty()) {
+                return None;
+            }
             Some((block, rows))
         });
         Found(both.collect())
@@ -305,7 +307,7 @@ mod tests {
         for block in 0..3 {
             c.add(1, SourceId(1), block, 11, b"rare", &[block * 2]);
             c.add(1, SourceId(1), block, 11, b"rarf", &[9]);
-            c.add(1, SourceId(1), block, 11, b"heavy", &(0..60).collect::<Vec<_>>());
+            c.add(1, SourceId(1), block, 11, b"heavy", &(0..80).collect::<Vec<_>>());
             c.add(1, SourceId(1), block, 12, b"rare", &[1]);
         }
         let mut chunks = Vec::new();

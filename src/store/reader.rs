@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// So few rows of a block are decoded without the others.
+pub const FEW: usize = 64;
+
 /// A block open for reading.
 pub struct Reader<'a> {
     segments: &'a Segments,
@@ -79,6 +82,11 @@ impl<'a> Reader<'a> {
     pub fn field(&self, field: FieldId) -> Result<Vec<Arc<Column>>> {
         let numbers: Vec<usize> = self.numbers(field.0).collect();
         numbers.into_iter().map(|n| self.column(n)).collect()
+    }
+    /// The same of some rows (in order): their first row is 0.
+    pub fn field_of(&self, field: FieldId, rows: &[usize]) -> Result<Vec<Arc<Column>>> {
+        let numbers: Vec<usize> = self.numbers(field.0).collect();
+        numbers.into_iter().map(|n| self.some(n, None, rows)).collect()
     }
     fn head(&self, field: u16) -> Result<Arc<Column>> {
         let number = self.numbers(field).next().ok_or_else(|| at(damaged("block"), self.segments, self.info))?;

@@ -201,7 +201,7 @@ impl Collector {
         let uses = uses(block, &mut exact);
         let (kinds, starts) = (block.kinds(), block.starts());
         let mut hosts: HashMap<(u32, u8, u8), Acc, foldhash::fast::FixedState> =
-            HashMap::with_hasher(foldhash::fast::FixedState::with_seed(9));
+            HashMap::with_capacity_and_hasher(block.addrs().len(), foldhash::fast::FixedState::with_seed(9));
         let mut at = 0;
         let before = group.kinds.len();
         for row in 0..block.rows() {

@@ -9,7 +9,7 @@ use super::frame;
 use super::parallel;
 use super::plan;
 use super::postings::{self, ChunkInfo, Found, Rows};
-use super::reader::{Columns, Heads, Reader};
+use super::reader::{Columns, FEW, Heads, Reader};
 use super::snapshot::{BlockId, Snapshot};
 use super::summed::{self, Summed};
 use crate::error::{Error, Result};
@@ -24,8 +24,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Atomic};
 const WARM: usize = 32;
 /// Most blocks that are opened at once, ahead of what is asked of them; the first ones one by one.
 const AHEAD: usize = 8;
-/// A block of so few rows asked for is one of many: its columns are decoded when it is opened, beside those of others.
-const SPARSE: usize = 64;
 
 /// A block that may hold rows.
 pub(super) struct Candidate<'a> {
@@ -37,6 +35,8 @@ pub(super) struct Candidate<'a> {
     /// Every row is inside the window.
     inside: bool,
     rows: Option<Vec<u16>>,
+    /// These rows satisfy the filter.
+    exact: bool,
 }
 
 /// A row as it is visited: values on demand.
@@ -129,7 +129,8 @@ impl Snapshot {
                         return Err(Error::cancelled());
                     }
                     let mut cursor = self.open_cursor(candidate, ask, selected.rows)?;
-                    if let Some(sparse) = cursor.as_mut().filter(|c| room && c.rows.len() <= SPARSE) {
+                    // One of many: its columns are decoded now, beside those of others.
+                    if let Some(sparse) = cursor.as_mut().filter(|c| room && c.rows.len() <= FEW) {
                         sparse.load(fields.as_deref())?;
                     }
                     Ok(cursor)
@@ -270,7 +271,12 @@ impl Snapshot {
                 Some(mut found) => {
                     for mut candidate in possible {
                         match found.0.remove(&data.blocks[candidate.block].zone.index) {
-                            Some(Rows::These(rows)) => candidate.rows = Some(rows),
+                            Some(Rows::These(rows)) => {
+                                let zone = &data.blocks[candidate.block].zone;
+                                candidate.exact = is_known(ask.filter, zone, &candidate.setting);
+                                candidate.rows = Some(rows);
+                            }
+                            Some(Rows::Among(rows)) => candidate.rows = Some(rows),
                             Some(Rows::Some) => {}
                             None => continue,
                         }
@@ -304,7 +310,7 @@ impl Snapshot {
             return None;
         }
         let inside = is_inside(&ask.window, start, end);
-        Some(Candidate { import, block, setting, start, inside, rows: None })
+        Some(Candidate { import, block, setting, start, inside, rows: None, exact: false })
     }
     /// What postings say for all conditions about the days and sources of some blocks; none: not worth asking.
     fn look_up(&self, import: usize, conditions: &[plan::Condition], possible: &[Candidate<'_>]) -> Result<Option<Found>> {
@@ -375,7 +381,7 @@ impl Snapshot {
         if !candidate.inside {
             bits = eval::in_window(reader, candidate.setting.shift, &ask.window, bits)?;
         }
-        eval::eval(ask.filter, reader, &candidate.setting, &bits)
+        if candidate.exact { Ok(bits) } else { eval::eval(ask.filter, reader, &candidate.setting, &bits) }
     }
     fn open_cursor<'a>(&'a self, candidate: Candidate<'a>, ask: &Ask<'_>, given: u64) -> Result<Option<Cursor<'a>>> {
         let reader = self.reader(candidate.import, candidate.block)?;
@@ -384,7 +390,7 @@ impl Snapshot {
             return Ok(None);
         }
         // Of a few rows nothing else is decoded: then a place is one among those rows.
-        let few: Option<Vec<usize>> = (found.count() <= SPARSE).then(|| found.iter().collect());
+        let few: Option<Vec<usize>> = (found.count() <= FEW).then(|| found.iter().collect());
         let heads = match &few {
             Some(few) => reader.heads_of(few)?,
             None => reader.heads()?,
@@ -414,6 +420,14 @@ impl Snapshot {
         rows.sort_unstable_by(order);
         let few = few.map(|few| (few, heads));
         Ok((!rows.is_empty()).then_some(Cursor { import: candidate.import, reader, few, loaded: None, rows, at: 0 }))
+    }
+}
+
+/// Whether postings and what is known of a block decide a filter.
+fn is_known(filter: &Filter, zone: &super::block::Zone, setting: &Setting<'_>) -> bool {
+    match filter {
+        Filter::And(all) => all.iter().all(|f| is_known(f, zone, setting)),
+        one => plan::is_exact(one) || eval::judge(one, zone, setting) == Verdict::Yes,
     }
 }
 
