@@ -216,6 +216,9 @@ pub struct DoneFrame {
     /// Of a capture: names of timeouts and of the treatment of checksums; empty in older cases.
     #[serde(default, skip_serializing_if = "is_unnamed")]
     pub metered: [String; 2],
+    /// Its rows came from an export of another case: the file itself was not read, and takes their place when it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exported: bool,
     /// Blocks that were written.
     pub blocks: u32,
     /// Groups that were written.

@@ -169,8 +169,10 @@ mod tests {
     #[test]
     fn a_header_is_read_and_a_cut_one_is_not() {
         // Kind 0; 300 bytes unpacked, 20 packed; data page: 7 values, encoding 8, levels 3 and 3, statistics with a text.
-        let bytes =
-            [0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x28, 0x2c, 0x15, 0x0e, 0x15, 0x10, 0x15, 0x06, 0x15, 0x06, 0x1c, 0x18, 0x01, b'a', 0, 0, 0];
+        let bytes = [
+            0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x28, 0x2c, 0x15, 0x0e, 0x15, 0x10, 0x15, 0x06, 0x15, 0x06, 0x1c, 0x18, 0x01,
+            b'a', 0, 0, 0,
+        ];
         let page = Page { kind: 0, unpacked: 300, packed: 20, number: Some(7), encoding: 8 };
         assert_eq!(Page::read(&bytes), Some((page, bytes.len())));
         (0..bytes.len()).for_each(|n| assert_eq!(Page::read(&bytes[..n]), None, "{n}"));

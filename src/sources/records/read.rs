@@ -59,7 +59,9 @@ impl Reader {
         if !whole || ends[0] != *b"PAR1" || ends[1] != *b"PAR1" {
             let cut = whole && ends[0] == *b"PAR1";
             let what = if cut { "a Parquet file that was cut off" } else { "not a Parquet file" };
-            return Err(Error::input(what).at_path(path).hint("give the folder or a file that `backtrail export --parquet` wrote"));
+            return Err(Error::input(what)
+                .at_path(path)
+                .hint("give the folder or a file that `backtrail export --parquet` wrote"));
         }
         if u64::from(u32::from_le_bytes(ends[2])) > FOOTER.min(meta.len() - 8) {
             return Err(damaged(path, "what it says of itself is longer than any export's"));
@@ -246,7 +248,9 @@ fn told<T>(called: Option<::parquet::errors::Result<T>>) -> std::result::Result<
 
 fn damaged(path: &Path, what: &str) -> Error {
     let what: String = what.chars().filter(|c| !c.is_control()).take(300).collect();
-    Error::input(format!("the export is damaged: {what}")).at_path(path).hint("copy it again, or export it again; compare the SHA-256")
+    Error::input(format!("the export is damaged: {what}"))
+        .at_path(path)
+        .hint("copy it again, or export it again; compare the SHA-256")
 }
 
 /// A value as it stands in a column.

@@ -169,12 +169,10 @@ impl<W: Write + Send> Writer<W> {
             fields.push(Arc::new(column_type(&told.name, holds, required, told.list).map_err(failed)?));
             own.push(Column::new(holds, required, told.list));
         }
-        let start = heads[head::START].map(|n| vec![SortingColumn { column_idx: n as i32, descending: false, nulls_first: false }]);
+        let start =
+            heads[head::START].map(|n| vec![SortingColumn { column_idx: n as i32, descending: false, nulls_first: false }]);
         let json = serde_json::to_string(told).map_err(|e| Error::internal(format!("an export cannot be described: {e}")))?;
-        let said = vec![
-            KeyValue::new(format!("{KEY}.schema"), SCHEMA.to_owned()),
-            KeyValue::new(KEY.to_owned(), json),
-        ];
+        let said = vec![KeyValue::new(format!("{KEY}.schema"), SCHEMA.to_owned()), KeyValue::new(KEY.to_owned(), json)];
         let schema = Type::group_type_builder("backtrail").with_fields(fields).build().map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_created_by(told.program.clone())
@@ -303,7 +301,8 @@ fn column_type(name: &str, holds: Holds, required: bool, list: bool) -> ::parque
     if !list {
         return Ok(value);
     }
-    let each = Type::group_type_builder("list").with_repetition(Repetition::REPEATED).with_fields(vec![Arc::new(value)]).build()?;
+    let each =
+        Type::group_type_builder("list").with_repetition(Repetition::REPEATED).with_fields(vec![Arc::new(value)]).build()?;
     Type::group_type_builder(name)
         .with_repetition(Repetition::OPTIONAL)
         .with_logical_type(Some(LogicalType::List))
