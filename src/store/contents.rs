@@ -298,11 +298,11 @@ impl DoneSource {
 }
 
 impl DoneFrame {
-    /// The uncompressed data: size, SHA-256 of the first 64 KiB and of all; none: it was not read to its end.
+    /// The uncompressed data: size, SHA-256 of the first 64 KiB and of all; none: it was not read to its end, or not at all.
     pub fn content(&self) -> Option<(u64, &str, &str)> {
         match &self.content {
             Some((size, head, sha256)) => Some((*size, head, sha256)),
-            None if self.compression.is_empty() => Some((self.size, &self.head_hash, &self.sha256)),
+            None if self.compression.is_empty() && !self.exported => Some((self.size, &self.head_hash, &self.sha256)),
             None => None,
         }
     }
