@@ -29,9 +29,9 @@ struct Open {
     why: String,
 }
 
-/// Imports the files of one export, named one by one or by their folder. A file that is not of an export is refused, and so are files of
-/// several exports at once; nothing is changed then.
-pub fn import_export(store: &Store, paths: &[PathBuf], watch: &Watch<'_>) -> Result<Report> {
+/// Opens the files of one export, named one by one or by their folder. A file that is not of an export is refused, and so are files of
+/// several exports at once.
+pub fn open_export(paths: &[PathBuf]) -> Result<Vec<Reader>> {
     let readers: Vec<Reader> = files(paths)?.iter().map(|p| Reader::open(p)).collect::<Result<_>>()?;
     for (n, reader) in readers.iter().enumerate() {
         let told = reader.told();
@@ -41,6 +41,11 @@ pub fn import_export(store: &Store, paths: &[PathBuf], watch: &Watch<'_>) -> Res
                 .hint("import one export at a time: its folder, or its flows.parquet and events.parquet"));
         }
     }
+    Ok(readers)
+}
+
+/// Imports what [`open_export`] opened.
+pub fn import_export(store: &Store, readers: &[Reader], watch: &Watch<'_>) -> Result<Report> {
     let Some(first) = readers.first().map(Reader::told) else {
         return Err(Error::user("there is no Parquet file").hint("give the folder that `backtrail export --parquet` wrote"));
     };
@@ -78,7 +83,7 @@ pub fn import_export(store: &Store, paths: &[PathBuf], watch: &Watch<'_>) -> Res
         });
         let now = fits.count().max(1);
         let some: Vec<_> = waiting.drain(..now).collect();
-        match pass(store, &readers, &some, watch, is_first, &mut report) {
+        match pass(store, readers, &some, watch, is_first, &mut report) {
             Ok(()) => {}
             Err(e) if e.kind == ErrorKind::Cancelled => {
                 report.stopped = true;

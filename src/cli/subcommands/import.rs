@@ -4,7 +4,7 @@ use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::{Form, report};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
-use crate::ingest::exported::import_export;
+use crate::ingest::exported::{import_export, open_export};
 use crate::ingest::{Progress, Watch};
 use crate::model::decision::What;
 use crate::store::now;
@@ -39,11 +39,13 @@ impl Subcommand for Import {
             let hint = "give the folder that `backtrail export --parquet` wrote; captures and logs come in by `backtrail ingest`";
             return Err(Error::input("there is no such file").at_path(path).hint(hint));
         }
+        // What is refused makes no case.
+        let readers = open_export(&args.paths)?;
         let opened = Opened::or_create(cx)?;
         let before = opened.engine.sequence();
         let progress = |_: &Progress| ();
         let report =
-            import_export(&opened.store, &args.paths, &Watch { stop: stop_on_signals()?, progress: &progress, now: now() })?;
+            import_export(&opened.store, &readers, &Watch { stop: stop_on_signals()?, progress: &progress, now: now() })?;
         let paths = args.paths.iter().map(|p| p.display().to_string()).collect();
         opened.keeper.append(What::Import {
             paths,
