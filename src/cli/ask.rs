@@ -110,21 +110,21 @@ fn when(text: &str) -> String {
 
 /// The question that text and options make.
 pub fn question(engine: &dyn Engine, args: &AskArgs, about: About) -> Result<Question> {
-    let mut text = away(args).try_fold(args.text.join(" "), |text, away| narrow(&text, away.condition))?;
-    let mut clauses = String::new();
-    if let Some(since) = &args.since {
-        clauses.push_str(&format!("since {} ", when(since)));
+    let text = away(args).try_fold(args.text.join(" "), |text, away| narrow(&text, away.condition))?;
+    let question = within(engine, &text, args.since.as_deref(), args.until.as_deref())?;
+    Ok(restrict(question, about, args))
+}
+
+/// The question of a text within what the options `--since` and `--until` say.
+pub fn within(engine: &dyn Engine, text: &str, since: Option<&str>, until: Option<&str>) -> Result<Question> {
+    let clause = |word: &str, time: Option<&str>| time.map_or_else(String::new, |time| format!("{word} {} ", when(time)));
+    let clauses = clause("since", since) + &clause("until", until);
+    let question = engine.compile(text.trim())?;
+    if clauses.is_empty() {
+        return Ok(question);
     }
-    if let Some(until) = &args.until {
-        clauses.push_str(&format!("until {} ", when(until)));
-    }
-    if !clauses.is_empty() {
-        let window = engine.compile(clauses.trim())?.window;
-        let question = engine.compile(&text)?.within(&window);
-        return Ok(restrict(question, about, args));
-    }
-    text = text.trim().to_owned();
-    Ok(restrict(engine.compile(&text)?, about, args))
+    let window = engine.compile(clauses.trim())?.window;
+    Ok(question.within(&window))
 }
 
 /// What is to be left out.

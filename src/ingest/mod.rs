@@ -10,6 +10,8 @@ pub mod batch;
 
 pub mod capture;
 
+pub mod exported;
+
 pub mod file;
 
 pub mod known;

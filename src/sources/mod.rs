@@ -22,6 +22,8 @@ pub mod packets;
 
 pub mod pcapng;
 
+pub mod records;
+
 pub mod reread;
 
 pub mod ring;

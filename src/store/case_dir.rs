@@ -99,6 +99,14 @@ impl CaseDir {
         self.case.version = VERSION;
         Ok(())
     }
+    /// In words, if everybody on this machine can look into it: copying may have loosened what was 0700.
+    pub fn exposed(&self) -> Option<String> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&self.path).ok()?.permissions().mode() & 0o777;
+        let path = self.path.display();
+        (mode & 0o007 != 0)
+            .then(|| format!("everybody on this machine can look into the case (mode {mode:o}): chmod -R o= {path}"))
+    }
     /// Whether the disk has room beyond what stays free.
     pub fn room(&self) -> Result<()> {
         self.room_for(0)

@@ -216,6 +216,9 @@ pub struct DoneFrame {
     /// Of a capture: names of timeouts and of the treatment of checksums; empty in older cases.
     #[serde(default, skip_serializing_if = "is_unnamed")]
     pub metered: [String; 2],
+    /// Its rows came from an export of another case: the file itself was not read, and takes their place when it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exported: bool,
     /// Blocks that were written.
     pub blocks: u32,
     /// Groups that were written.
@@ -295,11 +298,11 @@ impl DoneSource {
 }
 
 impl DoneFrame {
-    /// The uncompressed data: size, SHA-256 of the first 64 KiB and of all; none: it was not read to its end.
+    /// The uncompressed data: size, SHA-256 of the first 64 KiB and of all; none: it was not read to its end, or not at all.
     pub fn content(&self) -> Option<(u64, &str, &str)> {
         match &self.content {
             Some((size, head, sha256)) => Some((*size, head, sha256)),
-            None if self.compression.is_empty() => Some((self.size, &self.head_hash, &self.sha256)),
+            None if self.compression.is_empty() && !self.exported => Some((self.size, &self.head_hash, &self.sha256)),
             None => None,
         }
     }

@@ -62,6 +62,7 @@ pub struct Import {
     continues: Option<(u64, u64)>,
     /// It is a part of evidence that is read as it comes into being.
     pub(super) part: bool,
+    exported: bool,
 }
 
 impl Import {
@@ -87,6 +88,7 @@ impl Import {
             unread,
             continues: None,
             part: false,
+            exported: false,
         })
     }
     /// Whether it is of the live head: made in memory, known to nobody until it is swapped in.
@@ -119,6 +121,10 @@ impl Import {
     /// This file continues evidence that is known: only what comes from an offset (uncompressed) on is pushed.
     pub fn continues(&mut self, old: EvidenceKey, from: u64) {
         self.continues = Some((old.0, from));
+    }
+    /// Its rows come from an export of another case: an import that reads the file itself takes their place.
+    pub fn is_of_export(&mut self) {
+        self.exported = true;
     }
     /// This file replaces evidence that is known: the old rows are hidden from the end of this import on.
     pub fn replaces(&mut self, old: EvidenceKey) {
@@ -287,6 +293,7 @@ impl Import {
             continues: self.continues,
             heads: done.heads,
             metered: done.metered,
+            exported: self.exported,
             blocks,
             groups: self.groups.len() as u32,
             chunks,

@@ -180,7 +180,7 @@ impl Store {
         let mut case = CaseDir::open(dir, options.create, options.name.as_deref(), options.reserve, now)?;
         let lock = lock::CaseLock::take(dir, options.wait, now)?;
         case.upgrade()?;
-        let mut notices = Vec::new();
+        let mut notices: Vec<String> = case.exposed().into_iter().collect();
         let journal = Journal::open(dir, &mut notices)?;
         let segments = Arc::new(segment::Segments::open(dir, options.segment)?);
         let (catalog, contents) = open_catalog(dir, options, &segments, &mut notices)?;
@@ -251,7 +251,7 @@ impl Store {
         let (id, unread) = {
             let mut state = hold(&self.0.state);
             // Evidence that a longer file replaced is known too: all of it is in that file.
-            let read = |i: &&Arc<ImportData>| i.done.key == new.key.0 && i.done.format != UNREAD;
+            let read = |i: &&Arc<ImportData>| i.done.key == new.key.0 && i.done.format != UNREAD && !i.done.exported;
             if let Some(data) = state.contents.imports.values().find(read) {
                 return Ok(Begin::Known(Box::new(data.done.info(data))));
             }
@@ -260,7 +260,8 @@ impl Store {
             }
             let id = state.contents.next_import;
             state.contents.next_import += 1;
-            let unread = state.contents.imports.values().filter(|i| is_unread(i, new)).map(|i| i.id).collect();
+            let replaced = |i: &&Arc<ImportData>| is_unread(i, new) || i.done.exported && i.done.key == new.key.0;
+            let unread = state.contents.imports.values().filter(replaced).map(|i| i.id).collect();
             (id, unread)
         };
         Import::new(self.clone(), id, new.clone(), unread).map(|import| Begin::Fresh(Box::new(import)))

@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod docs;
 mod evtx;
+mod export;
 mod extract;
 mod formats;
 mod handed;

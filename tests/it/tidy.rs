@@ -19,6 +19,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("pcap", &["src/bin/backtrail-capture/"]),
     ("etherparse", &["src/protocols/", "src/flow/"]),
     ("pcap_parser", &["src/sources/"]),
+    ("parquet", &["src/sources/records/"]),
+    ("::parquet", &["src/sources/records/"]),
     ("fuzzy_matcher", &["src/tui/"]),
 ];
 

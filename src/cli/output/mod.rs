@@ -1,4 +1,4 @@
-//! How answers are printed. One file, one form; all write rows as they come and never hold them all (the table holds a screenful to find
+//! How answers are printed. One file, one form (`ipfix` and `rwcut` for `export`); all write rows as they come and never hold them all (the table holds a screenful to find
 //! its widths).
 
 pub mod cof;
@@ -7,9 +7,13 @@ pub mod csv;
 
 pub mod file;
 
+pub mod ipfix;
+
 pub mod jsonl;
 
 pub mod report;
+
+pub mod rwcut;
 
 pub mod sweep;
 

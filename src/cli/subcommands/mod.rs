@@ -15,6 +15,8 @@ pub mod demo;
 
 pub mod doctor;
 
+pub mod export;
+
 pub mod extract;
 
 pub mod fields;
@@ -22,6 +24,8 @@ pub mod fields;
 pub mod formats;
 
 pub mod home;
+
+pub mod import;
 
 pub mod ingest;
 
@@ -74,6 +78,8 @@ pub const ALL: &[&dyn Subcommand] = &[
     &pivot::Pivot,
     &packets::Packets,
     &extract::Extract,
+    &export::Export,
+    &import::Import,
     &sweep::Sweep,
     &sources::Sources,
     &site::SiteCommand,
