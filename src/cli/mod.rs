@@ -29,6 +29,8 @@ pub enum Done {
     All,
     /// Something could not be read.
     Partly,
+    /// Another process does it already.
+    Held,
 }
 
 /// What every command is given.
@@ -134,6 +136,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(Done::All) => ExitCode::SUCCESS,
         Ok(Done::Partly) => ExitCode::from(2),
+        Ok(Done::Held) => ExitCode::from(crate::service::HELD),
         Err(e) if e.kind == ErrorKind::Cancelled => {
             // Either help was asked for wrongly (clap has said so) or whoever reads our output has gone, which is success.
             let usage = command().try_get_matches().is_err();

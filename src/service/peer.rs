@@ -92,6 +92,12 @@ impl Access {
     }
 }
 
+/// Whether a case is there and belongs to another user, whose files this process neither may read nor should own.
+pub fn is_others(dir: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    own != 0 && Access::of(dir).is_ok_and(|access| access.uid != own)
+}
+
 fn groups() -> String {
     std::fs::read_to_string("/etc/group").unwrap_or_default()
 }

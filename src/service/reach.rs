@@ -32,6 +32,8 @@ pub struct Starter {
     pub program: PathBuf,
     /// The case is made if it is not there.
     pub create: bool,
+    /// How long it stays when the last has left; none: as it has it.
+    pub linger: Option<String>,
 }
 
 /// A connection to whoever holds the case.
@@ -134,6 +136,9 @@ impl Started {
         if starter.create {
             command.arg("--create");
         }
+        if let Some(linger) = &starter.linger {
+            command.args(["--linger", linger]);
+        }
         let stderr = said.as_ref().and_then(|file| file.try_clone().ok()).map_or_else(Stdio::null, Stdio::from);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).env_remove("BACKTRAIL_WAIT").current_dir("/");
         let child = command.spawn().map_err(|e| {
@@ -191,10 +196,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = reach(dir.path(), &Hello::default(), None, Duration::from_millis(20)).err().unwrap();
         assert!(error.what.contains("nobody serves"), "{error}");
-        let starter = Starter { program: "/nowhere".into(), create: false };
+        let starter = Starter { program: "/nowhere".into(), create: false, linger: None };
         let error = reach(dir.path(), &Hello::default(), Some(&starter), Duration::ZERO).err().unwrap();
         assert!(error.place.contains("nowhere"), "{error}");
-        let starter = Starter { program: "/bin/false".into(), create: false };
+        let starter = Starter { program: "/bin/false".into(), create: false, linger: None };
         let error = reach(dir.path(), &Hello::default(), Some(&starter), Duration::from_secs(9)).err().unwrap();
         assert!(error.what.contains("exit status: 1"), "{error}");
     }

@@ -34,7 +34,7 @@ impl Subcommand for Verify {
         if matches.get_flag("sizes") {
             return sizes(&opened, &mut out);
         }
-        let check = opened.store.verify()?;
+        let check = opened.verify()?;
         let mut bad = check.damage.len();
         for line in &check.damage {
             writeln!(out, "damaged: {line}").map_err(io)?;
@@ -59,7 +59,7 @@ impl Subcommand for Verify {
             evidence.sort_by_key(|e| find::split(&e.path).is_some());
             let mut whole = BTreeSet::new();
             for e in evidence {
-                let state = state(&opened.store.dir().join("evidence"), &e, &whole);
+                let state = state(&opened.keeper.dir().join("evidence"), &e, &whole);
                 if state == "as imported" {
                     whole.insert(e.path.clone());
                 }
@@ -108,7 +108,7 @@ fn state(kept: &Path, info: &EvidenceInfo, whole: &BTreeSet<String>) -> &'static
 
 /// Prints what each part of the segments takes, and of it on one record.
 fn sizes(opened: &Opened, out: &mut dyn Write) -> Result<Done> {
-    let (parts, records) = opened.store.sizes()?;
+    let (parts, records) = opened.sizes()?;
     let each = |n: u64| if records == 0 { "-".to_owned() } else { format!("{:.2}", n as f64 / records as f64) };
     let names = ["part", "bytes", "unpacked", "a record"].map(str::to_owned).to_vec();
     let mut grid = Grid::new(names, vec![false, true, true, true], false, out);
