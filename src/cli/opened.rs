@@ -234,8 +234,8 @@ fn starter(cx: &Cx, create: bool) -> Result<Option<Starter>> {
     if peer::is_others(&cx.case) {
         return Ok(None);
     }
-    let program = std::env::current_exe()
-        .map_err(|e| Error::internal(format!("this program cannot be found to serve the case: {e}")))?;
+    let program =
+        std::env::current_exe().map_err(|e| Error::internal(format!("this program cannot be found to serve the case: {e}")))?;
     Ok(Some(Starter { program, create, linger: None }))
 }
 

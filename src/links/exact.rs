@@ -205,7 +205,12 @@ mod tests {
     fn shown(snapshot: &Snapshot, id: RecordId) -> Vec<(RecordId, &'static str, String)> {
         let record = snapshot.record(id).unwrap().unwrap();
         let links = links(snapshot, &record, &Cancel::default()).unwrap();
-        links.into_iter().map(|l| (l.record.id, if let std::borrow::Cow::Borrowed(word) = l.method { word } else { "" }, l.quality.to_string())).collect()
+        links
+            .into_iter()
+            .map(|l| {
+                (l.record.id, if let std::borrow::Cow::Borrowed(word) = l.method { word } else { "" }, l.quality.to_string())
+            })
+            .collect()
     }
 
     #[test]

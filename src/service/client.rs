@@ -108,8 +108,8 @@ impl From<Error> for Broke {
 impl Client {
     /// Joins whoever serves the case; none: nobody does. `starter`: how the case is served again if that process ends.
     pub fn join(dir: &Path, starter: Option<Starter>) -> Result<Option<Client>> {
-        let hello = hello();
-        let Some(reached) = join(dir, &hello)? else { return Ok(None) };
+        let (dir, hello) = (whole(dir)?, hello());
+        let Some(reached) = join(&dir, &hello)? else { return Ok(None) };
         Client::over(dir, hello, starter, reached).map(Some)
     }
     /// Joins whoever serves the case, or starts it; see [`Starter`]. `patience`: how long a process may hold the case without serving it.
@@ -118,10 +118,11 @@ impl Client {
     }
     /// As [`Client::reach`], as somebody else than who runs this process says to be. What the kernel says of it stays.
     pub fn reach_as(dir: &Path, hello: Hello, starter: Option<Starter>, patience: Duration) -> Result<Client> {
-        let reached = reach(dir, &hello, starter.as_ref(), patience)?;
+        let dir = whole(dir)?;
+        let reached = reach(&dir, &hello, starter.as_ref(), patience)?;
         Client::over(dir, hello, starter, reached)
     }
-    fn over(dir: &Path, hello: Hello, mut starter: Option<Starter>, reached: Reached) -> Result<Client> {
+    fn over(dir: PathBuf, hello: Hello, mut starter: Option<Starter>, reached: Reached) -> Result<Client> {
         // What is there now is not made a second time, wherever it went.
         if let Some(starter) = &mut starter {
             starter.create = false;
@@ -134,7 +135,7 @@ impl Client {
         let pid = reached.welcome.pid;
         let link = Link::over(reached)?;
         Ok(Client(Arc::new(Inner {
-            dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
+            dir,
             hello,
             starter,
             slot: Mutex::new(Slot { link: Some(link), failed: None, pid }),
@@ -234,6 +235,11 @@ impl Client {
         let weak = Arc::downgrade(&self.0);
         let _ = std::thread::Builder::new().name("news".into()).spawn(move || follow(&weak));
     }
+}
+
+/// The path by which every process finds the case.
+fn whole(dir: &Path) -> Result<PathBuf> {
+    std::path::absolute(dir).map_err(|e| Error::store(format!("not a directory: {e}")).at_path(dir))
 }
 
 /// Who runs this process.

@@ -195,7 +195,12 @@ fn welcome(socket: &UnixStream, shared: &Arc<Shared>) -> Result<()> {
         notices: std::mem::take(&mut *hold(&shared.notices)),
     };
     let sent = frame::frame(kind::WELCOME, 0, &welcome).map(|frame| conn.send(&frame));
-    let ended = if sent? { conn.read(&mut reader) } else { Ok(()) };
+    if sent? && let Err(error) = conn.read(&mut reader) {
+        shared.log(&format!("{} was let go: {}", conn.peer.unix, error.what));
+        if let Ok(frame) = frame::frame(kind::REFUSED, 0, &error) {
+            conn.send(&frame);
+        }
+    }
     conn.end();
     shared.leave(number);
     // Answers under way are given up; the case is not closed under them.
@@ -203,7 +208,7 @@ fn welcome(socket: &UnixStream, shared: &Arc<Shared>) -> Result<()> {
     while conn.busy.load(Ordering::Relaxed) + conn.long.load(Ordering::Relaxed) > 0 && begun.elapsed() < ENDING {
         std::thread::sleep(Duration::from_millis(1));
     }
-    ended
+    Ok(())
 }
 
 fn hello(frame: &Frame) -> Result<Hello> {

@@ -83,7 +83,7 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
     /// The next whole frame; none: more bytes are needed. After an error nothing can be understood any more.
-    pub fn next(&mut self) -> Result<Option<Frame>> {
+    pub fn whole(&mut self) -> Result<Option<Frame>> {
         let rest = &self.bytes[self.used..];
         let Some((len, _)) = rest.split_first_chunk::<4>() else { return Ok(None) };
         let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
@@ -125,7 +125,7 @@ impl Reader {
     /// The next frame; none: the other side has ended. A time-out of the socket is an error.
     pub fn read(&mut self) -> Result<Option<Frame>> {
         loop {
-            if let Some(frame) = self.decoder.next()? {
+            if let Some(frame) = self.decoder.whole()? {
                 return Ok(Some(frame));
             }
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
@@ -237,7 +237,7 @@ mod tests {
             let mut got = Vec::new();
             for piece in all.chunks(step) {
                 decoder.feed(piece);
-                while let Some(frame) = decoder.next().unwrap() {
+                while let Some(frame) = decoder.whole().unwrap() {
                     got.push((frame.kind, frame.id, take::<String>(&frame.body).unwrap()));
                 }
             }
@@ -251,12 +251,12 @@ mod tests {
         for len in [0u32, 8, 1 << 20, u32::MAX] {
             let mut decoder = Decoder::new(1000);
             decoder.feed(&len.to_le_bytes());
-            assert!(decoder.next().is_err(), "{len}");
+            assert!(decoder.whole().is_err(), "{len}");
             assert!(decoder.bytes.capacity() < 100);
         }
         let mut decoder = Decoder::new(1000);
         decoder.feed(&1009u32.to_le_bytes());
-        assert_eq!(decoder.next().unwrap(), None);
+        assert_eq!(decoder.whole().unwrap(), None);
     }
 
     #[test]

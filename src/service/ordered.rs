@@ -17,11 +17,14 @@ use std::time::{Duration, Instant};
 /// How often it is asked whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Whether what was said meanwhile could be used.
+type Noted = std::result::Result<(), Broke>;
+
 /// Waits for the end of a long request.
 fn wait<T: DeserializeOwned>(
     call: &mut Call,
     stop: &Stop,
-    note: &mut dyn FnMut(&Call, &[u8]) -> std::result::Result<(), Broke>,
+    note: &mut dyn FnMut(&Call, &[u8]) -> Noted,
 ) -> std::result::Result<T, Broke> {
     let (mut whole, mut stopped) = (Vec::new(), false);
     loop {

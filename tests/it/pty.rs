@@ -85,6 +85,7 @@ impl Term {
             command.env(name, value);
         }
         command.env("HOME", home);
+        command.env("BACKTRAIL_LINGER", "300ms");
         command.cwd(home);
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -329,6 +330,7 @@ fn live(home: &Path) -> Term {
     let mut command = CommandBuilder::new(PROGRAM);
     command.args(["demo", "--live"]);
     command.env("TMPDIR", home);
+    command.env("BACKTRAIL_LINGER", "300ms");
     let mut term = Term::run(home, command);
     term.shows("packets/s");
     term.send(b":query kind = flow and source = \"pcap:inside/eth1\"\r");

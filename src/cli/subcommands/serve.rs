@@ -41,7 +41,8 @@ struct ServeArgs {
 impl Subcommand for Serve {
     fn command(&self) -> clap::Command {
         ServeArgs::augment_args(
-            clap::Command::new("serve").about("Hold the case in a process of its own, which others join; started by itself where needed"),
+            clap::Command::new("serve")
+                .about("Hold the case in a process of its own, which others join; started by itself where needed"),
         )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
