@@ -123,6 +123,14 @@ impl Opened {
         Ok(opened)
     }
 
+    /// The case held by this process, for what needs it alone: refused while another holds it.
+    pub fn alone(cx: &Cx) -> Result<Opened> {
+        must_exist(cx)?;
+        let opened = Opened::here(Store::open(&cx.case, &OpenOptions { wait: cx.wait, ..OpenOptions::default() })?, None);
+        opened.say_notices();
+        Ok(opened)
+    }
+
     /// A temporary case with these files in it, forgotten at the end. What could not be read is said on standard error.
     pub fn temporary(paths: &[PathBuf]) -> Result<(Opened, Done)> {
         let dir = TempDir::with_prefix("backtrail-")
@@ -143,7 +151,11 @@ impl Opened {
     pub fn store(&self) -> Result<&Store> {
         match &self.case {
             Case::Here { engine, .. } => Ok(engine.store()),
-            Case::There(_) => Err(Error::internal("the case is held by another process")),
+            Case::There(client) => {
+                Err(Error::store(format!("process {} holds the case, which this needs alone", client.holder()))
+                    .at_path(client.dir())
+                    .hint("leave every workbench and capture on it, then try again"))
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,10 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     dir: PathBuf,
+    /// Name of the case.
+    case: String,
+    /// Process that held it last.
+    pid: AtomicU32,
     hello: Hello,
     starter: Option<Starter>,
     slot: Mutex<Slot>,
@@ -60,8 +64,6 @@ struct Inner {
 struct Slot {
     link: Option<Arc<Link>>,
     failed: Option<(Instant, Error)>,
-    /// Process that held the case last.
-    pid: u32,
 }
 
 type Calls = Mutex<Option<HashMap<u64, Sender<Got>>>>;
@@ -132,13 +134,15 @@ impl Client {
         hash.update(std::process::id().to_le_bytes());
         hash.update(CLIENTS.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         let mark: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-        let pid = reached.welcome.pid;
+        let (pid, case) = (reached.welcome.pid, reached.welcome.case.clone());
         let link = Link::over(reached)?;
         Ok(Client(Arc::new(Inner {
             dir,
+            case,
+            pid: AtomicU32::new(pid),
             hello,
             starter,
-            slot: Mutex::new(Slot { link: Some(link), failed: None, pid }),
+            slot: Mutex::new(Slot { link: Some(link), failed: None }),
             news: News::default(),
             mark: (mark, AtomicU64::new(0)),
         })))
@@ -153,7 +157,11 @@ impl Client {
     }
     /// Process that holds the case, as far as is known.
     pub fn holder(&self) -> u32 {
-        hold(&self.0.slot).pid
+        self.0.pid.load(Ordering::Relaxed)
+    }
+    /// Name of the case.
+    pub fn case(&self) -> &str {
+        &self.0.case
     }
     /// What it is told without asking; see [`Client::follow`].
     pub fn news(&self) -> News {
@@ -177,8 +185,9 @@ impl Client {
         let link = reach(&inner.dir, &inner.hello, inner.starter.as_ref(), AGAIN).and_then(Link::over);
         match link {
             Ok(link) => {
-                let (before, now) = (slot.pid, link.welcome.pid);
-                (slot.link, slot.failed, slot.pid) = (Some(Arc::clone(&link)), None, now);
+                let now = link.welcome.pid;
+                let before = inner.pid.swap(now, Ordering::Relaxed);
+                (slot.link, slot.failed) = (Some(Arc::clone(&link)), None);
                 drop(slot);
                 let said = match before == now {
                     true => format!("process {now}, which holds the case, was joined again"),

@@ -65,7 +65,7 @@ impl Keeper for RemoteKeeper {
         self.client.call(&Ask::Place, None).ok().flatten()
     }
     fn name(&self) -> String {
-        self.client.welcome().case
+        self.client.case().to_owned()
     }
     fn dir(&self) -> PathBuf {
         self.client.dir().to_owned()

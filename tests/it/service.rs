@@ -309,6 +309,16 @@ fn a_service_is_started_once_whoever_asks_and_leaves_nothing() {
     let holder: u32 = said[0].split(' ').nth(1).unwrap().parse().unwrap();
     let mode = |name: &str| std::fs::symlink_metadata(home.path().join("case").join(name)).unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode("sock"), mode(""), mode("service.log")), (0o600, 0o700, 0o600));
+    // A mode that lets others in is said.
+    std::fs::set_permissions(home.path().join("case"), Permissions::from_mode(0o755)).unwrap();
+    wait("it ends", || !Path::new(&format!("/proc/{holder}")).exists());
+    let wide = program(home.path()).arg("sources").output().unwrap();
+    assert!(String::from_utf8_lossy(&wide.stderr).contains("mode 755"), "{wide:?}");
+    std::fs::set_permissions(home.path().join("case"), Permissions::from_mode(0o700)).unwrap();
+    let fine = program(home.path()).arg("sources").output().unwrap();
+    assert!(fine.stderr.is_empty(), "{fine:?}");
+    let said = ok(program(home.path()).args(["serve", "--linger", "1s"]).output().unwrap());
+    let holder: u32 = said.split(' ').nth(1).unwrap().parse().unwrap();
     // Another that was to hold it says who does.
     let held = program(home.path()).args(["serve", "--foreground"]).output().unwrap();
     let text = String::from_utf8_lossy(&held.stderr).into_owned();
@@ -618,6 +628,38 @@ fn a_question_is_given_up_at_once_and_one_client_cancels_nobody_elses() {
     assert!(both.count() > 0);
 }
 
+#[test]
+fn the_encoding_is_that_of_its_protocol_number() {
+    use backtrail::model::{Kind, Record, RecordId, SourceId, Value, field};
+    // Whoever changes what goes over the socket changes this, and then `PROTOCOL`: programs of two builds must not take each other's words for theirs.
+    fn line<T: serde::Serialize>(out: &mut String, name: &str, value: &T) {
+        let mut bytes = Vec::new();
+        frame::put(value, &mut bytes).unwrap();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        out.push_str(&format!("{name}: {hex}\n"));
+    }
+    let mut out = format!("protocol {PROTOCOL}\n");
+    let mut record = Record::new(Kind::Dns, RecordId::default(), SourceId(3), Time(1_795_000_000_000_000_000));
+    record.set(field::SRC_IP, Value::Addr([10, 0, 0, 5].into()));
+    record.set(field::NAME, "evil.example");
+    record.set(field::BYTES_OUT, 300u64);
+    line(&mut out, "record", &record);
+    let text = "host in {10.0.0.5, 10.0.0.0/8} and not (sni ~ /x/ or bytes > 1MB) | top 10 host by bytes";
+    let question = backtrail::query::compile(text, &backtrail::query::Scope::empty()).unwrap();
+    line(&mut out, "select", &Ask::Select(Carried::new(&question), Page::default()));
+    line(&mut out, "hello", &named("ana"));
+    line(
+        &mut out,
+        "state",
+        &backtrail::service::ask::State { sequence: 1, head: 2, decisions: 3, capture: Some(Default::default()) },
+    );
+    line(&mut out, "sizes, the last request", &Ask::Sizes);
+    line(&mut out, "append", &Ask::Append("m".into(), "{}".into()));
+    line(&mut out, "error", &backtrail::error::Error::user("what").at("where").hint("next"));
+    line(&mut out, "import", &Ask::Import(backtrail::service::ImportOrder::default()));
+    insta::assert_snapshot!(out);
+}
+
 /// The program as somebody else, who may not read this user's files.
 fn as_other(home: &Path, program: &Path, group: u32) -> Command {
     let mut command = Command::new(program);
@@ -662,7 +704,7 @@ fn a_case_is_for_its_user_for_root_and_for_its_group_if_it_is_shared() {
     let stranger = as_other(home.path(), &program, 65_534).arg("sources").output().unwrap();
     assert!(!stranger.status.success(), "{stranger:?}");
     let member = |args: &[&str]| as_other(home.path(), &program, 4711).args(args).output().unwrap();
-    ok(member(&["note", "add", "case", "from the group"]));
+    ok(member(&["note", "from the group"]));
     let keeper = RemoteKeeper::new(reach(&case, "root"));
     let decisions = keeper.decisions();
     let who = &decisions.last().unwrap().who;

@@ -6,6 +6,7 @@ use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
 use crate::model::evidence::EvidenceInfo;
+use crate::service::peer;
 use crate::sources::archive::find;
 use crate::sources::reread::{Place, sha256};
 use clap::{Arg, ArgAction, ArgMatches};
@@ -51,7 +52,12 @@ impl Subcommand for Verify {
             if bad == 0 { "all checksums hold" } else { "see above" }
         )
         .map_err(io)?;
-        if !matches.get_flag("quick") {
+        let unreadable = peer::is_others(&cx.case);
+        if unreadable {
+            let said = "note: the evidence is its owner's to read: its hashes were not checked";
+            let _ = writeln!(std::io::stderr(), "{said}");
+        }
+        if !matches.get_flag("quick") && !unreadable {
             let names = ["evidence", "state", "sha256"].map(str::to_owned).to_vec();
             let mut grid = Grid::new(names, vec![], false, &mut out);
             let mut evidence = opened.engine.evidence();
