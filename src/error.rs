@@ -3,6 +3,7 @@
 //! Malformed content is never an error (it is an [`Oddity`](crate::model::oddity::Oddity)); an `Error` is an environment that
 //! refuses (a file that cannot be read, a full disk), a question that cannot be understood, or a bug.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use std::path::Path;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Whose doing it is: decides the exit status and the tone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// What was typed: a query, an option, a name.
     User,
@@ -27,7 +28,7 @@ pub enum ErrorKind {
 }
 
 /// What failed, where, and what to do next. Texts are lower case without a final full stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     /// Whose doing it is.
     pub kind: ErrorKind,

@@ -41,6 +41,9 @@ pub mod pivots;
 // An investigation: trail, bookmarks, notes, report.
 pub mod case;
 
+// One process holds the case, others join it over a Unix socket.
+pub mod service;
+
 // The screen.
 pub mod tui;
 

@@ -17,18 +17,25 @@ pub struct LocalKeeper {
 impl LocalKeeper {
     /// A keeper for whoever runs this process, see [`who`].
     pub fn new(store: Store) -> LocalKeeper {
-        let session =
-            ["SSH_TTY", "TMUX_PANE", "TTY"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "main".to_owned());
-        LocalKeeper::of(store, who(), session)
+        LocalKeeper::of(store, who(), session())
     }
     /// A keeper for a person and a session.
     pub fn of(store: Store, who: Who, session: String) -> LocalKeeper {
         LocalKeeper { store, who, session }
     }
+    /// As [`Keeper::append`], of what is known by a mark: given twice, it is written once.
+    pub fn append_once(&self, what: What, mark: &str) -> Result<Decision> {
+        self.store.journal().append_once(what, self.who.clone(), mark)
+    }
     /// Who acts.
     pub fn who(&self) -> &Who {
         &self.who
     }
+}
+
+/// The terminal or pane that this process runs in, by which its place is kept.
+pub fn session() -> String {
+    ["SSH_TTY", "TMUX_PANE", "TTY"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "main".to_owned())
 }
 
 /// Who runs this process: `$BACKTRAIL_USER`, the Unix user, the SSH client's address.
@@ -42,7 +49,7 @@ pub fn who() -> Who {
 }
 
 /// Name of a user by number, from the file of local users.
-fn user_name(uid: u32) -> Option<String> {
+pub fn user_name(uid: u32) -> Option<String> {
     let text = std::fs::read_to_string("/etc/passwd").ok()?;
     let of = |line: &str| {
         let mut cells = line.split(':');

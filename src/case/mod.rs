@@ -28,4 +28,4 @@ pub mod triage;
 pub mod verdicts;
 
 pub use keeper::Keeper;
-pub use local::LocalKeeper;
+pub use local::{LocalKeeper, session, user_name, who};

@@ -40,12 +40,12 @@ pub struct Metering {
 }
 
 impl Metering {
-    /// When flows end.
-    pub fn timeouts(&self) -> Profile {
-        Profile::named(&self.timeouts)
+    /// When flows end: the name of a profile.
+    pub fn timeouts(&self) -> &str {
+        &self.timeouts
     }
-    /// What packets with a wrong checksum are.
-    pub fn checksums(&self) -> Checksums {
-        Checksums::named(&self.checksums)
+    /// What packets with a wrong checksum are: by its name.
+    pub fn checksums(&self) -> &str {
+        &self.checksums
     }
 }

@@ -29,6 +29,8 @@ pub enum Done {
     All,
     /// Something could not be read.
     Partly,
+    /// Another process does it already.
+    Held,
 }
 
 /// What every command is given.
@@ -37,7 +39,7 @@ pub struct Cx {
     pub case: PathBuf,
     /// The case was named, not the default one.
     pub named: bool,
-    /// How long to wait for another process that holds the case.
+    /// How long to wait for a process that holds the case and serves nobody, if longer than usual.
     pub wait: Duration,
     /// Standard error is a terminal: progress may be drawn there.
     pub progress: bool,
@@ -59,11 +61,10 @@ pub fn command() -> clap::Command {
         .global(true)
         .value_parser(clap::value_parser!(PathBuf))
         .help("Directory of the case [default: $BACKTRAIL_CASE, else the data directory's backtrail/default]");
-    let wait = Arg::new("wait")
-        .long("wait")
-        .value_name("SPAN")
-        .global(true)
-        .help("Wait so long for another process that holds the case, e.g. 30s [default: $BACKTRAIL_WAIT, else not]");
+    let wait =
+        Arg::new("wait").long("wait").value_name("SPAN").global(true).help(
+            "Wait so long for a process that holds the case and serves nobody, e.g. 30s [default: $BACKTRAIL_WAIT, else 2s]",
+        );
     clap::Command::new("backtrail")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Follow an attack backwards through flows, alerts, logs, DNS and packets, in a terminal")
@@ -134,6 +135,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(Done::All) => ExitCode::SUCCESS,
         Ok(Done::Partly) => ExitCode::from(2),
+        Ok(Done::Held) => ExitCode::from(crate::service::HELD),
         Err(e) if e.kind == ErrorKind::Cancelled => {
             // Either help was asked for wrongly (clap has said so) or whoever reads our output has gone, which is success.
             let usage = command().try_get_matches().is_err();

@@ -48,6 +48,7 @@ pub mod writer;
 
 pub use background::{Feeder, Live};
 pub use report::{FileReport, Outcome, Report};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
@@ -62,7 +63,11 @@ use crate::store::{Done, NewEvidence, Store};
 use file::{Subject, kept};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use stream::Late;
+
+/// What is read instead of this process's standard input, once.
+pub type Input = Arc<Mutex<Option<Box<dyn Read + Send>>>>;
 
 /// What an import is to do.
 #[derive(Clone, Default)]
@@ -91,10 +96,12 @@ pub struct Request {
     pub no_spool: bool,
     /// Asks a person for the password of an archive that none of these opens.
     pub ask: Option<Ask>,
+    /// What `-` stands for; none: standard input.
+    pub input: Option<Input>,
 }
 
 /// How far an import is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Which file of how many, from 1.
     pub file: usize,
@@ -227,7 +234,13 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
     if !streams.is_empty() && !stopped {
         run.progress.file += 1;
         run.progress.path = "-".into();
-        stream::ingest_stream(&mut run, Box::new(std::io::stdin()), Path::new("-"))?;
+        let given = request.input.as_ref().map(|input| input.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let input = match given {
+            // A second `-` of what was read already is as empty as standard input would be.
+            Some(given) => given.unwrap_or_else(|| Box::new(std::io::empty())),
+            None => Box::new(std::io::stdin()),
+        };
+        stream::ingest_stream(&mut run, input, Path::new("-"))?;
         stopped |= (watch.stop)();
     }
     run.keep_refused()?;

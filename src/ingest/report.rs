@@ -3,9 +3,10 @@
 use crate::error::Error;
 use crate::model::source::Counts;
 use crate::model::{EvidenceKey, Window};
+use serde::{Deserialize, Serialize};
 
 /// What became of one file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Read to its end.
     Read,
@@ -28,7 +29,7 @@ pub enum Outcome {
 }
 
 /// One row of the table that an import ends with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileReport {
     /// Path as found.
     pub path: String,
@@ -102,7 +103,7 @@ impl FileReport {
 }
 
 /// What became of all files.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// One row per file, in order.
     pub files: Vec<FileReport>,

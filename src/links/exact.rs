@@ -41,7 +41,7 @@ struct Found<'a> {
 impl Found<'_> {
     fn add(&mut self, record: Record, method: &'static str, quality: Match) {
         if self.links.len() < MAX_LINKS && self.seen.insert(record.id) {
-            self.links.push(Link { record, method, quality });
+            self.links.push(Link { record, method: method.into(), quality });
         }
     }
 
@@ -205,7 +205,12 @@ mod tests {
     fn shown(snapshot: &Snapshot, id: RecordId) -> Vec<(RecordId, &'static str, String)> {
         let record = snapshot.record(id).unwrap().unwrap();
         let links = links(snapshot, &record, &Cancel::default()).unwrap();
-        links.into_iter().map(|l| (l.record.id, l.method, l.quality.to_string())).collect()
+        links
+            .into_iter()
+            .map(|l| {
+                (l.record.id, if let std::borrow::Cow::Borrowed(word) = l.method { word } else { "" }, l.quality.to_string())
+            })
+            .collect()
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl Names {
             [field::SNI, field::HTTP_HOST, field::NAME].iter().find_map(|f| flow.text(*f)).filter(|n| !n.is_empty())
         {
             let name = name.trim_end_matches('.').to_owned();
-            return Ok(Some(NameUsed { name, how: "self", confidence: 1.0, evidence: Some(flow.id), others: Vec::new() }));
+            return Ok(Some(NameUsed { name, how: "self".into(), confidence: 1.0, evidence: Some(flow.id), others: Vec::new() }));
         }
         match (flow.addr(field::SRC_IP), flow.addr(field::DST_IP)) {
             (Some(client), Some(server)) => self.name_at(client, server, flow.time()),
@@ -318,7 +318,7 @@ impl Known {
         }
         let pointer = all.iter().rev().find(|a| a.pointer)?;
         let name = format!("ptr:{}", self.text(pointer));
-        Some(NameUsed { name, how: "pdns", confidence: 0.10, evidence: Some(pointer.evidence), others: Vec::new() })
+        Some(NameUsed { name, how: "pdns".into(), confidence: 0.10, evidence: Some(pointer.evidence), others: Vec::new() })
     }
 
     /// The newest of several answers; names of other domains that were alive as well make it less sure.
@@ -337,7 +337,7 @@ impl Known {
             }
         }
         let confidence = sure / (domains.len() as f32).sqrt();
-        NameUsed { name: self.text(newest).to_owned(), how, confidence, evidence: Some(newest.evidence), others }
+        NameUsed { name: self.text(newest).to_owned(), how: how.into(), confidence, evidence: Some(newest.evidence), others }
     }
 }
 

@@ -6,6 +6,8 @@ use super::record::{Kind, Record};
 use super::source::SourceId;
 use super::time::Window;
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +31,7 @@ impl Cancel {
 }
 
 /// How well two records are known to belong together.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Match {
     /// Community ID or 5-tuple, inside the flow's span.
     Exact,
@@ -50,23 +52,23 @@ impl std::fmt::Display for Match {
 }
 
 /// A record that belongs to another one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// The other record.
     pub record: Record,
     /// How: `community_id`, `tuple`, `uid`, `flow`.
-    pub method: &'static str,
+    pub method: Cow<'static, str>,
     /// How well.
     pub quality: Match,
 }
 
 /// The name that a client used for a flow (domain.md 2.4).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NameUsed {
     /// The name.
     pub name: String,
     /// `self` (the flow carries it), `dns` (asked before by this client), `other` (asked by another client), `stale`, `pdns`.
-    pub how: &'static str,
+    pub how: Cow<'static, str>,
     /// 0 to 1.
     pub confidence: f32,
     /// The record that proves it.
@@ -76,7 +78,7 @@ pub struct NameUsed {
 }
 
 /// One line of what is known about an entity besides its traffic.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
     /// What it says, e.g. `inventory`, `reputation`, `serves`, `uses`, `os`.
     pub label: String,
@@ -89,7 +91,7 @@ pub struct Fact {
 }
 
 /// Whether sources could have seen what a question asks for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
     /// The source.
     pub source: SourceId,

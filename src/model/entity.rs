@@ -2,9 +2,10 @@
 
 use super::field::{self, FieldId};
 use super::value::Value;
+use serde::{Deserialize, Serialize};
 
 /// The kind of a thing that one can pivot on. Closed: formats and pivots meet only here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EntityKind {
     /// An IP address.
     Address,
@@ -62,7 +63,7 @@ impl EntityKind {
 }
 
 /// One thing to pivot on: its kind and its value, with the field it was taken from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entity {
     /// What it is.
     pub kind: EntityKind,

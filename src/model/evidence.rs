@@ -3,6 +3,7 @@
 use super::origin::EvidenceKey;
 use super::source::{Counts, SourceId};
 use super::time::{Time, Window};
+use serde::{Deserialize, Serialize};
 
 /// The format of what was handed over and not read: a name for none.
 pub const UNREAD: &str = "unknown";
@@ -11,7 +12,7 @@ pub const UNREAD: &str = "unknown";
 pub const LIVE: &str = "live";
 
 /// An evidence file of the case.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EvidenceInfo {
     /// Its key.
     pub key: EvidenceKey,

@@ -5,9 +5,10 @@
 //! A row names a kind of entity exactly if one can pivot on its values; such fields are indexed.
 
 use super::entity::EntityKind;
+use serde::{Deserialize, Serialize};
 
 /// The number of a field, as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FieldId(pub u16);
 
 /// The type of a field's values; see [`Value`](super::value::Value) for which variant holds it.

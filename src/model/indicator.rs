@@ -4,10 +4,11 @@ use super::entity::{Entity, EntityKind};
 use super::field::{self, FieldId};
 use super::source::SourceId;
 use super::time::{Time, Window};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// An indicator as it was taken out of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Indicator {
     /// What it is. A mail address is of kind `User`.
     pub kind: EntityKind,
@@ -103,7 +104,7 @@ pub const TEXTS: &[FieldId] = &[
 ];
 
 /// How a record has an indicator; the first that holds is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum How {
     /// A field of the record is it (or an address lies in the network).
     Hit,
@@ -118,7 +119,7 @@ pub enum How {
 }
 
 /// The records that have an indicator in one way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// Which of the indicators that were asked for.
     pub indicator: u32,
@@ -144,7 +145,7 @@ pub const HOSTS: usize = 20;
 pub const HOSTS_COUNTED: usize = 4096;
 
 /// What a sweep found, and what it could have found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sightings {
     /// In order of indicator, then of how.
     pub found: Vec<Sighting>,

@@ -2,9 +2,10 @@
 
 use super::source::SourceId;
 use super::time::{SECOND, Time};
+use serde::{Deserialize, Serialize};
 
 /// Counters of a capture. As totals since it began, or per second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Packets.
     pub packets: u64,
@@ -39,7 +40,7 @@ impl Traffic {
 pub const NONE_DROPPED: &str = "none was dropped";
 
 /// Packets that were lost, since the capture began.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drops {
     /// By the kernel: its buffer was full (libpcap `ps_drop`, pcapng `isb_osdrop`).
     pub kernel: u64,
@@ -63,7 +64,7 @@ impl Drops {
 }
 
 /// One interface, or one stream, that is being captured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveSource {
     /// The source of its records; none: nothing was seen yet.
     pub source: Option<SourceId>,
@@ -99,7 +100,7 @@ impl LiveSource {
 }
 
 /// A running capture.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveStatus {
     /// Its interfaces.
     pub sources: Vec<LiveSource>,

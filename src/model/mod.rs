@@ -39,6 +39,8 @@ pub mod community_id;
 
 pub mod answer;
 
+pub mod carry;
+
 pub mod guard;
 
 pub mod indicator;

@@ -1,11 +1,12 @@
 //! Where a record came from, and the identity that follows from it.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// First 8 bytes (big-endian) of SHA-256(size as u64 LE, first 64 KiB, last 64 KiB) of a file: known before the first row.
 /// Of a stream: made from when and by which process it was read, and stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct EvidenceKey(pub u64);
 
 impl fmt::Display for EvidenceKey {
@@ -25,7 +26,7 @@ impl FromStr for EvidenceKey {
 }
 
 /// The bytes that a record was read from: evidence, offset and length in the uncompressed data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Origin {
     /// The evidence file.
     pub evidence: EvidenceKey,
@@ -36,7 +37,7 @@ pub struct Origin {
 }
 
 /// A record's identity: stable over restart, rebuild, compaction and move of the case. Order is evidence, offset, ordinal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct RecordId {
     /// The evidence file.
     pub evidence: EvidenceKey,

@@ -1,9 +1,10 @@
 //! A packet as a capture gives it, and a reference to where its bytes stand.
 
 use super::time::Time;
+use serde::{Deserialize, Serialize};
 
 /// Link types by their number in the registry of tcpdump.org ("LINKTYPE_"); only those that the product decodes have a name here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LinkType(pub u16);
 
 impl LinkType {
@@ -55,7 +56,7 @@ pub struct Packet<'a> {
 }
 
 /// Where one packet of a flow stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PacketRef {
     /// Offset of its record in the uncompressed capture.
     pub offset: u64,

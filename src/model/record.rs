@@ -6,10 +6,11 @@ use super::source::SourceId;
 use super::time::Time;
 use super::value::Value;
 use super::{community_id, oddity::Oddity};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a record is. Closed: numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Kind {
     /// One bidirectional conversation seen at one observation point.
@@ -101,7 +102,7 @@ impl fmt::Display for Kind {
 
 /// A flow or an event. Times are raw (as the source wrote them); `shift` is the correction of its source's clock, filled when a
 /// question is answered and 0 at import.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Identity; also says evidence and offset.
     pub id: RecordId,

@@ -4,11 +4,13 @@
 //! local, multicast, broadcast, unspecified) count as home for the direction, so that a host's broadcast is not traffic that went out; they
 //! are no members of `@home`. A record without both addresses has no direction.
 
+use super::carry;
 use super::field::{self, Type};
 use super::filter::{Filter, Members, Test};
 use super::record::Record;
 use super::value::Value;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,11 +19,12 @@ const LINK: [&str; 8] =
     ["0.0.0.0/32", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "::/127", "fe80::/10", "ff00::/8"];
 
 /// A site of one's own: confirmed by somebody, or guessed from the evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// Name.
     pub name: String,
     /// Its networks.
+    #[serde(with = "carry::nets")]
     pub networks: Vec<IpNet>,
     /// Zone that its people and its zone-less logs live in, if known.
     pub zone: Option<String>,
@@ -32,7 +35,7 @@ pub struct Site {
 }
 
 /// The sites of a case: what was confirmed, and what the evidence suggests.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sites {
     /// Confirmed, in order of name.
     pub confirmed: Vec<Site>,

@@ -1,13 +1,14 @@
 //! Sources: streams of one kind from one sensor, each with its own clock.
 
 use super::time::Window;
+use serde::{Deserialize, Serialize};
 
 /// The number of a source within one case, as stored; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct SourceId(pub u32);
 
 /// What identifies a source over all files that carry it: rotated files of one sensor are one source.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceKey {
     /// Name of the format or `pcap`, e.g. `suricata-eve`.
     pub format: String,
@@ -17,7 +18,7 @@ pub struct SourceKey {
 }
 
 /// How the year, zone or offset that a source's times are read with came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Basis {
     /// The text states it (an offset, an epoch).
     Stated,
@@ -28,7 +29,7 @@ pub enum Basis {
 }
 
 /// Which number comes first in a date like 03/04/2026.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DateOrder {
     /// The month: 4 March.
     #[default]
@@ -66,7 +67,7 @@ pub fn sighting_rank(format: &str) -> u8 {
 }
 
 /// The clock of a source as it is applied: `corrected = raw + shift`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
     /// Nanoseconds added to the stored time when a question is asked. Stored times never change.
     pub shift: i64,
@@ -89,7 +90,7 @@ impl Default for Clock {
 }
 
 /// Counts of one evidence file or source: `units = ok + partial + skipped + failed`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Lines, objects or packets understood in full.
     pub ok: u64,
@@ -122,7 +123,7 @@ impl Counts {
 }
 
 /// A source as a question sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceInfo {
     /// Its number.
     pub id: SourceId,

@@ -1,6 +1,7 @@
 //! Instants, spans and windows: i64 nanoseconds UTC, shown as RFC 3339 with `Z`.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Nanoseconds of one second.
@@ -9,7 +10,7 @@ pub const SECOND: i64 = 1_000_000_000;
 pub const DAY: i64 = 86_400 * SECOND;
 
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z. Covers 1677 to 2262; what lies outside is clamped where it is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Time(pub i64);
 
 impl Time {
@@ -84,7 +85,7 @@ impl fmt::Display for Time {
 }
 
 /// A half-open span of time, `start <= t < end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// First instant inside.
     pub start: Time,

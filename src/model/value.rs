@@ -1,8 +1,10 @@
 //! A value of a field, and how it is shown and read.
 
+use super::carry;
 use super::time::{self, Time};
 use super::{field::Type, proto};
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -10,7 +12,7 @@ use std::net::IpAddr;
 pub const SEVERITIES: [&str; 5] = ["info", "low", "medium", "high", "critical"];
 
 /// A typed value. Which variant a field holds follows from its [`Type`]: a protocol and a severity are `Uint`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// Yes or no.
     Bool(bool),
@@ -19,6 +21,7 @@ pub enum Value {
     /// A real number (a CVSS score, a confidence).
     Float(f64),
     /// Text as it was read (bytes that are not UTF-8 replaced).
+    #[serde(with = "carry::text")]
     Text(CompactString),
     /// An address; IPv4-mapped IPv6 addresses are kept as IPv6.
     Addr(IpAddr),

@@ -10,7 +10,7 @@ use crate::model::filter::{Pattern, Test};
 use crate::model::value::SEVERITIES;
 use crate::model::{Value, proto, words};
 use ipnet::{IpNet, Ipv4Net};
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -139,9 +139,17 @@ pub(super) fn matches(mut literal: Literal) -> Parsed<(Test, Literal)> {
     Ok((Test::Matches(pattern(&literal.text, &literal)?), literal))
 }
 
+/// A pattern as questions have them; none: it is none, or too large.
+pub fn carried(text: &str) -> Option<Arc<Pattern>> {
+    built(text).ok().map(|regex| Arc::new(Pattern { text: text.to_owned(), regex }))
+}
+
+fn built(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).case_insensitive(true).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build()
+}
+
 fn pattern(text: &str, literal: &Literal) -> Parsed<Arc<Pattern>> {
-    let regex = RegexBuilder::new(text).case_insensitive(true).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build();
-    match regex {
+    match built(text) {
         Ok(regex) => Ok(Arc::new(Pattern { text: text.to_owned(), regex })),
         Err(regex::Error::CompiledTooBig(_)) => Err(QueryError::new("the regular expression is too large", literal.span)),
         Err(error) => {

@@ -4,6 +4,7 @@
 use super::passive::Fold;
 use super::question::Question;
 use crate::error::Result;
+use crate::model::carry;
 use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::{LinkType, PacketRef};
@@ -12,6 +13,7 @@ use crate::model::site::{Home, Sites};
 use crate::model::source::{SourceId, SourceInfo};
 use crate::model::{Entity, Kind, Time, Value, Window};
 use crate::store::{PassiveEntry, names};
+use serde::{Deserialize, Serialize};
 
 pub use crate::model::evidence::EvidenceInfo;
 
@@ -20,7 +22,7 @@ pub use crate::model::indicator::{How, Indicator, Over, Sighting, Sightings};
 pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed};
 
 /// A place in the order of rows: corrected start, then id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cursor {
     /// Corrected start.
     pub time: Time,
@@ -29,7 +31,7 @@ pub struct Cursor {
 }
 
 /// Which rows of an answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// Oldest first, else newest first.
     pub ascending: bool,
@@ -46,7 +48,7 @@ impl Default for Page {
 }
 
 /// How a selection ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// Rows given.
     pub rows: u64,
@@ -57,7 +59,7 @@ pub struct Answered {
 }
 
 /// A number of records, and whether it is exact or a lower bound (a count that stops at a limit).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// The number.
     pub n: u64,
@@ -66,7 +68,7 @@ pub struct Count {
 }
 
 /// The answer of a question with stages: a table. Rows hold one value per column; `None`: the field is not there.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// Column names: fields' names, `count`, `sum`, `start` (of a timeline's bin).
     pub columns: Vec<String>,
@@ -83,7 +85,7 @@ pub struct Table {
 }
 
 /// Records or weights over time. `bins[i]` covers `start + i * bin ..`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
     /// Start of the first bin.
     pub start: Time,
@@ -96,16 +98,17 @@ pub struct Timeline {
 }
 
 /// The bytes that a record was read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Raw {
     /// The bytes.
+    #[serde(with = "carry::bytes")]
     Bytes(Vec<u8>),
     /// They cannot be had, and why: where they were, what to do.
     Gone(String),
 }
 
 /// A packet with its bytes, read again from the evidence.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PacketBytes {
     /// Where it stands.
     pub at: PacketRef,
@@ -114,11 +117,12 @@ pub struct PacketBytes {
     /// Length on the wire.
     pub wire_len: u32,
     /// Captured bytes.
+    #[serde(with = "carry::bytes")]
     pub data: Vec<u8>,
 }
 
 /// Passive DNS of a question.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passive {
     /// Rows by name, type, answer.
     pub rows: Vec<PassiveEntry>,

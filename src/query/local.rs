@@ -8,11 +8,12 @@ use super::question::{Question, Stage};
 use super::stages::Tally;
 use super::standing::{Current, Standing};
 use super::views::Views;
-use super::{Cancel, check, passive, summed};
+use super::{Cancel, check, passive, sets, summed};
 use crate::context::sites as own;
 use crate::error::{Error, Result};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
+use crate::model::filter::Members;
 use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
 use crate::model::site::{self, Direction, Home, Site, Sites};
@@ -110,15 +111,28 @@ impl LocalEngine {
     fn standing(&self, snapshot: &Arc<Snapshot>, cancel: &Cancel) -> Result<Arc<Current>> {
         let decisions = self.store.journal().decisions();
         let guess = self.knowledge.guessed_sites(snapshot, cancel)?;
-        let compile = |text: &str, before: &Current| self.compile_in(text, snapshot, Some(before));
+        let compile = |text: &str, before: &Current| self.compile_in(text, snapshot, Some(before), &|_| None);
         Ok(self.standing.of(&decisions, snapshot.sequence(), now(), &guess, &compile))
     }
     fn applied<'a>(&self, view: &'a Arc<Snapshot>, cancel: &Cancel) -> Result<Applied<'a>> {
         Ok(Applied::new(view, self.standing(view, cancel)?))
     }
-    fn compile_in(&self, text: &str, snapshot: &Snapshot, current: Option<&Current>) -> Result<Question> {
+    /// As [`Engine::compile`], with the sets that are files where the text was typed.
+    pub fn compile_with(&self, text: &str, files: &dyn Fn(&str) -> Option<Arc<Members>>) -> Result<Question> {
+        // Sightings change no name: a text is understood before they are found.
+        let snapshot = self.store.snapshot();
+        let current = self.standing(&snapshot, &Cancel::default())?;
+        self.compile_in(text, &snapshot, Some(&current), files)
+    }
+    fn compile_in(
+        &self,
+        text: &str,
+        snapshot: &Snapshot,
+        current: Option<&Current>,
+        files: &dyn Fn(&str) -> Option<Arc<Members>>,
+    ) -> Result<Question> {
         let sources: Vec<String> = snapshot.sources().into_iter().map(|s| s.name).collect();
-        let sets = |name: &str| current.and_then(|c| c.set(name)).or_else(|| super::sets::file(name).map(Arc::new));
+        let sets = |name: &str| current.and_then(|c| c.set(name)).or_else(|| files(name));
         let names = current.map_or(&[][..], Current::names);
         let verdicts = current.map(|c| &c.verdicts);
         let scope = Scope { now: None, newest: snapshot.newest(), sets: &sets, set_names: names, verdicts, sources: &sources };
@@ -158,10 +172,7 @@ fn fields_of(stages: &[Stage]) -> Option<Vec<FieldId>> {
 
 impl Engine for LocalEngine {
     fn compile(&self, text: &str) -> Result<Question> {
-        // Sightings change no name: a text is understood before they are found.
-        let snapshot = self.store.snapshot();
-        let current = self.standing(&snapshot, &Cancel::default())?;
-        self.compile_in(text, &snapshot, Some(&current))
+        self.compile_with(text, &|name| sets::file(name).map(Arc::new))
     }
     fn select(
         &self,

@@ -54,6 +54,7 @@ mod views;
 pub mod watch;
 
 pub use check::{Scope, compile, compile_and, compile_kind, condition, leaving_out, mentions, narrow, quote, without};
+pub use check_value::carried as pattern;
 pub use complete::{Completion, complete};
 pub use engine::{Cancel, Engine};
 pub use error::QueryError;

@@ -2,6 +2,7 @@
 
 use crate::model::field::FieldId;
 use crate::model::{Filter, Window};
+use serde::{Deserialize, Serialize};
 
 /// A question that can be run. `text` is the canonical text.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ impl Question {
 }
 
 /// A stage of a question.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
     /// `count by a, b`: groups with their number. Without fields: one number.
     Count {

@@ -1,6 +1,8 @@
 //! Sets in queries: of a file, of a name, and what of a set a test of one field cannot say. What a text means is decided by
 //! [`context::sets`](crate::context::sets).
 
+use super::ast::{Expr, Item};
+use super::parse::parse;
 use crate::context::sets::{put, tidy};
 use crate::model::filter::{Members, Test};
 use crate::model::{FieldId, Filter, Value, field};
@@ -29,6 +31,27 @@ pub fn read(name: &str, text: &str) -> Members {
     entries(text).for_each(|entry| put(&mut members, entry));
     tidy(&mut members);
     members
+}
+
+/// The sets that a text names, each once.
+pub fn named(text: &str) -> Vec<String> {
+    fn names(expr: &Expr, out: &mut Vec<String>) {
+        match expr {
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| names(part, out)),
+            Expr::Not(inner) => names(inner, out),
+            Expr::Test { items, .. } => {
+                out.extend(items.iter().filter_map(|i| if let Item::Set(name) = i { Some(name.text.clone()) } else { None }));
+            }
+            Expr::Exists(_) | Expr::Bare(_) | Expr::Time(..) => {}
+        }
+    }
+    let mut out = Vec::new();
+    if let Some(expr) = parse(text).ok().and_then(|query| query.expr) {
+        names(&expr, &mut out);
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 /// A set that is a file; none: there is no such file.

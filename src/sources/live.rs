@@ -9,6 +9,7 @@ use crate::model::Oddity;
 use crate::model::packet::Packet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -32,7 +33,7 @@ const GONE: Duration = Duration::from_secs(1);
 const SAID: u64 = 16 << 10;
 
 /// An interface to be captured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// Its name; `any`: all of them.
     pub interface: String,

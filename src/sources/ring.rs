@@ -11,6 +11,7 @@ use super::reread::Found;
 use super::write::{Described, PcapNg};
 use crate::model::packet::{Packet, PacketRef};
 use crate::model::{EvidenceKey, Time};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -26,7 +27,7 @@ const SMALLEST: u64 = 256 << 10;
 const LARGEST: u64 = 64 << 20;
 
 /// What a ring may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of all files.
     pub size: u64,

@@ -195,8 +195,10 @@ impl CaseDir {
 
 /// Names that may stand in a directory that becomes a case: what an interrupted start leaves behind.
 fn is_ours(name: &str) -> bool {
-    matches!(name, "case.toml.new" | "LOCK" | "ballast" | "journal.log" | "seg" | "catalog" | "place")
-        || name.starts_with("catalog.bad-")
+    matches!(
+        name,
+        "case.toml.new" | "LOCK" | "sock" | "sock.new" | "service.log" | "ballast" | "journal.log" | "seg" | "catalog" | "place"
+    ) || name.starts_with("catalog.bad-")
 }
 
 fn read_case(text: &str) -> Result<CaseFile> {

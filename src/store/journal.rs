@@ -6,7 +6,9 @@ use crate::error::{Error, Result};
 use crate::model::Time;
 use crate::model::decision::{Decision, What, Who};
 use crate::model::hex::hex;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -29,6 +31,23 @@ struct State {
     decisions: Arc<Vec<Decision>>,
     /// How many decisions change clocks.
     clocks: u64,
+    /// Where the decisions with a mark are.
+    marks: HashMap<String, usize>,
+}
+
+/// A decision as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    decision: &'a Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<&'a str>,
+}
+
+/// The mark of a line.
+#[derive(Deserialize)]
+struct Mark {
+    mark: String,
 }
 
 impl Journal {
@@ -54,7 +73,8 @@ impl Journal {
         notices.extend(read.damaged.iter().map(|n| format!("line {n} of the journal is damaged and was left out")));
         let next = read.decisions.iter().map(|d| d.sequence).max().unwrap_or(0).saturating_add(1);
         let clocks = read.decisions.iter().filter(|d| changes_clocks(&d.what, &read.decisions)).count() as u64;
-        let state = State { file, len: read.len, hash: read.hash, next, decisions: Arc::new(read.decisions), clocks };
+        let state =
+            State { file, len: read.len, hash: read.hash, next, decisions: Arc::new(read.decisions), clocks, marks: read.marks };
         super::segment::sync_dir(dir)?;
         Ok(Journal { path, state: Mutex::new(state) })
     }
@@ -70,9 +90,22 @@ impl Journal {
     }
     /// Appends a decision that was made at a given instant.
     pub fn append_at(&self, what: What, who: Who, at: Time) -> Result<Decision> {
+        self.append_marked(what, who, at, None)
+    }
+    /// Appends a decision that is known by a mark: given twice, by whoever could not know that it was written, it is written once. A mark is good
+    /// for whoever made it.
+    pub fn append_once(&self, what: What, who: Who, mark: &str) -> Result<Decision> {
+        self.append_marked(what, who, now(), Some(mark))
+    }
+    fn append_marked(&self, what: What, who: Who, at: Time, mark: Option<&str>) -> Result<Decision> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = mark.and_then(|mark| state.marks.get(mark)).and_then(|at| state.decisions.get(*at));
+        if let Some(known) = known.filter(|known| known.who.unix == who.unix) {
+            return Ok(known.clone());
+        }
         let decision = Decision { sequence: state.next, at: at.0, who, what };
-        let json = serde_json::to_string(&decision).map_err(|e| Error::internal(format!("a decision cannot be written: {e}")))?;
+        let json = serde_json::to_string(&Line { decision: &decision, mark })
+            .map_err(|e| Error::internal(format!("a decision cannot be written: {e}")))?;
         let hash = chain(&state.hash, &json);
         let rest = format!("{} {json}", hex(&hash));
         let line = format!("{:08x} {rest}\n", crc32c::crc32c(rest.as_bytes()));
@@ -86,6 +119,10 @@ impl Journal {
         state.hash = hash;
         state.next += 1;
         state.clocks += u64::from(changes_clocks(&decision.what, &state.decisions));
+        if let Some(mark) = mark {
+            let at = state.decisions.len();
+            state.marks.insert(mark.to_owned(), at);
+        }
         Arc::make_mut(&mut state.decisions).push(decision.clone());
         Ok(decision)
     }
@@ -126,22 +163,24 @@ struct Lines {
     hash: [u8; 32],
     len: u64,
     damaged: Vec<usize>,
+    marks: HashMap<String, usize>,
 }
 
 fn read_lines(bytes: &[u8]) -> Lines {
-    let mut out = Lines { decisions: Vec::new(), hash: [0; 32], len: 0, damaged: Vec::new() };
+    let mut out = Lines { decisions: Vec::new(), hash: [0; 32], len: 0, damaged: Vec::new(), marks: HashMap::new() };
     let mut at = 0;
     let mut pending = Vec::new();
     for (number, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         at += line.len() as u64;
         match read_line(line, &out.hash) {
-            Some((decision, hash, chained)) => {
+            Some((decision, mark, hash, chained)) => {
                 out.damaged.append(&mut pending);
                 if !chained && !out.damaged.contains(&number) {
                     out.damaged.push(number + 1);
                 }
                 out.hash = hash;
                 out.len = at;
+                out.marks.extend(mark.map(|mark| (mark, out.decisions.len())));
                 out.decisions.push(decision);
             }
             None => pending.push(number + 1),
@@ -160,8 +199,8 @@ fn read_lines(bytes: &[u8]) -> Lines {
     out
 }
 
-/// A line's decision, its hash, and whether it follows the line before.
-fn read_line(line: &[u8], before: &[u8; 32]) -> Option<(Decision, [u8; 32], bool)> {
+/// A line's decision, its mark, its hash, and whether it follows the line before.
+fn read_line(line: &[u8], before: &[u8; 32]) -> Option<(Decision, Option<String>, [u8; 32], bool)> {
     let text = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     let (crc, rest) = text.split_once(' ')?;
     if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(rest.as_bytes()) {
@@ -172,7 +211,9 @@ fn read_line(line: &[u8], before: &[u8; 32]) -> Option<(Decision, [u8; 32], bool
     for (i, b) in stated.iter_mut().enumerate() {
         *b = u8::from_str_radix(hash.get(i * 2..i * 2 + 2)?, 16).ok()?;
     }
-    Some((serde_json::from_str(json).ok()?, stated, chain(before, json) == stated))
+    // A key of this name stands nowhere else in a line, and in no text without a backslash before its quote.
+    let marked = json.contains(",\"mark\":").then(|| serde_json::from_str::<Mark>(json).ok()).flatten();
+    Some((serde_json::from_str(json).ok()?, marked.map(|m| m.mark), stated, chain(before, json) == stated))
 }
 
 #[cfg(test)]
@@ -219,6 +260,24 @@ mod tests {
             versions.push(journal.clock_version());
         }
         assert_eq!(versions, [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn a_decision_with_a_mark_is_written_once_even_if_it_comes_again_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let who = |unix: &str| Who { name: "Ada".into(), unix: unix.into(), ssh: None };
+        let open = || Journal::open(dir.path(), &mut Vec::new()).unwrap();
+        let journal = open();
+        journal.append(note(1), who("ada")).unwrap();
+        let first = journal.append_once(note(2), who("ada"), "m,\"mark\":1").unwrap();
+        assert_eq!(journal.append_once(note(2), who("ada"), "m,\"mark\":1").unwrap(), first);
+        drop(journal);
+        let journal = open();
+        assert_eq!(journal.append_once(note(2), who("ada"), "m,\"mark\":1").unwrap(), first);
+        // Nobody takes another's place by guessing a mark.
+        assert_eq!(journal.append_once(note(3), who("bob"), "m,\"mark\":1").unwrap().sequence, 3);
+        assert_eq!(journal.append_once(note(4), who("ada"), "other").unwrap().sequence, 4);
+        assert_eq!((journal.decisions().len(), journal.check().unwrap()), (4, (4, vec![])));
     }
 
     #[test]

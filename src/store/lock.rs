@@ -9,6 +9,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// What the error of a case that is held begins with.
+const HELD: &str = "the case is held by";
+
+/// Whether a case could not be opened since another process holds it.
+pub fn is_held(error: &Error) -> bool {
+    error.what.starts_with(HELD)
+}
+
 /// A lock that is held; it ends with the process at the latest.
 #[derive(Debug)]
 pub struct CaseLock(#[allow(dead_code, reason = "held, not read")] File);
@@ -70,7 +78,7 @@ impl Holder {
     fn error(&self, dir: &Path) -> Error {
         let who = self.pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
         let since = if self.since.is_empty() { String::new() } else { format!(" since {}", self.since) };
-        Error::store(format!("the case is held by {who}{since}"))
+        Error::store(format!("{HELD} {who}{since}"))
             .at_path(dir)
             .hint("close it there, or wait for it with --wait, or use another case with --case")
     }

@@ -14,11 +14,13 @@ use super::keys;
 use super::names_chunk::{ByAddress, ByName, Named, Server};
 use super::segment::Place;
 use crate::error::Result;
+use crate::model::carry;
 use crate::model::field::{self, FieldId};
 use crate::model::filter::canonical;
 use crate::model::{Kind, Record, SourceId, Time, Value};
 use compact_str::CompactString;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -55,16 +57,17 @@ pub struct Use {
 }
 
 /// What was answered.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Answer {
     /// An address.
     Addr(IpAddr),
     /// A name, or anything else as text.
+    #[serde(with = "carry::text")]
     Text(CompactString),
 }
 
 /// How often something was answered, and the end of the first and last event in which it was, as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// Events.
     pub count: u64,

@@ -19,6 +19,7 @@ use super::summed::{Summed, takes};
 use crate::error::{Error, Result};
 use crate::model::filter::Test;
 use crate::model::{EvidenceKey, Filter, Kind, Record, RecordId, SourceId, Value, field};
+use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -42,7 +43,7 @@ impl NamesGroup {
 }
 
 /// What was answered for a name, in corrected time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassiveEntry {
     /// The name: small letters, no dot at the end.
     pub name: String,

@@ -6,10 +6,11 @@ use super::frame::HEADER;
 use super::segment::Place;
 use crate::error::Result;
 use crate::model::{FieldId, field};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What one part takes, in bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     /// A field's name, or what else it is.
     pub part: String,

@@ -4,10 +4,11 @@ use super::frame::FrameKind;
 use super::recover::scan;
 use super::{Store, hold};
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// What a check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Segments read.
     pub segments: usize,

@@ -42,6 +42,8 @@ pub enum Event {
     Answer(Answer),
     /// The capture that runs has something new.
     Live,
+    /// The process that holds the case has something new.
+    News,
 }
 
 /// The message line.
@@ -212,6 +214,7 @@ impl App {
             Event::Input(InputEvent::Continue) => self.hand_over(Ask::Redraw),
             Event::Answer(answer) => self.take(answer),
             Event::Live => self.live_changed(),
+            Event::News => self.news(),
         }
         self.follow();
     }

@@ -152,7 +152,7 @@ mod tests {
         record
     }
     fn link(kind: Kind, quality: Match) -> Link {
-        Link { record: record(kind, ""), method: "tuple", quality }
+        Link { record: record(kind, ""), method: "tuple".into(), quality }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub const LEAVING: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub struct Running {
     handle: Option<Live>,
+    /// How captures do that others run into the case.
+    others: Option<LiveStatus>,
     following: bool,
     /// The row on which following put the cursor last.
     put: Option<RecordId>,
@@ -67,12 +69,17 @@ impl Running {
     }
     /// How it does; none: nothing runs.
     pub fn status(&self) -> Option<LiveStatus> {
-        self.handle.as_ref().filter(|_| !self.over).map(|_| self.said.clone())
+        self.shown().cloned()
+    }
+    /// Of the capture that is shown: one's own, else that of others.
+    fn shown(&self) -> Option<&LiveStatus> {
+        let own = self.handle.as_ref().filter(|_| !self.over).map(|_| &self.said);
+        own.or(self.others.as_ref())
     }
     /// Its rates and drops for the status line; empty: nothing runs.
     pub fn line(&self, narrow: bool) -> String {
-        let Some(live) = self.handle.as_ref().filter(|_| !self.over) else { return String::new() };
-        let (rate, drops) = (self.said.rate(), self.said.drops().total());
+        let Some(said) = self.shown() else { return String::new() };
+        let (rate, drops) = (said.rate(), said.drops().total());
         let rates = if narrow {
             format!("● {}p/s {}f/s {}b/s", short_size(rate.packets), short_size(rate.flows), bits(rate.bytes))
         } else {
@@ -83,7 +90,8 @@ impl Running {
             (n, true) => format!(" -{}", short_size(n)),
             (n, false) => format!(" {} dropped", thousands(n)),
         };
-        let end = if live.is_stopping() { " stopping" } else { "" };
+        let stopping = self.handle.as_ref().is_some_and(|live| !self.over && live.is_stopping());
+        let end = if stopping { " stopping" } else { "" };
         format!("{rates}{lost}{end}")
     }
     fn running(&self) -> Result<&Live> {
@@ -130,6 +138,31 @@ impl App {
             self.quit();
         }
     }
+    /// By which one hears of what comes unasked; nothing ever comes where this process holds the case.
+    pub fn news_changes(&self) -> Receiver<()> {
+        self.options.news.as_ref().map_or_else(crossbeam_channel::never, |news| news.changes().clone())
+    }
+    /// Others entered something, records came, or another process holds the case now.
+    pub(super) fn news(&mut self) {
+        let Some(told) = self.options.news.as_ref().map(crate::service::News::take) else { return };
+        if told.decisions {
+            self.marks.read(&self.keeper.decisions());
+            self.tell(Change::Decisions);
+            self.touch();
+        }
+        if self.live.others != told.capture {
+            let ended = told.capture.is_none();
+            self.live.others = told.capture;
+            self.live.following &= !ended || self.live.running().is_ok();
+            self.touch();
+        }
+        if told.records {
+            self.show_again();
+        }
+        for line in told.said {
+            self.say(line);
+        }
+    }
     /// Asks for everything that is shown as it is now; it stays as it is until the answers are there.
     fn show_again(&mut self) {
         self.tell(Change::Records);
@@ -158,7 +191,9 @@ impl App {
     }
     /// Stays at the newest rows from now on, or no longer.
     pub(super) fn follow_live(&mut self) -> Result<()> {
-        self.live.running()?;
+        if self.live.others.is_none() {
+            self.live.running()?;
+        }
         if std::mem::take(&mut self.live.following) {
             self.say("follows no longer");
             return Ok(());
@@ -188,7 +223,10 @@ impl App {
     }
     /// Says how the capture does.
     pub(super) fn say_capture(&mut self) -> Result<()> {
-        let status = self.live.running()?.status();
+        let status = match self.live.running() {
+            Ok(own) => own.status(),
+            Err(none) => self.live.others.clone().ok_or(none)?,
+        };
         let one = |s: &crate::model::live::LiveSource| {
             let (t, d) = (&s.total, &s.drops);
             let lost = format!(

@@ -6,6 +6,7 @@ use super::terminal::Depth;
 use super::times::Zone;
 use crate::error::Error;
 use crate::ingest::Live;
+use crate::service::News;
 use std::path::PathBuf;
 
 /// How the workbench is to look and where its files are.
@@ -31,6 +32,8 @@ pub struct Options {
     pub export: Option<Export>,
     /// A capture that runs in this process.
     pub live: Option<Live>,
+    /// What comes unasked from the process that holds the case, if that is another.
+    pub news: Option<News>,
 }
 
 impl Default for Options {
@@ -46,6 +49,7 @@ impl Default for Options {
             notice: None,
             export: None,
             live: None,
+            news: None,
         }
     }
 }

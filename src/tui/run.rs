@@ -45,7 +45,7 @@ fn turn(
     input: &Receiver<event::InputEvent>,
     answers: &Receiver<super::jobs::Answer>,
 ) -> Result<()> {
-    let changes = app.live_changes();
+    let (changes, news) = (app.live_changes(), app.news_changes());
     // Until when a frame that is due may wait for answers.
     let mut hold: Option<Instant> = Some(Instant::now() + GRACE);
     while !app.is_over() {
@@ -64,6 +64,7 @@ fn turn(
             },
             recv(answers) -> answer => answer.ok().map(Event::Answer),
             recv(changes) -> change => change.ok().map(|()| Event::Live),
+            recv(news) -> change => change.ok().map(|()| Event::News),
             recv(screen.freed()) -> _ => None,
             default(wait) => None,
         };

@@ -23,7 +23,13 @@ fn program(home: &Path) -> Command {
     {
         command.env_remove(name);
     }
-    command.env("HOME", home).env("TMPDIR", home).env("BACKTRAIL_USER", "ana").env("TERM", "dumb").current_dir(home);
+    command
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env("BACKTRAIL_USER", "ana")
+        .env("BACKTRAIL_LINGER", "300ms")
+        .env("TERM", "dumb")
+        .current_dir(home);
     command.stdin(Stdio::null());
     command
 }

@@ -46,10 +46,15 @@ fn inside_of_the_namespace() {
 
 #[cfg(feature = "live")]
 mod inside {
+    use backtrail::case::Keeper;
     use backtrail::flow::{Checksums, Profile};
     use backtrail::ingest::Live as Running;
     use backtrail::ingest::live::{InHead, Packets, Request, Watch, capture};
+    use backtrail::model::decision::{About, What};
     use backtrail::model::{Filter, Record, field};
+    use backtrail::query::Engine;
+    use backtrail::query::engine::Cancel;
+    use backtrail::service::{Client, RemoteEngine, RemoteKeeper};
     use backtrail::sources::live::Wanted;
     use backtrail::sources::ring::Limits;
     use backtrail::store::{Ask, OpenOptions, Reserve, Snapshot, Store};
@@ -72,6 +77,7 @@ mod inside {
         a_kill_takes_only_what_was_not_committed(&dir.join("kill"), &frames);
         several_interfaces_and_a_filter(&dir.join("many"), &frames);
         packets_of_concern_in_a_bounded_ring(&dir.join("ring"), dir, &frames);
+        a_capture_beside_workbenches_and_questions(&dir.join("beside"), &frames);
         a_late_reader_is_told_from_a_late_kernel();
         open_flows_are_seen_and_stay_until_they_are_committed(&dir.join("open"));
         a_disk_that_fills_ends_it_and_what_was_committed_is_kept(&dir.join("almost"), &dir.join("full"), &frames);
@@ -201,6 +207,46 @@ mod inside {
             row.to_string()
         };
         rows.into_iter().map(without).collect()
+    }
+
+    /// It runs where the case is held; everybody sees it before it is committed, and it ends with the one who asked for it.
+    fn a_capture_beside_workbenches_and_questions(case: &Path, frames: &[Vec<u8>]) {
+        let options =
+            OpenOptions { create: true, ballast: 0, reserve: Reserve { percent: 0, bytes: 0 }, ..OpenOptions::default() };
+        drop(Store::open(case, &options).unwrap());
+        let mut serving = Command::new(PROGRAM);
+        serving.arg("--case").arg(case).args(["serve", "--foreground"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut serving = serving.spawn().unwrap();
+        wait("it serves", || Client::join(case, None).is_ok_and(|c| c.is_some()));
+        let capturing = Capturing::start(case, &["-i", "vb", "--commit", "30s"]);
+        let clients: Vec<Client> = (0..3).map(|_| Client::join(case, None).unwrap().unwrap()).collect();
+        clients.iter().for_each(Client::follow);
+        send("va", frames);
+        for (n, client) in clients.iter().enumerate() {
+            assert_eq!(client.holder(), serving.id());
+            let engine = RemoteEngine::new(client.clone());
+            let question = engine.compile("kind = flow").unwrap();
+            let count = || engine.counts(std::slice::from_ref(&question), u64::MAX, &Cancel::default()).unwrap()[0].n;
+            wait("flows are seen before they are committed", || count() > 20);
+            assert!(engine.head_sequence() > 0);
+            wait("it is told how it does", || client.news().take().capture.is_some_and(|c| c.total().packets > 0));
+            let note = What::Note { about: About::Case, text: format!("{n}") };
+            RemoteKeeper::new(client.clone()).append(note).unwrap();
+        }
+        assert!(ask(case, &["flows"]).len() > 20);
+        let (out, rows) = capturing.end("TERM");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!((rows.len(), rows[0]["packets"].as_u64()), (1, Some(frames.len() as u64)), "{rows:?}");
+        wait("its end is told", || clients.iter().all(|c| c.news().take().capture.is_none()));
+        // Whoever asked for one is gone: so is it.
+        let mut capturing = Capturing::start(case, &["-i", "vb"]);
+        capturing.0.kill().unwrap();
+        capturing.0.wait().unwrap();
+        wait("the capture programs end", || programs().is_empty());
+        drop(clients);
+        sh(&format!("kill -TERM {}", serving.id()));
+        assert!(serving.wait().unwrap().success());
+        assert!(ask(case, &["flows"]).len() > 20);
     }
 
     fn ring(case: &Path) -> Vec<PathBuf> {

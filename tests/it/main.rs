@@ -3,6 +3,7 @@
 
 mod again;
 mod archives;
+mod both;
 mod cli;
 mod crash;
 mod docs;
@@ -23,6 +24,7 @@ mod protocols;
 mod pty;
 mod query;
 mod screens;
+mod service;
 mod story;
 mod support;
 mod sweep;

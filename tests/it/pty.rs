@@ -85,6 +85,7 @@ impl Term {
             command.env(name, value);
         }
         command.env("HOME", home);
+        command.env("BACKTRAIL_LINGER", "300ms");
         command.cwd(home);
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -329,6 +330,7 @@ fn live(home: &Path) -> Term {
     let mut command = CommandBuilder::new(PROGRAM);
     command.args(["demo", "--live"]);
     command.env("TMPDIR", home);
+    command.env("BACKTRAIL_LINGER", "300ms");
     let mut term = Term::run(home, command);
     term.shows("packets/s");
     term.send(b":query kind = flow and source = \"pcap:inside/eth1\"\r");
@@ -408,4 +410,58 @@ fn a_capture_that_has_ended_costs_nothing_and_a_line_that_drops_ends_one() {
     let term = &mut live(home.path());
     term.signal(Signal::HUP);
     term.ends();
+}
+
+/// The process that holds the case of a home.
+fn holder(home: &Path) -> u32 {
+    let text = std::fs::read_to_string(home.join("case/LOCK")).unwrap();
+    text.lines().find_map(|l| l.strip_prefix("pid ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn workbenches_on_one_case_see_what_others_enter_and_say_one_line_when_its_holder_is_killed() {
+    let home = home("");
+    let mut terms: Vec<Term> = (0..3).map(|_| Term::open(home.path())).collect();
+    terms.iter_mut().for_each(Term::begins);
+    let held = holder(home.path());
+    assert!(terms.iter().all(|t| t.child.process_id() != Some(held)), "a workbench never holds the case");
+    terms[0].send(b"c");
+    terms[0].shows("nothing");
+    let command = |user: &str, args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--case").arg(home.path().join("case")).args(args).env("BACKTRAIL_USER", user).env("HOME", home.path());
+        let done = command.env("BACKTRAIL_LINGER", "300ms").stdin(Stdio::null()).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    command("bob", &["bookmark", "add", "port 80", "--title", "what Bob found"]);
+    // Nobody pressed a key here.
+    let shown = terms[0].shows("what Bob found");
+    assert!(shown.contains("bob"), "{shown}");
+    kill_process(Pid::from_raw(i32::try_from(held).unwrap()).unwrap(), Signal::KILL).unwrap();
+    let begun = Instant::now();
+    for term in &mut terms {
+        term.shows(&format!("process {held}, which held the case, ended"));
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let now = holder(home.path());
+    assert_ne!(now, held);
+    // They go on, and so does what is entered.
+    command("eve", &["bookmark", "add", "port 443", "--title", "what Eve found"]);
+    let shown = terms[0].shows("what Eve found");
+    assert!(shown.contains("what Bob found"), "{shown}");
+    terms[1].send(b"2");
+    terms[1].shows("Flows");
+    assert!(command("ana", &["bookmark", "list"]).contains("what Eve found"));
+    // The last to leave takes the holder along.
+    for mut term in terms {
+        term.signal(Signal::HUP);
+        term.ends();
+    }
+    let begun = Instant::now();
+    while home.path().join("case/sock").exists() {
+        assert!(begun.elapsed() < LIMIT, "the case is still held");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

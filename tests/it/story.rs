@@ -1,14 +1,14 @@
 //! The sample incident, whole: what `sample-data/story/truth.json` says happened is what the case answers.
 
+use crate::both::Both;
 use backtrail::ingest::{Request, Watch, ingest};
 use backtrail::model::decision::{What, Who};
 use backtrail::model::field as f;
 use backtrail::model::time::SECOND;
 use backtrail::model::{Entity, Kind, Record, Time, Value};
 use backtrail::pivots::{self, Selection};
+use backtrail::query::Engine;
 use backtrail::query::engine::{Cancel, Match, PacketBytes, Page};
-use backtrail::query::known::Known;
-use backtrail::query::{Engine, LocalEngine};
 use backtrail::store::{OpenOptions, Reserve, Store};
 use backtrail::tui::conversation::Conversation;
 use serde_json::Value as Json;
@@ -25,7 +25,8 @@ pub fn story(name: &str) -> PathBuf {
 
 /// A case in a temporary directory.
 pub struct Case {
-    pub engine: LocalEngine,
+    /// Here and through the socket at once: what differs fails.
+    pub engine: Both,
     dir: TempDir,
 }
 
@@ -35,7 +36,7 @@ impl Case {
         let options =
             OpenOptions { create: true, ballast: 0, reserve: Reserve { percent: 0, bytes: 0 }, ..OpenOptions::default() };
         let store = Store::open(&dir.path().join("case"), &options).unwrap();
-        Case { engine: LocalEngine::new(store, Box::new(Known::default())), dir }
+        Case { engine: Both::new(store), dir }
     }
     pub fn of(names: &[&str]) -> Case {
         let case = Case::new();

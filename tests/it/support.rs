@@ -287,7 +287,7 @@ impl Engine for Memory {
             .records
             .iter()
             .filter(|r| r.id != record.id && id.is_some() && community_id::of_record(r) == id)
-            .map(|r| Link { record: r.clone(), method: "community_id", quality: Match::Exact })
+            .map(|r| Link { record: r.clone(), method: "community_id".into(), quality: Match::Exact })
             .collect())
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
@@ -295,7 +295,7 @@ impl Engine for Memory {
         let gave = |r: &&Record| r.all(f::ANSWER_IP).any(|a| a.as_addr() == flow.addr(f::DST_IP));
         let answer = self.records.iter().filter(asked).find(gave);
         let name = answer.and_then(|r| r.text(f::NAME));
-        Ok(name.map(|n| NameUsed { name: n.to_owned(), how: "dns", confidence: 0.9, evidence: None, others: Vec::new() }))
+        Ok(name.map(|n| NameUsed { name: n.to_owned(), how: "dns".into(), confidence: 0.9, evidence: None, others: Vec::new() }))
     }
     fn facts(&self, entity: &Entity, _: Option<Time>, _: &Cancel) -> Result<Vec<Fact>> {
         let fact = |label: &str, text: &str, severity| Fact { label: label.into(), text: text.into(), severity, evidence: None };

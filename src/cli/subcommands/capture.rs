@@ -8,14 +8,15 @@ use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::ingest::Live;
-use crate::ingest::live::{self, Captured, InHead, Packets, Request, Summary, Watch};
+use crate::ingest::live::{Captured, Summary};
 use crate::model::decision::What;
 use crate::model::harmless::clean;
 use crate::model::live::LiveStatus;
 use crate::model::time::{parse_span, show_span};
 use crate::model::value::parse_size;
-use crate::model::{Filter, Window};
-use crate::query::Engine;
+use crate::service::CaptureOrder;
+use crate::service::engine::files;
+use crate::service::question::Set;
 use crate::sources::live::{Wanted, find};
 use crate::sources::ring::Limits;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -89,14 +90,14 @@ impl Subcommand for Capture {
             return Err(Error::user("a capture's summary is a table or JSON Lines").hint("-o table or -o jsonl"));
         }
         // What cannot work is said before a case is made.
-        let program = find()?;
+        find()?;
         if args.open {
             needs_terminal()?;
         }
         let limits = Limits { size: size(&args.ring_size)?, age: args.ring_age.as_deref().map(span).transpose()? };
         let buffer = u32::try_from(size(&args.buffer)? >> 20).unwrap_or(u32::MAX).max(1);
         let (length, commit) = (args.length.as_deref().map(span).transpose()?, span(&args.commit)?);
-        let opened = Opened::or_create(cx)?;
+        let opened = if args.open { Opened::served(cx)? } else { Opened::or_create(cx)? };
         let wanted = |name: &String| Wanted {
             interface: name.clone(),
             filter: args.filter.clone(),
@@ -104,22 +105,22 @@ impl Subcommand for Capture {
             promiscuous: !args.no_promiscuous,
             buffer: Some(buffer),
         };
-        let request = Request {
-            program,
+        let files = args.packets.as_deref().map(files).unwrap_or_default();
+        let order = CaptureOrder {
             interfaces: args.interfaces.iter().map(wanted).collect(),
-            packets: packets(&opened, args.packets.clone()),
+            packets: args.packets.clone(),
             ring: limits,
             length,
             commit,
             source: args.source.clone(),
-            timeouts: args.metering.timeouts(),
-            checksums: args.metering.checksums(),
+            timeouts: args.metering.timeouts().to_owned(),
+            checksums: args.metering.checksums().to_owned(),
             custody: args.custody.stored(),
         };
         // Journalled once it runs: what could not begin changed nothing.
         let what = args.custody.journalled(args.interfaces.iter().map(|i| format!("live:{i}")).collect());
         if args.open {
-            return watched(&opened, request, what);
+            return watched(&opened, order, files, what);
         }
         let stop = stop_on_signals()?;
         let bar = cx.progress.then(|| {
@@ -133,13 +134,13 @@ impl Subcommand for Capture {
             }
         };
         let began = std::cell::Cell::new(false);
-        let journal = |status: &LiveStatus| {
+        let mut journal = |status: &LiveStatus| {
             if !began.replace(true) {
                 let _ = opened.keeper.append(what.clone());
             }
             tell(status);
         };
-        let summary = live::capture(&opened.store, &request, Watch { stop, tell: &journal, publish: None });
+        let summary = opened.capture(&order, files, &stop, &mut journal);
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
@@ -156,19 +157,18 @@ impl Subcommand for Capture {
 }
 
 /// Captures in a thread while the workbench is open.
-fn watched(opened: &Opened, request: Request, what: What) -> Result<Done> {
-    let (store, keeper) = (opened.store.clone(), Arc::clone(&opened.keeper));
+fn watched(opened: &Opened, order: CaptureOrder, files: Vec<(String, Set)>, what: What) -> Result<Done> {
+    let client = opened.client().cloned().ok_or_else(|| Error::internal("a workbench without a service"))?;
+    let keeper = Arc::clone(&opened.keeper);
     let live = Live::start("capture", move |feeder| {
-        let began = std::cell::Cell::new(false);
-        let tell = |status: &LiveStatus| {
-            if !began.replace(true) {
+        let mut began = false;
+        let mut tell = |status: &LiveStatus| {
+            if !std::mem::replace(&mut began, true) {
                 let _ = keeper.append(what.clone());
             }
             feeder.tell(status.clone());
         };
-        let publish = InHead { store: store.clone(), feeder: feeder.clone() };
-        let watch = Watch { stop: feeder.stop(), tell: &tell, publish: Some(Box::new(publish)) };
-        live::capture(&store, &request, watch).map(|summary| in_words(&summary))
+        client.capture(&order, files.clone(), &feeder.stop(), &mut tell).map(|summary| in_words(&summary))
     })?;
     workbench(opened, &OpenArgs::default(), Some(live.clone()))?;
     match live.ended() {
@@ -201,25 +201,6 @@ fn size(text: &str) -> Result<u64> {
 fn span(text: &str) -> Result<Duration> {
     let span = parse_span(text).and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(Duration::from_nanos);
     span.ok_or_else(|| Error::user(format!("`{text}` is not a span")).hint("for example 90s, 10m or 12h"))
-}
-
-/// Which packets are kept. The question is asked anew each time: sets change while a capture runs.
-fn packets(opened: &Opened, text: Option<String>) -> Packets {
-    let Some(text) = text else { return Packets::None };
-    if text.trim().is_empty() {
-        return Packets::All;
-    }
-    let engine = Arc::clone(&opened.engine);
-    Packets::Matching(Arc::new(move || filter(&*engine, &text)))
-}
-
-fn filter(engine: &dyn Engine, text: &str) -> Result<Filter> {
-    let question = engine.compile(text)?;
-    if !question.stages.is_empty() || question.window != Window::ALL {
-        return Err(Error::user("packets are chosen by a condition, without times and without stages")
-            .hint("for example --packets 'host in @concern or port 53'"));
-    }
-    Ok(question.filter)
 }
 
 /// How a capture does, in one line.

@@ -135,9 +135,9 @@ fn live(story: &Path, args: &OpenArgs) -> Result<Done> {
         let is_capture = path.extension().is_some_and(|e| e == "pcap" || e == "pcapng");
         if is_capture { captures.push(path) } else { others.push(path) }
     }
-    let tape = Tape::of(&Opened::temporary(&captures)?.0.store)?;
+    let tape = Tape::of(Opened::temporary(&captures)?.0.store()?)?;
     let (opened, _) = Opened::temporary(&others)?;
-    let store = opened.store.clone();
+    let store = opened.store()?.clone();
     let live = Live::start("replay", move |feeder| tape.play(&store, feeder, REPLAYED))?;
     workbench(&opened, args, Some(live))?;
     Ok(Done::All)

@@ -5,6 +5,7 @@ use crate::cli::output::io;
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
+use crate::service::peer::Access;
 use crate::tui::glyphs::Charset;
 use crate::tui::terminal::{Depth, charset};
 use clap::ArgMatches;
@@ -56,11 +57,15 @@ impl Subcommand for Doctor {
             add("free space", format!("{} MiB", free >> 20), advice);
         }
         if cx.case.is_dir() {
-            let mode = std::fs::metadata(&cx.case).map_or(0, |m| m.permissions().mode() & 0o777);
-            let advice = if mode & 0o077 == 0 { "" } else { "others can read the evidence: chmod 700" };
+            let mode = std::fs::metadata(&cx.case).map_or(0, |m| m.permissions().mode() & 0o7777);
+            let wide = Access::of(&cx.case).is_ok_and(|access| access.notice.is_some());
+            let advice = if wide { "others can reach the evidence: chmod 700, or 2770 to share it with its group" } else { "" };
             add("mode of the case", format!("{mode:o}"), advice);
             match Opened::existing(cx) {
                 Ok(opened) => {
+                    if let Some(client) = opened.client() {
+                        add("held by", format!("process {}", client.holder()), "");
+                    }
                     let (sources, evidence) = (opened.engine.sources().len(), opened.engine.evidence().len());
                     add("contents", format!("{evidence} evidence files, {sources} sources"), "");
                     opened.notices.iter().for_each(|n| add("notice", n.clone(), ""));

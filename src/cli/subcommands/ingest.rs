@@ -5,8 +5,9 @@ use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::{Form, report};
 use crate::cli::{Cx, Done, Subcommand, secret};
 use crate::error::{Error, Result};
-use crate::ingest::{Progress, Request, dates_of};
+use crate::ingest::Progress;
 use crate::model::harmless::clean;
+use crate::service::{ImportOrder, Typed};
 use crate::sources::archive::keys::Ask;
 use clap::{ArgMatches, Args, FromArgMatches};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -72,23 +73,25 @@ impl Subcommand for Ingest {
             bar
         });
         let asked = bar.clone();
-        let request = Request {
-            paths: paths.clone(),
+        // Whoever sees the progress can be asked.
+        let ask = asked.map(|bar| -> Ask {
+            Arc::new(move |archive| bar.suspend(|| secret::ask(&format!("password of {}", clean(archive)))))
+        });
+        let order = ImportOrder {
             passwords: args.passwords,
             no_spool: args.no_spool,
-            // Whoever sees the progress can be asked.
-            ask: asked.map(|bar| -> Ask {
-                Arc::new(move |archive| bar.suspend(|| secret::ask(&format!("password of {}", clean(archive)))))
-            }),
             source: args.source,
             year: args.year,
-            timeouts: args.metering.timeouts(),
-            checksums: args.metering.checksums(),
-            dates: args.dates.as_deref().map(dates_of).transpose()?,
+            format: args.format,
+            zone: args.tz,
+            timeouts: args.metering.timeouts().to_owned(),
+            checksums: args.metering.checksums().to_owned(),
+            dates: args.dates,
             custody: args.custody.stored(),
-            ..Request::default()
-        }
-        .with_options(args.format.as_deref(), args.tz.as_deref())?;
+            ..ImportOrder::of(&paths)?
+        };
+        // What is wrong with it is said before it is journalled.
+        order.request(None, None)?;
         opened.keeper.append(args.custody.journalled(paths.iter().map(|p| p.display().to_string()).collect()))?;
         let shown = |progress: &Progress| {
             if let Some(bar) = &bar {
@@ -99,7 +102,7 @@ impl Subcommand for Ingest {
             }
         };
         let before = opened.engine.sequence();
-        let report = opened.ingest(&request, &shown, stop_on_signals()?)?;
+        let report = opened.import(&order, &Typed::new(&paths), &shown, ask, stop_on_signals()?)?;
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }

@@ -43,6 +43,8 @@ pub mod pivot;
 
 pub mod report;
 
+pub mod serve;
+
 pub mod set;
 
 pub mod site;
@@ -90,6 +92,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &set::Set,
     &trail::Trail,
     &report::Report,
+    &serve::Serve,
     &verify::Verify,
     &doctor::Doctor,
     &formats::Formats,

@@ -37,7 +37,7 @@ impl Subcommand for Open {
         // Without a command the options are not there to be read.
         let args = OpenArgs::from_arg_matches(matches).unwrap_or_default();
         needs_terminal()?;
-        workbench(&Opened::or_create(cx)?, &args, None)?;
+        workbench(&Opened::served(cx)?, &args, None)?;
         Ok(Done::All)
     }
 }
@@ -71,6 +71,10 @@ pub(super) fn workbench(opened: &Opened, args: &OpenArgs, live: Option<Live>) ->
         notice,
         export: Some(output::file::export),
         live,
+        news: opened.client().map(|client| {
+            client.follow();
+            client.news()
+        }),
     };
     if args.fresh {
         opened.keeper.save_place("")?;

@@ -6,6 +6,7 @@ use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::Result;
 use crate::model::evidence::EvidenceInfo;
+use crate::service::peer;
 use crate::sources::archive::find;
 use crate::sources::reread::{Place, sha256};
 use clap::{Arg, ArgAction, ArgMatches};
@@ -34,7 +35,7 @@ impl Subcommand for Verify {
         if matches.get_flag("sizes") {
             return sizes(&opened, &mut out);
         }
-        let check = opened.store.verify()?;
+        let check = opened.verify()?;
         let mut bad = check.damage.len();
         for line in &check.damage {
             writeln!(out, "damaged: {line}").map_err(io)?;
@@ -51,7 +52,12 @@ impl Subcommand for Verify {
             if bad == 0 { "all checksums hold" } else { "see above" }
         )
         .map_err(io)?;
-        if !matches.get_flag("quick") {
+        let unreadable = peer::is_others(&cx.case);
+        if unreadable {
+            let said = "note: the evidence is its owner's to read: its hashes were not checked";
+            let _ = writeln!(std::io::stderr(), "{said}");
+        }
+        if !matches.get_flag("quick") && !unreadable {
             let names = ["evidence", "state", "sha256"].map(str::to_owned).to_vec();
             let mut grid = Grid::new(names, vec![], false, &mut out);
             let mut evidence = opened.engine.evidence();
@@ -59,7 +65,7 @@ impl Subcommand for Verify {
             evidence.sort_by_key(|e| find::split(&e.path).is_some());
             let mut whole = BTreeSet::new();
             for e in evidence {
-                let state = state(&opened.store.dir().join("evidence"), &e, &whole);
+                let state = state(&opened.keeper.dir().join("evidence"), &e, &whole);
                 if state == "as imported" {
                     whole.insert(e.path.clone());
                 }
@@ -108,7 +114,7 @@ fn state(kept: &Path, info: &EvidenceInfo, whole: &BTreeSet<String>) -> &'static
 
 /// Prints what each part of the segments takes, and of it on one record.
 fn sizes(opened: &Opened, out: &mut dyn Write) -> Result<Done> {
-    let (parts, records) = opened.store.sizes()?;
+    let (parts, records) = opened.sizes()?;
     let each = |n: u64| if records == 0 { "-".to_owned() } else { format!("{:.2}", n as f64 / records as f64) };
     let names = ["part", "bytes", "unpacked", "a record"].map(str::to_owned).to_vec();
     let mut grid = Grid::new(names, vec![false, true, true, true], false, out);

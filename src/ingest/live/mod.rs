@@ -10,6 +10,7 @@ pub mod publish;
 pub mod tap;
 
 pub use publish::{InHead, Publish};
+use serde::{Deserialize, Serialize};
 
 use super::capture::{config, metered};
 use crate::error::{Error, Result};
@@ -98,7 +99,7 @@ pub struct Watch<'a> {
 }
 
 /// What became of one interface.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Captured {
     /// Its evidence key.
     pub key: EvidenceKey,
@@ -117,7 +118,7 @@ pub struct Captured {
 }
 
 /// What became of a capture.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     /// Its interfaces.
     pub interfaces: Vec<Captured>,

@@ -56,7 +56,7 @@ pub struct Rows {
     /// How many there are in all, once counted.
     pub total: Option<u64>,
     records: Vec<Record>,
-    quality: Vec<(Match, &'static str)>,
+    quality: Vec<(Match, std::borrow::Cow<'static, str>)>,
     table: Option<Table>,
     before: bool,
     after: bool,
