@@ -126,7 +126,13 @@ impl Opened {
     /// The case held by this process, for what needs it alone: refused while another holds it.
     pub fn alone(cx: &Cx) -> Result<Opened> {
         must_exist(cx)?;
-        let opened = Opened::here(Store::open(&cx.case, &OpenOptions { wait: cx.wait, ..OpenOptions::default() })?, None);
+        Opened::alone_or_create(cx, false)
+    }
+
+    /// The same, made if it is not there and that is wanted.
+    pub fn alone_or_create(cx: &Cx, create: bool) -> Result<Opened> {
+        let options = OpenOptions { create, wait: cx.wait, ..OpenOptions::default() };
+        let opened = Opened::here(Store::open(&cx.case, &options)?, None);
         opened.say_notices();
         Ok(opened)
     }

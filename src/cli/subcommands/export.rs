@@ -221,7 +221,7 @@ fn parquet(opened: &Opened, question: &Question, text: &str, dir: &Path) -> Resu
     }
     let merged = question.clone().and(flows());
     let names = Names::new(engine);
-    let mut told = names.told(&opened.store.name(), text, &surveys);
+    let mut told = names.told(&opened.keeper.name(), text, &surveys);
     for (part, path) in paths.iter().enumerate() {
         let columns = surveys[part].columns(part);
         PARTS[part].clone_into(&mut told.part);

@@ -41,11 +41,11 @@ impl Subcommand for Import {
         }
         // What is refused makes no case.
         let readers = open_export(&args.paths)?;
-        let opened = Opened::or_create(cx)?;
+        let opened = Opened::alone_or_create(cx, true)?;
         let before = opened.engine.sequence();
         let progress = |_: &Progress| ();
         let report =
-            import_export(&opened.store, &readers, &Watch { stop: stop_on_signals()?, progress: &progress, now: now() })?;
+            import_export(opened.store()?, &readers, &Watch { stop: stop_on_signals()?, progress: &progress, now: now() })?;
         let paths = args.paths.iter().map(|p| p.display().to_string()).collect();
         opened.keeper.append(What::Import {
             paths,
