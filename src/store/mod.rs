@@ -12,6 +12,7 @@ pub mod bits;
 pub mod block;
 pub mod busiest;
 pub mod cache;
+pub mod candidates;
 pub mod case_dir;
 pub mod catalog;
 pub mod clocks;

@@ -1,14 +1,12 @@
 //! Rows in the order of their corrected start, then id: blocks are opened in the order of their bounds and merged, so that the first rows
 //! are there before the last block is read. Also rows in no order, and counts. Blocks are decoded by several threads, a few ahead.
 
-use super::ask::{Ask, Selected, bounds, is_inside};
+use super::ask::{Ask, Selected};
 use super::bits::Bits;
-use super::cache::Kept;
-use super::eval::{self, Setting, Verdict};
-use super::frame;
+use super::candidates::{Candidate, soonness};
+use super::eval;
 use super::parallel;
 use super::plan;
-use super::postings::{self, ChunkInfo, Found, Rows};
 use super::reader::{Columns, FEW, Heads, Reader};
 use super::snapshot::{BlockId, Snapshot};
 use super::summed::{self, Summed};
@@ -16,28 +14,13 @@ use crate::error::{Error, Result};
 use crate::model::filter::Test;
 use crate::model::{FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Value, field};
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Atomic};
 
 /// Blocks whose columns are kept decoded while their rows are given.
 const WARM: usize = 32;
 /// Most blocks that are opened at once, ahead of what is asked of them; the first ones one by one.
 const AHEAD: usize = 8;
-
-/// A block that may hold rows.
-pub(super) struct Candidate<'a> {
-    import: usize,
-    block: usize,
-    setting: Setting<'a>,
-    /// Bounds of the corrected starts.
-    start: (Time, Time),
-    /// Every row is inside the window.
-    inside: bool,
-    rows: Option<Vec<u16>>,
-    /// These rows satisfy the filter.
-    exact: bool,
-}
 
 /// A row as it is visited: values on demand.
 pub struct Row<'a> {
@@ -101,27 +84,42 @@ impl Snapshot {
         each: &mut dyn FnMut(Record) -> bool,
     ) -> Result<Selected> {
         let fields = expand(ask.fields);
-        let mut waiting = self.candidates(ask, stop)?;
-        // The next to open is the last.
-        if ask.ascending {
-            waiting.sort_by_key(|c| std::cmp::Reverse((c.start.0, c.import, c.block)));
-        } else {
-            waiting.sort_by_key(|c| (c.start.1, c.import, c.block));
-        }
+        // Postings of an import are read when its time has come: the first rows do not wait for those of all.
+        let conditions = plan::conditions(ask.filter);
+        let mut unread = self.possible(ask, stop)?;
+        let first = |of: &[Candidate<'_>]| of.iter().map(|c| c.soonest(ask.ascending)).max();
+        unread.sort_by_key(|(import, of)| (first(of), std::cmp::Reverse(*import)));
+        let mut waiting: Vec<Candidate<'_>> = Vec::new();
         let mut open: Vec<Option<Cursor<'_>>> = Vec::new();
         let mut heap: BinaryHeap<Next> = BinaryHeap::new();
         let mut warm: VecDeque<usize> = VecDeque::new();
         let mut selected = Selected::default();
         let mut batch = 1;
         loop {
-            while let Some(candidate) = waiting.last() {
+            loop {
+                while let Some((_, of)) = unread.last()
+                    && waiting.last().is_none_or(|next| first(of) >= Some(next.soonest(ask.ascending)))
+                    && heap.peek().is_none_or(|next| first(of) >= Some(next.soonest()))
+                    && let Some((import, of)) = unread.pop()
+                {
+                    if stop() {
+                        return Err(Error::cancelled());
+                    }
+                    waiting.extend(self.looked_up(import, &conditions, of, ask)?);
+                    // The next to open is the last.
+                    waiting.sort_by_key(|c| (c.soonest(ask.ascending), std::cmp::Reverse((c.import, c.block))));
+                }
+                let Some(candidate) = waiting.last() else { break };
                 let before = heap.peek().is_none_or(|next| {
                     if ask.ascending { candidate.start.0 <= next.time } else { candidate.start.1 >= next.time }
                 });
                 if !before {
                     break;
                 }
-                let next = waiting.split_off(waiting.len().saturating_sub(batch));
+                // None that comes after an import whose postings are not read.
+                let until = unread.last().and_then(|(_, of)| first(of));
+                let ready = waiting.iter().rev().take(batch).take_while(|c| Some(c.soonest(ask.ascending)) > until).count();
+                let next = waiting.split_off(waiting.len() - ready.max(1));
                 batch = (batch * 2).min(AHEAD);
                 let room = warm.len() + AHEAD <= WARM;
                 let opened = parallel::each(next, &|candidate| {
@@ -253,116 +251,6 @@ impl Snapshot {
     fn mask(&self, import: u32, block: u32, ask: &Ask<'_>) -> Option<&Bits> {
         if ask.every_sighting { None } else { self.sightings().masked.get(&BlockId { import, block }) }
     }
-    /// The blocks that may hold rows asked for.
-    pub(super) fn candidates<'a>(&'a self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Vec<Candidate<'a>>> {
-        let conditions = plan::conditions(ask.filter);
-        let mut out = Vec::new();
-        for (import, data) in self.imports().iter().enumerate().filter(|(_, d)| d.done.sequence > ask.newer_than) {
-            if stop() {
-                return Err(Error::cancelled());
-            }
-            let fits = |block: usize| self.candidate(import, block, ask);
-            let possible: Vec<Candidate<'a>> = (0..data.blocks.len()).filter_map(fits).collect();
-            if possible.is_empty() {
-                continue;
-            }
-            match if conditions.is_empty() { None } else { self.look_up(import, &conditions, &possible)? } {
-                None => out.extend(possible),
-                Some(mut found) => {
-                    for mut candidate in possible {
-                        match found.0.remove(&data.blocks[candidate.block].zone.index) {
-                            Some(Rows::These(rows)) => {
-                                let zone = &data.blocks[candidate.block].zone;
-                                candidate.exact = is_known(ask.filter, zone, &candidate.setting);
-                                candidate.rows = Some(rows);
-                            }
-                            Some(Rows::Among(rows)) => candidate.rows = Some(rows),
-                            Some(Rows::Some) => {}
-                            None => continue,
-                        }
-                        out.push(candidate);
-                    }
-                }
-            }
-        }
-        Ok(out)
-    }
-    fn candidate<'a>(&'a self, import: usize, block: usize, ask: &Ask<'_>) -> Option<Candidate<'a>> {
-        let info = &self.imports()[import].blocks[block];
-        let zone = &info.zone;
-        if ask.sources.is_some_and(|s| !s.contains(&zone.source)) {
-            return None;
-        }
-        if ask.without.is_some_and(|w| w.contains(&BlockId { import: zone.import, block: zone.index })) {
-            return None;
-        }
-        let setting = self.setting(import, zone.source);
-        let (start, end) = bounds(zone, setting.shift);
-        if !ask.window.overlaps(start.0, end.1) {
-            return None;
-        }
-        if let Some((time, _)) = ask.after
-            && if ask.ascending { start.1 < time } else { start.0 > time }
-        {
-            return None;
-        }
-        if eval::judge(ask.filter, zone, &setting) == Verdict::No {
-            return None;
-        }
-        let inside = is_inside(&ask.window, start, end);
-        Some(Candidate { import, block, setting, start, inside, rows: None, exact: false })
-    }
-    /// What postings say for all conditions about the days and sources of some blocks; none: not worth asking.
-    fn look_up(&self, import: usize, conditions: &[plan::Condition], possible: &[Candidate<'_>]) -> Result<Option<Found>> {
-        let data = &self.imports()[import];
-        // Postings are written per import: reading them for a few blocks is not worth it.
-        if data.blocks.len() < 2 {
-            return Ok(None);
-        }
-        // Some were lost: what they do not name may be there all the same.
-        if data.chunks.len() < data.done.chunks as usize {
-            return Ok(None);
-        }
-        let blocks = possible.iter().map(|c| &data.blocks[c.block]);
-        let tables: BTreeSet<(i32, SourceId)> = blocks.map(|b| (b.place.day, b.zone.source)).collect();
-        let mut all: Option<Found> = None;
-        for condition in conditions {
-            let mut found = Found::default();
-            for chunk in data.chunks.iter().filter(|c| tables.contains(&(c.place.day, c.span.source))) {
-                let ranges: Vec<_> = condition.iter().filter(|r| r.touches(&chunk.span)).collect();
-                if ranges.is_empty() {
-                    continue;
-                }
-                let entries = self.postings(chunk)?;
-                for range in ranges {
-                    postings::search(&entries, range, &mut found)?;
-                }
-            }
-            found.settle();
-            all = Some(match all {
-                Some(before) => before.and(&found),
-                None => found,
-            });
-            if all.as_ref().is_some_and(|f| f.0.is_empty()) {
-                break;
-            }
-        }
-        Ok(all)
-    }
-    /// The entries of a chunk of postings, kept for the next question.
-    fn postings(&self, chunk: &ChunkInfo) -> Result<Arc<Vec<u8>>> {
-        let id = BlockId { import: chunk.span.import, block: chunk.span.index | 1 << 30 };
-        if let Some(Kept::Postings(entries)) = self.cache().find(id, 0) {
-            return Ok(entries);
-        }
-        let entries = Arc::new(self.read_postings(chunk)?);
-        self.cache().keep(id, 0, Kept::Postings(Arc::clone(&entries)));
-        Ok(entries)
-    }
-    /// The entries of a chunk of postings.
-    pub(super) fn read_postings(&self, chunk: &ChunkInfo) -> Result<Vec<u8>> {
-        postings::unpack(frame::split(&self.segments().frame(&chunk.place)?)?.1)
-    }
     /// The rows of a block that are asked for.
     fn matching(&self, candidate: &Candidate<'_>, reader: &Reader<'_>, ask: &Ask<'_>) -> Result<Bits> {
         let rows = reader.rows();
@@ -423,14 +311,6 @@ impl Snapshot {
     }
 }
 
-/// Whether postings and what is known of a block decide a filter.
-fn is_known(filter: &Filter, zone: &super::block::Zone, setting: &Setting<'_>) -> bool {
-    match filter {
-        Filter::And(all) => all.iter().all(|f| is_known(f, zone, setting)),
-        one => plan::is_exact(one) || eval::judge(one, zone, setting) == Verdict::Yes,
-    }
-}
-
 /// The stored fields behind fields.
 fn expand(fields: Option<&[FieldId]>) -> Option<Vec<FieldId>> {
     let mut out = Vec::new();
@@ -482,6 +362,13 @@ struct Next {
     row: u32,
     cursor: usize,
     ascending: bool,
+}
+
+impl Next {
+    /// Greater where it comes sooner.
+    fn soonest(&self) -> i64 {
+        soonness(self.time, self.ascending)
+    }
 }
 
 impl Ord for Next {

@@ -2,13 +2,13 @@
 
 use super::ask::Ask;
 use super::busiest::{self, Busiest};
+use super::postings::ChunkInfo;
 use super::rollups::Sums;
 use super::snapshot::Snapshot;
 use super::summed::{Group, Summed, plays, takes};
 use crate::error::{Error, Result};
 use crate::model::{FieldId, Kind};
 use hashbrown::HashMap;
-use smallvec::SmallVec;
 use std::net::IpAddr;
 
 /// Hosts whose sums are looked up exactly; more are not worth it.
@@ -18,10 +18,25 @@ const LOOKED_UP: usize = 500;
 #[derive(Default)]
 struct Found {
     sums: Sums,
-    /// Groups that name it, in order.
-    groups: SmallVec<[u32; 4]>,
-    /// Bounds of those.
+    /// The last part that named it.
+    last: Option<u32>,
+    /// Bounds of those that did.
     bounds: u64,
+}
+
+/// What was written of a group at one time: its busiest hosts, and the most that any other has. Of few hosts all, and nobody has more than nothing.
+struct Part {
+    bound: u64,
+    entries: Vec<busiest::Entry>,
+}
+
+impl Part {
+    /// What it says of a host: none, if it does not name it and others may have something.
+    fn of(&self, host: IpAddr) -> Option<&[busiest::Entry]> {
+        let from = self.entries.partition_point(|e| e.0 < host);
+        let until = from + self.entries[from..].partition_point(|e| e.0 == host);
+        (from < until || self.bound == 0).then(|| &self.entries[from..until])
+    }
 }
 
 impl Snapshot {
@@ -47,8 +62,9 @@ impl Snapshot {
         }
         let mut hosts: HashMap<IpAddr, Found, foldhash::fast::FixedState> =
             HashMap::with_hasher(foldhash::fast::FixedState::with_seed(11));
-        let mut bounds = Vec::with_capacity(groups.len());
-        for (number, group) in groups.iter().enumerate() {
+        let mut parts: Vec<Vec<Part>> = Vec::with_capacity(groups.len());
+        let (mut number, mut bound) = (0u32, 0u64);
+        for group in &groups {
             if stop() {
                 return Err(Error::cancelled());
             }
@@ -56,20 +72,23 @@ impl Snapshot {
             let Some(totals) = self.totals(group) else { return Ok(None) };
             let records = totals.kinds.iter().filter(|k| taken(k.kind)).flat_map(|k| &k.hours).map(Sums::records);
             summed.records += records.sum::<u64>();
-            let Some((bound, named)) = self.busiest_of(group, measure, &taken) else { return Ok(None) };
-            bounds.push(bound);
-            for (host, _, _, sums) in named.iter().filter(|e| taken(e.1) && plays(e.2, by)) {
-                let found = hosts.entry(*host).or_default();
-                if !found.sums.add(sums) {
-                    return Ok(None);
-                }
-                if found.groups.last() != Some(&(number as u32)) {
-                    found.groups.push(number as u32);
-                    found.bounds = found.bounds.saturating_add(bound);
+            let Some(mut of) = self.parts_of(group, measure, &taken) else { return Ok(None) };
+            for part in &mut of {
+                number += 1;
+                bound = bound.saturating_add(part.bound);
+                part.entries.retain(|e| taken(e.1) && plays(e.2, by));
+                for (host, _, _, sums) in &part.entries {
+                    let found = hosts.entry(*host).or_default();
+                    if !found.sums.add(sums) {
+                        return Ok(None);
+                    }
+                    if found.last.replace(number) != Some(number) {
+                        found.bounds = found.bounds.saturating_add(part.bound);
+                    }
                 }
             }
+            parts.push(of);
         }
-        let bound = bounds.iter().fold(0u64, |sum, b| sum.saturating_add(*b));
         let value = |sums: &Sums| sums.of(weight).unwrap_or(0);
         let mut values: Vec<u64> = hosts.values().map(|f| value(&f.sums)).collect();
         if values.len() < most || most == 0 {
@@ -81,44 +100,49 @@ impl Snapshot {
             return Ok(None);
         }
         let may = |found: &Found| value(&found.sums).saturating_add(bound - found.bounds.min(bound)) >= least;
-        let mut contenders: Vec<(IpAddr, Found)> = hosts.into_iter().filter(|(_, found)| may(found)).collect();
+        let contenders: Vec<IpAddr> = hosts.iter().filter(|(_, found)| may(found)).map(|(host, _)| *host).collect();
         if contenders.len() > LOOKED_UP.max(most * 4) {
             return Ok(None);
         }
-        for (host, found) in &mut contenders {
-            for (number, group) in groups.iter().enumerate() {
-                if bounds[number] == 0 || found.groups.contains(&(number as u32)) {
+        let mut out = Vec::with_capacity(contenders.len());
+        for host in contenders {
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            let (mut sums, mut fits) = (Sums::default(), true);
+            for (group, of) in groups.iter().zip(&parts) {
+                let named: Option<Vec<&[busiest::Entry]>> = of.iter().map(|part| part.of(host)).collect();
+                if let Some(named) = named {
+                    named.into_iter().flatten().for_each(|e| fits &= sums.add(&e.3));
                     continue;
                 }
-                if stop() {
-                    return Err(Error::cancelled());
-                }
                 let taken = |kind: Kind| takes(ask.filter, kind, &group.zone, &group.setting) == Some(true);
-                let Some(all) = self.hosts(group, Some(*host)) else { return Ok(None) };
-                for more in all.iter().filter(|h| taken(h.kind) && plays(h.role, by)) {
-                    if !found.sums.add(&more.sums) {
-                        return Ok(None);
-                    }
-                }
+                let Some(all) = self.hosts(group, Some(host)) else { return Ok(None) };
+                let all = all.iter().filter(|h| taken(h.kind) && plays(h.role, by));
+                all.for_each(|h| fits &= sums.add(&h.sums));
             }
+            if !fits {
+                return Ok(None);
+            }
+            out.push((host, sums));
         }
-        Ok(Some((contenders.into_iter().map(|(host, found)| (host, found.sums)).collect(), summed)))
+        Ok(Some((out, summed)))
     }
-    /// The busiest hosts of a group with the most that any other has, of a measure; of a group that has no such chunks all of its hosts.
-    fn busiest_of(&self, group: &Group<'_>, measure: usize, taken: &dyn Fn(Kind) -> bool) -> Option<(u64, Vec<busiest::Entry>)> {
-        let all = || {
-            let hosts = self.hosts(group, None)?;
-            Some((0, hosts.into_iter().map(|h| (h.host, h.kind, h.role, h.sums)).collect()))
-        };
+    /// The parts of a group. What was written without the busiest, of few hosts, is read whole.
+    fn parts_of(&self, group: &Group<'_>, measure: usize, taken: &dyn Fn(Kind) -> bool) -> Option<Vec<Part>> {
         let of = |key: &[u8]| group.chunks.iter().filter(|c| *c.span.first == *key).count();
-        // Each time sums are written they have totals: those of few hosts have nothing but all of these.
-        if of(&busiest::KEY) != of(&[]) || of(&[]) != 1 {
-            return all();
+        if of(&busiest::KEY) != of(&[]) {
+            let hosts = self.hosts(group, None)?;
+            let mut entries: Vec<busiest::Entry> = hosts.into_iter().map(|h| (h.host, h.kind, h.role, h.sums)).collect();
+            entries.sort_unstable_by_key(|e| e.0);
+            return Some(vec![Part { bound: 0, entries }]);
         }
-        let chunk = group.chunks.iter().find(|c| *c.span.first == busiest::KEY)?;
-        let Busiest { bounds, entries } = self.body(chunk, Busiest::read)?;
-        let busiest = Busiest { bounds, entries: Vec::new() };
-        Some((busiest.bound(measure, taken), entries))
+        let chunks = group.chunks.iter().filter(|c| *c.span.first == busiest::KEY);
+        let part = |chunk: &&ChunkInfo| {
+            let busiest = self.body(chunk, Busiest::read)?;
+            Some(Part { bound: busiest.bound(measure, taken), entries: busiest.entries })
+        };
+        chunks.map(part).collect()
     }
 }
 
