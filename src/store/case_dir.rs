@@ -5,14 +5,14 @@ use crate::error::{Error, Result};
 use crate::model::Time;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by
 /// day, those of the first two no passive DNS until it is derived when the case is opened, and in those of the first three no part of a live
-/// capture has files of its own.
+/// capture has files of its own; those of the first four say nothing of the fields of a block and have no busiest hosts.
 pub const VERSION: u32 = 5;
 
 /// Texts that places refer to; older ones go.
@@ -76,6 +76,10 @@ impl CaseDir {
                     .hint("name an empty or new directory with --case DIR"));
             }
             make_all(path)?;
+            // A directory that was there may be open to everybody; nothing is in it yet.
+            if let Ok(mode) = std::fs::metadata(path).map(|m| m.permissions().mode()) {
+                let _ = std::fs::set_permissions(path, Permissions::from_mode(mode & !0o007));
+            }
             let stem = path.file_name().map_or_else(|| "case".to_owned(), |n| n.to_string_lossy().into_owned());
             let case = CaseFile { name: name.map_or(stem, str::to_owned), version: VERSION, created: now.rfc3339() };
             let text = toml::to_string(&case).map_err(|e| Error::internal(format!("case.toml cannot be written: {e}")))?;
@@ -101,7 +105,6 @@ impl CaseDir {
     }
     /// In words, if everybody on this machine can look into it: copying may have loosened what was 0700.
     pub fn exposed(&self) -> Option<String> {
-        use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(&self.path).ok()?.permissions().mode() & 0o777;
         let path = self.path.display();
         (mode & 0o007 != 0)
