@@ -271,3 +271,10 @@ put("reassembly", "gaps", step.pack(0, 1, 9) + step.pack(100, 9, 9) + step.pack(
 put("store", "group", bytes([1, 100, 2, 0, 5, 5, 1, 100, 0, 1, 9, 0, 9, 9, 2, 2, 1, 0, 2, 20, 120, 2, 14]))
 put("store", "frame", b"\0" + bytes(64))
 put("store", "journal", b"\3" + b"00000000 " + b"0" * 64 + b" {}\n")
+
+# What goes over the socket of a case, as its test has it.
+pinned = next((ROOT / "tests/it/snapshots").glob("*the_encoding_is_that_of_its_protocol_number.snap")).read_text()
+for name, code in re.findall(r"^([\w ,]+): ([0-9a-f]+)$", pinned, re.M):
+    body = bytes.fromhex(code)
+    put("service", name.split(",")[0].replace(" ", "-"), b"\0" + body)
+    put("service", "frame-" + name.split(",")[0].replace(" ", "-"), b"\x07" + struct.pack("<IBQ", len(body) + 9, 1, 7) + body)
