@@ -271,3 +271,14 @@ put("reassembly", "gaps", step.pack(0, 1, 9) + step.pack(100, 9, 9) + step.pack(
 put("store", "group", bytes([1, 100, 2, 0, 5, 5, 1, 100, 0, 1, 9, 0, 9, 9, 2, 2, 1, 0, 2, 20, 120, 2, 14]))
 put("store", "frame", b"\0" + bytes(64))
 put("store", "journal", b"\3" + b"00000000 " + b"0" * 64 + b" {}\n")
+
+# Requests on the socket of a case: a text to compile, a table of everything, the sources; bare, and as frames.
+every = b"\xff" * 9 + b"\x01" + b"\xfe" + b"\xff" * 8 + b"\x01"
+for name, body in {
+    "compile": b"\x00\x0dhost 10.0.0.5\x00",
+    "table": b"\x04\x00\x01\x00" + every + b"\x00\x00",
+    "nested": b"\x04\x00\x04\x00\x03\x03\x01\x01" + every + b"\x00\x00",
+    "sources": b"\x0c",
+}.items():
+    put("service", name, b"\0" + body)
+    put("service", "frame-" + name, b"\x07" + struct.pack("<IBQ", len(body) + 9, 1, 7) + body)

@@ -148,7 +148,7 @@ pub enum ImportNote {
 const BINS: u64 = 1 << 16;
 /// Most packets that are read at once: more are asked for again.
 const PACKETS: usize = 1 << 20;
-/// Bytes of packets that are read at once.
+/// Most flows whose packets are asked for at once.
 const LIST: usize = 1 << 20;
 
 impl Ask {

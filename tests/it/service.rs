@@ -628,38 +628,6 @@ fn a_question_is_given_up_at_once_and_one_client_cancels_nobody_elses() {
     assert!(both.count() > 0);
 }
 
-#[test]
-fn the_encoding_is_that_of_its_protocol_number() {
-    use backtrail::model::{Kind, Record, RecordId, SourceId, Value, field};
-    // Whoever changes what goes over the socket changes this, and then `PROTOCOL`: programs of two builds must not take each other's words for theirs.
-    fn line<T: serde::Serialize>(out: &mut String, name: &str, value: &T) {
-        let mut bytes = Vec::new();
-        frame::put(value, &mut bytes).unwrap();
-        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        out.push_str(&format!("{name}: {hex}\n"));
-    }
-    let mut out = format!("protocol {PROTOCOL}\n");
-    let mut record = Record::new(Kind::Dns, RecordId::default(), SourceId(3), Time(1_795_000_000_000_000_000));
-    record.set(field::SRC_IP, Value::Addr([10, 0, 0, 5].into()));
-    record.set(field::NAME, "evil.example");
-    record.set(field::BYTES_OUT, 300u64);
-    line(&mut out, "record", &record);
-    let text = "host in {10.0.0.5, 10.0.0.0/8} and not (sni ~ /x/ or bytes > 1MB) | top 10 host by bytes";
-    let question = backtrail::query::compile(text, &backtrail::query::Scope::empty()).unwrap();
-    line(&mut out, "select", &Ask::Select(Carried::new(&question), Page::default()));
-    line(&mut out, "hello", &named("ana"));
-    line(
-        &mut out,
-        "state",
-        &backtrail::service::ask::State { sequence: 1, head: 2, decisions: 3, capture: Some(Default::default()) },
-    );
-    line(&mut out, "sizes, the last request", &Ask::Sizes);
-    line(&mut out, "append", &Ask::Append("m".into(), "{}".into()));
-    line(&mut out, "error", &backtrail::error::Error::user("what").at("where").hint("next"));
-    line(&mut out, "import", &Ask::Import(backtrail::service::ImportOrder::default()));
-    insta::assert_snapshot!(out);
-}
-
 /// The program as somebody else, who may not read this user's files.
 fn as_other(home: &Path, program: &Path, group: u32) -> Command {
     let mut command = Command::new(program);
