@@ -37,6 +37,11 @@ pub fn damaged(what: &str) -> Error {
     Error::store(format!("damaged {what}")).hint("run `backtrail verify`; what was lost can be imported again from the evidence")
 }
 
+/// Whether an error says that something stored is damaged.
+pub fn is_damage(error: &Error) -> bool {
+    error.what.starts_with("damaged ")
+}
+
 /// Reads from the front of a slice of bytes; fails at its end, never beyond.
 #[derive(Debug, Clone, Copy)]
 pub struct Take<'a> {

@@ -37,6 +37,9 @@ pub mod parts;
 pub mod passive;
 pub mod plan;
 pub mod postings;
+pub mod prune;
+pub mod prune_plan;
+pub mod pruned;
 pub mod reader;
 pub mod recover;
 pub mod rollups;
@@ -59,6 +62,9 @@ pub use compact::Compacted;
 pub use head::Published;
 pub use import::{Begin, Import};
 pub use journal::{Journal, now};
+pub use prune::Pruned;
+pub use prune_plan::{Pin, Plan, Wish};
+pub use pruned::Kept;
 pub use passive::{NamesGroup, PassiveEntry};
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
@@ -78,7 +84,7 @@ use contents::{Contents, ImportData};
 use frame::FrameKind;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How a case is opened.
@@ -144,8 +150,10 @@ struct Inner {
     state: Mutex<State>,
     /// Held while a live head is made and swapped in.
     publishing: Mutex<()>,
-    /// Held while parts are written together.
+    /// Held while parts are written together, days are dropped, or files are checked.
     compacting: Mutex<()>,
+    /// Told when days were dropped.
+    pruned: Condvar,
     cache: Arc<cache::Cache>,
     notices: Mutex<Vec<String>>,
     /// Last: released after everything else is closed.
@@ -161,6 +169,10 @@ struct State {
     published: u64,
     /// Parts that stand elsewhere now: their files are there as long as a view sees them.
     replaced: Vec<Arc<ImportData>>,
+    /// Segments that were pruned, and what sees them.
+    retired: Vec<prune::Retired>,
+    /// What was not is not begun while days are dropped.
+    pruning: bool,
     snapshot: Option<(u64, Arc<Snapshot>)>,
 }
 
@@ -189,6 +201,8 @@ impl Store {
             committed: BTreeMap::new(),
             published: 0,
             replaced: Vec::new(),
+            retired: Vec::new(),
+            pruning: false,
             snapshot: None,
         };
         let inner = Inner {
@@ -199,6 +213,7 @@ impl Store {
             state: Mutex::new(state),
             publishing: Mutex::default(),
             compacting: Mutex::default(),
+            pruned: Condvar::new(),
             cache: Arc::new(cache::Cache::new(options.cache)),
             notices: Mutex::new(notices),
             _lock: lock,
@@ -247,6 +262,9 @@ impl Store {
         self.room()?;
         let (id, unread) = {
             let mut state = hold(&self.0.state);
+            while state.pruning {
+                state = self.0.pruned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
             // Evidence that a longer file replaced is known too: all of it is in that file.
             let read = |i: &&Arc<ImportData>| i.done.key == new.key.0 && i.done.format != UNREAD;
             if let Some(data) = state.contents.imports.values().find(read) {

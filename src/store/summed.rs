@@ -97,7 +97,7 @@ impl Snapshot {
                 continue;
             }
             let mut groups: BTreeMap<(i32, SourceId), Option<Group<'a>>> = BTreeMap::new();
-            for info in &data.blocks {
+            for info in data.blocks.iter().chain(&data.summed_only) {
                 let zone = &info.zone;
                 let setting = self.setting(import, zone.source);
                 let (start, end) = bounds(zone, setting.shift);

@@ -1,0 +1,429 @@
+//! Pruning: whole raw days go, all of them or what they have of one kind. What stays of a segment is written anew, then a statement says which
+//! segments count no more ([`Statement`]), then the catalog changes in one batch; only then are the files removed. Interrupted before that
+//! statement is acknowledged nothing has happened; after it the next open removes what is left.
+//!
+//! Views that were taken before see what they saw: the files that they read go when they are gone.
+
+use super::block::Packer;
+use super::catalog::{self, About, Change};
+use super::commit::Pending;
+use super::contents::{BlockInfo, ImportData};
+use super::frame::{self, FrameKind, HEADER};
+use super::journal::now;
+use super::names::NamesInfo;
+use super::packets::{self, Group, GroupInfo, Reach};
+use super::postings::ChunkInfo;
+use super::prune_plan::{Plan, day_name, kept};
+use super::pruned::{Kept, Lost, Statement};
+use super::segment::{CASE, MEMORY, OTHER, OWN, Place};
+use super::{Store, hold};
+use crate::error::{Error, Result};
+use crate::model::{EvidenceKey, RecordId, SourceId};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// Entries of the catalog that one batch removes, about.
+const BATCH: usize = 10_000;
+
+/// What was pruned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Days of which something was dropped.
+    pub days: usize,
+    /// Rows that are gone.
+    pub rows: u64,
+    /// Bytes that the segments took less afterwards.
+    pub bytes: u64,
+    /// Segments that a view still reads: they go when it is gone.
+    pub waiting: usize,
+    /// Days that stay, each with why.
+    pub kept: Vec<(i32, String)>,
+}
+
+/// Segments that count no more.
+#[derive(Debug)]
+pub(super) struct Retired {
+    files: Vec<(i32, u32)>,
+    seen_by: Vec<Weak<ImportData>>,
+}
+
+/// What is dropped, per day and kind.
+type Days = BTreeMap<i32, [bool; 4]>;
+
+/// Imports wait while days are dropped.
+struct Turn<'a>(&'a Store);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        hold(&self.0.0.state).pruning = false;
+        self.0.0.pruned.notify_all();
+    }
+}
+
+impl Store {
+    /// Drops what a plan says, for good; `why` is kept with it. Asked to `stop` it ends after some days; what was dropped until then is.
+    pub fn prune(&self, plan: &Plan, why: &str, stop: &dyn Fn() -> bool) -> Result<Pruned> {
+        let _turn = hold(&self.0.compacting);
+        let _imports = {
+            let mut state = hold(&self.0.state);
+            if !state.active.is_empty() {
+                return Err(Error::user("an import is running").hint("prune when it has ended"));
+            }
+            state.pruning = true;
+            Turn(self)
+        };
+        let mut out = Pruned::default();
+        let (whole, some): (Vec<_>, Vec<_>) = plan.days.iter().partition(|d| d.drop == [true; 4]);
+        let mut steps: Vec<Days> = Vec::new();
+        // Days that only go are dropped together; where something is written anew one at a time: that takes space first.
+        let mut entries = 0;
+        for day in whole {
+            entries += self.entries_of(day.day);
+            match steps.last_mut().filter(|_| entries <= BATCH) {
+                Some(last) => drop(last.insert(day.day, day.drop)),
+                None => {
+                    steps.push(Days::from([(day.day, day.drop)]));
+                    entries = 0;
+                }
+            }
+        }
+        steps.extend(some.iter().map(|d| Days::from([(d.day, d.drop)])));
+        for step in steps {
+            if stop() {
+                break;
+            }
+            match self.drop_days(&step, why, &mut out) {
+                Ok(()) => {}
+                // What cannot be read cannot be written anew.
+                Err(e) if super::encode::is_damage(&e) => out.kept.extend(step.keys().map(|day| (*day, e.to_string()))),
+                Err(e) => return Err(e),
+            }
+            self.remove_retired();
+        }
+        for (path, bytes) in plan.files.iter().filter(|_| !stop()) {
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(super::segment::write_error(&e, path));
+                }
+                _ => out.bytes += bytes,
+            }
+            let _ = std::fs::remove_file(path.with_extension("idx"));
+            let _ = path.parent().map(std::fs::remove_dir);
+        }
+        self.remove_retired();
+        out.waiting = hold(&self.0.state).retired.iter().map(|r| r.files.len()).sum();
+        self.derive_missing();
+        Ok(out)
+    }
+    fn entries_of(&self, day: i32) -> usize {
+        let state = hold(&self.0.state);
+        state.contents.imports.values().flat_map(|i| i.places()).filter(|p| p.day == day).count()
+    }
+    /// Removes segments that no view sees any more.
+    pub(super) fn remove_retired(&self) {
+        let gone: Vec<Retired> = {
+            let mut state = hold(&self.0.state);
+            let all = std::mem::take(&mut state.retired);
+            let (seen, gone) = all.into_iter().partition(|r| r.seen_by.iter().any(|data| data.strong_count() > 0));
+            state.retired = seen;
+            gone
+        };
+        for (day, segment) in gone.into_iter().flat_map(|r| r.files) {
+            // What cannot be removed now is removed at the next open.
+            let _ = self.segments().remove(day, segment);
+        }
+    }
+    fn drop_days(&self, days: &Days, why: &str, out: &mut Pruned) -> Result<()> {
+        let (imports, number) = {
+            let state = hold(&self.0.state);
+            let is_there = |i: &&Arc<ImportData>| i.places().any(|p| days.contains_key(&p.day));
+            (state.contents.imports.values().filter(is_there).cloned().collect::<Vec<_>>(), state.contents.next_pruned())
+        };
+        let list = self.segments().list()?;
+        let files = self.touched(days, &imports, &list);
+        for day in days.keys() {
+            self.segments().turn(*day)?;
+        }
+        let mut step = Step {
+            store: self,
+            days,
+            files: &files,
+            packer: Packer::new()?,
+            statement: Statement { number, at: now().0, why: why.to_owned(), files: files.iter().copied().collect(), ..Statement::default() },
+            pending: Pending::default(),
+            removed: Vec::new(),
+            before: BTreeMap::new(),
+            written: 0,
+        };
+        let made = imports.iter().map(|data| step.without(data)).collect::<Result<Vec<ImportData>>>()?;
+        let Step { mut statement, mut pending, mut removed, before, written, .. } = step;
+        statement.before = before.into_iter().map(|((source, kept), day)| (source, kept, day)).collect();
+        let watermark = |(day, segment): &(i32, u32)| catalog::key(About::Watermark, *day as u32, *segment);
+        removed.extend(files.iter().map(watermark));
+        let rows: u64 = statement.lost.values().map(|l| l.rows).sum();
+        // What stays is durable before it is said that the rest is gone.
+        self.segments().sync().map_err(|e| self.full(e))?;
+        {
+            let mut catalog = hold(&self.0.catalog);
+            let place = self.segments().append(CASE, FrameKind::Pruned, number, &statement.bytes()?, &[]);
+            let place = place.map_err(|e| self.full(e))?;
+            self.segments().sync().map_err(|e| self.full(e))?;
+            pending.add(About::Pruned, number, 0, &place, &[]);
+            let mut changes: Vec<Change> = removed.into_iter().map(|key| (key, None)).collect();
+            changes.extend(pending.take(self.segments()));
+            catalog.commit(changes).map_err(|e| self.full(e))?;
+            let mut state = hold(&self.0.state);
+            let seen_by = imports.iter().map(Arc::downgrade).collect();
+            for data in made {
+                state.contents.imports.insert(data.id, Arc::new(data));
+            }
+            state.contents.pruned.push((place, statement));
+            state.retired.push(Retired { files: files.iter().copied().collect(), seen_by });
+            state.snapshot = None;
+        }
+        let gone: u64 = list.iter().filter(|(day, segment, _)| files.contains(&(*day, *segment))).map(|(_, _, len)| len).sum();
+        out.days += days.len();
+        out.rows += rows;
+        out.bytes += gone.saturating_sub(written);
+        Ok(())
+    }
+    /// The segments of which something goes, and those of these days that hold nothing that counts.
+    fn touched(&self, days: &Days, imports: &[Arc<ImportData>], list: &[(i32, u32, u64)]) -> HashSet<(i32, u32)> {
+        let mut files = HashSet::new();
+        let mut live: BTreeSet<(i32, u32)> = BTreeSet::new();
+        for data in imports {
+            live.extend(data.places().filter(|p| days.contains_key(&p.day)).map(|p| (p.day, p.segment)));
+            let fates = Fates::of(data, days);
+            files.extend(data.blocks.iter().filter(|b| fates.block(b)).map(|b| (b.place.day, b.place.segment)));
+            files.extend(data.groups.iter().filter(|g| drops(days, g.place.day, Kept::Packets)).map(|g| (g.place.day, g.place.segment)));
+            files.extend(data.chunks.iter().filter(|c| fates.chunk(c)).map(|c| (c.place.day, c.place.segment)));
+            files.extend(data.rollups.iter().filter(|c| drops(days, c.place.day, Kept::Rollups)).map(|c| (c.place.day, c.place.segment)));
+            files.extend(data.names().iter().filter(|n| fates.names(n)).map(|n| (n.place.day, n.place.segment)));
+        }
+        // No import writes to segments that several share meanwhile.
+        let dead = list.iter().map(|(day, segment, _)| (*day, *segment));
+        files.extend(dead.filter(|at| days.contains_key(&at.0) && at.1 < OWN && !live.contains(at)));
+        files.retain(|(_, segment)| *segment < MEMORY);
+        files
+    }
+}
+
+fn drops(days: &Days, day: i32, kept: Kept) -> bool {
+    days.get(&day).is_some_and(|drop| drop[kept as usize])
+}
+
+/// What is dropped of one import: indexes go with the last rows that they are of.
+struct Fates<'a> {
+    days: &'a Days,
+    /// Sources and days that keep rows; and events.
+    rows: HashSet<(i32, SourceId)>,
+    events: HashSet<(i32, SourceId)>,
+}
+
+impl<'a> Fates<'a> {
+    fn of(data: &ImportData, days: &'a Days) -> Fates<'a> {
+        let mut fates = Fates { days, rows: HashSet::new(), events: HashSet::new() };
+        for info in data.blocks.iter().filter(|b| days.contains_key(&b.place.day)) {
+            if !fates.block(info) {
+                fates.rows.insert((info.place.day, info.zone.source));
+                if kept(&info.zone.kinds) == Kept::Events {
+                    fates.events.insert((info.place.day, info.zone.source));
+                }
+            }
+        }
+        fates
+    }
+    fn block(&self, info: &BlockInfo) -> bool {
+        drops(self.days, info.place.day, kept(&info.zone.kinds))
+    }
+    fn chunk(&self, info: &ChunkInfo) -> bool {
+        self.days.contains_key(&info.place.day) && !self.rows.contains(&(info.place.day, info.span.source))
+    }
+    fn names(&self, info: &NamesInfo) -> bool {
+        self.days.contains_key(&info.place.day) && !self.events.contains(&(info.place.day, info.span.source))
+    }
+}
+
+/// Some days being dropped.
+struct Step<'a> {
+    store: &'a Store,
+    days: &'a Days,
+    files: &'a HashSet<(i32, u32)>,
+    packer: Packer,
+    statement: Statement,
+    pending: Pending,
+    /// Keys of the catalog that go.
+    removed: Vec<Vec<u8>>,
+    /// Per source and kind the day before which nothing is left.
+    before: BTreeMap<(u32, Kept), i32>,
+    written: u64,
+}
+
+impl Step<'_> {
+    /// An import without what is dropped of it.
+    fn without(&mut self, data: &ImportData) -> Result<ImportData> {
+        let mut out = ImportData::new(data.id, data.done.clone());
+        let fates = Fates::of(data, self.days);
+        let mut lost = Lost::default();
+        let summed: HashSet<(i32, SourceId)> = data
+            .rollups
+            .iter()
+            .filter(|c| !drops(self.days, c.place.day, Kept::Rollups))
+            .map(|c| (c.place.day, c.span.source))
+            .collect();
+        for info in &data.blocks {
+            let zone = info.zone.clone();
+            if fates.block(info) {
+                lost.frames[0] += 1;
+                lost.rows += u64::from(zone.rows);
+                if summed.contains(&(info.place.day, zone.source)) && info.place.day != OTHER {
+                    lost.keep_zone(&zone);
+                }
+                self.gone(About::Block, data.id, zone.index);
+                self.until(zone.source, kept(&zone.kinds), info.place.day);
+                continue;
+            }
+            let place = self.moved(About::Block, FrameKind::Block, data.id, zone.index, &info.place)?;
+            out.blocks.push(BlockInfo { place, zone, meta: info.meta, directory: OnceLock::new() });
+        }
+        for info in &data.groups {
+            if !drops(self.days, info.place.day, Kept::Packets) {
+                let place = self.moved(About::Packets, FrameKind::Packets, data.id, info.reach.index, &info.place)?;
+                out.groups.push(GroupInfo { place, reach: info.reach.clone() });
+                continue;
+            }
+            match self.rest(data, info, &out.blocks)? {
+                Some(info) => out.groups.push(info),
+                None => {
+                    lost.frames[1] += 1;
+                    self.gone(About::Packets, data.id, info.reach.index);
+                }
+            }
+            let sources: Vec<u32> = data.done.sources.iter().map(|s| s.id).collect();
+            sources.into_iter().for_each(|source| self.until(SourceId(source), Kept::Packets, info.place.day));
+        }
+        for info in &data.chunks {
+            if fates.chunk(info) {
+                lost.frames[2] += 1;
+                self.gone(About::Postings, data.id, info.span.index);
+                continue;
+            }
+            let place = self.moved(About::Postings, FrameKind::Postings, data.id, info.span.index, &info.place)?;
+            out.chunks.push(ChunkInfo { place, span: info.span.clone() });
+        }
+        for info in &data.rollups {
+            if drops(self.days, info.place.day, Kept::Rollups) {
+                lost.frames[3] += 1;
+                self.gone(About::Rollups, data.id, info.span.index);
+                self.until(info.span.source, Kept::Rollups, info.place.day);
+                continue;
+            }
+            let place = self.moved(About::Rollups, FrameKind::Rollups, data.id, info.span.index, &info.place)?;
+            out.rollups.push(ChunkInfo { place, span: info.span.clone() });
+        }
+        self.names(data, &fates, &mut out)?;
+        out.pruned = data.pruned;
+        out.summed_only = data.summed_only.iter().map(copy_of).collect();
+        out.lose(&lost)?;
+        if lost != Lost::default() {
+            self.statement.lost.insert(data.id, lost);
+        }
+        Ok(out)
+    }
+    /// Passive DNS: without some of its frames a derivation is not whole, and is made anew of the events that are left.
+    fn names(&mut self, data: &ImportData, fates: &Fates<'_>, out: &mut ImportData) -> Result<()> {
+        let all = data.names();
+        let mut frames = Vec::new();
+        if all.iter().any(|n| fates.names(n)) {
+            all.iter().for_each(|n| self.gone(About::Names, data.id, n.span.index));
+        } else {
+            for info in all.iter() {
+                let place = self.moved(About::Names, FrameKind::Names, data.id, info.span.index, &info.place)?;
+                frames.push(NamesInfo { place, meta: info.meta, directory: OnceLock::new(), span: info.span.clone() });
+            }
+        }
+        out.set_names(frames);
+        out.no_names_below(data.next_names());
+        Ok(())
+    }
+    fn gone(&mut self, about: About, import: u32, index: u32) {
+        self.removed.push(catalog::key(about, import, index));
+    }
+    fn until(&mut self, source: SourceId, kept: Kept, day: i32) {
+        if day != OTHER {
+            let end = self.before.entry((source.0, kept)).or_insert(i32::MIN);
+            *end = (*end).max(day.saturating_add(1));
+        }
+    }
+    /// Where a frame stands that stays: written anew if its segment goes.
+    fn moved(&mut self, about: About, kind: FrameKind, import: u32, index: u32, place: &Place) -> Result<Place> {
+        if !self.files.contains(&(place.day, place.segment)) {
+            return Ok(*place);
+        }
+        let payload = self.store.segments().frame(place)?;
+        let (meta, body) = frame::split(&payload)?;
+        self.write(about, kind, import, index, (place.day, meta, body))
+    }
+    fn write(&mut self, about: About, kind: FrameKind, import: u32, index: u32, (day, meta, body): (i32, &[u8], &[u8])) -> Result<Place> {
+        self.store.room()?;
+        let place = self.store.segments().append(day, kind, import, meta, body).map_err(|e| self.store.full(e))?;
+        self.pending.add(about, import, index, &place, meta);
+        self.written += HEADER as u64 + u64::from(place.len);
+        Ok(place)
+    }
+    /// What a group of packet references has of packets of days that stay; none: nothing, as far as blocks tell.
+    fn rest(&mut self, data: &ImportData, info: &GroupInfo, blocks: &[BlockInfo]) -> Result<Option<GroupInfo>> {
+        let (first, last) = info.reach.offsets;
+        let may = |b: &BlockInfo| b.zone.offsets.0 <= last && b.zone.offsets.1 >= first && !drops(self.days, b.place.day, Kept::Packets);
+        if !blocks.iter().any(may) {
+            return Ok(None);
+        }
+        let payload = self.store.segments().frame(&info.place)?;
+        let mut group = Group::default();
+        let evidence = EvidenceKey(data.done.key);
+        let days = self.days;
+        let read = packets::pieces(frame::split(&payload)?.1, &mut |(offset, ordinal, source), refs| {
+            let stays = refs.iter().any(|r| !drops(days, r.time.day(), Kept::Packets) && !is_older(days, r.time.day()));
+            if stays {
+                group.add(RecordId { evidence, offset, ordinal }, source, &refs);
+            }
+            Ok(())
+        });
+        if read.is_err() {
+            // Of an older layout, which is not taken apart: it stays as it is.
+            return Ok(Some(GroupInfo { place: self.moved(About::Packets, FrameKind::Packets, data.id, info.reach.index, &info.place)?, reach: info.reach.clone() }));
+        }
+        if group.is_empty() {
+            return Ok(None);
+        }
+        let (offsets, body) = group.take(&mut self.packer);
+        let reach = Reach { import: data.id, index: info.reach.index, offsets };
+        let mut meta = Vec::new();
+        reach.put(&mut meta);
+        // It goes with the first of its days.
+        let day = blocks.iter().filter(|b| may_hold(b, offsets)).map(|b| b.place.day).filter(|d| !drops(days, *d, Kept::Packets)).min();
+        let place = self.write(About::Packets, FrameKind::Packets, data.id, reach.index, (day.unwrap_or(info.place.day), &meta, &body))?;
+        Ok(Some(GroupInfo { place, reach }))
+    }
+}
+
+/// Whether a day is before all that are dropped: packets of flows that were dropped long ago go with the next.
+fn is_older(days: &Days, day: i32) -> bool {
+    days.keys().find(|d| **d != OTHER).is_some_and(|first| day < *first)
+}
+
+fn may_hold(block: &BlockInfo, (first, last): (u64, u64)) -> bool {
+    block.zone.offsets.0 <= last && block.zone.offsets.1 >= first
+}
+
+fn copy_of(info: &BlockInfo) -> BlockInfo {
+    BlockInfo { place: info.place, zone: info.zone.clone(), meta: info.meta, directory: OnceLock::new() }
+}
+
+/// Why a day stays, in words.
+pub fn stays((day, why): &(i32, String)) -> String {
+    format!("{} stays: {why}", day_name(*day))
+}
+
+#[cfg(test)]
+mod tests;
