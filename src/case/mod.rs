@@ -16,6 +16,7 @@ pub mod keeper;
 pub mod local;
 
 pub mod notes;
+pub mod pins;
 
 pub mod report;
 

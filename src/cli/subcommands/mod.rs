@@ -37,6 +37,8 @@ pub mod packets;
 
 pub mod pivot;
 
+pub mod prune;
+
 pub mod report;
 
 pub mod set;
@@ -85,6 +87,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &trail::Trail,
     &report::Report,
     &verify::Verify,
+    &prune::Prune,
     &doctor::Doctor,
     &formats::Formats,
     &fields::Fields,
