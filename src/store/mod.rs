@@ -13,6 +13,7 @@ pub mod block;
 pub mod cache;
 pub mod case_dir;
 pub mod catalog;
+pub mod check;
 pub mod clocks;
 pub mod column;
 pub mod commit;
@@ -385,11 +386,9 @@ impl Store {
     pub fn sources(&self) -> Vec<SourceInfo> {
         self.snapshot().sources()
     }
-    /// Per import: its number, how many frames it has, its path.
-    pub(crate) fn parts_wanted(&self) -> Vec<(u32, u32, String)> {
-        let state = hold(&self.0.state);
-        let of = |i: &Arc<ImportData>| (i.id, i.done.parts(), i.done.path.clone());
-        state.contents.imports.values().map(of).collect()
+    /// Every import that counts, those as well that later ones hide.
+    pub(crate) fn imports(&self) -> Vec<Arc<ImportData>> {
+        hold(&self.0.state).contents.imports.values().cloned().collect()
     }
     pub(crate) fn segments(&self) -> &segment::Segments {
         &self.0.segments

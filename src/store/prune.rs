@@ -12,7 +12,7 @@ use super::frame::{self, FrameKind, HEADER};
 use super::journal::now;
 use super::names::NamesInfo;
 use super::packets::{self, Group, GroupInfo, Reach};
-use super::postings::ChunkInfo;
+use super::postings::{ChunkInfo, Span};
 use super::prune_plan::{Plan, day_name, kept};
 use super::pruned::{Kept, Lost, Statement};
 use super::segment::{CASE, MEMORY, OTHER, OWN, Place};
@@ -51,7 +51,7 @@ pub(super) struct Retired {
 type Days = BTreeMap<i32, [bool; 4]>;
 
 /// Imports wait while days are dropped.
-struct Turn<'a>(&'a Store);
+pub(super) struct Turn<'a>(&'a Store);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
@@ -64,14 +64,7 @@ impl Store {
     /// Drops what a plan says, for good; `why` is kept with it. Asked to `stop` it ends after some days; what was dropped until then is.
     pub fn prune(&self, plan: &Plan, why: &str, stop: &dyn Fn() -> bool) -> Result<Pruned> {
         let _turn = hold(&self.0.compacting);
-        let _imports = {
-            let mut state = hold(&self.0.state);
-            if !state.active.is_empty() {
-                return Err(Error::user("an import is running").hint("prune when it has ended"));
-            }
-            state.pruning = true;
-            Turn(self)
-        };
+        let _imports = self.alone()?;
         let mut out = Pruned::default();
         let (whole, some): (Vec<_>, Vec<_>) = plan.days.iter().partition(|d| d.drop == [true; 4]);
         let mut steps: Vec<Days> = Vec::new();
@@ -92,7 +85,7 @@ impl Store {
             if stop() {
                 break;
             }
-            match self.drop_days(&step, why, &mut out) {
+            match self.drop_days(&step, None, why, &mut out) {
                 Ok(()) => {}
                 // What cannot be read cannot be written anew.
                 Err(e) if super::encode::is_damage(&e) => out.kept.extend(step.keys().map(|day| (*day, e.to_string()))),
@@ -115,6 +108,16 @@ impl Store {
         self.derive_missing();
         Ok(out)
     }
+    /// No import begins as long as this is held.
+    pub(super) fn alone(&self) -> Result<Turn<'_>> {
+        let mut state = hold(&self.0.state);
+        if !state.active.is_empty() {
+            return Err(Error::user("an import is running").hint("try again when it has ended"));
+        }
+        state.pruning = true;
+        drop(state);
+        Ok(Turn(self))
+    }
     fn entries_of(&self, day: i32) -> usize {
         let state = hold(&self.0.state);
         state.contents.imports.values().flat_map(|i| i.places()).filter(|p| p.day == day).count()
@@ -133,20 +136,39 @@ impl Store {
             let _ = self.segments().remove(day, segment);
         }
     }
-    fn drop_days(&self, days: &Days, why: &str, out: &mut Pruned) -> Result<()> {
+    /// Writes the postings and sums of an import anew from its rows, day by day; the old ones go. Days of which a row cannot be read stay.
+    pub(super) fn reindex(&self, import: u32, out: &mut Pruned) -> Result<()> {
+        let data = hold(&self.0.state).contents.imports.get(&import).cloned();
+        let days: BTreeSet<i32> = data.iter().flat_map(|d| d.places()).map(|p| p.day).collect();
+        drop(data);
+        for day in days {
+            match self.drop_days(&Days::from([(day, [false; 4])]), Some(import), "indexes were written anew", out) {
+                Err(e) if super::encode::is_damage(&e) => out.kept.push((day, e.to_string())),
+                done => done?,
+            }
+            self.remove_retired();
+        }
+        Ok(())
+    }
+    fn drop_days(&self, days: &Days, reindex: Option<u32>, why: &str, out: &mut Pruned) -> Result<()> {
         let (imports, number) = {
             let state = hold(&self.0.state);
             let is_there = |i: &&Arc<ImportData>| i.places().any(|p| days.contains_key(&p.day));
             (state.contents.imports.values().filter(is_there).cloned().collect::<Vec<_>>(), state.contents.next_pruned())
         };
         let list = self.segments().list()?;
-        let files = self.touched(days, &imports, &list);
+        let mut files = self.touched(days, &imports, &list);
+        for data in imports.iter().filter(|d| Some(d.id) == reindex) {
+            let indexes = data.chunks.iter().chain(&data.rollups).map(|c| c.place).filter(|p| days.contains_key(&p.day));
+            files.extend(indexes.map(|p| (p.day, p.segment)));
+        }
         for day in days.keys() {
             self.segments().turn(*day)?;
         }
         let mut step = Step {
             store: self,
             days,
+            reindex,
             files: &files,
             packer: Packer::new()?,
             statement: Statement { number, at: now().0, why: why.to_owned(), files: files.iter().copied().collect(), ..Statement::default() },
@@ -248,6 +270,8 @@ impl<'a> Fates<'a> {
 struct Step<'a> {
     store: &'a Store,
     days: &'a Days,
+    /// The import whose postings and sums are written anew.
+    reindex: Option<u32>,
     files: &'a HashSet<(i32, u32)>,
     packer: Packer,
     statement: Statement,
@@ -302,7 +326,11 @@ impl Step<'_> {
             let sources: Vec<u32> = data.done.sources.iter().map(|s| s.id).collect();
             sources.into_iter().for_each(|source| self.until(SourceId(source), Kept::Packets, info.place.day));
         }
-        for info in &data.chunks {
+        let anew = self.reindex == Some(data.id);
+        let of_these = |place: &Place| self.days.contains_key(&place.day);
+        let chunks = data.chunks.iter().filter(|c| !(anew && of_these(&c.place)));
+        let chunks: Vec<&ChunkInfo> = chunks.collect();
+        for info in chunks {
             if fates.chunk(info) {
                 lost.frames[2] += 1;
                 self.gone(About::Postings, data.id, info.span.index);
@@ -311,7 +339,12 @@ impl Step<'_> {
             let place = self.moved(About::Postings, FrameKind::Postings, data.id, info.span.index, &info.place)?;
             out.chunks.push(ChunkInfo { place, span: info.span.clone() });
         }
-        for info in &data.rollups {
+        let kept_sums = |info: &ChunkInfo| {
+            let of = (info.place.day, info.span.source);
+            data.summed_only.iter().any(|b| (b.place.day, b.zone.source) == of)
+        };
+        let sums: Vec<&ChunkInfo> = data.rollups.iter().filter(|c| !(anew && of_these(&c.place)) || kept_sums(c)).collect();
+        for info in sums {
             if drops(self.days, info.place.day, Kept::Rollups) {
                 lost.frames[3] += 1;
                 self.gone(About::Rollups, data.id, info.span.index);
@@ -321,6 +354,9 @@ impl Step<'_> {
             let place = self.moved(About::Rollups, FrameKind::Rollups, data.id, info.span.index, &info.place)?;
             out.rollups.push(ChunkInfo { place, span: info.span.clone() });
         }
+        if anew {
+            self.index(data, &mut out, &mut lost)?;
+        }
         self.names(data, &fates, &mut out)?;
         out.pruned = data.pruned;
         out.summed_only = data.summed_only.iter().map(copy_of).collect();
@@ -329,6 +365,46 @@ impl Step<'_> {
             self.statement.lost.insert(data.id, lost);
         }
         Ok(out)
+    }
+    /// Postings and sums of these days, made of the rows.
+    fn index(&mut self, data: &ImportData, out: &mut ImportData, lost: &mut Lost) -> Result<()> {
+        let of_these = |c: &&ChunkInfo| self.days.contains_key(&c.place.day);
+        let next = |chunks: &[ChunkInfo]| chunks.iter().map(|c| c.span.index.saturating_add(1)).max().unwrap_or(0);
+        // Numbers are not given twice, nor those of what is lost.
+        let mut numbers = [next(&data.chunks).max(data.done.chunks), next(&data.rollups).max(data.done.rollups)];
+        let gone = |all: &[ChunkInfo], left: &[ChunkInfo]| -> Vec<u32> {
+            let there: HashSet<u32> = left.iter().map(|c| c.span.index).collect();
+            all.iter().filter(of_these).map(|c| c.span.index).filter(|n| !there.contains(n)).collect()
+        };
+        let (chunks, rollups) = (gone(&data.chunks, &out.chunks), gone(&data.rollups, &out.rollups));
+        // Those that are missing are made as well.
+        let missing = |stated: u32, there: usize| i64::from(stated) - there as i64;
+        lost.frames[2] += chunks.len() as i64 + missing(data.done.chunks, data.chunks.len());
+        lost.frames[3] += rollups.len() as i64 + missing(data.done.rollups, data.rollups.len());
+        chunks.into_iter().for_each(|n| self.gone(About::Postings, data.id, n));
+        rollups.into_iter().for_each(|n| self.gone(About::Rollups, data.id, n));
+        let store = self.store;
+        for ((day, source), blocks) in super::check::groups(data).into_iter().filter(|((day, _), _)| self.days.contains_key(day)) {
+            let summed = data.done.summed && !data.summed_only.iter().any(|b| (b.place.day, b.zone.source) == (day, source));
+            store.reindexed(data, &blocks, &mut |postings, first, last, body| {
+                if !postings && !summed {
+                    return Ok(());
+                }
+                let (about, kind, to, slot) = match postings {
+                    true => (About::Postings, FrameKind::Postings, &mut out.chunks, 0),
+                    false => (About::Rollups, FrameKind::Rollups, &mut out.rollups, 1),
+                };
+                let span = Span { import: data.id, index: numbers[slot], source, first: first.into(), last: last.into() };
+                numbers[slot] = numbers[slot].saturating_add(1);
+                lost.frames[slot + 2] -= 1;
+                let mut meta = Vec::new();
+                span.put(&mut meta);
+                let place = self.write(about, kind, data.id, span.index, (day, &meta, &body))?;
+                to.push(ChunkInfo { place, span });
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
     /// Passive DNS: without some of its frames a derivation is not whole, and is made anew of the events that are left.
     fn names(&mut self, data: &ImportData, fates: &Fates<'_>, out: &mut ImportData) -> Result<()> {

@@ -46,8 +46,9 @@ impl Kept {
 /// What one import lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
-    /// Frames: blocks, groups of packet references, chunks of postings, chunks of rollups.
-    pub frames: [u32; 4],
+    /// Frames: blocks, groups of packet references, chunks of postings, chunks of rollups. Indexes that were written anew may be more than there
+    /// were: below zero.
+    pub frames: [i64; 4],
     /// Rows.
     pub rows: u64,
     /// Descriptions of blocks whose rows are gone and whose sums are kept: each in base64.
@@ -105,12 +106,12 @@ impl Lost {
 }
 
 impl ImportData {
-    /// What was pruned of it is not missing. `sums`: whether it still has sums of a source and day.
+    /// What was pruned of it is not missing.
     pub(super) fn lose(&mut self, lost: &Lost) -> Result<()> {
         let done = &mut self.done;
         let counts = [&mut done.blocks, &mut done.groups, &mut done.chunks, &mut done.rollups];
         for (n, less) in counts.into_iter().zip(lost.frames) {
-            *n = n.saturating_sub(less);
+            *n = u32::try_from(i64::from(*n) - less).unwrap_or(0);
         }
         self.pruned = self.pruned.saturating_add(lost.rows);
         self.summed_only.extend(lost.blocks()?);

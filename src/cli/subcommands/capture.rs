@@ -4,10 +4,13 @@ use crate::cli::common::{Custody, Metering};
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
+use crate::case::pins::pins;
+use crate::cli::subcommands::prune::{Ages, before, journalled, why};
 use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::ingest::Live;
+use crate::ingest::live::compact::Prune;
 use crate::ingest::live::{self, Captured, InHead, Packets, Request, Summary, Watch};
 use crate::model::decision::What;
 use crate::model::harmless::clean;
@@ -16,8 +19,10 @@ use crate::model::time::{parse_span, show_span};
 use crate::model::value::parse_size;
 use crate::model::{Filter, Window};
 use crate::query::Engine;
+use crate::query::engine::Cancel;
 use crate::sources::live::{Wanted, find};
 use crate::sources::ring::Limits;
+use crate::store::{Wish, now};
 use clap::{ArgMatches, Args, FromArgMatches};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -46,6 +51,11 @@ struct CaptureArgs {
     /// Age beyond which packets go from the ring: 12h, 7d
     #[arg(long, value_name = "SPAN")]
     ring_age: Option<String>,
+    #[command(flatten)]
+    ages: Ages,
+    /// Bytes that the case may take: the oldest days of it go, as with `prune`
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<String>,
     /// Longest part of a packet that is captured, in bytes
     #[arg(long, value_name = "BYTES")]
     snaplen: Option<u32>,
@@ -109,6 +119,7 @@ impl Subcommand for Capture {
             interfaces: args.interfaces.iter().map(wanted).collect(),
             packets: packets(&opened, args.packets.clone()),
             ring: limits,
+            prune: pruning(&opened, &args)?,
             length,
             commit,
             source: args.source.clone(),
@@ -176,6 +187,28 @@ fn watched(opened: &Opened, request: Request, what: What) -> Result<Done> {
         Some(Err(error)) => Err(error),
         None => Err(Error::internal("the capture did not end in time")),
     }
+}
+
+/// What is dropped while it is captured: as `prune` does, counted back from now.
+fn pruning(opened: &Opened, args: &CaptureArgs) -> Result<Option<Prune>> {
+    let ages = args.ages.parsed()?;
+    let most = args.max_size.as_deref().map(size).transpose()?;
+    if ages == [None; 4] && most.is_none() {
+        return Ok(None);
+    }
+    let (engine, keeper, asked) = (Arc::clone(&opened.engine), Arc::clone(&opened.keeper), args.max_size.clone());
+    Ok(Some(Arc::new(move |store, stop| {
+        let from = now();
+        let pins = pins(&*engine, &keeper.decisions(), &Cancel::default())?;
+        let plan = store.plan_prune(&Wish { before: before(ages, from), most, pins })?;
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        let why = why(ages, asked.as_deref(), from);
+        keeper.append(journalled(&plan, &why))?;
+        let pruned = store.prune(&plan, &why, stop)?;
+        Ok(Some(format!("{why}: {} rows of {} days were dropped", pruned.rows, pruned.days)))
+    })))
 }
 
 fn in_words(summary: &Summary) -> String {
