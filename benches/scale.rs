@@ -1,5 +1,6 @@
 //! A case of many flows: how fast it is filled, what it takes on disk and in memory, how fast it is opened, and how long questions take, cold and
-//! warm. `cargo bench --bench scale -- --flows 10000000 --days 7 [--dir DIR] [--keep] [--seed N] [--no-questions]`.
+//! warm. `cargo bench --bench scale -- --flows 10000000 --days 7 [--dir DIR] [--keep] [--seed N] [--only PART-OF-A-QUESTION]
+//! [--no-questions] [--no-plain]`.
 //!
 //! With `--dir DIR` of a case that is there already, it is not filled again. Everything asked is chosen by the seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -11,7 +12,7 @@ mod machine;
 #[path = "scale/questions.rs"]
 mod questions;
 
-use backtrail::ingest::synthetic::Shape;
+use backtrail::model::synthetic::Shape;
 use std::path::PathBuf;
 
 /// What the command line says.
@@ -21,6 +22,7 @@ struct Args {
     keep: bool,
     questions: bool,
     runs: usize,
+    only: Option<String>,
     plain: bool,
 }
 
@@ -37,6 +39,7 @@ fn args() -> Args {
         questions: !words.iter().any(|w| w == "--no-questions"),
         plain: !words.iter().any(|w| w == "--no-plain"),
         runs: number("--runs", 100) as usize,
+        only: value("--only").cloned(),
     }
 }
 
@@ -54,7 +57,7 @@ fn main() {
     fill::sizes(&dir);
     fill::openings(&dir);
     if args.questions {
-        questions::ask(&dir, args.runs, args.shape.seed);
+        questions::ask(&dir, args.runs, args.shape.seed, args.only.as_deref());
     }
     if args.keep {
         println!("kept: {}", dir.display());

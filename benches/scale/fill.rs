@@ -1,8 +1,8 @@
 //! Filling a case with flows that are ready, and what comes of it.
 
 use super::machine;
-use backtrail::ingest::synthetic::{Flows, Shape};
 use backtrail::model::source::SourceKey;
+use backtrail::model::synthetic::{Flows, Shape};
 use backtrail::model::{EvidenceKey, Record, SourceId, Time};
 use backtrail::store::block::{BlockBuilder, Class, Packer};
 use backtrail::store::{Begin, Done, Import, NewEvidence, OpenOptions, Reserve, Store, postings, rollups};
@@ -103,8 +103,17 @@ pub fn plain(path: &Path, shape: Shape) {
     let (mut took, mut flows, mut number, mut of) = (Duration::ZERO, 0u64, 0u32, i32::MIN);
     let source = SourceId(1);
     let flush = |lists: &mut postings::Collector, sums: &mut rollups::Collector, packer: &mut Packer, file: &mut dyn Write| {
-        lists.flush(packer, &mut |_, _, _, _, body| Ok(file.write_all(&body).unwrap())).unwrap();
-        sums.flush(packer, &mut |_, _, _, _, body| Ok(file.write_all(&body).unwrap())).unwrap();
+        lists
+            .flush(packer, &mut |_, _, _, _, body| {
+                file.write_all(&body).unwrap();
+                Ok(())
+            })
+            .unwrap();
+        sums.flush(packer, &mut |_, _, _, _, body| {
+            file.write_all(&body).unwrap();
+            Ok(())
+        })
+        .unwrap();
     };
     let close = |builder: BlockBuilder,
                  day: i32,

@@ -1,8 +1,8 @@
 //! Questions over the case: each with many parameters, cold (no file in memory, the case opened for each) and warm.
 
 use super::{fill, machine};
-use backtrail::ingest::synthetic::{self, Random};
 use backtrail::model::field as f;
+use backtrail::model::synthetic::{self, Random};
 use backtrail::model::time::SECOND;
 use backtrail::model::{Entity, Time, Value};
 use backtrail::pivots::{self, Selection};
@@ -63,7 +63,7 @@ fn about(flows: u64, wanted: u64, random: &mut Random) -> IpAddr {
 }
 
 /// Asks everything.
-pub fn ask(dir: &Path, runs: usize, seed: u64) {
+pub fn ask(dir: &Path, runs: usize, seed: u64, only: Option<&str>) {
     let mut engine = open(dir);
     let span = engine.span().unwrap();
     let flows = engine.counts(&[engine.compile("kind = flow").unwrap()], u64::MAX, &Cancel::default()).unwrap()[0].n;
@@ -100,7 +100,9 @@ pub fn ask(dir: &Path, runs: usize, seed: u64) {
         "{:26} {:>9} {:>9} {:>9} {:>9}   (asked: cold, warm; ms)",
         "question", "cold p50", "cold p99", "warm p50", "warm p99"
     );
-    for (n, (what, cold_most, warm_most, draw)) in questions.iter().enumerate() {
+    for (n, (what, cold_most, warm_most, draw)) in
+        questions.iter().enumerate().filter(|(_, q)| only.is_none_or(|o| q.0.contains(o)))
+    {
         let mut random = Random::new(seed ^ (n as u64) << 32);
         let draws: Vec<_> = (0..runs).map(|_| draw(&mut random)).collect();
         let mut rows = 0;

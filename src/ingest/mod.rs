@@ -36,8 +36,6 @@ pub mod stem;
 
 pub mod stream;
 
-pub mod synthetic;
-
 pub mod text;
 
 pub mod unknown;

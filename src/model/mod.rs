@@ -1,5 +1,6 @@
 //! The nouns. No I/O, no clock, no other layer of ours but `error`.
 
+pub mod synthetic;
 pub mod time;
 
 pub mod proto;

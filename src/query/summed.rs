@@ -44,7 +44,11 @@ pub fn groups(
         _ => (None, None),
     };
     let Some(by) = by.filter(|_| Sums::default().of(weight).is_some()) else { return Ok(HashSet::new()) };
-    let summed = view.host_sums(ask, by, stop, &mut |host, sums| {
+    let top = match stages.first() {
+        Some(Stage::Top { n, .. }) => Some((*n, weight)),
+        _ => None,
+    };
+    let summed = view.host_sums(ask, by, top, stop, &mut |host, sums| {
         let whole = weight.and_then(|w| sums.of(Some(w))).unwrap_or(0);
         tally.add_group(&host.map(Value::Addr), sums.records(), whole);
     })?;

@@ -5,13 +5,16 @@
 
 use super::based;
 use super::column::{self, Builder, Column, Variant};
-use super::encode::{Take, damaged, put_signed, put_varint, unzigzag, zigzag};
+use super::encode::{Take, damaged, decompress, unzigzag, zigzag};
+use super::zone::{self, Most};
 use crate::error::Result;
 use crate::model::{EvidenceKey, Kind, Record, SourceId, Time, Value, field};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+pub use super::zone::Zone;
 
 /// Most rows of a block.
 pub const ROWS: usize = 8192;
@@ -54,85 +57,6 @@ impl Class {
             Kind::Flow => Class::Flows,
             _ => Class::Events,
         }
-    }
-}
-
-/// What is known of a block without reading it. The same bytes are in the frame and in the catalog.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Zone {
-    /// Import that wrote it.
-    pub import: u32,
-    /// Number within the import.
-    pub index: u32,
-    /// Evidence of all rows.
-    pub evidence: EvidenceKey,
-    /// Source of all rows.
-    pub source: SourceId,
-    /// Rows.
-    pub rows: u32,
-    /// Columns in the directory.
-    pub columns: u32,
-    /// Least and greatest start.
-    pub start: (Time, Time),
-    /// Least and greatest end.
-    pub end: (Time, Time),
-    /// Least and greatest offset.
-    pub offsets: (u64, u64),
-    /// Rows per kind that occurs.
-    pub kinds: SmallVec<[(Kind, u32); 2]>,
-}
-
-impl Zone {
-    /// Appends it as bytes.
-    pub fn put(&self, out: &mut Vec<u8>) {
-        for n in [self.import, self.index, self.source.0, self.rows, self.columns] {
-            put_varint(out, u64::from(n));
-        }
-        out.extend_from_slice(&self.evidence.0.to_le_bytes());
-        for t in [self.start.0, self.start.1, self.end.0, self.end.1] {
-            put_signed(out, t.0);
-        }
-        put_varint(out, self.offsets.0);
-        put_varint(out, self.offsets.1);
-        put_varint(out, self.kinds.len() as u64);
-        for (kind, n) in &self.kinds {
-            out.push(*kind as u8);
-            put_varint(out, u64::from(*n));
-        }
-    }
-    /// Reads what [`Zone::put`] wrote.
-    pub fn take(take: &mut Take<'_>) -> Result<Zone> {
-        let mut n = [0u32; 5];
-        for n in &mut n {
-            *n = take.size(1 << 32)? as u32;
-        }
-        let evidence = EvidenceKey(take.u64()?);
-        let mut t = [Time(0); 4];
-        for t in &mut t {
-            *t = Time(take.signed()?);
-        }
-        let offsets = (take.varint()?, take.varint()?);
-        let mut kinds = SmallVec::new();
-        for _ in 0..take.size(Kind::ALL.len() + 1)? {
-            let kind = Kind::from_u8(take.u8()?).ok_or_else(|| damaged("block: unknown kind"))?;
-            kinds.push((kind, take.size(1 << 32)? as u32));
-        }
-        let [import, index, source, rows, columns] = n;
-        if rows as usize > column::MAX_VALUES || columns > 1 << 16 {
-            return Err(damaged("block"));
-        }
-        Ok(Zone {
-            import,
-            index,
-            evidence,
-            source: SourceId(source),
-            rows,
-            columns,
-            start: (t[0], t[1]),
-            end: (t[2], t[3]),
-            offsets,
-            kinds,
-        })
     }
 }
 
@@ -183,7 +107,7 @@ pub fn unpack(entry: &Entry, stored: &[u8]) -> Result<Vec<u8>> {
     if !entry.packed {
         return Ok(stored.to_vec());
     }
-    zstd::bulk::decompress(stored, entry.raw as usize).map_err(|_| damaged("column"))
+    decompress(stored, entry.raw as usize).ok_or_else(|| damaged("column"))
 }
 
 /// A decoded column of a block.
@@ -401,9 +325,23 @@ impl BlockBuilder {
             end: self.zone_end,
             offsets: self.zone_offsets,
             kinds,
+            most: self.most(),
+            fields: Some(self.fields()),
         };
         entries.extend_from_slice(&body);
         (zone, entries)
+    }
+    fn fields(&self) -> SmallVec<[u16; 20]> {
+        let mut fields: SmallVec<[u16; 20]> = self.columns.iter().map(|(field, ..)| *field).collect();
+        fields.dedup();
+        fields
+    }
+    /// The greatest number of each field that has bounds; none: a value of one is not a number.
+    fn most(&self) -> Option<Most> {
+        let is_number = |(field, variant, _): &(u16, Variant, Builder)| !zone::has_bound(*field) || *variant == Variant::Uint;
+        let of = |(field, _, builder): &(u16, Variant, Builder)| Some((*field, builder.uints().iter().copied().max()?));
+        let bounded = self.columns.iter().filter(|(field, ..)| zone::has_bound(*field));
+        self.columns.iter().all(is_number).then(|| bounded.filter_map(of).collect())
     }
     /// A column as differences to the one that foretells it.
     fn differences(&self, id: u16, variant: Variant, builder: &Builder) -> Option<Builder> {

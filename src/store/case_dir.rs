@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by
 /// day, those of the first two no passive DNS until it is derived when the case is opened, and in those of the first three no part of a live
 /// capture has files of its own.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Texts that places refer to; older ones go.
 const TEXTS: usize = 16;

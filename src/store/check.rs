@@ -2,6 +2,7 @@
 //! or cannot be read, they can be written anew.
 
 use super::block::{BlockBuilder, Packer};
+use super::busiest;
 use super::cache::Cache;
 use super::contents::{BlockInfo, ImportData};
 use super::frame;
@@ -91,7 +92,7 @@ impl Store {
                 wrong = Some(format!("block {} is not what its description says", info.zone.index));
             }
         }
-        sums.flush(&mut packer, &mut |_, _, first, _, body| index.sums(first.is_empty(), &body))?;
+        sums.flush(&mut packer, &mut |_, _, first, _, body| index.sums(first, &body))?;
         Ok((index, wrong))
     }
     fn decoded(&self, data: &ImportData, info: &BlockInfo) -> Result<BlockBuilder> {
@@ -126,7 +127,7 @@ impl Store {
             })?;
         }
         for chunk in data.rollups.iter().filter(of) {
-            index.sums(chunk.span.first.is_empty(), &body(&chunk.place)?)?;
+            index.sums(&chunk.span.first, &body(&chunk.place)?)?;
         }
         Ok(index)
     }
@@ -151,11 +152,15 @@ impl Store {
 }
 
 impl Index {
-    fn sums(&mut self, totals: bool, body: &[u8]) -> Result<()> {
-        if totals {
+    /// Takes in a chunk of rollups with this first key.
+    fn sums(&mut self, first: &[u8], body: &[u8]) -> Result<()> {
+        if first.is_empty() {
             return rollups::read_totals(body, &mut self.totals);
         }
-        self.hosts.extend(rollups::read_hosts(body)?);
+        // Those with most are among all.
+        if *first != busiest::KEY {
+            self.hosts.extend(rollups::read_hosts(body)?);
+        }
         Ok(())
     }
     /// Per host, kind and role: records and bytes.

@@ -6,7 +6,7 @@
 //! as indexes into the block's sorted dictionary.
 
 use super::encode::{Take, damaged, put_varint};
-use super::numbers::{decode_deltas, decode_uints, encode_deltas, encode_uints};
+use super::numbers::{decode_deltas, decode_uints, encode_deltas, encode_uints, pick_deltas, pick_uints};
 use crate::error::Result;
 use crate::model::{Time, Value};
 use compact_str::CompactString;
@@ -156,6 +156,27 @@ impl Column {
     /// The unsigned numbers of a head column.
     pub fn uints(&self) -> &[u64] {
         if let Values::Uint(v) = &self.values { v } else { &[] }
+    }
+    /// The values of some rows, as a column of as many rows.
+    pub fn pick(&self, rows: &[usize]) -> Column {
+        let places: Vec<usize> = rows.iter().flat_map(|row| self.range(*row)).collect();
+        fn of<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
+            places.iter().filter_map(|at| values.get(*at).copied()).collect()
+        }
+        let values = match &self.values {
+            Values::Bool(v) => Values::Bool(of(v, &places)),
+            Values::Uint(v) => Values::Uint(of(v, &places)),
+            Values::Float(v) => Values::Float(of(v, &places)),
+            Values::Time(v) => Values::Time(of(v, &places)),
+            Values::Addr(v, dict) => Values::Addr(of(v, &places), Arc::clone(dict)),
+            Values::Text(v, texts) => {
+                let uses = of(v, &places);
+                let mut some = Texts::default();
+                uses.iter().for_each(|i| some.push(texts.at(*i as usize)));
+                Values::Text((0..uses.len() as u32).collect(), some)
+            }
+        };
+        Column { starts: self.starts.as_ref().map(|_| starts_of(rows.iter().map(|row| self.range(*row).len()))), values }
     }
     /// Bytes that it takes in memory, about.
     pub fn weight(&self) -> usize {
@@ -381,18 +402,50 @@ pub fn decode(variant: Variant, bytes: &[u8], rows: usize, addrs: &Arc<Vec<IpAdd
             let bytes = std::str::from_utf8(take.bytes(end)?).map_err(|_| damaged("text column"))?.to_owned();
             let mut uses = Vec::with_capacity(n);
             let mut next = 0u32;
-            for _ in 0..n {
-                let back = take.varint()?;
-                let i = u64::from(next).checked_sub(back).ok_or_else(|| damaged("text column"))? as u32;
+            let mut fits = true;
+            take.varints(n, &mut |back| {
+                fits &= back <= u64::from(next);
+                uses.push(next.wrapping_sub(back as u32));
                 next += u32::from(back == 0);
-                uses.push(i);
-            }
-            if next as usize > count {
+            })?;
+            if !fits || next as usize > count {
                 return Err(damaged("text column"));
             }
             Values::Text(uses, Texts { bytes, ends })
         }
     };
+    Ok(Column { starts, values })
+}
+
+/// Where the values of each row begin.
+fn starts_of(lens: impl Iterator<Item = usize>) -> Vec<u32> {
+    let mut at = 0;
+    let mut starts = vec![0];
+    starts.extend(lens.map(|len| {
+        at += len as u32;
+        at
+    }));
+    starts
+}
+
+/// Decodes the values of some rows (in order), as a column of as many rows: the others are passed over.
+pub fn decode_some(variant: Variant, bytes: &[u8], rows: usize, addrs: &Arc<Vec<IpAddr>>, some: &[usize]) -> Result<Column> {
+    if !matches!(variant, Variant::Uint | Variant::Time | Variant::Addr) {
+        return Ok(decode(variant, bytes, rows, addrs)?.pick(some));
+    }
+    let mut take = Take::new(bytes);
+    let (starts, n) = decode_presence(&mut take, rows)?;
+    let range = |row: usize| match &starts {
+        None => row..row + 1,
+        Some(starts) => starts.get(row).map_or(0..0, |a| *a as usize..starts.get(row + 1).map_or(*a, |b| *b) as usize),
+    };
+    let places: Vec<usize> = some.iter().flat_map(|row| range(*row)).collect();
+    let values = match variant {
+        Variant::Time => Values::Time(pick_deltas(&mut take, n, &places)?),
+        Variant::Uint => Values::Uint(pick_uints(&mut take, n, &places)?),
+        _ => Values::Addr(pick_uints(&mut take, n, &places)?.into_iter().map(|i| i as u32).collect(), Arc::clone(addrs)),
+    };
+    let starts = starts.as_ref().map(|_| starts_of(some.iter().map(|row| range(*row).len())));
     Ok(Column { starts, values })
 }
 
@@ -433,7 +486,16 @@ mod tests {
     fn round(builder: &Builder, variant: Variant, rows: usize) -> Column {
         let mut out = Vec::new();
         builder.encode(rows, &mut out);
-        decode(variant, &out, rows, &Arc::default()).unwrap()
+        let all = decode(variant, &out, rows, &Arc::default()).unwrap();
+        for some in [(0..rows).collect::<Vec<_>>(), (0..rows).step_by(2).collect(), rows.checked_sub(1).into_iter().collect()] {
+            let few = decode_some(variant, &out, rows, &Arc::default(), &some).unwrap();
+            let values = |c: &Column, row| c.range(row).map(|i| c.value(i)).collect::<Vec<_>>();
+            for (n, row) in some.iter().enumerate() {
+                assert_eq!(values(&few, n), values(&all, *row));
+                assert_eq!(values(&all.pick(&some), n), values(&all, *row));
+            }
+        }
+        all
     }
 
     #[test]
@@ -476,6 +538,7 @@ mod tests {
                 let mut bad = out.clone();
                 bad[i] ^= flip;
                 for variant in 0..6 {
+                    let _ = decode_some(Variant::from_u8(variant).unwrap(), &bad, 30, &Arc::default(), &[0, 7, 29]);
                     if let Ok(c) = decode(Variant::from_u8(variant).unwrap(), &bad, 30, &Arc::default()) {
                         (0..30).for_each(|r| c.range(r).for_each(|i| drop(c.value(i))));
                     }

@@ -285,7 +285,7 @@ fn a_flipped_byte_in_a_segment_is_an_error_that_names_the_place_or_changes_nothi
         // Sums that cannot be read are made of the rows.
         let snapshot = store.snapshot();
         let ask = Ask::new(&Filter::All);
-        let summed = snapshot.host_sums(&ask, field::SRC_IP, &|| false, &mut |_, _| {}).unwrap();
+        let summed = snapshot.host_sums(&ask, field::SRC_IP, None, &|| false, &mut |_, _| {}).unwrap();
         match snapshot.count(&Ask { without: Some(&summed.blocks), ..ask }, u64::MAX, &|| false) {
             Ok((n, _)) => assert_eq!(n + summed.records, 200, "byte {at}"),
             Err(e) => assert!(is_named(&e), "{e}"),

@@ -1,6 +1,7 @@
 //! Numbers and texts as bytes: varints, zigzag, and a reader that never reads past the end. Knows nothing of rows or frames.
 
 use crate::error::{Error, Result};
+use std::cell::RefCell;
 
 /// Appends an unsigned number, 7 bits a byte, low bits first (LEB128).
 pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
@@ -40,6 +41,14 @@ pub fn damaged(what: &str) -> Error {
 /// Whether an error says that something stored is damaged.
 pub fn is_damage(error: &Error) -> bool {
     error.what.starts_with("damaged ")
+}
+
+/// Undoes zstd; none: it is damaged, or longer than `len`. A thread keeps what it decompresses with: to make it takes longer than a column.
+pub fn decompress(bytes: &[u8], len: usize) -> Option<Vec<u8>> {
+    thread_local! {
+        static WITH: RefCell<Option<zstd::bulk::Decompressor<'static>>> = RefCell::new(zstd::bulk::Decompressor::new().ok());
+    }
+    WITH.with(|with| with.borrow_mut().as_mut()?.decompress(bytes, len).ok())
 }
 
 /// Reads from the front of a slice of bytes; fails at its end, never beyond.
@@ -95,6 +104,30 @@ impl<'a> Take<'a> {
             }
         }
         Err(damaged("number"))
+    }
+    /// So many varints, one after the other.
+    #[inline]
+    pub fn varints(&mut self, n: usize, each: &mut impl FnMut(u64)) -> Result<()> {
+        let mut rest = self.rest;
+        for _ in 0..n {
+            match rest {
+                [low, after @ ..] if *low < 0x80 => {
+                    each(u64::from(*low));
+                    rest = after;
+                }
+                [low, high, after @ ..] if *high < 0x80 => {
+                    each(u64::from(*low & 0x7f) | u64::from(*high) << 7);
+                    rest = after;
+                }
+                _ => {
+                    let mut long = Take::new(rest);
+                    each(long.varint()?);
+                    rest = long.rest;
+                }
+            }
+        }
+        self.rest = rest;
+        Ok(())
     }
     /// A zigzag varint.
     #[inline]

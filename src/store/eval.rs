@@ -10,6 +10,7 @@ use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::filter::Test;
 use crate::model::{Filter, Kind, RecordId, Time, Value, Window, community_id};
 use crate::store::clocks::Shift;
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 /// What a block has in common for all its rows, for filters: names and clock.
@@ -81,7 +82,26 @@ pub fn judge(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> Verdict {
             let here = |id: RecordId| id.evidence == zone.evidence && (zone.offsets.0..=zone.offsets.1).contains(&id.offset);
             if text.parse().is_ok_and(here) { Verdict::Maybe } else { Verdict::No }
         }
-        Filter::Test(..) => Verdict::Maybe,
+        Filter::Test(id, _) if zone.lacks(*id) => Verdict::No,
+        Filter::Test(id, test) => match zone.most_of(*id) {
+            Some(most) if exceeds(test, most) => Verdict::No,
+            _ => Verdict::Maybe,
+        },
+    }
+}
+
+/// Whether a test holds for nothing up to a number.
+fn exceeds(test: &Test, most: u64) -> bool {
+    // Greater numbers are compared as real ones, inexactly.
+    if most >= 1 << 53 {
+        return false;
+    }
+    match test {
+        Test::Is(Value::Uint(n)) => *n > most,
+        Test::Compare { order: Ordering::Greater, or_equal, bound: Value::Uint(n) } => *n > most || *n == most && !or_equal,
+        Test::Range(low, _) => *low > most,
+        Test::In(tests) => tests.iter().all(|t| exceeds(t, most)),
+        _ => false,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod ask;
 pub mod based;
 pub mod bits;
 pub mod block;
+pub mod busiest;
 pub mod cache;
 pub mod case_dir;
 pub mod catalog;
@@ -54,8 +55,10 @@ pub mod summed;
 pub mod sweep;
 pub mod sweep_wanted;
 pub mod told;
+pub mod top_hosts;
 pub mod values;
 pub mod verify;
+pub mod zone;
 
 pub use ask::{Ask, Selected};
 pub use case_dir::Reserve;

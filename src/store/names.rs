@@ -8,7 +8,7 @@ use super::Store;
 use super::block::Packer;
 use super::catalog::About;
 use super::commit::Pending;
-use super::encode::{Take, damaged, put_bytes, put_varint};
+use super::encode::{Take, damaged, decompress, put_bytes, put_varint};
 use super::frame::FrameKind;
 use super::keys;
 use super::names_chunk::{ByAddress, ByName, Named, Server};
@@ -244,7 +244,7 @@ impl ChunkEntry {
         if !self.packed {
             return Ok(stored.to_vec());
         }
-        zstd::bulk::decompress(stored, self.raw as usize).map_err(|_| damaged("passive DNS"))
+        decompress(stored, self.raw as usize).ok_or_else(|| damaged("passive DNS"))
     }
 }
 

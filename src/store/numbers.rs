@@ -1,7 +1,7 @@
 //! Lists of numbers and addresses as bytes, in the smallest of a few forms. Knows nothing of rows.
 
 use super::column::MAX_VALUES;
-use super::encode::{Take, damaged, put_signed, put_varint};
+use super::encode::{Take, damaged, put_signed, put_varint, unzigzag};
 use crate::error::Result;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -43,13 +43,69 @@ pub fn decode_uints(take: &mut Take<'_>, n: usize) -> Result<Vec<u64>> {
         VARINTS => {
             let scale = unit(take.u8()?)?;
             let mut v = Vec::with_capacity(n);
-            for _ in 0..n {
-                v.push(take.varint()?.wrapping_mul(scale));
-            }
+            take.varints(n, &mut |n| v.push(n.wrapping_mul(scale)))?;
             Ok(v)
         }
         _ => Err(damaged("column")),
     }
+}
+
+/// Of `n` unsigned numbers those at some places, which are in order.
+pub fn pick_uints(take: &mut Take<'_>, n: usize, places: &[usize]) -> Result<Vec<u64>> {
+    let whole = |bytes: &[u8], len: usize| -> Result<()> {
+        if bytes.len() < n * len || places.last().is_some_and(|at| *at >= n) { Err(damaged("column")) } else { Ok(()) }
+    };
+    match take.rest.first() {
+        Some(&BYTES) => {
+            let bytes = &take.rest[1..];
+            whole(bytes, 1)?;
+            Ok(places.iter().map(|at| u64::from(bytes[*at])).collect())
+        }
+        Some(&SHORTS) => {
+            let bytes = &take.rest[1..];
+            whole(bytes, 2)?;
+            Ok(places.iter().map(|at| u64::from(bytes[at * 2]) | u64::from(bytes[at * 2 + 1]) << 8).collect())
+        }
+        Some(&VARINTS) => {
+            take.u8()?;
+            let scale = unit(take.u8()?)?;
+            let mut out = Vec::with_capacity(places.len());
+            pick(take, n, places, &mut |n| out.push(n.wrapping_mul(scale)), &mut |_| {})?;
+            Ok(out)
+        }
+        _ => {
+            let all = decode_uints(take, n.min(1))?;
+            whole(&[], 0)?;
+            Ok(places.iter().filter_map(|_| all.first().copied()).collect())
+        }
+    }
+}
+
+/// Of `n` signed numbers those at some places, which are in order.
+pub fn pick_deltas(take: &mut Take<'_>, n: usize, places: &[usize]) -> Result<Vec<i64>> {
+    let scale = unit(take.u8()?)? as i64;
+    let mut out = Vec::with_capacity(places.len());
+    let before = std::cell::Cell::new(0i64);
+    let mut pass = |n: u64| before.set(before.get().wrapping_add(unzigzag(n)));
+    pick(take, n, places, &mut |_| out.push(before.get().wrapping_mul(scale)), &mut pass)?;
+    Ok(out)
+}
+
+/// Gives the varints at some places to `each`, after all up to each were given to `pass`.
+fn pick(take: &mut Take<'_>, n: usize, places: &[usize], each: &mut impl FnMut(u64), pass: &mut impl FnMut(u64)) -> Result<()> {
+    let mut at = 0;
+    for place in places {
+        if *place < at || *place >= n {
+            return Err(damaged("column"));
+        }
+        take.varints(place - at, pass)?;
+        take.varints(1, &mut |n| {
+            pass(n);
+            each(n);
+        })?;
+        at = place + 1;
+    }
+    Ok(())
 }
 
 /// Writes signed numbers as differences.
@@ -69,10 +125,10 @@ pub fn decode_deltas(take: &mut Take<'_>, n: usize) -> Result<Vec<i64>> {
     let scale = unit(take.u8()?)? as i64;
     let mut v = Vec::with_capacity(n);
     let mut before = 0i64;
-    for _ in 0..n {
-        before = before.wrapping_add(take.signed()?);
+    take.varints(n, &mut |n| {
+        before = before.wrapping_add(unzigzag(n));
         v.push(before.wrapping_mul(scale));
-    }
+    })?;
     Ok(v)
 }
 
@@ -115,10 +171,10 @@ pub fn decode_addrs(bytes: &[u8]) -> Result<Vec<IpAddr>> {
     let v6 = take.size(MAX_VALUES + 1)?;
     let mut out = Vec::with_capacity(v4 + v6);
     let mut before = 0u32;
-    for _ in 0..v4 {
-        before = before.wrapping_add(take.varint()? as u32);
+    take.varints(v4, &mut |n| {
+        before = before.wrapping_add(n as u32);
         out.push(IpAddr::V4(Ipv4Addr::from_bits(before)));
-    }
+    })?;
     for _ in 0..v6 {
         let mut octets = [0; 16];
         octets.copy_from_slice(take.bytes(16)?);

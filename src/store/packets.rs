@@ -4,7 +4,7 @@
 //! microseconds); directions as bits; differences of offsets, of numbers, of times. Like stands with like, which compresses better than piece by piece.
 
 use super::block::Packer;
-use super::encode::{Take, damaged, put_signed, put_varint};
+use super::encode::{Take, damaged, decompress, put_signed, put_varint};
 use super::segment::Place;
 use crate::error::Result;
 use crate::model::packet::PacketRef;
@@ -153,7 +153,7 @@ fn part(take: &mut Take<'_>) -> Result<Vec<u8>> {
     let packed = take.u8()? != 0;
     let raw = take.size(1 << 30)?;
     let bytes = take.sized()?;
-    if packed { zstd::bulk::decompress(bytes, raw).map_err(|_| damaged("packet references")) } else { Ok(bytes.to_vec()) }
+    if packed { decompress(bytes, raw).ok_or_else(|| damaged("packet references")) } else { Ok(bytes.to_vec()) }
 }
 
 /// Flows of one evidence that are looked for, by offset and ordinal of their ids: each with its number in the list that is filled.

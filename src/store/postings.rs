@@ -2,7 +2,7 @@
 //! others the blocks are named. Sorted by field and key and packed into chunks of 512 entries, one frame each.
 
 use super::block::Packer;
-use super::encode::{Take, damaged, put_bytes, put_signed, put_varint};
+use super::encode::{Take, damaged, decompress, put_bytes, put_signed, put_varint};
 use super::segment::Place;
 use crate::error::Result;
 use crate::model::SourceId;
@@ -241,7 +241,7 @@ pub fn unpack(body: &[u8]) -> Result<Vec<u8>> {
     if !packed {
         return Ok(take.rest.to_vec());
     }
-    zstd::bulk::decompress(take.rest, len).map_err(|_| damaged("postings"))
+    decompress(take.rest, len).ok_or_else(|| damaged("postings"))
 }
 
 /// Adds to `found` what the entries of a chunk have for a range.

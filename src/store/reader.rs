@@ -23,7 +23,8 @@ pub struct Reader<'a> {
     directory: Arc<Vec<Entry>>,
 }
 
-/// Head columns of a block.
+/// Head columns of a block, or of some of its rows.
+#[derive(Clone)]
 pub struct Heads {
     /// Offsets of the ids.
     pub offset: Arc<Column>,
@@ -121,16 +122,64 @@ impl<'a> Reader<'a> {
         let broken = |e| at(e, self.segments, self.info);
         let mut column = block::decode(entry, stored, self.rows(), &addrs).map_err(broken)?;
         if entry.based {
-            // What foretells a column stands by itself, so that this ends.
-            let base = based::base_of(entry.field).and_then(|base| {
-                self.directory.iter().position(|e| e.field == base && e.variant == base_variant(base) && !e.based)
-            });
-            let base = self.column(base.ok_or_else(|| broken(damaged("block")))?)?;
+            let base = self.column(self.base(entry)?)?;
             based::restore(entry.field, &mut column, &base, self.rows());
         }
         let column = Arc::new(column);
         self.cache.keep(self.id, number as u32, Kept::Column(Arc::clone(&column)));
         Ok(column)
+    }
+    /// The column that foretells one; it stands by itself.
+    fn base(&self, entry: &Entry) -> Result<usize> {
+        let stands =
+            |base: u16| self.directory.iter().position(|e| e.field == base && e.variant == base_variant(base) && !e.based);
+        based::base_of(entry.field).and_then(stands).ok_or_else(|| at(damaged("block"), self.segments, self.info))
+    }
+    /// The values of some rows of a column, as a column of as many rows. What is decoded whole already is picked from.
+    fn some(&self, number: usize, stored: Option<&[u8]>, rows: &[usize]) -> Result<Arc<Column>> {
+        let entry = &self.directory[number];
+        // The distance to the next record is not among the rows.
+        if entry.based && entry.field == LEN {
+            return Ok(Arc::new(self.column(number)?.pick(rows)));
+        }
+        if let Some(Kept::Column(column)) = self.cache.find(self.id, number as u32) {
+            return Ok(Arc::new(column.pick(rows)));
+        }
+        let read;
+        let stored = match stored {
+            Some(stored) => stored,
+            None => {
+                read = self.read(entry.offset, entry.stored)?;
+                &read
+            }
+        };
+        let addrs = if entry.variant == column::Variant::Addr { self.addrs()? } else { Arc::default() };
+        let raw = block::unpack(entry, stored);
+        let some = raw.and_then(|raw| column::decode_some(entry.variant, &raw, self.rows(), &addrs, rows));
+        let mut some = some.map_err(|e| at(e, self.segments, self.info))?;
+        if entry.based {
+            let base = self.some(self.base(entry)?, None, rows)?;
+            based::restore(entry.field, &mut some, &base, rows.len());
+        }
+        Ok(Arc::new(some))
+    }
+    fn head_of(&self, field: u16, rows: &[usize]) -> Result<Arc<Column>> {
+        let number = self.numbers(field).next().ok_or_else(|| at(damaged("block"), self.segments, self.info))?;
+        let column = self.some(number, None, rows)?;
+        let values = if matches!(field, OFFSET | START) { column.times().len() } else { column.uints().len() };
+        if values == rows.len() { Ok(column) } else { Err(at(damaged("block"), self.segments, self.info)) }
+    }
+    /// Every head column, of some rows (in order): their first row is 0.
+    pub fn heads_of(&self, rows: &[usize]) -> Result<Heads> {
+        let of = |field| self.head_of(field, rows);
+        Ok(Heads {
+            offset: of(OFFSET)?,
+            ordinal: of(ORDINAL)?,
+            kind: of(KIND)?,
+            start: of(START)?,
+            span: of(SPAN)?,
+            len: of(LEN)?,
+        })
     }
     fn read(&self, offset: u32, len: u32) -> Result<Vec<u8>> {
         let before = 4 + u64::from(self.info.meta) + (self.directory.len() * ENTRY) as u64;
@@ -153,13 +202,28 @@ impl<'a> Reader<'a> {
     }
     /// The columns of some fields, or of all.
     pub fn columns(&self, fields: Option<&[FieldId]>) -> Result<Columns> {
+        self.columns_with(fields, &|number, stored| match stored {
+            Some(stored) => self.decode(number, stored),
+            None => self.column(number),
+        })
+    }
+    /// The columns of some fields, or of all, of some rows (in order): their first row is 0.
+    pub fn columns_of(&self, fields: Option<&[FieldId]>, rows: &[usize]) -> Result<Columns> {
+        self.columns_with(fields, &|number, stored| self.some(number, stored, rows))
+    }
+    /// Reads what is not in memory, neighbours together, and gives each column to `decode`, with its bytes if they were read.
+    fn columns_with(
+        &self,
+        fields: Option<&[FieldId]>,
+        decode: &dyn Fn(usize, Option<&[u8]>) -> Result<Arc<Column>>,
+    ) -> Result<Columns> {
         let wanted = |e: &Entry| e.field < OFFSET && fields.is_none_or(|f| f.contains(&FieldId(e.field)));
         let numbers: Vec<usize> = self.directory.iter().enumerate().filter(|(_, e)| wanted(e)).map(|(i, _)| i).collect();
         let mut found: BTreeMap<usize, Arc<Column>> = BTreeMap::new();
         let mut missing = Vec::new();
         for n in &numbers {
             match self.cache.find(self.id, *n as u32) {
-                Some(Kept::Column(column)) => drop(found.insert(*n, column)),
+                Some(Kept::Column(_)) => drop(found.insert(*n, decode(*n, None)?)),
                 _ => missing.push(*n),
             }
         }
@@ -180,7 +244,7 @@ impl<'a> Reader<'a> {
             for number in missing.drain(..n) {
                 let entry = &self.directory[number];
                 let from = (entry.offset - start) as usize;
-                found.insert(number, self.decode(number, &bytes[from..from + entry.stored as usize])?);
+                found.insert(number, decode(number, Some(&bytes[from..from + entry.stored as usize]))?);
             }
         }
         Ok(found.into_iter().map(|(n, column)| (FieldId(self.directory[n].field), column)).collect())

@@ -5,8 +5,9 @@
 //! in two ways, questions are answered from the rows instead.
 
 use super::block::{BlockBuilder, Packer};
+use super::busiest;
 use super::column::Variant;
-use super::encode::{Take, damaged, put_varint};
+use super::encode::{Take, damaged, decompress, put_varint};
 use super::keys;
 use super::numbers::{decode_uints, encode_uints};
 use crate::error::Result;
@@ -253,6 +254,10 @@ impl Collector {
         self.weight = 0;
         for ((day, source), group) in std::mem::take(&mut self.groups) {
             each(day, source, &[], &[], packed(&totals(&group), packer))?;
+            let entries: Vec<busiest::Entry> = group.hosts.iter().filter_map(entry).collect();
+            if let Some(busiest) = busiest::choose(&entries) {
+                each(day, source, &busiest::KEY, &busiest::KEY, busiest.body(packer))?;
+            }
             let mut hosts: Vec<(HostKey, Acc)> = group.hosts.into_iter().collect();
             hosts.sort_unstable_by_key(|(key, _)| *key);
             let key = |host: &(HostKey, Acc)| {
@@ -268,6 +273,10 @@ impl Collector {
         }
         Ok(())
     }
+}
+
+fn entry(((host, kind, role), acc): (&HostKey, &Acc)) -> Option<busiest::Entry> {
+    Some((*host, Kind::from_u8(*kind)?, *role, acc.sums))
 }
 
 fn hourly(sums: &Sums) -> [u64; HOURLY] {
@@ -288,7 +297,7 @@ impl Acc {
 }
 
 /// Packed or not, length, bytes.
-fn packed(raw: &[u8], packer: &mut Packer) -> Vec<u8> {
+pub(super) fn packed(raw: &[u8], packer: &mut Packer) -> Vec<u8> {
     let mut body = vec![LATER];
     put_varint(&mut body, raw.len() as u64);
     if packer.pack(raw, &mut body) {
@@ -297,11 +306,11 @@ fn packed(raw: &[u8], packer: &mut Packer) -> Vec<u8> {
     body
 }
 
-fn unpacked(body: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn unpacked(body: &[u8]) -> Result<Vec<u8>> {
     let mut take = Take::new(body);
     let is_packed = take.u8()? & PACKED != 0;
     let len = take.size(1 << 30)?;
-    if is_packed { zstd::bulk::decompress(take.rest, len).map_err(|_| damaged("rollup")) } else { Ok(take.rest.to_vec()) }
+    if is_packed { decompress(take.rest, len).ok_or_else(|| damaged("rollup")) } else { Ok(take.rest.to_vec()) }
 }
 
 fn totals(group: &Group) -> Vec<u8> {
@@ -347,17 +356,19 @@ pub fn read_totals(body: &[u8], into: &mut Totals) -> Result<()> {
     Ok(())
 }
 
-/// Column by column: addresses, kinds, roles, sums, the hour or [`SEVERAL`]; then the hours of those that have several, and the numbers of all
-/// but the last of these.
-fn hosts_out(hosts: &[(HostKey, Acc)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_varint(&mut out, hosts.len() as u64);
+/// Kind and role in one number.
+pub(super) fn tag(kind: u8, role: u8) -> u64 {
+    u64::from(kind) << 3 | u64::from(role)
+}
+
+/// Writes addresses in order, those of version 4 as differences.
+pub(super) fn put_hosts(hosts: impl Iterator<Item = IpAddr>, out: &mut Vec<u8>) {
     let mut before = 0u32;
-    for ((host, ..), _) in hosts {
+    for host in hosts {
         match host {
             IpAddr::V4(a) => {
                 out.push(4);
-                put_varint(&mut out, u64::from(a.to_bits().wrapping_sub(before)));
+                put_varint(out, u64::from(a.to_bits().wrapping_sub(before)));
                 before = a.to_bits();
             }
             IpAddr::V6(a) => {
@@ -366,8 +377,33 @@ fn hosts_out(hosts: &[(HostKey, Acc)]) -> Vec<u8> {
             }
         }
     }
+}
+
+/// Reads what [`put_hosts`] wrote.
+pub(super) fn take_hosts(take: &mut Take<'_>, count: usize) -> Result<Vec<IpAddr>> {
+    let mut hosts = Vec::with_capacity(count);
+    let mut before = 0u32;
+    for _ in 0..count {
+        hosts.push(match take.u8()? {
+            4 => {
+                before = before.wrapping_add(take.varint()? as u32);
+                IpAddr::V4(Ipv4Addr::from_bits(before))
+            }
+            6 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(take.bytes(16)?).map_err(|_| damaged("rollup"))?)),
+            _ => return Err(damaged("rollup")),
+        });
+    }
+    Ok(hosts)
+}
+
+/// Column by column: addresses, kinds, roles, sums, the hour or [`SEVERAL`]; then the hours of those that have several, and the numbers of all
+/// but the last of these.
+fn hosts_out(hosts: &[(HostKey, Acc)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_varint(&mut out, hosts.len() as u64);
+    put_hosts(hosts.iter().map(|h| h.0.0), &mut out);
     let mut column = |of: &dyn Fn(&(HostKey, Acc)) -> u64| encode_uints(&hosts.iter().map(of).collect::<Vec<_>>(), &mut out);
-    column(&|h| u64::from(h.0.1) << 3 | u64::from(h.0.2));
+    column(&|h| tag(h.0.1, h.0.2));
     for n in 0..5 {
         column(&|h| h.1.sums.0[n]);
     }
@@ -389,18 +425,7 @@ pub fn read_hosts(body: &[u8]) -> Result<Vec<HostSums>> {
     let first_layout = body.first().is_none_or(|flags| flags & LATER == 0);
     let mut take = Take::new(&raw);
     let count = take.size(CHUNK + 1)?;
-    let mut hosts = Vec::with_capacity(count);
-    let mut before = 0u32;
-    for _ in 0..count {
-        hosts.push(match take.u8()? {
-            4 => {
-                before = before.wrapping_add(take.varint()? as u32);
-                IpAddr::V4(Ipv4Addr::from_bits(before))
-            }
-            6 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(take.bytes(16)?).map_err(|_| damaged("rollup"))?)),
-            _ => return Err(damaged("rollup")),
-        });
-    }
+    let hosts = take_hosts(&mut take, count)?;
     let mut columns = Vec::with_capacity(9);
     for _ in 0..if first_layout { 9 } else { 7 } {
         columns.push(decode_uints(&mut take, count)?);

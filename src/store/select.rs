@@ -11,12 +11,12 @@ use super::plan;
 use super::postings::{self, ChunkInfo, Found, Rows};
 use super::reader::{Columns, Heads, Reader};
 use super::snapshot::{BlockId, Snapshot};
-use super::summed;
+use super::summed::{self, Summed};
 use crate::error::{Error, Result};
 use crate::model::filter::Test;
 use crate::model::{FieldId, Filter, Kind, Record, RecordId, SourceId, Time, Value, field};
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Atomic};
 
@@ -28,7 +28,7 @@ const AHEAD: usize = 8;
 const SPARSE: usize = 64;
 
 /// A block that may hold rows.
-struct Candidate<'a> {
+pub(super) struct Candidate<'a> {
     import: usize,
     block: usize,
     setting: Setting<'a>,
@@ -213,10 +213,13 @@ impl Snapshot {
     /// How many rows are asked for (limit and place of `ask` are ignored); counting may stop at `limit`, then the number is a lower bound.
     pub fn count(&self, ask: &Ask<'_>, limit: u64, stop: &(dyn Fn() -> bool + Sync)) -> Result<(u64, bool)> {
         let names = self.names_counts(ask);
-        let known = names.blocks.into_iter().chain(ask.without.into_iter().flatten().copied()).collect();
+        let known: HashSet<BlockId> = names.blocks.into_iter().chain(ask.without.into_iter().flatten().copied()).collect();
+        let ask = &Ask { without: Some(&known), ..*ask };
+        let host = if known.is_empty() { self.host_count(ask, stop)? } else { Summed::default() };
+        let known = host.blocks.into_iter().chain(known.iter().copied()).collect();
         let ask = &Ask { without: Some(&known), ..*ask };
         let candidates = self.candidates(ask, stop)?;
-        let total = AtomicU64::new(names.records);
+        let total = AtomicU64::new(names.records + host.records);
         let mut costly = Vec::new();
         for candidate in candidates {
             let zone = &self.imports()[candidate.import].blocks[candidate.block].zone;
@@ -250,7 +253,7 @@ impl Snapshot {
         if ask.every_sighting { None } else { self.sightings().masked.get(&BlockId { import, block }) }
     }
     /// The blocks that may hold rows asked for.
-    fn candidates<'a>(&'a self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Vec<Candidate<'a>>> {
+    pub(super) fn candidates<'a>(&'a self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Vec<Candidate<'a>>> {
         let conditions = plan::conditions(ask.filter);
         let mut out = Vec::new();
         for (import, data) in self.imports().iter().enumerate().filter(|(_, d)| d.done.sequence > ask.newer_than) {
@@ -380,10 +383,16 @@ impl Snapshot {
         if found.is_empty() {
             return Ok(None);
         }
-        let heads = reader.heads()?;
+        // Of a few rows nothing else is decoded: then a place is one among those rows.
+        let few: Option<Vec<usize>> = (found.count() <= SPARSE).then(|| found.iter().collect());
+        let heads = match &few {
+            Some(few) => reader.heads_of(few)?,
+            None => reader.heads()?,
+        };
         let evidence = reader.info().zone.evidence;
         let mut rows = Vec::with_capacity(found.count());
-        for row in found.iter() {
+        let all = found.iter().enumerate().map(|(n, row)| if few.is_some() { n } else { row });
+        for row in all {
             let raw = heads.times(row).0;
             let time = raw.plus(candidate.setting.shift.at(raw));
             let id = heads.id(evidence, row);
@@ -403,7 +412,8 @@ impl Snapshot {
             rows.truncate(most);
         }
         rows.sort_unstable_by(order);
-        Ok((!rows.is_empty()).then_some(Cursor { import: candidate.import, reader, loaded: None, rows, at: 0 }))
+        let few = few.map(|few| (few, heads));
+        Ok((!rows.is_empty()).then_some(Cursor { import: candidate.import, reader, few, loaded: None, rows, at: 0 }))
     }
 }
 
@@ -418,6 +428,8 @@ fn expand(fields: Option<&[FieldId]>) -> Option<Vec<FieldId>> {
 struct Cursor<'a> {
     import: usize,
     reader: Reader<'a>,
+    /// Of few rows: which they are, and what every record has of them.
+    few: Option<(Vec<usize>, Heads)>,
     /// Its columns, while its rows are being given.
     loaded: Option<(Heads, Columns)>,
     rows: Vec<Place>,
@@ -436,7 +448,10 @@ impl Cursor<'_> {
     fn load(&mut self, fields: Option<&[FieldId]>) -> Result<&(Heads, Columns)> {
         match &mut self.loaded {
             Some(loaded) => Ok(loaded),
-            cold => Ok(cold.insert((self.reader.heads()?, self.reader.columns(fields)?))),
+            cold => Ok(cold.insert(match &self.few {
+                Some((few, heads)) => (heads.clone(), self.reader.columns_of(fields, few)?),
+                None => (self.reader.heads()?, self.reader.columns(fields)?),
+            })),
         }
     }
     fn next(&self, cursor: usize, ascending: bool) -> Next {

@@ -6,6 +6,7 @@
 
 use super::ask::{Ask, bounds, is_inside};
 use super::block::Zone;
+use super::busiest;
 use super::eval::{self, Setting, Verdict};
 use super::frame;
 use super::keys;
@@ -30,14 +31,16 @@ pub struct Summed {
 }
 
 /// A group that can be answered from its sums.
-struct Group<'a> {
+pub(super) struct Group<'a> {
     day: i32,
     /// Correction of all its rows; none: it changes within.
     shift: Option<i64>,
-    setting: Setting<'a>,
-    zone: Zone,
-    blocks: Vec<BlockId>,
-    chunks: Vec<&'a ChunkInfo>,
+    pub(super) setting: Setting<'a>,
+    pub(super) zone: Zone,
+    pub(super) blocks: Vec<BlockId>,
+    pub(super) chunks: Vec<&'a ChunkInfo>,
+    /// Some of its rows were pruned: sums answer for them, a count of rows does not.
+    pruned: bool,
 }
 
 /// How many rows of a block satisfy a filter that looks at nothing but what is known of the block; none: it looks further.
@@ -78,7 +81,7 @@ fn split(filter: &Filter) -> (Option<(FieldId, IpAddr)>, Filter) {
 }
 
 /// Whether a host in a role is in a field.
-fn plays(role: u8, id: FieldId) -> bool {
+pub(super) fn plays(role: u8, id: FieldId) -> bool {
     match id {
         field::SRC_IP => role & SRC > 0,
         field::DST_IP => role & DST > 0,
@@ -88,7 +91,7 @@ fn plays(role: u8, id: FieldId) -> bool {
 
 impl Snapshot {
     /// The groups that a question covers wholly and whose sums hold.
-    fn groups<'a>(&'a self, ask: &Ask<'_>, filter: &Filter) -> Vec<Group<'a>> {
+    pub(super) fn groups<'a>(&'a self, ask: &Ask<'_>, filter: &Filter) -> Vec<Group<'a>> {
         let mut out = Vec::new();
         for (import, data) in self.imports().iter().enumerate() {
             let lost = data.rollups.len() < data.done.rollups as usize || data.missing() > 0;
@@ -115,6 +118,7 @@ impl Snapshot {
                         zone: zone.clone(),
                         blocks: Vec::new(),
                         chunks: Vec::new(),
+                        pruned: false,
                     })
                 });
                 match group {
@@ -123,6 +127,11 @@ impl Snapshot {
                         group.blocks.push(BlockId { import: data.id, block: zone.index });
                     }
                     group => *group = None,
+                }
+            }
+            for block in &data.summed_only {
+                if let Some(Some(group)) = groups.get_mut(&(block.place.day, block.zone.source)) {
+                    group.pruned = true;
                 }
             }
             for chunk in &data.rollups {
@@ -134,12 +143,12 @@ impl Snapshot {
         }
         out
     }
-    fn body<T>(&self, chunk: &ChunkInfo, read: impl FnOnce(&[u8]) -> Result<T>) -> Option<T> {
+    pub(super) fn body<T>(&self, chunk: &ChunkInfo, read: impl FnOnce(&[u8]) -> Result<T>) -> Option<T> {
         // What cannot be read is answered from the rows; `verify` names it.
         let payload = self.segments().frame(&chunk.place).ok()?;
         read(frame::split(&payload).ok()?.1).ok()
     }
-    fn totals(&self, group: &Group<'_>) -> Option<Totals> {
+    pub(super) fn totals(&self, group: &Group<'_>) -> Option<Totals> {
         let mut totals = Totals { exact: true, kinds: Vec::new() };
         let mut parts = group.chunks.iter().filter(|c| c.span.first.is_empty()).peekable();
         parts.peek()?;
@@ -148,11 +157,11 @@ impl Snapshot {
         }
         totals.exact.then_some(totals)
     }
-    fn hosts(&self, group: &Group<'_>, only: Option<IpAddr>) -> Option<Vec<HostSums>> {
+    pub(super) fn hosts(&self, group: &Group<'_>, only: Option<IpAddr>) -> Option<Vec<HostSums>> {
         let mut key = Vec::new();
         only.iter().for_each(|host| keys::put_addr(&mut key, *host));
-        let wanted =
-            |c: &&&ChunkInfo| !c.span.first.is_empty() && (only.is_none() || (*c.span.first <= *key && *key <= *c.span.last));
+        let of_hosts = |c: &ChunkInfo| !c.span.first.is_empty() && *c.span.first != busiest::KEY;
+        let wanted = |c: &&&ChunkInfo| of_hosts(c) && (only.is_none() || (*c.span.first <= *key && *key <= *c.span.last));
         let mut out = Vec::new();
         for chunk in group.chunks.iter().filter(wanted) {
             let hosts = self.body(chunk, rollups::read_hosts)?;
@@ -160,14 +169,22 @@ impl Snapshot {
         }
         Some(out)
     }
-    /// Sums of records by the values of `host`, `src.ip` or `dst.ip` (none: records without any), as far as they are known without rows.
+    /// Sums of records by the values of `host`, `src.ip` or `dst.ip` (none: records without any), as far as they are known without rows. `top`: only so many
+    /// are wanted that have most of a weight; others may be given as well, and records without any are not.
     pub fn host_sums(
         &self,
         ask: &Ask<'_>,
         by: FieldId,
+        top: Option<(usize, Option<FieldId>)>,
         stop: &dyn Fn() -> bool,
         each: &mut dyn FnMut(Option<IpAddr>, &Sums),
     ) -> Result<Summed> {
+        if let Some((most, weight)) = top
+            && let Some((hosts, summed)) = self.top_hosts(ask, by, weight, most, stop)?
+        {
+            hosts.iter().for_each(|(host, sums)| each(Some(*host), sums));
+            return Ok(summed);
+        }
         let mut out = Summed::default();
         for group in self.groups(ask, ask.filter) {
             if stop() {
@@ -196,6 +213,22 @@ impl Snapshot {
                 each(None, &without);
             }
             out.records += all.records();
+            out.blocks.extend(group.blocks);
+        }
+        Ok(out)
+    }
+    /// How many records are asked for, where one host is asked for and else nothing but kinds, sources and evidence.
+    pub(super) fn host_count(&self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Summed> {
+        let mut out = Summed::default();
+        let (Some((id, host)), rest) = split(ask.filter) else { return Ok(out) };
+        for group in self.groups(ask, &rest).into_iter().filter(|g| !g.pruned) {
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            let Some(found) = self.totals(&group).and_then(|_| self.hosts(&group, Some(host))) else { continue };
+            let taken = |kind: Kind| takes(&rest, kind, &group.zone, &group.setting) == Some(true);
+            let found = found.iter().filter(|h| taken(h.kind) && plays(h.role, id));
+            out.records += found.map(|h| h.sums.records()).sum::<u64>();
             out.blocks.extend(group.blocks);
         }
         Ok(out)

@@ -3,7 +3,7 @@
 //!
 //! Some rounds always; `BACKTRAIL_TORTURE_ROUNDS=200` (and `BACKTRAIL_TORTURE_SEED`) for more, with a disk that fills where tmpfs can be mounted.
 
-use backtrail::ingest::synthetic::Random;
+use backtrail::model::synthetic::Random;
 use backtrail::model::decision::{About, What, Who};
 use backtrail::model::packet::PacketRef;
 use backtrail::model::source::SourceKey;

@@ -1,9 +1,9 @@
 //! Cases of older layouts, stored as they were written then (`layouts/*.tar.zst`, with what they answered): they open, answer the same, are of the
 //! newest layout from then on, and go on.
 
-use super::support::program;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn unpacked(name: &str, to: &Path) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/layouts").join(name);
@@ -14,7 +14,9 @@ fn unpacked(name: &str, to: &Path) -> PathBuf {
 
 fn run(case: &Path, args: &[&str]) -> (String, String) {
     let home = tempfile::tempdir().unwrap();
-    let ran = program(home.path()).arg("--case").arg(case).args(args).output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backtrail"));
+    command.env("HOME", home.path()).env("BACKTRAIL_USER", "ana").env_remove("BACKTRAIL_CASE");
+    let ran = command.arg("--case").arg(case).args(args).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     assert!(ran.status.success(), "{args:?}: {}", text(&ran.stderr));
     (text(&ran.stdout), text(&ran.stderr))

@@ -72,7 +72,7 @@ fn answers(store: &Store) -> Vec<String> {
             .unwrap();
         out.push(format!("{}", snapshot.count(&ask, u64::MAX, &|| false).unwrap().0));
         let mut hosts: BTreeMap<Option<std::net::IpAddr>, [u64; 2]> = BTreeMap::new();
-        let summed = snapshot.host_sums(&ask, field::SRC_IP, &|| false, &mut |host, sums| {
+        let summed = snapshot.host_sums(&ask, field::SRC_IP, None, &|| false, &mut |host, sums| {
             let have = hosts.entry(host).or_default();
             (have[0], have[1]) = (have[0] + sums.0[0], have[1] + sums.0[1]);
         });

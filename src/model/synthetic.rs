@@ -4,9 +4,9 @@
 //! Hosts by Zipf's law inside and outside, by day and week more and less, mostly short, half of them to where the same host went lately; names,
 //! failed attempts and scans among them. They come in the order in which they end, as from a meter.
 
-use crate::model::field as f;
-use crate::model::time::{DAY, SECOND};
-use crate::model::{EvidenceKey, Kind, Record, RecordId, SourceId, Time, Value};
+use super::field as f;
+use super::time::{DAY, SECOND};
+use super::{EvidenceKey, Kind, Record, RecordId, SourceId, Time, Value};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -367,7 +367,9 @@ impl Flows {
             (2, _) => ((1, 1), (60, 40)),
             (_, true) => ((1, 1), (56 + random.below(40), 80 + random.below(200))),
             _ => {
-                let inward = 3 + (random.unit() * 5.5).exp() as u32 * (1 + took.ilog10() / 3) / 3;
+                // One in three hundred carries a large file.
+                let large = if random.below(300) == 0 { 1 + random.below(2000) as u32 } else { 1 };
+                let inward = large * 3 + large * (random.unit() * 5.5).exp() as u32 * (1 + took.ilog10() / 3) / 3;
                 let out = 4 + inward * (30 + random.below(50) as u32) / 100;
                 let each = 200 + random.below(1200);
                 ((out, inward), (u64::from(out) * 52 + 200 + random.below(1400), u64::from(inward) * each))
