@@ -61,7 +61,11 @@ impl Store {
         let Some(chosen) = choose(&parts, all, &|a, b| decisions.iter().any(|d| is_between(d, a, b))) else { return Ok(None) };
         let parts = &parts[chosen];
         match self.rewrite(parts, stop)? {
-            Some(import) => self.replace(import, parts).map(Some),
+            Some(import) => {
+                let done = self.replace(import, parts)?;
+                self.trim_if_due()?;
+                Ok(Some(done))
+            }
             None => Ok(None),
         }
     }
@@ -115,6 +119,7 @@ impl Store {
             state.replaced.push(Arc::clone(part));
         }
         state.contents.imports.insert(data.id, Arc::new(data));
+        state.contents.ended += 1;
         state.snapshot = None;
         Ok(Compacted { parts: parts.len(), rows, bytes })
     }

@@ -131,6 +131,8 @@ pub struct Contents {
     pub next_import: u32,
     /// What was pruned, oldest first, with where that is said.
     pub pruned: Vec<(Place, Statement)>,
+    /// Ends of imports in what has no day, of those as well that count no more.
+    pub ended: usize,
     /// Of imports whose rows were written together with others' the greatest place in the order: none is given twice.
     pub replaced: u64,
 }

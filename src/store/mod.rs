@@ -55,6 +55,7 @@ pub mod summed;
 pub mod sweep;
 pub mod sweep_wanted;
 pub mod told;
+pub mod trim;
 pub mod top_hosts;
 pub mod values;
 pub mod verify;

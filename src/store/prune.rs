@@ -47,6 +47,13 @@ pub(super) struct Retired {
     seen_by: Vec<Weak<ImportData>>,
 }
 
+impl Retired {
+    /// Segments that no view reads.
+    pub(super) fn unseen(files: Vec<(i32, u32)>) -> Retired {
+        Retired { files, seen_by: Vec::new() }
+    }
+}
+
 /// What is dropped, per day and kind.
 type Days = BTreeMap<i32, [bool; 4]>;
 
@@ -85,7 +92,7 @@ impl Store {
             if stop() {
                 break;
             }
-            match self.drop_days(&step, None, why, &mut out) {
+            match self.drop_days((&step, &plan.all), None, why, &mut out) {
                 Ok(()) => {}
                 // What cannot be read cannot be written anew.
                 Err(e) if super::encode::is_damage(&e) => out.kept.extend(step.keys().map(|day| (*day, e.to_string()))),
@@ -142,7 +149,8 @@ impl Store {
         let days: BTreeSet<i32> = data.iter().flat_map(|d| d.places()).map(|p| p.day).collect();
         drop(data);
         for day in days {
-            match self.drop_days(&Days::from([(day, [false; 4])]), Some(import), "indexes were written anew", out) {
+            let step = Days::from([(day, [false; 4])]);
+            match self.drop_days((&step, &step), Some(import), "indexes were written anew", out) {
                 Err(e) if super::encode::is_damage(&e) => out.kept.push((day, e.to_string())),
                 done => done?,
             }
@@ -150,7 +158,8 @@ impl Store {
         }
         Ok(())
     }
-    fn drop_days(&self, days: &Days, reindex: Option<u32>, why: &str, out: &mut Pruned) -> Result<()> {
+    /// Drops what is said of `days`; of packets in them those of `all` days that are to go.
+    fn drop_days(&self, (days, all): (&Days, &Days), reindex: Option<u32>, why: &str, out: &mut Pruned) -> Result<()> {
         let (imports, number) = {
             let state = hold(&self.0.state);
             let is_there = |i: &&Arc<ImportData>| i.places().any(|p| days.contains_key(&p.day));
@@ -168,6 +177,7 @@ impl Store {
         let mut step = Step {
             store: self,
             days,
+            all,
             reindex,
             files: &files,
             packer: Packer::new()?,
@@ -270,6 +280,8 @@ impl<'a> Fates<'a> {
 struct Step<'a> {
     store: &'a Store,
     days: &'a Days,
+    /// All that is dropped, in these and other days.
+    all: &'a Days,
     /// The import whose postings and sums are written anew.
     reindex: Option<u32>,
     files: &'a HashSet<(i32, u32)>,
@@ -324,7 +336,9 @@ impl Step<'_> {
                 }
             }
             let sources: Vec<u32> = data.done.sources.iter().map(|s| s.id).collect();
-            sources.into_iter().for_each(|source| self.until(SourceId(source), Kept::Packets, info.place.day));
+            let last = self.all.iter().filter(|(day, drop)| **day != OTHER && drop[Kept::Packets as usize]).map(|(day, _)| *day).next_back();
+            let last = last.unwrap_or(info.place.day);
+            sources.into_iter().for_each(|source| self.until(SourceId(source), Kept::Packets, last));
         }
         let anew = self.reindex == Some(data.id);
         let of_these = |place: &Place| self.days.contains_key(&place.day);
@@ -447,27 +461,27 @@ impl Step<'_> {
         self.written += HEADER as u64 + u64::from(place.len);
         Ok(place)
     }
-    /// What a group of packet references has of packets of days that stay; none: nothing, as far as blocks tell.
+    /// What a group of packet references has of flows whose packets stay; none: nothing.
     fn rest(&mut self, data: &ImportData, info: &GroupInfo, blocks: &[BlockInfo]) -> Result<Option<GroupInfo>> {
-        let (first, last) = info.reach.offsets;
-        let may = |b: &BlockInfo| b.zone.offsets.0 <= last && b.zone.offsets.1 >= first && !drops(self.days, b.place.day, Kept::Packets);
-        if !blocks.iter().any(may) {
+        let all = self.all;
+        let stay = |b: &&BlockInfo| may_hold(b, info.reach.offsets) && !drops(all, b.place.day, Kept::Packets);
+        let days: BTreeSet<i32> = blocks.iter().filter(stay).map(|b| b.place.day).collect();
+        if days.is_empty() {
             return Ok(None);
         }
         let payload = self.store.segments().frame(&info.place)?;
         let mut group = Group::default();
         let evidence = EvidenceKey(data.done.key);
-        let days = self.days;
         let read = packets::pieces(frame::split(&payload)?.1, &mut |(offset, ordinal, source), refs| {
-            let stays = refs.iter().any(|r| !drops(days, r.time.day(), Kept::Packets) && !is_older(days, r.time.day()));
-            if stays {
+            if refs.iter().any(|r| days.contains(&r.time.day())) || days.contains(&OTHER) {
                 group.add(RecordId { evidence, offset, ordinal }, source, &refs);
             }
             Ok(())
         });
         if read.is_err() {
             // Of an older layout, which is not taken apart: it stays as it is.
-            return Ok(Some(GroupInfo { place: self.moved(About::Packets, FrameKind::Packets, data.id, info.reach.index, &info.place)?, reach: info.reach.clone() }));
+            let place = self.moved(About::Packets, FrameKind::Packets, data.id, info.reach.index, &info.place)?;
+            return Ok(Some(GroupInfo { place, reach: info.reach.clone() }));
         }
         if group.is_empty() {
             return Ok(None);
@@ -477,15 +491,10 @@ impl Step<'_> {
         let mut meta = Vec::new();
         reach.put(&mut meta);
         // It goes with the first of its days.
-        let day = blocks.iter().filter(|b| may_hold(b, offsets)).map(|b| b.place.day).filter(|d| !drops(days, *d, Kept::Packets)).min();
-        let place = self.write(About::Packets, FrameKind::Packets, data.id, reach.index, (day.unwrap_or(info.place.day), &meta, &body))?;
+        let day = days.first().copied().unwrap_or(info.place.day);
+        let place = self.write(About::Packets, FrameKind::Packets, data.id, reach.index, (day, &meta, &body))?;
         Ok(Some(GroupInfo { place, reach }))
     }
-}
-
-/// Whether a day is before all that are dropped: packets of flows that were dropped long ago go with the next.
-fn is_older(days: &Days, day: i32) -> bool {
-    days.keys().find(|d| **d != OTHER).is_some_and(|first| day < *first)
 }
 
 fn may_hold(block: &BlockInfo, (first, last): (u64, u64)) -> bool {

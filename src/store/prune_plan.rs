@@ -74,6 +74,8 @@ pub fn day_name(day: i32) -> String {
 pub struct Plan {
     /// Days, oldest first.
     pub days: Vec<Day>,
+    /// Per day and kind what is dropped, of days that have nothing of it as well: packets of one day may stand with those of another.
+    pub all: BTreeMap<i32, [bool; 4]>,
     /// Days that would go and are pinned, with why.
     pub pinned: Vec<(i32, String)>,
     /// Files of packets that captures kept, and copies of evidence: each with its bytes.
@@ -182,6 +184,9 @@ impl Store {
         }
         for (day, drop) in wanted {
             let facts = &days[&day];
+            if facts.pin.is_none() {
+                plan.all.insert(day, drop);
+            }
             match (&facts.pin, facts.goes(&drop)) {
                 (Some(why), Some(_)) => plan.pinned.push((day, why.clone())),
                 (None, Some((rows, bytes))) => plan.days.push(Day { day, drop, rows, bytes }),

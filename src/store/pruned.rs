@@ -69,8 +69,18 @@ pub struct Statement {
     pub files: Vec<(i32, u32)>,
     /// Per import what it lost.
     pub lost: BTreeMap<u32, Lost>,
+    /// Of what was written anew: the greatest place in the order of imports, and the number of the next, at that time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sequence: u64,
+    /// See there.
+    #[serde(default)]
+    pub next_import: u32,
     /// Per source and kind the raw day before which nothing is there that was not kept on purpose.
     pub before: Vec<(u32, Kept, i32)>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Statement {

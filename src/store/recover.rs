@@ -45,7 +45,11 @@ impl Parts {
             }
             About::Packets => {
                 let reach = Reach::take(&mut take)?;
-                self.groups.insert((reach.import, reach.index), GroupInfo { place, reach });
+                let at = (reach.import, reach.index);
+                // What was taken out of a group before a pruning that never was is less than the group.
+                if self.groups.get(&at).is_none_or(|have| have.place.len < place.len) {
+                    self.groups.insert(at, GroupInfo { place, reach });
+                }
             }
             About::Postings | About::Rollups => {
                 let span = Span::take(&mut take)?;
@@ -84,6 +88,11 @@ impl Parts {
         let mut contents = Contents { next_import: self.next_import.max(1), ..Contents::default() };
         let mut imports: BTreeMap<u32, ImportData> = BTreeMap::new();
         let replaced = self.replaced();
+        contents.ended = self.done.len();
+        for statement in self.pruned.values().map(|(_, s)| s) {
+            contents.replaced = contents.replaced.max(statement.sequence);
+            contents.next_import = contents.next_import.max(statement.next_import);
+        }
         for (id, (_, done)) in self.done {
             contents.next_import = contents.next_import.max(done.next_import).max(id.saturating_add(1));
             if replaced.contains(&id) {
@@ -199,7 +208,11 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     if marks.iter().any(|(at, mark)| *mark > 0 && lens.get(at).is_none_or(|len| len < mark)) {
         return Err(doubt("a segment is shorter than it was"));
     }
-    for (day, segment, len) in list.iter().filter(|(day, _, _)| *day == CASE) {
+    // The newest first: it may say that the others count no more.
+    for (day, segment, len) in list.iter().rev().filter(|(day, _, _)| *day == CASE) {
+        if parts.retired().contains(&(*day, *segment)) {
+            continue;
+        }
         let mark = marks.get(&(*day, *segment)).copied().unwrap_or(0);
         let scan = scan(segments, *day, *segment, *len, &mut |place, header, payload| {
             let (meta, _) = frame::split(payload)?;
@@ -293,14 +306,20 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
     let (mut damaged, mut replaced, mut retired) = (false, None, None);
     let list = segments.list()?;
-    for (day, segment, len) in list.iter().copied() {
+    // What has no day is first, the newest of it before the others: it may say that they count no more.
+    let of_days = list.partition_point(|(day, ..)| *day == CASE);
+    for (day, segment, len) in list[..of_days].iter().rev().chain(&list[of_days..]).copied() {
         // What belongs to no day was read first: which imports there are is known.
         if let Some(import) = owner(segment)
             && replaced.get_or_insert_with(|| parts.replaced()).contains(&import)
         {
             continue;
         }
-        if day != CASE && retired.get_or_insert_with(|| parts.retired()).contains(&(day, segment)) {
+        let is_retired = match day {
+            CASE => parts.retired().contains(&(day, segment)),
+            _ => retired.get_or_insert_with(|| parts.retired()).contains(&(day, segment)),
+        };
+        if is_retired {
             continue;
         }
         let scan = scan(segments, day, segment, len, &mut |place, header, payload| {
