@@ -106,7 +106,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{flow, options, source};
-    use super::super::{Ask, Done, NewEvidence, OpenOptions};
+    use super::super::{Ask, Done, NewEvidence};
     use super::*;
     use crate::model::{EvidenceKey, Filter, Time};
     use std::fs;
@@ -148,7 +148,7 @@ mod tests {
             if lost {
                 fs::remove_dir_all(case.join("catalog")).unwrap();
             }
-            let store = Store::open(&case, &OpenOptions { ..options() }).unwrap();
+            let store = Store::open(&case, &options()).unwrap();
             assert!(store.notices().is_empty(), "{:?}", store.notices());
             assert_eq!(rows(&store), 65);
             assert!(store.verify().unwrap().damage.is_empty());
