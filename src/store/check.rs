@@ -87,7 +87,8 @@ impl Store {
                 keys.entry(full).or_default().extend(rows.iter().map(|r| (info.zone.index, Some(*r as u16))));
             };
             let (zone, _) = builder.close(data.id, info.zone.index, EvidenceKey(data.done.key), &mut packer, &mut add);
-            let same = (zone.rows, zone.start, zone.end, zone.offsets) == (info.zone.rows, info.zone.start, info.zone.end, info.zone.offsets);
+            let same = (zone.rows, zone.start, zone.end, zone.offsets)
+                == (info.zone.rows, info.zone.start, info.zone.end, info.zone.offsets);
             if !same || zone.kinds != info.zone.kinds {
                 wrong = Some(format!("block {} is not what its description says", info.zone.index));
             }
@@ -179,11 +180,16 @@ impl Index {
 fn fits(should: &Index, stored: &Index, data: &ImportData, whole: bool) -> bool {
     let same_rows = |rows: &HashSet<(u32, Option<u16>)>, have: &HashSet<(u32, Option<u16>)>| {
         rows.iter().all(|(block, row)| have.contains(&(*block, *row)) || have.contains(&(*block, None)))
-            && have.iter().all(|(block, row)| if row.is_some() { rows.contains(&(*block, *row)) } else { rows.iter().any(|r| r.0 == *block) })
+            && have.iter().all(
+                |(block, row)| if row.is_some() { rows.contains(&(*block, *row)) } else { rows.iter().any(|r| r.0 == *block) },
+            )
     };
     let keys = should.keys.len() == stored.keys.len()
         && should.keys.iter().all(|(key, rows)| stored.keys.get(key).is_some_and(|have| same_rows(rows, have)));
     let no_sums = stored.totals.kinds.is_empty() && stored.hosts.is_empty();
-    let sums = !whole || !data.done.summed || no_sums || (should.totals.kinds == stored.totals.kinds && should.by_host() == stored.by_host());
+    let sums = !whole
+        || !data.done.summed
+        || no_sums
+        || (should.totals.kinds == stored.totals.kinds && should.by_host() == stored.by_host());
     keys && sums
 }

@@ -181,7 +181,13 @@ impl Store {
             reindex,
             files: &files,
             packer: Packer::new()?,
-            statement: Statement { number, at: now().0, why: why.to_owned(), files: files.iter().copied().collect(), ..Statement::default() },
+            statement: Statement {
+                number,
+                at: now().0,
+                why: why.to_owned(),
+                files: files.iter().copied().collect(),
+                ..Statement::default()
+            },
             pending: Pending::default(),
             removed: Vec::new(),
             before: BTreeMap::new(),
@@ -227,9 +233,13 @@ impl Store {
             live.extend(data.places().filter(|p| days.contains_key(&p.day)).map(|p| (p.day, p.segment)));
             let fates = Fates::of(data, days);
             files.extend(data.blocks.iter().filter(|b| fates.block(b)).map(|b| (b.place.day, b.place.segment)));
-            files.extend(data.groups.iter().filter(|g| drops(days, g.place.day, Kept::Packets)).map(|g| (g.place.day, g.place.segment)));
+            files.extend(
+                data.groups.iter().filter(|g| drops(days, g.place.day, Kept::Packets)).map(|g| (g.place.day, g.place.segment)),
+            );
             files.extend(data.chunks.iter().filter(|c| fates.chunk(c)).map(|c| (c.place.day, c.place.segment)));
-            files.extend(data.rollups.iter().filter(|c| drops(days, c.place.day, Kept::Rollups)).map(|c| (c.place.day, c.place.segment)));
+            files.extend(
+                data.rollups.iter().filter(|c| drops(days, c.place.day, Kept::Rollups)).map(|c| (c.place.day, c.place.segment)),
+            );
             files.extend(data.names().iter().filter(|n| fates.names(n)).map(|n| (n.place.day, n.place.segment)));
         }
         // No import writes to segments that several share meanwhile.
@@ -336,7 +346,12 @@ impl Step<'_> {
                 }
             }
             let sources: Vec<u32> = data.done.sources.iter().map(|s| s.id).collect();
-            let last = self.all.iter().filter(|(day, drop)| **day != OTHER && drop[Kept::Packets as usize]).map(|(day, _)| *day).next_back();
+            let last = self
+                .all
+                .iter()
+                .filter(|(day, drop)| **day != OTHER && drop[Kept::Packets as usize])
+                .map(|(day, _)| *day)
+                .next_back();
             let last = last.unwrap_or(info.place.day);
             sources.into_iter().for_each(|source| self.until(SourceId(source), Kept::Packets, last));
         }
@@ -398,7 +413,8 @@ impl Step<'_> {
         chunks.into_iter().for_each(|n| self.gone(About::Postings, data.id, n));
         rollups.into_iter().for_each(|n| self.gone(About::Rollups, data.id, n));
         let store = self.store;
-        for ((day, source), blocks) in super::check::groups(data).into_iter().filter(|((day, _), _)| self.days.contains_key(day)) {
+        for ((day, source), blocks) in super::check::groups(data).into_iter().filter(|((day, _), _)| self.days.contains_key(day))
+        {
             let summed = data.done.summed && !data.summed_only.iter().any(|b| (b.place.day, b.zone.source) == (day, source));
             store.reindexed(data, &blocks, &mut |postings, first, last, body| {
                 if !postings && !summed {
@@ -454,7 +470,14 @@ impl Step<'_> {
         let (meta, body) = frame::split(&payload)?;
         self.write(about, kind, import, index, (place.day, meta, body))
     }
-    fn write(&mut self, about: About, kind: FrameKind, import: u32, index: u32, (day, meta, body): (i32, &[u8], &[u8])) -> Result<Place> {
+    fn write(
+        &mut self,
+        about: About,
+        kind: FrameKind,
+        import: u32,
+        index: u32,
+        (day, meta, body): (i32, &[u8], &[u8]),
+    ) -> Result<Place> {
         self.store.room()?;
         let place = self.store.segments().append(day, kind, import, meta, body).map_err(|e| self.store.full(e))?;
         self.pending.add(about, import, index, &place, meta);

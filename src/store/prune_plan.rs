@@ -156,7 +156,8 @@ impl Store {
         let mut plan = Plan { size: size_of(&self.dir()), ..Plan::default() };
         let mut wanted: BTreeMap<i32, [bool; 4]> = BTreeMap::new();
         for (day, facts) in &days {
-            let mut drop = Kept::ALL.map(|kept| wish.before[kept as usize].is_some_and(|before| facts.is_before(*day, before, kept)));
+            let mut drop =
+                Kept::ALL.map(|kept| wish.before[kept as usize].is_some_and(|before| facts.is_before(*day, before, kept)));
             // Places of packets are of no use without their flows.
             drop[Kept::Packets as usize] |= drop[Kept::Flows as usize];
             if drop.contains(&true) {

@@ -117,7 +117,8 @@ mod tests {
     }
 
     fn part(store: &Store, n: u64) {
-        let evidence = NewEvidence { key: EvidenceKey(1), path: "live:eth0".into(), size: 0, modified: Time(0), head_hash: [0; 32] };
+        let evidence =
+            NewEvidence { key: EvidenceKey(1), path: "live:eth0".into(), size: 0, modified: Time(0), head_hash: [0; 32] };
         let mut import = store.go_on(&evidence).unwrap();
         source(&mut import, "eth0");
         import.push(flow(1, n)).unwrap();

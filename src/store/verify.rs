@@ -1,9 +1,9 @@
 //! Reads every frame and every journal entry again and says what does not hold. Changes nothing but what is derived.
 
+use super::prune::{Pruned, stays};
 use super::recover::scan;
 use super::{Store, hold};
 use crate::error::Result;
-use super::prune::{Pruned, stays};
 use std::collections::HashSet;
 
 /// What a check found.
@@ -66,12 +66,16 @@ impl Store {
             let stated = (data.done.chunks + data.done.rollups) as usize;
             let missing = stated.saturating_sub(data.chunks.len() + data.rollups.len());
             if indexes + missing > 0 {
-                doubtful.push((data.id, format!("{}: {} parts of its indexes cannot be read", data.done.path, indexes + missing)));
+                doubtful
+                    .push((data.id, format!("{}: {} parts of its indexes cannot be read", data.done.path, indexes + missing)));
             }
             if lost > indexes + missing {
                 let path = &data.done.path;
                 let of = data.done.parts();
-                out.damage.push(format!("{path}: {} of its {of} parts are lost, {rows} blocks of rows among them; ingest it into a new case", lost - indexes - missing));
+                out.damage.push(format!(
+                    "{path}: {} of its {of} parts are lost, {rows} blocks of rows among them; ingest it into a new case",
+                    lost - indexes - missing
+                ));
             }
         }
         for (import, why) in self.check_indexes(how.full, &mut out.damage) {

@@ -3,10 +3,10 @@
 //!
 //! Some rounds always; `BACKTRAIL_TORTURE_ROUNDS=200` (and `BACKTRAIL_TORTURE_SEED`) for more, with a disk that fills where tmpfs can be mounted.
 
-use backtrail::model::synthetic::Random;
 use backtrail::model::decision::{About, What, Who};
 use backtrail::model::packet::PacketRef;
 use backtrail::model::source::SourceKey;
+use backtrail::model::synthetic::Random;
 use backtrail::model::time::{DAY, SECOND};
 use backtrail::model::{EvidenceKey, Filter, Kind, Record, RecordId, SourceId, Time, Value, field};
 use backtrail::store::{Ask, Begin, Done, NewEvidence, OpenOptions, Reserve, Store, Wish};
@@ -28,7 +28,8 @@ const LIVE: u64 = 1_000_000;
 type Rows = BTreeMap<RecordId, Record>;
 
 fn open(dir: &Path) -> Store {
-    let options = OpenOptions { create: true, ballast: 0, reserve: Reserve { percent: 0, bytes: 0 }, cache: 0, ..OpenOptions::default() };
+    let options =
+        OpenOptions { create: true, ballast: 0, reserve: Reserve { percent: 0, bytes: 0 }, cache: 0, ..OpenOptions::default() };
     Store::open(dir, &options).unwrap()
 }
 
@@ -49,7 +50,8 @@ fn rows(random: &mut Random, key: u64, first: u64, count: u64, days: u64, from: 
     let one = |n: u64| {
         let kind = if n % 4 == 3 { Kind::Dns } else { Kind::Flow };
         let at = Time(i64::from(from) * DAY + (n * days * 86_000 / count.max(1)) as i64 * SECOND);
-        let mut r = Record::new(kind, RecordId { evidence: EvidenceKey(key), offset: (first + n) * 8, ordinal: 0 }, SourceId(0), at);
+        let mut r =
+            Record::new(kind, RecordId { evidence: EvidenceKey(key), offset: (first + n) * 8, ordinal: 0 }, SourceId(0), at);
         r.end = at.plus(SECOND);
         r.set(field::SRC_IP, Value::Addr([10, 0, key as u8, (n % 40) as u8].into()));
         if kind == Kind::Dns {
@@ -407,7 +409,10 @@ fn a_process_killed_at_any_moment_loses_nothing_that_it_had_acknowledged() {
         }
         fs::remove_dir_all(&copied).unwrap();
     }
-    println!("seed {seed}: {rounds} kills, under way {under_way:?}; harms {harms:?}; {next} steps of the last case, {} rows", model.rows.len());
+    println!(
+        "seed {seed}: {rounds} kills, under way {under_way:?}; harms {harms:?}; {next} steps of the last case, {} rows",
+        model.rows.len()
+    );
     assert!(next > 3 || rounds % 50 < 8, "the child was too slow to test anything: {next}");
 }
 

@@ -1,12 +1,12 @@
 //! `capture`: live interfaces into the case, until it is stopped.
 
+use crate::case::pins::pins;
 use crate::cli::common::{Custody, Metering};
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
-use crate::case::pins::pins;
-use crate::cli::subcommands::prune::{Ages, before, journalled, why};
 use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
+use crate::cli::subcommands::prune::{Ages, before, journalled, why};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::ingest::Live;

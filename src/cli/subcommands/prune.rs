@@ -85,8 +85,9 @@ fn mib(bytes: u64) -> String {
 
 impl Subcommand for Prune {
     fn command(&self) -> clap::Command {
-        PruneArgs::augment_args(clap::Command::new("prune"))
-            .about("Drop whole days that are old or beyond a size, for good; what bookmarks, notes, tags and verdicts are about stays")
+        PruneArgs::augment_args(clap::Command::new("prune")).about(
+            "Drop whole days that are old or beyond a size, for good; what bookmarks, notes, tags and verdicts are about stays",
+        )
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = PruneArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
@@ -96,7 +97,8 @@ impl Subcommand for Prune {
         };
         let most = args.max_size.as_ref().map(size).transpose()?;
         if most.is_none() && ages == [None; 4] {
-            return Err(Error::user("nothing says what is to go").hint("--older-than 30d, --max-size 20GB, or an age of one kind: --packets 7d"));
+            return Err(Error::user("nothing says what is to go")
+                .hint("--older-than 30d, --max-size 20GB, or an age of one kind: --packets 7d"));
         }
         let opened = Opened::existing(cx)?;
         let from = opened.store.snapshot().newest().map_or_else(now, |newest| newest.min(now()));
@@ -123,7 +125,8 @@ impl Subcommand for Prune {
             writeln!(out, "{}", clean(&stays(kept))).map_err(io)?;
         }
         let (rows, days, size) = (pruned.rows, pruned.days, size_of(&store.dir()));
-        writeln!(out, "{why}: {rows} rows of {days} days and {} dropped; the case takes {}", mib(pruned.bytes), mib(size)).map_err(io)?;
+        writeln!(out, "{why}: {rows} rows of {days} days and {} dropped; the case takes {}", mib(pruned.bytes), mib(size))
+            .map_err(io)?;
         Ok(done(&plan, &pruned.kept))
     }
 }
@@ -137,7 +140,11 @@ pub fn why(ages: [Option<i64>; 4], most: Option<&str>, from: Time) -> String {
     let span = |age: i64| crate::model::time::show_span(age);
     let mut parts: Vec<String> = match ages {
         [Some(a), Some(b), Some(c), Some(d)] if a == b && b == c && c == d => vec![format!("older than {}", span(a))],
-        _ => Kept::ALL.iter().zip(ages).filter_map(|(k, age)| age.map(|age| format!("{} older than {}", k.name(), span(age)))).collect(),
+        _ => Kept::ALL
+            .iter()
+            .zip(ages)
+            .filter_map(|(k, age)| age.map(|age| format!("{} older than {}", k.name(), span(age))))
+            .collect(),
     };
     if let Some(last) = parts.last_mut() {
         last.push_str(&format!(" at {}", from.rfc3339()));
@@ -162,11 +169,21 @@ fn print(plan: &Plan, out: &mut dyn Write) -> Result<()> {
         let mut grid = Grid::new(names, vec![false, true, true], false, out);
         for day in &plan.days {
             let kinds = day.kinds();
-            grid.row(vec![day.name(), day.rows.to_string(), mib(day.bytes), if kinds.is_empty() { "all".into() } else { kinds }])?;
+            grid.row(vec![
+                day.name(),
+                day.rows.to_string(),
+                mib(day.bytes),
+                if kinds.is_empty() { "all".into() } else { kinds },
+            ])?;
         }
         let bytes = plan.files.iter().map(|(_, n)| n).sum();
         if !plan.files.is_empty() {
-            grid.row(vec![format!("{} files", plan.files.len()), String::new(), mib(bytes), "packets, copies of evidence".into()])?;
+            grid.row(vec![
+                format!("{} files", plan.files.len()),
+                String::new(),
+                mib(bytes),
+                "packets, copies of evidence".into(),
+            ])?;
         }
         for (day, why) in &plan.pinned {
             grid.row(vec![day_name(*day), String::new(), String::new(), format!("stays: {why}")])?;

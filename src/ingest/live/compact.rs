@@ -72,13 +72,7 @@ impl Compactor {
     }
 }
 
-fn compact(
-    store: &Store,
-    captures: &[EvidenceKey],
-    from: &Receiver<()>,
-    prune: Option<&Prune>,
-    shared: &Shared,
-) -> Result<()> {
+fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, prune: Option<&Prune>, shared: &Shared) -> Result<()> {
     let stop = &|| shared.stop.load(Ordering::Relaxed);
     let left = store.evidence().into_iter().filter(|e| e.is_live() && !captures.contains(&e.key));
     for evidence in left {

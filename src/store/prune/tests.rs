@@ -40,7 +40,8 @@ fn push(import: &mut super::super::Import, rows: &[Record]) {
     for r in rows {
         import.push(r.clone()).unwrap();
         if r.kind == Kind::Flow {
-            let packet = |n: u64| PacketRef { offset: r.id.offset * 10 + n, number: n, time: r.start.plus(n as i64), inbound: n == 1 };
+            let packet =
+                |n: u64| PacketRef { offset: r.id.offset * 10 + n, number: n, time: r.start.plus(n as i64), inbound: n == 1 };
             import.packets(r.id, r.source, &[packet(0), packet(1)]).unwrap();
         }
     }
@@ -172,7 +173,8 @@ fn each_kind_has_its_own_age_and_sums_outlive_rows() {
         assert_eq!(answers(store), left);
         // What the sums say of days whose rows are gone is what the rows said.
         assert_eq!(by_hour(store), 2_000);
-        let packets = |of: &[RecordId]| store.snapshot().packets_of(of, &Cancel::default()).unwrap().iter().map(Vec::len).sum::<usize>();
+        let packets =
+            |of: &[RecordId]| store.snapshot().packets_of(of, &Cancel::default()).unwrap().iter().map(Vec::len).sum::<usize>();
         assert_eq!((packets(&old), packets(&new)), (0, new.len() * 2));
         let said = store.sources()[0].warnings[0].clone();
         assert_eq!(said, "packets pruned before 2024-10-07; flows pruned before 2024-10-06; events pruned before 2024-10-05");
@@ -232,13 +234,20 @@ fn interrupted_at_any_step_it_has_happened_or_it_has_not() {
         let happened = step == 2 || step == 3 || step == 4;
         for again in 0..2 {
             let store = Store::open(&case, &options()).unwrap();
-            assert_eq!(answers(&store), if happened { left.clone() } else { rows.clone() }, "step {step}, {again}: {:?}", store.notices());
+            assert_eq!(
+                answers(&store),
+                if happened { left.clone() } else { rows.clone() },
+                "step {step}, {again}: {:?}",
+                store.notices()
+            );
             assert!(again == 0 || store.notices().is_empty(), "{:?}", store.notices());
             let found = store.verify().unwrap();
             assert!(found.damage.is_empty(), "step {step}: {:?}", found.damage);
         }
         if happened {
-            let names = |dir: &Path| files(&dir.join("seg")).into_iter().map(|f| f.strip_prefix(dir).unwrap().to_owned()).collect::<Vec<_>>();
+            let names = |dir: &Path| {
+                files(&dir.join("seg")).into_iter().map(|f| f.strip_prefix(dir).unwrap().to_owned()).collect::<Vec<_>>()
+            };
             assert_eq!(names(&case), names(&new), "step {step}");
         }
         fs::remove_dir_all(&case).unwrap();
@@ -273,7 +282,8 @@ fn days_that_somebody_pinned_stay_and_the_oldest_go_until_the_case_fits() {
     let store = Store::open(dir.path(), &options()).unwrap();
     fill(&store, 1, FIRST..FIRST + 5, 3_000);
     let at = |day: i32| Time(i64::from(day) * DAY);
-    let pin = Pin { window: Window::new(at(FIRST + 1).plus(60 * SECOND), at(FIRST + 1).plus(90 * SECOND)), why: "bookmark 4".into() };
+    let pin =
+        Pin { window: Window::new(at(FIRST + 1).plus(60 * SECOND), at(FIRST + 1).plus(90 * SECOND)), why: "bookmark 4".into() };
     let plan = store.plan_prune(&Wish { pins: vec![pin.clone()], ..wish(FIRST + 3) }).unwrap();
     assert_eq!(plan.pinned, [(FIRST + 1, "bookmark 4".to_owned())]);
     assert_eq!(plan.days.iter().map(|d| d.day).collect::<Vec<_>>(), [FIRST, FIRST + 2]);
