@@ -16,7 +16,7 @@ use crate::sources::archive::keys;
 use crate::sources::input::Stop;
 use crate::store::lock::is_held;
 use crate::store::sizes::Size;
-use crate::store::verify::Check;
+use crate::store::verify::{Check, How};
 use crate::store::{OpenOptions, Store, now};
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -221,10 +221,10 @@ impl Opened {
     }
 
     /// Checks the case.
-    pub fn verify(&self) -> Result<Check> {
+    pub fn verify(&self, how: How) -> Result<Check> {
         match &self.case {
-            Case::Here { engine, .. } => engine.store().verify(),
-            Case::There(client) => client.verify(),
+            Case::Here { engine, .. } => engine.store().verify_how(how),
+            Case::There(client) => client.verify(how),
         }
     }
 

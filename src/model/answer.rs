@@ -103,4 +103,6 @@ pub struct Coverage {
     pub covers: Option<Window>,
     /// Its clock was checked: stated by its text, or set by hand.
     pub clock_checked: bool,
+    /// What was pruned of it, in words.
+    pub pruned: Option<String>,
 }

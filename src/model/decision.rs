@@ -251,6 +251,15 @@ pub enum What {
         /// The files; of very many each entry has a part.
         files: Vec<Carried>,
     },
+    /// Days were dropped for good, or are about to be: it is written before.
+    Prune {
+        /// What was asked for, in words: older than what, beyond what size.
+        why: String,
+        /// Days of which something goes, with the kinds that go where not all do; and how many files beside.
+        days: Vec<String>,
+        /// Bytes, about.
+        bytes: u64,
+    },
     /// Something left the case: a report, an export, packets.
     Export {
         /// What.

@@ -10,6 +10,7 @@ use crate::model::packet::PacketRef;
 use crate::model::record::Record;
 use crate::model::{Entity, FieldId, SourceId, Time, Window};
 use crate::query::engine::Page;
+use crate::store::verify::How;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol: of frames, requests, answers and everything in them. It grows with every change of any of them.
@@ -117,7 +118,7 @@ pub enum Ask {
     /// Notes of [`State`] whenever something is new, until it is cancelled.
     Watch,
     /// `Check`.
-    Verify,
+    Verify(How),
     /// `Vec<Size>`, and records.
     Sizes,
 }
@@ -174,6 +175,6 @@ impl Ask {
     }
     /// Whether it goes on and on: it gets a thread of its own.
     pub fn is_long(&self) -> bool {
-        matches!(self, Ask::Import(_) | Ask::Capture(..) | Ask::Watch | Ask::Verify)
+        matches!(self, Ask::Import(_) | Ask::Capture(..) | Ask::Watch | Ask::Verify(_))
     }
 }

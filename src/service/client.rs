@@ -8,6 +8,7 @@ use super::reach::{Reached, Starter, join, reach};
 use crate::case::{session, who};
 use crate::error::{Error, Result};
 use crate::model::Cancel;
+use crate::store::verify::{Check, How};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -232,8 +233,8 @@ impl Client {
         self.again(|link| link.begin(ask, None)?.whole(None, Some(Instant::now() + QUICK)))
     }
     /// Checks the case, where it is held.
-    pub fn verify(&self) -> Result<crate::store::verify::Check> {
-        self.call(&Ask::Verify, None)
+    pub fn verify(&self, how: How) -> Result<Check> {
+        self.call(&Ask::Verify(how), None)
     }
     /// What each part of the case takes, and records.
     pub fn sizes(&self) -> Result<(Vec<crate::store::sizes::Size>, u64)> {

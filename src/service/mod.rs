@@ -42,6 +42,6 @@ pub use client::Client;
 pub use engine::RemoteEngine;
 pub use keeper::RemoteKeeper;
 pub use news::News;
-pub use order::{CaptureOrder, ImportOrder, Typed};
+pub use order::{CaptureOrder, ImportOrder, PruneOrder, Typed};
 pub use reach::{HELD, Starter};
 pub use server::Serving;

@@ -2,15 +2,21 @@
 //! so that both ways do the same.
 
 use super::question::Set;
+use crate::case::pins::pins;
+use crate::case::pruning::{before, journalled, why};
+use crate::case::{Keeper, LocalKeeper};
 use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
+use crate::ingest::live::compact::Prune;
 use crate::ingest::live::{self, Packets};
 use crate::ingest::{Input, Request, dates_of};
 use crate::model::{Filter, Window};
 use crate::query::LocalEngine;
+use crate::query::engine::Cancel;
 use crate::sources::archive::keys::Ask;
 use crate::sources::live::{Wanted, find};
 use crate::sources::ring::Limits;
+use crate::store::{Wish, now};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -136,6 +142,42 @@ pub struct CaptureOrder {
     pub checksums: String,
     /// Custody: from whom, how obtained, ticket.
     pub custody: [String; 3],
+    /// What is dropped meanwhile.
+    pub prune: Option<PruneOrder>,
+}
+
+/// What is dropped while a capture runs, counted back from now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneOrder {
+    /// Per kind its age in nanoseconds.
+    pub ages: [Option<i64>; 4],
+    /// Bytes that the case may take.
+    pub most: Option<u64>,
+    /// The same as it was typed.
+    pub asked: Option<String>,
+}
+
+impl PruneOrder {
+    /// Whether nothing is to go.
+    pub fn is_empty(&self) -> bool {
+        self.ages == [None; 4] && self.most.is_none()
+    }
+    /// As a capture carries it out.
+    fn prune(self, engine: Arc<LocalEngine>) -> Prune {
+        let keeper = LocalKeeper::new(engine.store().clone());
+        Arc::new(move |store, stop| {
+            let from = now();
+            let pins = pins(&*engine, &keeper.decisions(), &Cancel::default())?;
+            let plan = store.plan_prune(&Wish { before: before(self.ages, from), most: self.most, pins })?;
+            if plan.is_empty() {
+                return Ok(None);
+            }
+            let why = why(self.ages, self.asked.as_deref(), from);
+            keeper.append(journalled(&plan, &why))?;
+            let pruned = store.prune(&plan, &why, stop)?;
+            Ok(Some(format!("{why}: {} rows of {} days were dropped", pruned.rows, pruned.days)))
+        })
+    }
 }
 
 impl CaptureOrder {
@@ -152,6 +194,7 @@ impl CaptureOrder {
             timeouts: Profile::named(&self.timeouts),
             checksums: Checksums::named(&self.checksums),
             custody: self.custody.clone(),
+            prune: self.prune.clone().map(|prune| prune.prune(Arc::clone(engine))),
         })
     }
 }

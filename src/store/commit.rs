@@ -88,6 +88,7 @@ impl Store {
         let swap = self.head_without(&data, &import, rows);
         let mut state = hold(&self.0.state);
         state.contents.imports.insert(data.id, Arc::new(data));
+        state.contents.ended += 1;
         state.snapshot = None;
         swap.into_iter().for_each(|swap| self.swap_in(&mut state, swap));
         drop(state);

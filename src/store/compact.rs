@@ -50,6 +50,7 @@ impl Store {
     pub fn compact(&self, evidence: EvidenceKey, all: bool, stop: &dyn Fn() -> bool) -> Result<Option<Compacted>> {
         let _turn = hold(&self.0.compacting);
         self.remove_replaced();
+        self.remove_retired();
         let mut parts: Vec<Arc<ImportData>> = {
             let state = hold(&self.0.state);
             let is_part = |i: &&Arc<ImportData>| i.done.key == evidence.0 && i.done.part.is_some();
@@ -60,7 +61,11 @@ impl Store {
         let Some(chosen) = choose(&parts, all, &|a, b| decisions.iter().any(|d| is_between(d, a, b))) else { return Ok(None) };
         let parts = &parts[chosen];
         match self.rewrite(parts, stop)? {
-            Some(import) => self.replace(import, parts).map(Some),
+            Some(import) => {
+                let done = self.replace(import, parts)?;
+                self.trim_if_due()?;
+                Ok(Some(done))
+            }
             None => Ok(None),
         }
     }
@@ -114,6 +119,7 @@ impl Store {
             state.replaced.push(Arc::clone(part));
         }
         state.contents.imports.insert(data.id, Arc::new(data));
+        state.contents.ended += 1;
         state.snapshot = None;
         Ok(Compacted { parts: parts.len(), rows, bytes })
     }
@@ -148,7 +154,7 @@ fn choose(parts: &[Arc<ImportData>], all: bool, is_apart: &dyn Fn(&DoneFrame, &D
         let more = rows(part);
         let before = n.checked_sub(1).filter(|before| *before >= first).map(|before| &parts[before].done);
         let ends = before.is_some_and(|b| is_apart(b, &part.done) || (!all && b.part != part.done.part));
-        let is_full = more >= FULL || part.missing() > 0;
+        let is_full = more >= FULL || part.missing() > 0 || !part.summed_only.is_empty();
         let is_over = if ends || is_full { all } else { sum + more > most };
         if n - first >= 2 && is_over {
             return Some(first..n);

@@ -4,6 +4,7 @@ use super::block::{Entry, Zone};
 use super::names::{self, NamesInfo};
 use super::packets::GroupInfo;
 use super::postings::ChunkInfo;
+use super::pruned::{self, Statement};
 use super::segment::{InMemory, MEMORY, Place};
 use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
@@ -41,6 +42,10 @@ pub struct ImportData {
     pub chunks: Vec<ChunkInfo>,
     /// Chunks of sums by hour and host.
     pub rollups: Vec<ChunkInfo>,
+    /// Rows that were pruned.
+    pub pruned: u64,
+    /// Blocks that were pruned and whose sums are kept.
+    pub summed_only: Vec<BlockInfo>,
     /// Of the live head: what its parts stand in.
     pub memory: Option<Arc<InMemory>>,
     names: RwLock<Derived>,
@@ -58,7 +63,9 @@ impl ImportData {
     /// An import without its parts.
     pub fn new(id: u32, done: DoneFrame) -> ImportData {
         let (blocks, groups, chunks) = (Vec::new(), Vec::new(), Vec::new());
-        ImportData { id, done, blocks, groups, chunks, rollups: Vec::new(), memory: None, names: RwLock::default() }
+        let (rollups, summed_only) = (Vec::new(), Vec::new());
+        let (pruned, memory, names) = (0, None, RwLock::default());
+        ImportData { id, done, blocks, groups, chunks, rollups, pruned, summed_only, memory, names }
     }
     /// Whether it is part of the live head: in memory only.
     pub fn is_head(&self) -> bool {
@@ -71,6 +78,11 @@ impl ImportData {
     /// Number that the next frame of passive DNS gets.
     pub fn next_names(&self) -> u32 {
         self.names.read().unwrap_or_else(PoisonError::into_inner).next
+    }
+    /// Numbers of frames of passive DNS below this one were given already.
+    pub fn no_names_below(&self, next: u32) {
+        let mut derived = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        derived.next = derived.next.max(next);
     }
     /// Takes every frame of passive DNS that there is, or was made now; those of a derivation that is whole and of this version count.
     pub fn set_names(&self, mut frames: Vec<NamesInfo>) {
@@ -117,6 +129,10 @@ pub struct Contents {
     pub sources: BTreeMap<u32, SourceFrame>,
     /// Number of the next import.
     pub next_import: u32,
+    /// What was pruned, oldest first, with where that is said.
+    pub pruned: Vec<(Place, Statement)>,
+    /// Ends of imports in what has no day, of those as well that count no more.
+    pub ended: usize,
     /// Of imports whose rows were written together with others' the greatest place in the order: none is given twice.
     pub replaced: u64,
 }
@@ -125,6 +141,10 @@ impl Contents {
     /// Place of the newest import in the order in which they ended.
     pub fn sequence(&self) -> u64 {
         self.imports.values().map(|i| i.done.sequence).max().unwrap_or(0).max(self.replaced)
+    }
+    /// Number of the next statement of what was pruned.
+    pub fn next_pruned(&self) -> u32 {
+        self.pruned.iter().map(|(_, s)| s.number).max().unwrap_or(0).saturating_add(1)
     }
     /// Imports that were not replaced by a later one, oldest first.
     pub fn visible(&self) -> Vec<Arc<ImportData>> {
@@ -323,6 +343,9 @@ impl DoneFrame {
         let mut warnings = self.warnings.clone();
         if data.missing() > 0 {
             warnings.push(format!("{} parts of what was stored of it are damaged; import it into a new case", data.missing()));
+        }
+        if data.pruned > 0 {
+            warnings.push(pruned::said_of(data.pruned, &counts_in(&self.counts)));
         }
         EvidenceInfo {
             key: EvidenceKey(self.key),

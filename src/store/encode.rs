@@ -38,6 +38,11 @@ pub fn damaged(what: &str) -> Error {
     Error::store(format!("damaged {what}")).hint("run `backtrail verify`; what was lost can be imported again from the evidence")
 }
 
+/// Whether an error says that something stored is damaged.
+pub fn is_damage(error: &Error) -> bool {
+    error.what.starts_with("damaged ")
+}
+
 /// Undoes zstd; none: it is damaged, or longer than `len`. A thread keeps what it decompresses with: to make it takes longer than a column.
 pub fn decompress(bytes: &[u8], len: usize) -> Option<Vec<u8>> {
     thread_local! {

@@ -30,13 +30,15 @@ pub enum FrameKind {
     Rollups = 6,
     /// What the DNS events of a day and source say of addresses and names.
     Names = 7,
+    /// What was dropped on purpose.
+    Pruned = 8,
 }
 
 impl FrameKind {
     /// The kind with a number.
     pub fn from_u8(n: u8) -> Option<FrameKind> {
-        use FrameKind::{Block, Done, Names, Packets, Postings, Rollups, Source};
-        [Block, Packets, Postings, Done, Source, Rollups, Names].into_iter().find(|k| *k as u8 == n)
+        use FrameKind::{Block, Done, Names, Packets, Postings, Pruned, Rollups, Source};
+        [Block, Packets, Postings, Done, Source, Rollups, Names, Pruned].into_iter().find(|k| *k as u8 == n)
     }
 }
 
@@ -45,7 +47,7 @@ impl FrameKind {
 pub struct Header {
     /// What it holds.
     pub kind: FrameKind,
-    /// Import that wrote it (a source: its number).
+    /// Import that wrote it (a source, what was pruned: its number).
     pub id: u32,
     /// Length of the payload.
     pub len: u32,

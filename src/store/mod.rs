@@ -15,6 +15,7 @@ pub mod cache;
 pub mod candidates;
 pub mod case_dir;
 pub mod catalog;
+pub mod check;
 pub mod clocks;
 pub mod column;
 pub mod commit;
@@ -39,6 +40,9 @@ pub mod parts;
 pub mod passive;
 pub mod plan;
 pub mod postings;
+pub mod prune;
+pub mod prune_plan;
+pub mod pruned;
 pub mod reader;
 pub mod recover;
 pub mod rollups;
@@ -53,6 +57,7 @@ pub mod sweep;
 pub mod sweep_wanted;
 pub mod told;
 pub mod top_hosts;
+pub mod trim;
 pub mod values;
 pub mod verify;
 pub mod zone;
@@ -64,6 +69,9 @@ pub use head::Published;
 pub use import::{Begin, Import};
 pub use journal::{Journal, now};
 pub use passive::{NamesGroup, PassiveEntry};
+pub use prune::Pruned;
+pub use prune_plan::{Pin, Plan, Wish};
+pub use pruned::Kept;
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
 pub use summed::Summed;
@@ -82,7 +90,7 @@ use contents::{Contents, ImportData};
 use frame::FrameKind;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How a case is opened.
@@ -148,8 +156,10 @@ struct Inner {
     state: Mutex<State>,
     /// Held while a live head is made and swapped in.
     publishing: Mutex<()>,
-    /// Held while parts are written together.
+    /// Held while parts are written together, days are dropped, or files are checked.
     compacting: Mutex<()>,
+    /// Told when days were dropped.
+    pruned: Condvar,
     cache: Arc<cache::Cache>,
     notices: Mutex<Vec<String>>,
     /// Last: released after everything else is closed.
@@ -165,6 +175,10 @@ struct State {
     published: u64,
     /// Parts that stand elsewhere now: their files are there as long as a view sees them.
     replaced: Vec<Arc<ImportData>>,
+    /// Segments that were pruned, and what sees them.
+    retired: Vec<prune::Retired>,
+    /// What was not is not begun while days are dropped.
+    pruning: bool,
     snapshot: Option<(u64, Arc<Snapshot>)>,
 }
 
@@ -193,6 +207,8 @@ impl Store {
             committed: BTreeMap::new(),
             published: 0,
             replaced: Vec::new(),
+            retired: Vec::new(),
+            pruning: false,
             snapshot: None,
         };
         let inner = Inner {
@@ -203,6 +219,7 @@ impl Store {
             state: Mutex::new(state),
             publishing: Mutex::default(),
             compacting: Mutex::default(),
+            pruned: Condvar::new(),
             cache: Arc::new(cache::Cache::new(options.cache)),
             notices: Mutex::new(notices),
             _lock: lock,
@@ -251,6 +268,9 @@ impl Store {
         self.room()?;
         let (id, unread) = {
             let mut state = hold(&self.0.state);
+            while state.pruning {
+                state = self.0.pruned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
             // Evidence that a longer file replaced is known too: all of it is in that file.
             let read = |i: &&Arc<ImportData>| i.done.key == new.key.0 && i.done.format != UNREAD && !i.done.exported;
             if let Some(data) = state.contents.imports.values().find(read) {
@@ -372,11 +392,9 @@ impl Store {
     pub fn sources(&self) -> Vec<SourceInfo> {
         self.snapshot().sources()
     }
-    /// Per import: its number, how many frames it has, its path.
-    pub(crate) fn parts_wanted(&self) -> Vec<(u32, u32, String)> {
-        let state = hold(&self.0.state);
-        let of = |i: &Arc<ImportData>| (i.id, i.done.parts(), i.done.path.clone());
-        state.contents.imports.values().map(of).collect()
+    /// Every import that counts, those as well that later ones hide.
+    pub(crate) fn imports(&self) -> Vec<Arc<ImportData>> {
+        hold(&self.0.state).contents.imports.values().cloned().collect()
     }
     pub(crate) fn segments(&self) -> &segment::Segments {
         &self.0.segments

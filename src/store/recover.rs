@@ -13,6 +13,7 @@ use super::frame::{self, FrameKind, HEADER, Header};
 use super::names::{self, NamesInfo};
 use super::packets::{GroupInfo, Reach};
 use super::postings::{ChunkInfo, Span};
+use super::pruned::Statement;
 use super::segment::{self, CASE, MEMORY, OWN, Place, Segments};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
@@ -29,6 +30,7 @@ struct Parts {
     names: BTreeMap<(u32, u32), NamesInfo>,
     done: BTreeMap<u32, (Place, DoneFrame)>,
     sources: BTreeMap<u32, (Place, SourceFrame)>,
+    pruned: BTreeMap<u32, (Place, Statement)>,
     next_import: u32,
 }
 
@@ -43,7 +45,11 @@ impl Parts {
             }
             About::Packets => {
                 let reach = Reach::take(&mut take)?;
-                self.groups.insert((reach.import, reach.index), GroupInfo { place, reach });
+                let at = (reach.import, reach.index);
+                // What was taken out of a group before a pruning that never was is less than the group.
+                if self.groups.get(&at).is_none_or(|have| have.place.len < place.len) {
+                    self.groups.insert(at, GroupInfo { place, reach });
+                }
             }
             About::Postings | About::Rollups => {
                 let span = Span::take(&mut take)?;
@@ -62,6 +68,10 @@ impl Parts {
                 let source: SourceFrame = serde_json::from_slice(meta).map_err(|_| damaged("description of a source"))?;
                 self.sources.insert(source.id, (place, source));
             }
+            About::Pruned => {
+                let statement = Statement::read(meta)?;
+                self.pruned.insert(statement.number, (place, statement));
+            }
             About::Watermark => {}
         }
         Ok(())
@@ -70,10 +80,19 @@ impl Parts {
     fn replaced(&self) -> HashSet<u32> {
         self.done.values().flat_map(|(_, done)| done.replaces.iter().copied()).collect()
     }
-    fn contents(self) -> Contents {
+    /// Segments that were pruned.
+    fn retired(&self) -> HashSet<(i32, u32)> {
+        self.pruned.values().flat_map(|(_, statement)| statement.files.iter().copied()).collect()
+    }
+    fn contents(self) -> Result<Contents> {
         let mut contents = Contents { next_import: self.next_import.max(1), ..Contents::default() };
         let mut imports: BTreeMap<u32, ImportData> = BTreeMap::new();
         let replaced = self.replaced();
+        contents.ended = self.done.len();
+        for statement in self.pruned.values().map(|(_, s)| s) {
+            contents.replaced = contents.replaced.max(statement.sequence);
+            contents.next_import = contents.next_import.max(statement.next_import);
+        }
         for (id, (_, done)) in self.done {
             contents.next_import = contents.next_import.max(done.next_import).max(id.saturating_add(1));
             if replaced.contains(&id) {
@@ -107,9 +126,15 @@ impl Parts {
                 import.set_names(parts);
             }
         }
+        for (id, lost) in self.pruned.values().flat_map(|(_, statement)| &statement.lost) {
+            if let Some(import) = imports.get_mut(id) {
+                import.lose(lost)?;
+            }
+        }
+        contents.pruned = self.pruned.into_values().collect();
         contents.imports = imports.into_iter().map(|(id, import)| (id, Arc::new(import))).collect();
         contents.sources = self.sources.into_iter().map(|(id, (_, source))| (id, source)).collect();
-        contents
+        Ok(contents)
     }
 }
 
@@ -127,6 +152,7 @@ fn about(kind: FrameKind) -> About {
         FrameKind::Names => About::Names,
         FrameKind::Done => About::Done,
         FrameKind::Source => About::Source,
+        FrameKind::Pruned => About::Pruned,
     }
 }
 
@@ -154,7 +180,7 @@ fn live_ends(contents: &Contents) -> BTreeMap<(i32, u32), u64> {
 pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<String>) -> Result<Contents> {
     let mut parts = Parts::default();
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
-    let mut described = 0usize;
+    let (mut described, mut stated) = (0usize, 0usize);
     let mut keys: Vec<(u32, Vec<u8>)> = Vec::new();
     catalog.scan(&mut |key, value| {
         let (kind, a, b) = catalog::read_key(key)?;
@@ -164,6 +190,7 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
                 marks.insert((a as i32, b), place.offset);
             }
             About::Done => described += 1,
+            About::Pruned => stated += 1,
             About::Source => {}
             kind => {
                 parts.next_import = parts.next_import.max(a.saturating_add(1));
@@ -181,7 +208,11 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     if marks.iter().any(|(at, mark)| *mark > 0 && lens.get(at).is_none_or(|len| len < mark)) {
         return Err(doubt("a segment is shorter than it was"));
     }
-    for (day, segment, len) in list.iter().filter(|(day, _, _)| *day == CASE) {
+    // The newest first: it may say that the others count no more.
+    for (day, segment, len) in list.iter().rev().filter(|(day, _, _)| *day == CASE) {
+        if parts.retired().contains(&(*day, *segment)) {
+            continue;
+        }
         let mark = marks.get(&(*day, *segment)).copied().unwrap_or(0);
         let scan = scan(segments, *day, *segment, *len, &mut |place, header, payload| {
             let (meta, _) = frame::split(payload)?;
@@ -200,8 +231,12 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     if described != parts.done.len() {
         return Err(doubt("evidence is missing"));
     }
-    let replaced = parts.replaced();
-    let contents = parts.contents();
+    if stated != parts.pruned.len() {
+        return Err(doubt("what was pruned is missing"));
+    }
+    let (replaced, retired) = (parts.replaced(), parts.retired());
+    let contents = parts.contents()?;
+    segments.never_again(&retired);
     let is_gone = |segment: u32| owner(segment).is_some_and(|import| !contents.imports.contains_key(&import));
     let beyond = |p: Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
     if let Some(import) = contents.imports.values().find(|i| i.missing() > 0 || i.places().any(beyond)) {
@@ -235,6 +270,10 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     }
     let (mut cut, mut lost) = (0, 0);
     for (day, segment, len) in list {
+        if retired.contains(&(day, segment)) {
+            segments.remove(day, segment)?;
+            continue;
+        }
         if is_gone(segment) {
             segments.remove_own(day, segment)?;
             lost += if owner(segment).is_some_and(|import| replaced.contains(&import)) { 0 } else { len };
@@ -265,18 +304,27 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
     let mut parts = Parts::default();
     let mut changes = Vec::new();
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
-    let (mut damaged, mut replaced) = (false, None);
+    let (mut damaged, mut replaced, mut retired) = (false, None, None);
     let list = segments.list()?;
-    for (day, segment, len) in list.iter().copied() {
+    // What has no day is first, the newest of it before the others: it may say that they count no more.
+    let of_days = list.partition_point(|(day, ..)| *day == CASE);
+    for (day, segment, len) in list[..of_days].iter().rev().chain(&list[of_days..]).copied() {
         // What belongs to no day was read first: which imports there are is known.
         if let Some(import) = owner(segment)
             && replaced.get_or_insert_with(|| parts.replaced()).contains(&import)
         {
             continue;
         }
+        let is_retired = match day {
+            CASE => parts.retired().contains(&(day, segment)),
+            _ => retired.get_or_insert_with(|| parts.retired()).contains(&(day, segment)),
+        };
+        if is_retired {
+            continue;
+        }
         let scan = scan(segments, day, segment, len, &mut |place, header, payload| {
             let (meta, _) = frame::split(payload)?;
-            if header.kind != FrameKind::Source {
+            if !matches!(header.kind, FrameKind::Source | FrameKind::Pruned) {
                 parts.next_import = parts.next_import.max(header.id.saturating_add(1));
             }
             parts.add(about(header.kind), place, meta)
@@ -294,7 +342,7 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
         damaged |= !scan.damaged.is_empty();
         marks.insert((day, segment), end);
     }
-    let replaced = parts.replaced();
+    let (replaced, retired) = (parts.replaced(), parts.retired());
     let counts = |import: u32| parts.done.contains_key(&import) && !replaced.contains(&import);
     for info in parts.blocks.values().filter(|b| counts(b.zone.import)) {
         let mut meta = Vec::new();
@@ -312,22 +360,26 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
         changes.push(catalog::entry(*about, info.span.import, info.span.index, &info.place, &meta));
     }
     changes.extend(parts.done.iter().map(|(id, (place, _))| catalog::entry(About::Done, *id, 0, place, &[])));
+    changes.extend(parts.pruned.iter().map(|(n, (place, _))| catalog::entry(About::Pruned, *n, 0, place, &[])));
     changes.extend(parts.sources.iter().map(|(id, (place, _))| catalog::entry(About::Source, *id, 0, place, &[])));
-    let contents = parts.contents();
+    let contents = parts.contents()?;
+    segments.never_again(&retired);
     for info in contents.imports.values().flat_map(|i| i.names().iter().map(|n| (n.span.clone(), n.place)).collect::<Vec<_>>()) {
         let mut meta = Vec::new();
         info.0.put(&mut meta);
         changes.push(catalog::entry(About::Names, info.0.import, info.0.index, &info.1, &meta));
     }
     // Files whose rows stand elsewhere go once that is on the disk: of what is read here that is not known.
-    let elsewhere = |segment: u32| owner(segment).is_some_and(|import| replaced.contains(&import));
-    if list.iter().any(|(_, segment, _)| elsewhere(*segment)) {
-        for (day, segment) in marks.keys().filter(|(day, segment)| *day == CASE || owner(*segment).is_some()) {
+    let elsewhere = |day: i32, segment: u32| {
+        retired.contains(&(day, segment)) || owner(segment).is_some_and(|import| replaced.contains(&import))
+    };
+    if list.iter().any(|(day, segment, _)| elsewhere(*day, *segment)) {
+        for (day, segment) in marks.keys() {
             let path = segments.path(*day, *segment);
             segments.file(*day, *segment)?.sync_data().map_err(|e| segment::write_error(&e, &path))?;
         }
-        for (day, segment, _) in list.iter().filter(|(_, segment, _)| elsewhere(*segment)) {
-            segments.remove_own(*day, *segment)?;
+        for (day, segment, _) in list.iter().filter(|(day, segment, _)| elsewhere(*day, *segment)) {
+            segments.remove(*day, *segment)?;
         }
     }
     // Where something is damaged or lost, what has no end may have had one: it stays.

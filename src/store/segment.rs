@@ -173,6 +173,41 @@ impl Segments {
             writing.durable.retain(|(_, segment), _| !of(*segment));
         }
     }
+    /// What is appended to a day from now on goes to a new segment.
+    pub fn turn(&self, day: i32) -> Result<()> {
+        let mut writing = lock(&self.writing);
+        if let Some(open) = writing.open.remove(&(day, 0)) {
+            sync_file(&open, &self.path(day, open.segment))?;
+            writing.durable.insert((day, open.segment), open.len);
+        }
+        if let Some(end) = writing.ends.get_mut(&(day, 0)) {
+            *end = (end.0.saturating_add(1), 0);
+        }
+        Ok(())
+    }
+    /// Numbers of segments that were pruned are not given again.
+    pub fn never_again(&self, retired: &HashSet<(i32, u32)>) {
+        let mut writing = lock(&self.writing);
+        for (day, segment) in retired.iter().filter(|(_, segment)| *segment < OWN) {
+            let end = writing.ends.entry((*day, 0)).or_default();
+            if end.0 <= *segment {
+                *end = (segment.saturating_add(1), 0);
+            }
+        }
+    }
+    /// Removes a segment that counts for nothing any more and that nobody reads, and its folder with the last one. That it is gone need not be
+    /// durable: what is left is removed again at the next open.
+    pub fn remove(&self, day: i32, segment: u32) -> Result<()> {
+        let path = self.path(day, segment);
+        lock(&self.reading).remove(&(day, segment));
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(write_error(&e, &path)),
+            _ => {}
+        }
+        // Only an empty folder goes.
+        let _ = path.parent().map(std::fs::remove_dir);
+        Ok(())
+    }
     /// Removes a file that one import had for itself: nobody reads it any more. That it is gone need not be durable: what is left is removed again.
     pub fn remove_own(&self, day: i32, segment: u32) -> Result<()> {
         let path = self.path(day, segment);
@@ -246,7 +281,6 @@ impl Segments {
             let new = !path.exists();
             if let Some(parent) = path.parent()
                 && new
-                && (segment == 1 || owner > 0)
             {
                 make_dir(parent)?;
             }

@@ -9,6 +9,7 @@ use super::eval::Setting;
 use super::frame;
 use super::packets;
 use super::parts;
+use super::pruned;
 use super::reader::Reader;
 use super::segment::Segments;
 use super::sightings::Sightings;
@@ -40,6 +41,7 @@ pub struct Snapshot {
     sightings: Arc<Sightings>,
     /// Evidence of which flows are hidden or shown for others too.
     merged: Arc<HashSet<EvidenceKey>>,
+    pruned: Arc<pruned::Before>,
     sequence: u64,
     published: u64,
 }
@@ -86,6 +88,7 @@ impl Snapshot {
             shifts: Arc::new(shifts),
             sightings: Arc::default(),
             merged: Arc::default(),
+            pruned: Arc::new(pruned::before(contents.pruned.iter().map(|(_, s)| s))),
             sequence: contents.sequence(),
             published,
         }
@@ -188,6 +191,10 @@ impl Snapshot {
     pub fn source_name(&self, id: SourceId) -> Option<&str> {
         self.sources.get(&id).map(|s| s.frame.name.as_str())
     }
+    /// What was pruned of a source, in words; none: nothing.
+    pub fn pruned(&self, source: SourceId) -> Option<String> {
+        pruned::said(&self.pruned, source)
+    }
     /// Every source, with its clock as applied, in order of number.
     pub fn sources(&self) -> Vec<SourceInfo> {
         let mut out: BTreeMap<SourceId, SourceInfo> = BTreeMap::new();
@@ -201,7 +208,7 @@ impl Snapshot {
                 kinds: Vec::new(),
                 clock: row.clock.clone(),
                 site: row.site.clone(),
-                warnings: Vec::new(),
+                warnings: self.pruned(*id).into_iter().collect(),
             };
             out.insert(*id, info);
         }

@@ -39,6 +39,8 @@ pub(super) struct Group<'a> {
     pub(super) zone: Zone,
     pub(super) blocks: Vec<BlockId>,
     pub(super) chunks: Vec<&'a ChunkInfo>,
+    /// Some of its rows were pruned: sums answer for them, a count of rows does not.
+    pruned: bool,
 }
 
 /// How many rows of a block satisfy a filter that looks at nothing but what is known of the block; none: it looks further.
@@ -98,7 +100,7 @@ impl Snapshot {
                 continue;
             }
             let mut groups: BTreeMap<(i32, SourceId), Option<Group<'a>>> = BTreeMap::new();
-            for info in &data.blocks {
+            for info in data.blocks.iter().chain(&data.summed_only) {
                 let zone = &info.zone;
                 let setting = self.setting(import, zone.source);
                 let (start, end) = bounds(zone, setting.shift);
@@ -116,6 +118,7 @@ impl Snapshot {
                         zone: zone.clone(),
                         blocks: Vec::new(),
                         chunks: Vec::new(),
+                        pruned: false,
                     })
                 });
                 match group {
@@ -124,6 +127,11 @@ impl Snapshot {
                         group.blocks.push(BlockId { import: data.id, block: zone.index });
                     }
                     group => *group = None,
+                }
+            }
+            for block in &data.summed_only {
+                if let Some(Some(group)) = groups.get_mut(&(block.place.day, block.zone.source)) {
+                    group.pruned = true;
                 }
             }
             for chunk in &data.rollups {
@@ -213,7 +221,7 @@ impl Snapshot {
     pub(super) fn host_count(&self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Summed> {
         let mut out = Summed::default();
         let (Some((id, host)), rest) = split(ask.filter) else { return Ok(out) };
-        for group in self.groups(ask, &rest) {
+        for group in self.groups(ask, &rest).into_iter().filter(|g| !g.pruned) {
             if stop() {
                 return Err(Error::cancelled());
             }

@@ -408,6 +408,7 @@ mod inside {
             interfaces: vec![wanted],
             packets: Packets::None,
             ring: Limits { size: 1 << 20, age: None },
+            prune: None,
             length: None,
             commit: Duration::from_secs(1),
             source: None,

@@ -16,6 +16,7 @@ mod home;
 mod hostile;
 mod hour;
 mod keymaps;
+mod layouts;
 mod live;
 mod live_head;
 mod packets;

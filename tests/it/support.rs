@@ -278,6 +278,7 @@ impl Engine for Memory {
                 kinds: s.kinds.iter().map(|(k, _)| *k).collect(),
                 covers: s.span.map(|w| w.intersect(window)).filter(|w| w.start < w.end),
                 clock_checked: s.id.0 != 2,
+                pruned: None,
             })
             .collect()
     }

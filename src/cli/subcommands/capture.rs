@@ -1,10 +1,12 @@
 //! `capture`: live interfaces into the case, until it is stopped.
 
+use crate::case::pins::pins;
 use crate::cli::common::{Custody, Metering};
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
 use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
+use crate::cli::subcommands::prune::{Ages, before, journalled, why};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::ingest::Live;
@@ -14,7 +16,7 @@ use crate::model::harmless::clean;
 use crate::model::live::LiveStatus;
 use crate::model::time::{parse_span, show_span};
 use crate::model::value::parse_size;
-use crate::service::CaptureOrder;
+use crate::service::{CaptureOrder, PruneOrder};
 use crate::service::engine::files;
 use crate::service::question::Set;
 use crate::sources::live::{Wanted, find};
@@ -47,6 +49,11 @@ struct CaptureArgs {
     /// Age beyond which packets go from the ring: 12h, 7d
     #[arg(long, value_name = "SPAN")]
     ring_age: Option<String>,
+    #[command(flatten)]
+    ages: Ages,
+    /// Bytes that the case may take: the oldest days of it go, as with `prune`
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<String>,
     /// Longest part of a packet that is captured, in bytes
     #[arg(long, value_name = "BYTES")]
     snaplen: Option<u32>,
@@ -110,6 +117,7 @@ impl Subcommand for Capture {
             interfaces: args.interfaces.iter().map(wanted).collect(),
             packets: args.packets.clone(),
             ring: limits,
+            prune: pruning(&args)?,
             length,
             commit,
             source: args.source.clone(),
@@ -176,6 +184,16 @@ fn watched(opened: &Opened, order: CaptureOrder, files: Vec<(String, Set)>, what
         Some(Err(error)) => Err(error),
         None => Err(Error::internal("the capture did not end in time")),
     }
+}
+
+/// What is dropped while it is captured: as `prune` does, counted back from now.
+fn pruning(args: &CaptureArgs) -> Result<Option<PruneOrder>> {
+    let order = PruneOrder {
+        ages: args.ages.parsed()?,
+        most: args.max_size.as_deref().map(size).transpose()?,
+        asked: args.max_size.clone(),
+    };
+    Ok((!order.is_empty()).then_some(order))
 }
 
 fn in_words(summary: &Summary) -> String {

@@ -41,6 +41,8 @@ pub mod packets;
 
 pub mod pivot;
 
+pub mod prune;
+
 pub mod report;
 
 pub mod serve;
@@ -94,6 +96,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &report::Report,
     &serve::Serve,
     &verify::Verify,
+    &prune::Prune,
     &doctor::Doctor,
     &formats::Formats,
     &fields::Fields,

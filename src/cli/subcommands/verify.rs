@@ -9,6 +9,7 @@ use crate::model::evidence::EvidenceInfo;
 use crate::service::peer;
 use crate::sources::archive::find;
 use crate::sources::reread::{Place, sha256};
+use crate::store::verify::How;
 use clap::{Arg, ArgAction, ArgMatches};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -20,8 +21,15 @@ pub struct Verify;
 impl Subcommand for Verify {
     fn command(&self) -> clap::Command {
         clap::Command::new("verify")
-            .about("Check the case: checksums of its segments, the journal's chain, the hashes of the evidence")
+            .about("Check the case: checksums of its segments, indexes against rows, the journal's chain, the hashes of the evidence")
             .arg(Arg::new("quick").long("quick").action(ArgAction::SetTrue).help("Leave the hashes of the evidence out"))
+            .arg(Arg::new("full").long("full").action(ArgAction::SetTrue).help("Compare indexes with every row, not with some"))
+            .arg(
+                Arg::new("repair")
+                    .long("repair")
+                    .action(ArgAction::SetTrue)
+                    .help("Make indexes anew of the rows where they do not fit them or cannot be read"),
+            )
             .arg(
                 Arg::new("sizes")
                     .long("sizes")
@@ -35,10 +43,13 @@ impl Subcommand for Verify {
         if matches.get_flag("sizes") {
             return sizes(&opened, &mut out);
         }
-        let check = opened.verify()?;
+        let check = opened.verify(How { full: matches.get_flag("full"), repair: matches.get_flag("repair") })?;
         let mut bad = check.damage.len();
         for line in &check.damage {
             writeln!(out, "damaged: {line}").map_err(io)?;
+        }
+        for why in &check.repaired {
+            writeln!(out, "made anew: {why}").map_err(io)?;
         }
         for path in &check.derived {
             writeln!(out, "derived anew: passive DNS of {path}").map_err(io)?;

@@ -7,6 +7,15 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Prunes the case, and says what it did if it did anything. Asked when a capture begins, then every hour.
+pub type Prune = Arc<dyn Fn(&Store, &dyn Fn() -> bool) -> Result<Option<String>> + Send + Sync>;
+
+/// How often it is looked for what is to be pruned.
+const PRUNING: Duration = Duration::from_secs(3600);
+/// Things said that wait to be read.
+const SAID: usize = 100;
 
 /// Writes parts together while a capture runs.
 pub struct Compactor {
@@ -19,16 +28,18 @@ pub struct Compactor {
 struct Shared {
     stop: AtomicBool,
     failed: Mutex<Option<Error>>,
+    told: Mutex<Vec<String>>,
 }
 
 impl Compactor {
     /// Starts the thread for captures. What captures left before that were killed is written together first.
-    pub fn start(store: Store, captures: Vec<EvidenceKey>) -> Result<Compactor> {
+    /// `prune`: what is dropped of the case meanwhile.
+    pub fn start(store: Store, captures: Vec<EvidenceKey>, prune: Option<Prune>) -> Result<Compactor> {
         let (wake, from) = bounded(1);
         let shared = Arc::<Shared>::default();
         let own = Arc::clone(&shared);
         let work = move || {
-            if let Err(e) = compact(&store, &captures, &from, &|| own.stop.load(Ordering::Relaxed)) {
+            if let Err(e) = compact(&store, &captures, &from, prune.as_ref(), &own) {
                 *own.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
             }
         };
@@ -45,6 +56,10 @@ impl Compactor {
     pub fn failed(&self) -> Option<Error> {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+    /// What was said of pruning since it was asked last.
+    pub fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
     /// Ends it; what it was about is given up.
     pub fn end(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
@@ -57,14 +72,25 @@ impl Compactor {
     }
 }
 
-fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, stop: &dyn Fn() -> bool) -> Result<()> {
+fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, prune: Option<&Prune>, shared: &Shared) -> Result<()> {
+    let stop = &|| shared.stop.load(Ordering::Relaxed);
     let left = store.evidence().into_iter().filter(|e| e.is_live() && !captures.contains(&e.key));
     for evidence in left {
         while store.compact(evidence.key, true, stop)?.is_some() {}
     }
+    let mut pruned: Option<Instant> = None;
     while from.recv().is_ok() {
         for key in captures {
             while !stop() && store.compact(*key, false, stop)?.is_some() {}
+        }
+        if let Some(prune) = prune.filter(|_| !stop() && pruned.is_none_or(|at| at.elapsed() >= PRUNING)) {
+            pruned = Some(Instant::now());
+            // A capture goes on when it cannot be pruned: it ends where the disk has no room.
+            let said = prune(store, stop).unwrap_or_else(|e| Some(format!("nothing could be pruned: {e}")));
+            let mut told = shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() < SAID {
+                told.extend(said);
+            }
         }
     }
     Ok(())
@@ -77,7 +103,6 @@ mod tests {
     use crate::model::source::SourceKey;
     use crate::model::{Kind, Record, RecordId, Time};
     use crate::store::{Done, NewEvidence, OpenOptions, Reserve};
-    use std::time::{Duration, Instant};
 
     fn part(store: &Store, key: u64, n: u64) {
         let evidence =
@@ -108,14 +133,24 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(5));
             }
         };
-        let mut compactor = Compactor::start(store.clone(), vec![EvidenceKey(2)]).unwrap();
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let prune: Prune = Arc::new(move |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok(Some("pruned".to_owned()))
+        });
+        let mut compactor = Compactor::start(store.clone(), vec![EvidenceKey(2)], Some(prune)).unwrap();
         until(&|| parts(&store, 1) == 1);
         assert_eq!(parts(&store, 2), 40);
         compactor.wake();
         until(&|| parts(&store, 2) == 2 + 8);
         assert!(compactor.failed().is_none());
+        // Asked once an hour, and heard.
+        until(&|| asked.load(Ordering::Relaxed) == 1);
+        compactor.wake();
         // Ended, it does nothing more.
         compactor.end();
+        assert_eq!((compactor.told(), asked.load(Ordering::Relaxed)), (vec!["pruned".to_owned()], 1));
         (40..60).for_each(|n| part(&store, 2, n));
         compactor.wake();
         assert_eq!((parts(&store, 2), compactor.failed().map(|e| e.what)), (10 + 20, None));

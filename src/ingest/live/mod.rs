@@ -74,6 +74,8 @@ pub struct Request {
     pub packets: Packets,
     /// What the ring may hold.
     pub ring: Limits,
+    /// Drops what is too old or too much of the case, see [`compact::Prune`]; none: nothing is dropped.
+    pub prune: Option<compact::Prune>,
     /// How long; none: until it is stopped.
     pub length: Option<Duration>,
     /// How soon rows are committed.
@@ -231,7 +233,7 @@ impl<'a> Session<'a> {
         }
         let all = taps.iter().map(|t| t.evidence.clone()).collect();
         let publisher = publish.map(|to| Publisher::start(all, to)).transpose()?;
-        let compactor = Compactor::start(store.clone(), taps.iter().map(|t| t.evidence.key).collect())?;
+        let compactor = Compactor::start(store.clone(), taps.iter().map(|t| t.evidence.key).collect(), request.prune.clone())?;
         let (began, notices, read_sets) = (Instant::now(), Vec::new(), Instant::now());
         let mut session =
             Session { store, request, live, taps, ring, concern, publisher, compactor, notices, full: false, began, read_sets };
@@ -343,6 +345,9 @@ impl<'a> Session<'a> {
             publisher.give(changes);
         }
         self.compactor.wake();
+        for said in self.compactor.told() {
+            self.notice(said);
+        }
         if let Some(e) = self.compactor.failed() {
             self.notice(format!("what is committed is not written together any more: {}", e.what));
         }

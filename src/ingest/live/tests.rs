@@ -60,6 +60,7 @@ fn request(program: PathBuf, interfaces: &[&str]) -> Request {
         interfaces: interfaces.iter().map(wanted).collect(),
         packets: Packets::All,
         ring: Limits { size: 1 << 30, age: None },
+        prune: None,
         length: None,
         commit: Duration::from_millis(1),
         source: None,

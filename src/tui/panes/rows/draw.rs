@@ -213,9 +213,10 @@ impl Rows {
         }
         for source in able {
             let clock = if source.clock_checked { "" } else { " · clock unchecked" };
+            let pruned = source.pruned.as_ref().map_or(String::new(), |said| format!(" · {said}"));
             lines.push(match &source.covers {
-                Some(w) => format!("  {} covers {}{clock}", source.name, show(w)),
-                None => format!("  {} covers nothing of it", source.name),
+                Some(w) => format!("  {} covers {}{clock}{pruned}", source.name, show(w)),
+                None => format!("  {} covers nothing of it{pruned}", source.name),
             });
         }
         lines
