@@ -37,7 +37,7 @@ pub(super) fn work(ask: Ask, file: Option<OwnedFd>, reply: &Reply) -> Result<Bod
             })?;
             body(reply, &summary)
         }
-        Ask::Verify(how) => body(reply, &shared.engine.store().verify_how(*how)?),
+        Ask::Verify(how) => body(reply, &shared.engine.store().verify_how(how)?),
         Ask::Watch => {
             let mut said = None;
             while !reply.cancel().is_cancelled() {

@@ -41,6 +41,7 @@ pub mod passive;
 pub mod plan;
 pub mod postings;
 pub mod prune;
+pub mod prune_fates;
 pub mod prune_plan;
 pub mod pruned;
 pub mod reader;

@@ -13,6 +13,7 @@ use super::journal::now;
 use super::names::NamesInfo;
 use super::packets::{self, Group, GroupInfo, Reach};
 use super::postings::{ChunkInfo, Span};
+use super::prune_fates::{Days, Fates, drops};
 use super::prune_plan::{Plan, day_name, kept};
 use super::pruned::{Kept, Lost, Statement};
 use super::segment::{CASE, MEMORY, OTHER, OWN, Place};
@@ -53,9 +54,6 @@ impl Retired {
         Retired { files, seen_by: Vec::new() }
     }
 }
-
-/// What is dropped, per day and kind.
-type Days = BTreeMap<i32, [bool; 4]>;
 
 /// Imports wait while days are dropped.
 pub(super) struct Turn<'a>(&'a Store);
@@ -247,42 +245,6 @@ impl Store {
         files.extend(dead.filter(|at| days.contains_key(&at.0) && at.1 < OWN && !live.contains(at)));
         files.retain(|(_, segment)| *segment < MEMORY);
         files
-    }
-}
-
-fn drops(days: &Days, day: i32, kept: Kept) -> bool {
-    days.get(&day).is_some_and(|drop| drop[kept as usize])
-}
-
-/// What is dropped of one import: indexes go with the last rows that they are of.
-struct Fates<'a> {
-    days: &'a Days,
-    /// Sources and days that keep rows; and events.
-    rows: HashSet<(i32, SourceId)>,
-    events: HashSet<(i32, SourceId)>,
-}
-
-impl<'a> Fates<'a> {
-    fn of(data: &ImportData, days: &'a Days) -> Fates<'a> {
-        let mut fates = Fates { days, rows: HashSet::new(), events: HashSet::new() };
-        for info in data.blocks.iter().filter(|b| days.contains_key(&b.place.day)) {
-            if !fates.block(info) {
-                fates.rows.insert((info.place.day, info.zone.source));
-                if kept(&info.zone.kinds) == Kept::Events {
-                    fates.events.insert((info.place.day, info.zone.source));
-                }
-            }
-        }
-        fates
-    }
-    fn block(&self, info: &BlockInfo) -> bool {
-        drops(self.days, info.place.day, kept(&info.zone.kinds))
-    }
-    fn chunk(&self, info: &ChunkInfo) -> bool {
-        self.days.contains_key(&info.place.day) && !self.rows.contains(&(info.place.day, info.span.source))
-    }
-    fn names(&self, info: &NamesInfo) -> bool {
-        self.days.contains_key(&info.place.day) && !self.events.contains(&(info.place.day, info.span.source))
     }
 }
 

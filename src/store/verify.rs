@@ -4,7 +4,6 @@ use super::prune::{Pruned, stays};
 use super::recover::scan;
 use super::{Store, hold};
 use crate::error::Result;
-use super::prune::{Pruned, stays};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 

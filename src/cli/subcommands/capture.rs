@@ -1,12 +1,11 @@
 //! `capture`: live interfaces into the case, until it is stopped.
 
-use crate::case::pins::pins;
 use crate::cli::common::{Custody, Metering};
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
 use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
-use crate::cli::subcommands::prune::{Ages, before, journalled, why};
+use crate::cli::subcommands::prune::Ages;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::ingest::Live;
@@ -16,9 +15,9 @@ use crate::model::harmless::clean;
 use crate::model::live::LiveStatus;
 use crate::model::time::{parse_span, show_span};
 use crate::model::value::parse_size;
-use crate::service::{CaptureOrder, PruneOrder};
 use crate::service::engine::files;
 use crate::service::question::Set;
+use crate::service::{CaptureOrder, PruneOrder};
 use crate::sources::live::{Wanted, find};
 use crate::sources::ring::Limits;
 use clap::{ArgMatches, Args, FromArgMatches};

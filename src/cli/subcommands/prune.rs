@@ -7,15 +7,13 @@ use crate::cli::output::io;
 use crate::cli::output::table::Grid;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
-use crate::model::Time;
-use crate::model::decision::What;
 use crate::model::harmless::clean;
 use crate::model::time::parse_span;
 use crate::model::value::parse_size;
 use crate::query::engine::Cancel;
 use crate::store::prune::stays;
 use crate::store::prune_plan::{day_name, size_of};
-use crate::store::{Kept, Plan, Wish, now};
+use crate::store::{Plan, Wish, now};
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::io::Write;
 
