@@ -175,7 +175,9 @@ mod tests {
         engine.store().snapshot().imports().iter().map(|i| i.blocks.len()).sum()
     }
 
-    const CONDITIONS: [&str; 9] = [
+    const CONDITIONS: [&str; 11] = [
+        "kind = flow and not exists sni",
+        "not exists dns.answer.ip or bytes > 500GB",
         "",
         "kind = flow",
         "kind in {flow, alert, dns} and source = a",

@@ -327,6 +327,7 @@ impl BlockBuilder {
             kinds,
             most: self.most(),
             fields: Some(self.fields()),
+            directory: Some(crc32c::crc32c(&entries)),
         };
         entries.extend_from_slice(&body);
         (zone, entries)

@@ -244,7 +244,7 @@ impl Snapshot {
             let Some(first) = group.blocks.first().map(|b| &data.blocks[*b].zone).filter(|_| exact) else { continue };
             let setting = self.setting(group.import, first.source);
             // Of the whole group, whose other blocks stand elsewhere.
-            let dns = super::block::Zone { kinds: smallvec![(Kind::Dns, 1)], offsets: (0, u64::MAX), ..first.clone() };
+            let dns = super::block::Zone { kinds: smallvec![(Kind::Dns, 1)], offsets: (0, u64::MAX), ..first.of_any_rows() };
             let Some((wanted, rest)) = wanted(ask.filter, &dns, &setting) else { continue };
             // What cannot be read is counted in the rows; `verify` derives it anew.
             let counted = if self.covers(&group, ask, &rest) { self.count_events(&group, &wanted).ok() } else { None };

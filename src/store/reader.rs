@@ -53,6 +53,9 @@ impl<'a> Reader<'a> {
             Some(directory) => Arc::clone(directory),
             None => {
                 let bytes = segments.read(&info.place, 4 + u64::from(info.meta), info.zone.columns as usize * ENTRY)?;
+                if info.zone.directory.is_some_and(|crc| crc != crc32c::crc32c(&bytes)) {
+                    return Err(at(damaged("block"), segments, info));
+                }
                 let directory = Arc::new(block::directory(&bytes).map_err(|e| at(e, segments, info))?);
                 Arc::clone(info.directory.get_or_init(|| directory))
             }

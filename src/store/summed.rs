@@ -54,7 +54,8 @@ pub(super) fn of_kinds(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> O
 
 /// Whether a filter takes every record of a kind, or none (false); none: it looks further.
 pub(super) fn takes(filter: &Filter, kind: Kind, zone: &Zone, setting: &Setting<'_>) -> Option<bool> {
-    let only = Zone { kinds: smallvec![(kind, 1)], ..zone.clone() };
+    // One zone stands for all of a group: what is known of its own rows alone does not count.
+    let only = Zone { kinds: smallvec![(kind, 1)], ..zone.of_any_rows() };
     match eval::judge(filter, &only, setting) {
         Verdict::Yes => Some(true),
         Verdict::No => Some(false),

@@ -46,6 +46,8 @@ pub struct Zone {
     pub most: Option<Most>,
     /// Fields that any row has, in order; none: not known.
     pub fields: Option<SmallVec<[u16; 20]>>,
+    /// CRC-32C of the directory; none: not known.
+    pub directory: Option<u32>,
 }
 
 impl Zone {
@@ -75,6 +77,9 @@ impl Zone {
         for field in self.fields.iter().flatten() {
             put_varint(out, u64::from(field - before));
             before = *field;
+        }
+        if let Some(crc) = self.directory {
+            out.extend_from_slice(&crc.to_le_bytes());
         }
     }
     /// Reads what [`Zone::put`] wrote.
@@ -108,6 +113,7 @@ impl Zone {
             field = field.wrapping_add(take.size(1 << 16)? as u16);
             fields.iter_mut().for_each(|f| f.push(field));
         }
+        let directory = if take.rest.is_empty() { None } else { Some(take.u32()?) };
         let [import, index, source, rows, columns] = n;
         if rows as usize > column::MAX_VALUES || columns > 1 << 16 {
             return Err(damaged("block"));
@@ -125,7 +131,12 @@ impl Zone {
             kinds,
             most,
             fields,
+            directory,
         })
+    }
+    /// The same without what its rows happen to have.
+    pub fn of_any_rows(&self) -> Zone {
+        Zone { most: None, fields: None, ..self.clone() }
     }
     /// Whether no row has a value of a stored field, or of any that it is made of.
     pub fn lacks(&self, id: FieldId) -> bool {
@@ -170,6 +181,7 @@ mod tests {
             kinds: SmallVec::from_slice(&[(Kind::Flow, 500)]),
             most: Some(SmallVec::from_slice(&[(field::BYTES_OUT.0, 900), (field::BYTES_IN.0, 1 << 50)])),
             fields: Some(SmallVec::from_slice(&[field::SRC_IP.0, field::BYTES_OUT.0, field::BYTES_IN.0])),
+            directory: Some(7),
         };
         let mut bytes = Vec::new();
         zone.put(&mut bytes);
@@ -178,7 +190,7 @@ mod tests {
         assert_eq!((zone.most_of(field::PACKETS_IN), zone.most_of(field::DST_PORT)), (Some(0), None));
         let lacks = [field::HOST, field::SRC_IP, field::DST_IP, field::BYTES, field::SNI, field::KIND].map(|f| zone.lacks(f));
         assert_eq!(lacks, [false, false, true, false, true, false]);
-        let none = Zone { most: None, fields: None, ..zone.clone() };
+        let none = Zone { most: None, fields: None, directory: None, ..zone.clone() };
         let mut older = Vec::new();
         none.put(&mut older);
         older.truncate(older.len() - 2);
