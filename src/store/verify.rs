@@ -61,7 +61,9 @@ impl Store {
         let mut doubtful: Vec<(u32, String)> = Vec::new();
         for data in self.imports() {
             let there = |p: &super::segment::Place| good.contains(&(p.day, p.segment, p.offset));
-            let lost = data.missing() + data.places().filter(|p| !there(p)).count();
+            // Passive DNS is derived anew below.
+            let names = data.names().iter().filter(|n| !there(&n.place)).count();
+            let lost = data.missing() + data.places().filter(|p| !there(p)).count() - names;
             let rows = data.blocks.iter().filter(|b| !there(&b.place)).count();
             let indexes = data.chunks.iter().chain(&data.rollups).filter(|c| !there(&c.place)).count();
             let stated = (data.done.chunks + data.done.rollups) as usize;

@@ -67,6 +67,10 @@ impl Zone {
             out.push(*kind as u8);
             put_varint(out, u64::from(*n));
         }
+        // One that was read of an older layout is the same bytes again: they say where a block's directory begins.
+        if self.most.is_none() && self.fields.is_none() && self.directory.is_none() {
+            return;
+        }
         put_varint(out, self.most.as_ref().map_or(0, |m| m.len() as u64 + 1));
         for (field, n) in self.most.iter().flatten() {
             put_varint(out, u64::from(*field));
@@ -193,7 +197,7 @@ mod tests {
         let none = Zone { most: None, fields: None, directory: None, ..zone.clone() };
         let mut older = Vec::new();
         none.put(&mut older);
-        older.truncate(older.len() - 2);
+        assert!(older.len() < bytes.len() - 10);
         assert_eq!(Zone::take(&mut Take::new(&older)).unwrap(), none);
         assert_eq!((none.most_of(field::BYTES), none.lacks(field::SNI)), (None, false));
         for cut in 0..bytes.len() {

@@ -425,7 +425,7 @@ fn workbenches_on_one_case_see_what_others_enter_and_say_one_line_when_its_holde
     terms.iter_mut().for_each(Term::begins);
     let held = holder(home.path());
     assert!(terms.iter().all(|t| t.child.process_id() != Some(held)), "a workbench never holds the case");
-    terms[0].send(b"c");
+    terms[0].send(b"B");
     terms[0].shows("no bookmark yet");
     let command = |user: &str, args: &[&str]| {
         let mut command = Command::new(PROGRAM);

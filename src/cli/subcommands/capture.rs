@@ -5,7 +5,7 @@ use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
 use crate::cli::subcommands::open::{OpenArgs, needs_terminal, workbench};
-use crate::cli::subcommands::prune::Ages;
+use crate::cli::subcommands::prune::age;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::ingest::Live;
@@ -48,8 +48,9 @@ struct CaptureArgs {
     /// Age beyond which packets go from the ring: 12h, 7d
     #[arg(long, value_name = "SPAN")]
     ring_age: Option<String>,
-    #[command(flatten)]
-    ages: Ages,
+    /// Age of days of the case that go, as with `prune`: 30d, 1y
+    #[arg(long, value_name = "AGE")]
+    keep: Option<String>,
     /// Bytes that the case may take: the oldest days of it go, as with `prune`
     #[arg(long, value_name = "SIZE")]
     max_size: Option<String>,
@@ -188,7 +189,7 @@ fn watched(opened: &Opened, order: CaptureOrder, files: Vec<(String, Set)>, what
 /// What is dropped while it is captured: as `prune` does, counted back from now.
 fn pruning(args: &CaptureArgs) -> Result<Option<PruneOrder>> {
     let order = PruneOrder {
-        ages: args.ages.parsed()?,
+        ages: [args.keep.as_deref().map(age).transpose()?; 4],
         most: args.max_size.as_deref().map(size).transpose()?,
         asked: args.max_size.clone(),
     };

@@ -34,9 +34,9 @@ struct PruneArgs {
 
 /// How long what is kept is kept.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Ages {
+struct Ages {
     /// Age of days that go, counted back from the newest record, or from now if that is in the future: 30d, 1y
-    #[arg(long, value_name = "AGE", visible_alias = "keep")]
+    #[arg(long, value_name = "AGE")]
     older_than: Option<String>,
     /// Another age for flows
     #[arg(long, value_name = "AGE")]
@@ -54,7 +54,7 @@ pub struct Ages {
 
 impl Ages {
     /// Per kind its age in nanoseconds.
-    pub fn parsed(&self) -> Result<[Option<i64>; 4]> {
+    fn parsed(&self) -> Result<[Option<i64>; 4]> {
         let all = self.older_than.as_deref().map(age).transpose()?;
         let mut out = [all; 4];
         for (slot, own) in out.iter_mut().zip([&self.flows, &self.events, &self.packets, &self.rollups]) {
@@ -66,8 +66,8 @@ impl Ages {
     }
 }
 
-/// Years have 365 days.
-fn age(text: &str) -> Result<i64> {
+/// An age as it is typed, in nanoseconds; years have 365 days.
+pub fn age(text: &str) -> Result<i64> {
     let years = text.trim().strip_suffix('y').and_then(|n| n.parse::<u32>().ok()).map(|n| format!("{}d", u64::from(n) * 365));
     let span = parse_span(years.as_deref().unwrap_or(text)).filter(|n| *n > 0);
     span.ok_or_else(|| Error::user(format!("`{text}` is not an age")).hint("for example 30d, 12h or 1y"))
