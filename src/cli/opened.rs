@@ -214,7 +214,7 @@ impl Opened {
                         serving.captures(live);
                     }
                 };
-                work::capture(engine, order, files, stop, &begun, tell)
+                work::capture(engine, order, Vec::new(), stop, &begun, tell)
             }
             Case::There(client) => client.capture(order, files, stop, tell),
         }

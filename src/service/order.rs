@@ -11,8 +11,8 @@ use crate::ingest::live::compact::Prune;
 use crate::ingest::live::{self, Packets};
 use crate::ingest::{Input, Request, dates_of};
 use crate::model::{Filter, Window};
-use crate::query::LocalEngine;
 use crate::query::engine::Cancel;
+use crate::query::{Engine, LocalEngine};
 use crate::sources::archive::keys::Ask;
 use crate::sources::live::{Wanted, find};
 use crate::sources::ring::Limits;
@@ -208,7 +208,12 @@ fn packets(engine: &Arc<LocalEngine>, text: Option<String>, files: Vec<(String, 
     let engine = Arc::clone(engine);
     let files: HashMap<String, _> = files.into_iter().map(|(name, set)| (name, Arc::new(set.members()))).collect();
     Packets::Matching(Arc::new(move || {
-        let question = engine.compile_with(&text, &|name| files.get(name).cloned())?;
+        // Files of one's own are read anew each time; those of a client are as it read them.
+        let question = if files.is_empty() {
+            engine.compile(&text)?
+        } else {
+            engine.compile_with(&text, &|name| files.get(name).cloned())?
+        };
         if !question.stages.is_empty() || question.window != Window::ALL {
             return Err(Error::user("packets are chosen by a condition, without times and without stages")
                 .hint("for example --packets 'host in @concern or port 53'"));
