@@ -149,9 +149,9 @@ mod tests {
             } else {
                 std::net::Ipv4Addr::from_bits(n.wrapping_mul(2_654_435_761)).into()
             };
-            let kind = if n % 5 == 0 { Kind::Dns } else { Kind::Flow };
+            let kind = if n.is_multiple_of(5) { Kind::Dns } else { Kind::Flow };
             let x = u64::from(n.wrapping_mul(40_503) % 65_521);
-            (host, kind, if n % 2 == 0 { SRC } else { DST }, Sums([1 + n as u64 % 7, x, x * x, n as u64, 3]))
+            (host, kind, if n.is_multiple_of(2) { SRC } else { DST }, Sums([1 + n as u64 % 7, x, x * x, n as u64, 3]))
         };
         let all: Vec<Entry> = (1..6000).map(entry).collect();
         let busiest = choose(&all).unwrap();

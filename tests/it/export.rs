@@ -257,7 +257,8 @@ type Decoded = HashMap<(u16, u32), Vec<u8>>;
 fn decode(bytes: &[u8]) -> Vec<Decoded> {
     let u16_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
     let u32_at = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    let mut templates: HashMap<(u32, u16), Vec<(u16, u32, usize)>> = HashMap::new();
+    type Elements = Vec<(u16, u32, usize)>;
+    let mut templates: HashMap<(u32, u16), Elements> = HashMap::new();
     let mut sequence: HashMap<u32, u32> = HashMap::new();
     let (mut out, mut at) = (Vec::new(), 0);
     while at < bytes.len() {

@@ -17,7 +17,7 @@ fn record(key: u64, day: i32, n: u64) -> Record {
     r.id.offset = (day - FIRST) as u64 * 1_000_000 + n;
     r.start = Time(i64::from(day) * DAY + n as i64 * 7 * SECOND);
     r.end = r.start.plus(SECOND);
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         let mut dns = Record::new(Kind::Dns, r.id, r.source, r.start);
         dns.set(field::SRC_IP, Value::Addr([10, 0, 0, n as u8].into()));
         dns.set(field::NAME, Value::from(format!("n{n}.example").as_str()));
