@@ -38,6 +38,16 @@ pub fn cpu() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Processor time of the other threads of this process that are running, so far.
+pub fn others() -> Duration {
+    let own = std::fs::read_link("/proc/thread-self").unwrap();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let of = |task: std::path::PathBuf| -> Option<u64> {
+        std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(tasks.filter(|t| own.file_name() != Some(&t.file_name())).filter_map(|t| of(t.path())).sum())
+}
+
 /// Every file below a folder.
 pub fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut out = Vec::new();

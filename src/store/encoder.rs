@@ -125,7 +125,6 @@ impl Chunks<'_> {
 pub(super) enum Work {
     Close(i32, Box<BlockBuilder>),
     Sums(rollups::Collector),
-    Answer(Sender<()>),
 }
 
 /// Where blocks are encoded.
@@ -172,10 +171,6 @@ impl Encoding {
                 let done = match work {
                     Work::Close(day, builder) => encoder.close(day, *builder),
                     Work::Sums(mut sums) => encoder.write_sums(&mut sums),
-                    Work::Answer(to) => {
-                        let _ = to.send(());
-                        Ok(())
-                    }
                 };
                 if done.is_err() {
                     return (encoder, done);
@@ -209,13 +204,6 @@ impl Encoding {
     pub(super) fn written(&self) -> [u32; 3] {
         let Encoding::Here(e) = self else { return [0; 3] };
         [e.blocks.len(), e.chunks.len(), e.rollups.len()].map(|n| n as u32)
-    }
-    /// Waits until no block waits.
-    pub(super) fn settle(&mut self) -> Result<()> {
-        let Encoding::Beside(to, _) = self else { return Ok(()) };
-        let (answer, answered) = bounded(1);
-        let settled = to.send(Work::Answer(answer)).is_ok() && answered.recv().is_ok();
-        if settled { Ok(()) } else { self.come_back().map(|_| ()) }
     }
     /// Writes what was collected of all blocks.
     pub(super) fn end(&mut self) -> Result<()> {

@@ -185,10 +185,6 @@ impl Import {
         self.encoding.close(key.1, builder, is_full)?;
         if self.sums.weight() > SUMS { self.encoding.sums(std::mem::take(&mut self.sums)) } else { Ok(()) }
     }
-    /// Waits until every block that is full is encoded. Nothing needs it but who measures.
-    pub fn settle(&mut self) -> Result<()> {
-        self.encoding.settle()
-    }
     fn commit_if_due(&mut self) -> Result<()> {
         if self.pending.is_due() && !self.is_head() { self.store.commit_group(&mut self.pending) } else { Ok(()) }
     }
@@ -366,7 +362,7 @@ pub fn name_for(key: &SourceKey, rename: Option<&str>, taken: &dyn Fn(&str) -> b
 /// The frame of a source.
 pub(super) fn source_frame(id: u32, key: &SourceKey, name: String) -> Result<(SourceFrame, Vec<u8>)> {
     let frame = SourceFrame { id, format: key.format.clone(), sensor: key.sensor.clone(), name };
-    let bytes = serde_json::to_vec(&frame).map_err(|e| Error::internal(format!("a source cannot be described: {e}")))?;
+    let bytes = frame.bytes()?;
     Ok((frame, bytes))
 }
 
