@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::hex::hex;
 use crate::model::source::{Basis, Counts, DateOrder, SourceKey};
 use crate::model::{EvidenceKey, Kind, SourceId, Time, Window};
-use crate::sources::records::{Given, PARTS, Reader, ToldEvidence, ToldSource};
+use crate::sources::records::{Given, PARTS, Reader, Told, ToldEvidence, ToldSource, ToldUnread, UNREAD};
 use crate::store::{Begin, Done, Import, NewEvidence, SourceRead, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,10 @@ struct Open {
     span: Option<Window>,
     unread: u64,
     why: String,
+    /// Ids that the case has of it from other exports, in order: offset, ordinal.
+    have: Vec<(u64, u16)>,
+    /// Records that were among them.
+    known: u64,
 }
 
 /// Opens the files of one export, named one by one or by their folder. A file that is not of an export is refused, and so are files of
@@ -59,21 +63,14 @@ pub fn import_export(store: &Store, readers: &[Reader], watch: &Watch<'_>) -> Re
         if !seen.insert(key) {
             return Err(Error::input("the export names the same evidence twice"));
         }
-        match store.evidence().into_iter().find(|e| e.key == key && !e.is_unread()) {
-            Some(known) => {
-                let mut row = row(key, evidence, Outcome::Known);
-                if known.counts.records < rows(evidence) {
-                    row.warnings.push(format!(
-                        "the case has {} records of it, the export {}: import the export into a new case",
-                        known.counts.records,
-                        rows(evidence)
-                    ));
-                }
-                report.files.push(row);
-            }
-            None => waiting.push((key, evidence)),
+        // Of what itself came from an export another one may have more.
+        if store.is_read(key) {
+            report.files.push(row(key, evidence, Outcome::Known));
+        } else {
+            waiting.push((key, evidence));
         }
     }
+    refuse(store, first)?;
     let mut is_first = true;
     while !waiting.is_empty() {
         let mut held = 0;
@@ -107,6 +104,16 @@ pub fn import_export(store: &Store, readers: &[Reader], watch: &Watch<'_>) -> Re
         report.files.push(missing);
     }
     Ok(report)
+}
+
+/// Tells the case what the other one was handed and could not read.
+fn refuse(store: &Store, told: &Told) -> Result<()> {
+    let one = |e: &ToldUnread| -> Result<(NewEvidence, Done)> {
+        let key = e.key.parse().map_err(|()| Error::input("the export names evidence without a key"))?;
+        let new = NewEvidence { key, path: e.path.clone(), size: e.size, modified: Time(0), head_hash: [0; 32] };
+        Ok((new, Done { warnings: e.why.clone(), custody: e.custody.clone(), ..Done::default() }))
+    };
+    store.refuse(told.unread.iter().take(UNREAD).map(one).collect::<Result<_>>()?)
 }
 
 /// Parquet files by what was given.
@@ -156,7 +163,9 @@ fn pass(
             modified: Time::parse(&evidence.imported).unwrap_or(Time(0)),
             head_hash: [0; 32],
         };
-        let Begin::Fresh(mut import) = store.begin(&new)? else {
+        let have = store.ids_of(*key)?;
+        let begun = if have.is_empty() { store.begin(&new)? } else { store.add_to_export(&new)? };
+        let Begin::Fresh(mut import) = begun else {
             report.files.push(row(*key, evidence, Outcome::Known));
             continue;
         };
@@ -167,7 +176,10 @@ fn pass(
                 sources.insert(*n, number(&mut import, source)?);
             }
         }
-        open.insert(*key, Open { import, sources, counts: BTreeMap::new(), span: None, unread: 0, why: String::new() });
+        open.insert(
+            *key,
+            Open { import, sources, counts: BTreeMap::new(), span: None, unread: 0, why: String::new(), have, known: 0 },
+        );
     }
     let wanted: BTreeSet<EvidenceKey> = open.keys().copied().collect();
     let mut progress = Progress { files: readers.len(), ..Progress::default() };
@@ -192,6 +204,10 @@ fn pass(
             };
             of.sources.insert(local, id);
             record.source = id;
+            if of.have.binary_search(&(record.id.offset, record.id.ordinal)).is_ok() {
+                of.known += 1;
+                return Ok(());
+            }
             let counts = of.counts.entry(local).or_default();
             counts.records += 1;
             counts.oddities += u64::from(record.kind == Kind::Oddity);
@@ -220,7 +236,12 @@ fn pass(
     }
     for (key, evidence) in some {
         if let Some(open) = open.remove(key) {
-            report.files.push(finish(*key, evidence, open, readers)?);
+            // Dropped, an import without a record leaves nothing.
+            if open.known > 0 && open.counts.values().all(|c| c.records == 0) {
+                report.files.push(row(*key, evidence, Outcome::Known));
+            } else {
+                report.files.push(finish(*key, evidence, open, readers)?);
+            }
         }
     }
     Ok(())
@@ -248,8 +269,11 @@ fn finish(key: EvidenceKey, evidence: &ToldEvidence, open: Open, readers: &[Read
         said.push(format!("{} records have a value that was left out: {}", open.unread, open.why));
     }
     let wanted: u64 = evidence.rows.iter().fold(0, |sum, n| sum.saturating_add(*n));
-    if records < wanted {
-        said.push(format!("{} records of it in the export were not imported", wanted - records));
+    if records.saturating_add(open.known) < wanted {
+        said.push(format!("{} records of it in the export were not imported", wanted - records - open.known));
+    }
+    if open.known > 0 {
+        said.push(format!("{} more records of it were here from another export", open.known));
     }
     let clocks = open.sources.iter().filter_map(|(n, id)| {
         let source = told.sources.get(*n as usize)?;

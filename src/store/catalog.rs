@@ -50,6 +50,8 @@ pub enum About {
     Source = b's' as isize,
     /// What was pruned: its number, 0.
     Pruned = b'q' as isize,
+    /// How much is known to be lost: import, 0: parts of it; [`u32::MAX`], 0: bytes of what has no day that cannot be read.
+    Missing = b'm' as isize,
     /// How far a segment is acknowledged: day, segment. Of segment 0 of what has no day: below which number no import may begin; without
     /// it the catalog is not complete.
     Watermark = b'w' as isize,
@@ -68,8 +70,8 @@ pub fn read_key(key: &[u8]) -> Result<(About, u32, u32)> {
     let (Some(letter), Some(numbers)) = (key.first(), key.get(1..9).filter(|_| key.len() == 9)) else {
         return Err(damaged("catalog"));
     };
-    use About::{Block, Done, Names, Packets, Postings, Pruned, Rollups, Source, Watermark};
-    let about = [Block, Packets, Postings, Rollups, Names, Done, Source, Pruned, Watermark]
+    use About::{Block, Done, Missing, Names, Packets, Postings, Pruned, Rollups, Source, Watermark};
+    let about = [Block, Packets, Postings, Rollups, Names, Done, Source, Pruned, Missing, Watermark]
         .into_iter()
         .find(|a| *a as u8 == *letter)
         .ok_or_else(|| damaged("catalog"))?;

@@ -96,7 +96,7 @@ impl Store {
         sums.flush(&mut packer, &mut |_, _, first, _, body| index.sums(first, &body))?;
         Ok((index, wrong))
     }
-    fn decoded(&self, data: &ImportData, info: &BlockInfo) -> Result<BlockBuilder> {
+    pub(super) fn decoded(&self, data: &ImportData, info: &BlockInfo) -> Result<BlockBuilder> {
         let cache = Cache::new(0);
         let reader = Reader::open(self.segments(), &cache, info, BlockId { import: data.id, block: info.zone.index })?;
         let (heads, columns) = (reader.heads()?, reader.columns(None)?);

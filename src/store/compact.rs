@@ -154,7 +154,7 @@ fn choose(parts: &[Arc<ImportData>], all: bool, is_apart: &dyn Fn(&DoneFrame, &D
         let more = rows(part);
         let before = n.checked_sub(1).filter(|before| *before >= first).map(|before| &parts[before].done);
         let ends = before.is_some_and(|b| is_apart(b, &part.done) || (!all && b.part != part.done.part));
-        let is_full = more >= FULL || part.missing() > 0 || !part.summed_only.is_empty();
+        let is_full = more >= FULL || part.is_damaged() || !part.summed_only.is_empty();
         let is_over = if ends || is_full { all } else { sum + more > most };
         if n - first >= 2 && is_over {
             return Some(first..n);

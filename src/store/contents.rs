@@ -7,7 +7,7 @@ use super::postings::ChunkInfo;
 use super::pruned::{self, Statement};
 use super::segment::{InMemory, MEMORY, Place};
 use crate::error::{Error, Result};
-use crate::model::evidence::EvidenceInfo;
+use crate::model::evidence::{EvidenceInfo, UNREAD};
 use crate::model::source::{Basis, Clock, Counts, DateOrder, SourceKey};
 use crate::model::{EvidenceKey, Kind, SourceId, Time, Window};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ pub struct ImportData {
     pub rollups: Vec<ChunkInfo>,
     /// Rows that were pruned.
     pub pruned: u64,
+    /// What was given up as damaged: rows as far as known, blocks, groups of packet references.
+    pub damaged: [u64; 3],
     /// Blocks that were pruned and whose sums are kept.
     pub summed_only: Vec<BlockInfo>,
     /// Of the live head: what its parts stand in.
@@ -64,8 +66,8 @@ impl ImportData {
     pub fn new(id: u32, done: DoneFrame) -> ImportData {
         let (blocks, groups, chunks) = (Vec::new(), Vec::new(), Vec::new());
         let (rollups, summed_only) = (Vec::new(), Vec::new());
-        let (pruned, memory, names) = (0, None, RwLock::default());
-        ImportData { id, done, blocks, groups, chunks, rollups, pruned, summed_only, memory, names }
+        let (pruned, damaged, memory, names) = (0, [0; 3], None, RwLock::default());
+        ImportData { id, done, blocks, groups, chunks, rollups, pruned, damaged, summed_only, memory, names }
     }
     /// Whether it is part of the live head: in memory only.
     pub fn is_head(&self) -> bool {
@@ -105,6 +107,19 @@ impl ImportData {
         let have = self.blocks.len() + self.groups.len() + self.chunks.len() + self.rollups.len();
         (self.done.parts() as usize).saturating_sub(have)
     }
+    /// Whether damage took something of it: the file itself may be read again in its place.
+    pub fn is_damaged(&self) -> bool {
+        self.missing() > 0 || self.damaged != [0; 3]
+    }
+    /// Whether its file was read itself, and nothing of it is damaged.
+    pub fn is_whole(&self) -> bool {
+        self.done.format != UNREAD && !self.done.exported && !self.is_damaged()
+    }
+    /// Records that it had and that are neither here nor known to be gone, if it said how many it had.
+    pub fn unaccounted(&self) -> u64 {
+        let rows: u64 = self.blocks.iter().map(|b| u64::from(b.zone.rows)).sum();
+        self.done.counts[4].saturating_sub(rows).saturating_sub(self.pruned).saturating_sub(self.damaged[0])
+    }
     /// Where every part stands.
     pub fn places(&self) -> impl Iterator<Item = Place> {
         let chunks = [&self.chunks, &self.rollups].into_iter().flatten().map(|c| c.place);
@@ -129,6 +144,8 @@ pub struct Contents {
     pub sources: BTreeMap<u32, SourceFrame>,
     /// Number of the next import.
     pub next_import: u32,
+    /// Number below which no source may be given: of some only their records may be left.
+    pub least_source: u32,
     /// What was pruned, oldest first, with where that is said.
     pub pruned: Vec<(Place, Statement)>,
     /// Ends of imports in what has no day, of those as well that count no more.
@@ -172,6 +189,10 @@ impl SourceFrame {
     /// Its identity.
     pub fn key(&self) -> SourceKey {
         SourceKey { format: self.format.clone(), sensor: self.sensor.clone() }
+    }
+    /// As bytes.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|e| Error::internal(format!("a source cannot be described: {e}")))
     }
 }
 
@@ -330,6 +351,17 @@ impl DoneFrame {
     pub fn parts(&self) -> u32 {
         self.blocks + self.groups + self.chunks + self.rollups
     }
+    /// Takes off so many frames of each kind (blocks, groups, chunks of postings, chunks of sums), or puts them on again.
+    pub(super) fn lose(&mut self, frames: [i64; 4]) {
+        let counts = [&mut self.blocks, &mut self.groups, &mut self.chunks, &mut self.rollups];
+        for (n, less) in counts.into_iter().zip(frames) {
+            *n = u32::try_from(i64::from(*n).saturating_sub(less)).unwrap_or(0);
+        }
+    }
+    /// The inverse of [`DoneFrame::lose`].
+    pub(super) fn regain(&mut self, frames: [i64; 4]) {
+        self.lose(frames.map(|n| n.saturating_neg()));
+    }
     /// As bytes.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).map_err(|e| Error::internal(format!("evidence cannot be described: {e}")))
@@ -342,8 +374,9 @@ impl DoneFrame {
     pub fn info(&self, data: &ImportData) -> EvidenceInfo {
         let mut warnings = self.warnings.clone();
         if data.missing() > 0 {
-            warnings.push(format!("{} parts of what was stored of it are damaged; import it into a new case", data.missing()));
+            warnings.push(format!("{} parts of what was stored of it are damaged: `verify` says more", data.missing()));
         }
+        warnings.extend(pruned::said_of_damage(data.damaged, &counts_in(&self.counts)));
         if data.pruned > 0 {
             warnings.push(pruned::said_of(data.pruned, &counts_in(&self.counts)));
         }

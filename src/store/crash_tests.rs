@@ -1,6 +1,7 @@
 //! Interruptions, simulated: files cut at many places, damaged catalogs, imports that never end. Nothing acknowledged is lost and nothing is
 //! invented, whatever is left on disk.
 
+use super::copied::{copy_all as copy, files};
 use super::tests::{flow, fresh, options, source};
 use super::*;
 use crate::model::packet::PacketRef;
@@ -29,28 +30,6 @@ fn fill(store: &Store, key: u64, n: u64) -> Vec<Record> {
     rows
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-fn files(dir: &Path, out: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, out) } else { out.push(path) }
-    }
-    out.sort();
-}
-
 /// A case with one import that was acknowledged and one whose frames are written but whose end is not.
 fn interrupted(dir: &Path) -> Vec<Record> {
     let store = Store::open(dir, &options()).unwrap();
@@ -70,8 +49,7 @@ fn unended(import: &mut Import, key: u64) {
 }
 
 fn lengths(case: &Path) -> Vec<(PathBuf, u64)> {
-    let mut list = Vec::new();
-    files(&case.join("seg"), &mut list);
+    let list = files(&case.join("seg"));
     let len = |f: PathBuf| (f.strip_prefix(case).unwrap().to_owned(), fs::metadata(&f).unwrap().len());
     list.into_iter().map(len).filter(|(f, len)| *len > 0 && !f.starts_with("seg/case")).collect()
 }
@@ -123,14 +101,12 @@ fn an_import_cut_at_any_place_is_gone_and_what_was_acknowledged_stays() {
         let store = Store::open(dir.path(), &options()).unwrap();
         fill(&store, 1, 300);
         drop(store);
-        let mut list = Vec::new();
-        files(&dir.path().join("seg"), &mut list);
+        let list = files(&dir.path().join("seg"));
         list.into_iter()
             .map(|f| (f.strip_prefix(dir.path()).unwrap().to_owned(), fs::metadata(&f).unwrap().len()))
             .collect::<Vec<_>>()
     };
-    let mut list = Vec::new();
-    files(&case.join("seg"), &mut list);
+    let list = files(&case.join("seg"));
     for (n, file) in list.iter().enumerate() {
         let name = file.strip_prefix(&case).unwrap();
         let acknowledged = before.iter().find(|(f, _)| f == name).map_or(0, |(_, len)| *len);
@@ -263,8 +239,7 @@ fn a_flipped_byte_in_a_segment_is_an_error_that_names_the_place_or_changes_nothi
     let store = Store::open(dir.path(), &options()).unwrap();
     let rows = fill(&store, 1, 200);
     drop(store);
-    let mut list = Vec::new();
-    files(&dir.path().join("seg"), &mut list);
+    let list = files(&dir.path().join("seg"));
     let file = list.iter().find(|f| !f.starts_with(dir.path().join("seg/case"))).unwrap();
     let bytes = fs::read(file).unwrap();
     let mut broken = 0;

@@ -31,6 +31,7 @@ pub mod journal;
 pub mod keys;
 pub mod lock;
 pub mod memory_catalog;
+pub mod mend;
 pub mod names;
 pub mod names_chunk;
 pub mod numbers;
@@ -43,10 +44,12 @@ pub mod postings;
 pub mod prune;
 pub mod prune_fates;
 pub mod prune_plan;
+pub mod prune_step;
 pub mod pruned;
 pub mod reader;
 pub mod recover;
 pub mod rollups;
+pub mod scan;
 pub mod segment;
 pub mod select;
 pub mod sightings;
@@ -268,12 +271,9 @@ impl Store {
     pub fn begin(&self, new: &NewEvidence) -> Result<Begin> {
         self.room()?;
         let (id, unread) = {
-            let mut state = hold(&self.0.state);
-            while state.pruning {
-                state = self.0.pruned.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            // Evidence that a longer file replaced is known too: all of it is in that file.
-            let read = |i: &&Arc<ImportData>| i.done.key == new.key.0 && i.done.format != UNREAD && !i.done.exported;
+            let mut state = self.wait_for_pruning();
+            // Evidence that a longer file replaced is known too: all of it is in that file. What damage took is read again.
+            let read = |i: &&Arc<ImportData>| i.done.key == new.key.0 && i.is_whole();
             if let Some(data) = state.contents.imports.values().find(read) {
                 return Ok(Begin::Known(Box::new(data.done.info(data))));
             }
@@ -282,11 +282,20 @@ impl Store {
             }
             let id = state.contents.next_import;
             state.contents.next_import += 1;
-            let replaced = |i: &&Arc<ImportData>| is_unread(i, new) || i.done.exported && i.done.key == new.key.0;
+            let is_less = |i: &ImportData| (i.done.exported || i.is_damaged()) && i.done.key == new.key.0;
+            let replaced = |i: &&Arc<ImportData>| is_unread(i, new) || is_less(i);
             let unread = state.contents.imports.values().filter(replaced).map(|i| i.id).collect();
             (id, unread)
         };
         Import::new(self.clone(), id, new.clone(), unread).map(|import| Begin::Fresh(Box::new(import)))
+    }
+    /// What the case has, once no days are being dropped.
+    fn wait_for_pruning(&self) -> MutexGuard<'_, State> {
+        let mut state = hold(&self.0.state);
+        while state.pruning {
+            state = self.0.pruned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
     }
     /// Whether a file is known as not read: the same content elsewhere, or this very file for the same reason.
     pub fn has_refused(&self, new: &NewEvidence, why: &[String]) -> bool {
@@ -393,10 +402,6 @@ impl Store {
     pub fn sources(&self) -> Vec<SourceInfo> {
         self.snapshot().sources()
     }
-    /// Every import that counts, those as well that later ones hide.
-    pub(crate) fn imports(&self) -> Vec<Arc<ImportData>> {
-        hold(&self.0.state).contents.imports.values().cloned().collect()
-    }
     pub(crate) fn segments(&self) -> &segment::Segments {
         &self.0.segments
     }
@@ -422,7 +427,7 @@ impl Store {
         if let Some(known) = state.contents.sources.values().find(|s| s.key() == *key) {
             return Ok(SourceId(known.id));
         }
-        let id = state.contents.sources.keys().next_back().map_or(1, |id| id + 1);
+        let id = state.contents.sources.keys().next_back().map_or(1, |id| id + 1).max(state.contents.least_source);
         let name =
             import::name_for(key, rename, &|name| state.contents.sources.values().any(|s| s.name.eq_ignore_ascii_case(name)));
         let (frame, bytes) = import::source_frame(id, key, name)?;
@@ -481,6 +486,12 @@ fn set_aside(path: &Path) -> Result<String> {
     }
     Err(Error::store("the catalog cannot be set aside").at_path(path))
 }
+
+#[cfg(test)]
+mod copied;
+
+#[cfg(test)]
+mod damage_tests;
 
 #[cfg(test)]
 mod tests;

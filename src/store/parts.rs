@@ -1,13 +1,15 @@
 //! Evidence that is read as it comes into being (a live capture): it has no end yet, so its rows are committed in parts. Each part is an import of its
 //! own under the one evidence key; what is said of the whole by the newest one holds.
 
-use super::import::Import;
+use super::contents::ImportData;
+use super::import::{Begin, Import};
 use super::told::NewEvidence;
 use super::{Store, hold};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::{EvidenceKey, Window};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Store {
     /// Begins the next part of evidence, or its first. Ids of its records have to be new: they are never looked for among those of other parts.
@@ -23,6 +25,44 @@ impl Store {
         import.part = true;
         self.segments().begin_own(id);
         Ok(import)
+    }
+    /// Every import that counts, those as well that later ones hide.
+    pub(crate) fn imports(&self) -> Vec<Arc<ImportData>> {
+        hold(&self.0.state).contents.imports.values().cloned().collect()
+    }
+    /// Whether all of a file is here: it was read itself, and damage took nothing of it.
+    pub fn is_read(&self, key: EvidenceKey) -> bool {
+        self.imports().iter().any(|i| i.done.key == key.0 && i.is_whole())
+    }
+    /// Ids of the records that are seen of evidence, in order: offset, ordinal.
+    pub fn ids_of(&self, key: EvidenceKey) -> Result<Vec<(u64, u16)>> {
+        let snapshot = self.snapshot();
+        let mut out = Vec::new();
+        for (import, data) in snapshot.imports().iter().enumerate().filter(|(_, i)| i.done.key == key.0) {
+            for block in 0..data.blocks.len() {
+                let (offsets, ordinals) = snapshot.reader(import, block)?.ids()?;
+                out.extend(offsets.times().iter().zip(ordinals.uints()).map(|(at, n)| (*at as u64, *n as u16)));
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        Ok(out)
+    }
+    /// Begins to add to evidence that came from another export what a further one has. Ids of its records have to be new.
+    pub fn add_to_export(&self, evidence: &NewEvidence) -> Result<Begin> {
+        self.room()?;
+        if self.is_read(evidence.key) {
+            return self.begin(evidence);
+        }
+        let id = {
+            let mut state = self.wait_for_pruning();
+            if !state.active.insert(evidence.key) {
+                return Err(Error::user("this file is being imported already").at(evidence.path.clone()));
+            }
+            state.contents.next_import += 1;
+            state.contents.next_import - 1
+        };
+        Import::new(self.clone(), id, evidence.clone(), Vec::new()).map(|import| Begin::Fresh(Box::new(import)))
     }
     /// Whether the disk has room for so much beyond what stays free.
     pub fn room_for(&self, bytes: u64) -> Result<()> {

@@ -49,8 +49,11 @@ pub struct Lost {
     /// Frames: blocks, groups of packet references, chunks of postings, chunks of rollups. Indexes that were written anew may be more than there
     /// were: below zero.
     pub frames: [i64; 4],
-    /// Rows.
+    /// Rows that were dropped on purpose.
     pub rows: u64,
+    /// What damage took, as far as it is known: rows, blocks of rows, groups of packet references.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub damaged: [u64; 3],
     /// Descriptions of blocks whose rows are gone and whose sums are kept: each in base64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub zones: Vec<String>,
@@ -75,8 +78,15 @@ pub struct Statement {
     /// See there.
     #[serde(default)]
     pub next_import: u32,
+    /// Rows of evidence of which damage took that it is there at all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub orphans: u64,
     /// Per source and kind the raw day before which nothing is there that was not kept on purpose.
     pub before: Vec<(u32, Kept, i32)>,
+}
+
+fn is_none(n: &[u64; 3]) -> bool {
+    *n == [0; 3]
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -116,14 +126,11 @@ impl Lost {
 }
 
 impl ImportData {
-    /// What was pruned of it is not missing.
+    /// What was pruned of it, or given up as damaged, is not missing.
     pub(super) fn lose(&mut self, lost: &Lost) -> Result<()> {
-        let done = &mut self.done;
-        let counts = [&mut done.blocks, &mut done.groups, &mut done.chunks, &mut done.rollups];
-        for (n, less) in counts.into_iter().zip(lost.frames) {
-            *n = u32::try_from(i64::from(*n) - less).unwrap_or(0);
-        }
+        self.done.lose(lost.frames);
         self.pruned = self.pruned.saturating_add(lost.rows);
+        self.damaged.iter_mut().zip(lost.damaged).for_each(|(n, more)| *n = n.saturating_add(more));
         self.summed_only.extend(lost.blocks()?);
         let have: HashSet<(i32, SourceId)> = self.rollups.iter().map(|c| (c.place.day, c.span.source)).collect();
         self.summed_only.retain(|b| have.contains(&(b.place.day, b.zone.source)));
@@ -157,6 +164,20 @@ pub fn said(before: &Before, source: SourceId) -> Option<String> {
     };
     let all: Vec<String> = days.into_iter().rev().map(one).collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// What is said of evidence of which damage took something: rows, blocks, groups of packet references; none: nothing.
+pub fn said_of_damage([rows, blocks, groups]: [u64; 3], counts: &Counts) -> Option<String> {
+    let rows = match (blocks, rows) {
+        (0, _) => None,
+        // Of a block that is gone with its description nobody knows how many it had.
+        (_, 0) => Some(format!("{blocks} blocks of its records")),
+        _ => Some(format!("{rows} of its {} records", counts.records)),
+    };
+    let packets = (groups > 0).then(|| format!("where packets of its flows stand ({groups} groups)"));
+    let what: Vec<String> = rows.into_iter().chain(packets).collect();
+    let again = "ingest it again, or where it has grown since into a new case";
+    (!what.is_empty()).then(|| format!("{} lost by damage to the case; {again}", what.join(" and ")))
 }
 
 /// What is said of evidence of which rows were pruned.

@@ -9,16 +9,15 @@ use super::block::Zone;
 use super::catalog::{self, About, Catalog, Change};
 use super::contents::{BlockInfo, Contents, DoneFrame, ImportData, SourceFrame};
 use super::encode::{Take, damaged};
-use super::frame::{self, FrameKind, HEADER, Header};
+use super::frame::{self, FrameKind, HEADER};
 use super::names::{self, NamesInfo};
 use super::packets::{GroupInfo, Reach};
 use super::postings::{ChunkInfo, Span};
 use super::pruned::Statement;
+use super::scan::scan;
 use super::segment::{self, CASE, MEMORY, OWN, Place, Segments};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock};
 
 /// Parts found, by import and number.
@@ -72,7 +71,7 @@ impl Parts {
                 let statement = Statement::read(meta)?;
                 self.pruned.insert(statement.number, (place, statement));
             }
-            About::Watermark => {}
+            About::Missing | About::Watermark => {}
         }
         Ok(())
     }
@@ -95,6 +94,8 @@ impl Parts {
         }
         for (id, (_, done)) in self.done {
             contents.next_import = contents.next_import.max(done.next_import).max(id.saturating_add(1));
+            let next = done.sources.iter().map(|s| s.id.saturating_add(1)).max();
+            contents.least_source = contents.least_source.max(next.unwrap_or(1));
             if replaced.contains(&id) {
                 contents.replaced = contents.replaced.max(done.sequence);
             } else {
@@ -161,6 +162,23 @@ pub fn watermark(day: i32, segment: u32, len: u64) -> Change {
     catalog::entry(About::Watermark, day as u32, segment, &Place { day, segment, offset: len, len: 0 }, &[])
 }
 
+/// The entry that says how many parts of an import are lost; of [`CASE_LOSS`], how many bytes of what has no day cannot be read.
+fn missing(of: u32, n: u64) -> Change {
+    catalog::entry(About::Missing, of, 0, &Place { day: CASE, segment: 0, offset: n, len: 0 }, &[])
+}
+
+/// Stands for what has no day where an import's number would be.
+pub(super) const CASE_LOSS: u32 = u32::MAX;
+
+/// What is said of an import of which parts are lost.
+fn lost_of(import: &ImportData) -> String {
+    format!(
+        "{} parts of {} are lost: `verify` says what that costs, `verify --repair` goes on without them",
+        import.missing(),
+        import.done.path
+    )
+}
+
 /// The entry that says that a catalog is complete, and below which number no import may begin.
 fn complete(next_import: u32) -> Change {
     watermark(CASE, 0, u64::from(next_import))
@@ -182,6 +200,8 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
     let (mut described, mut stated) = (0usize, 0usize);
     let mut keys: Vec<(u32, Vec<u8>)> = Vec::new();
+    // What was lost before is no doubt again.
+    let mut lost_before: BTreeMap<u32, u64> = BTreeMap::new();
     catalog.scan(&mut |key, value| {
         let (kind, a, b) = catalog::read_key(key)?;
         let (place, meta) = catalog::read_value(key, value)?;
@@ -189,6 +209,7 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
             About::Watermark => {
                 marks.insert((a as i32, b), place.offset);
             }
+            About::Missing => drop(lost_before.insert(a, place.offset)),
             About::Done => described += 1,
             About::Pruned => stated += 1,
             About::Source => {}
@@ -208,6 +229,7 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     if marks.iter().any(|(at, mark)| *mark > 0 && lens.get(at).is_none_or(|len| len < mark)) {
         return Err(doubt("a segment is shorter than it was"));
     }
+    let mut unreadable = 0;
     // The newest first: it may say that the others count no more.
     for (day, segment, len) in list.iter().rev().filter(|(day, _, _)| *day == CASE) {
         if parts.retired().contains(&(*day, *segment)) {
@@ -224,9 +246,12 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
                 Ok(())
             }
         })?;
-        if scan.damaged.iter().any(|(at, _)| *at < mark) {
-            return Err(doubt("seg/case is damaged"));
-        }
+        unreadable += scan.damaged.iter().filter(|(at, _)| *at < mark).map(|(_, n)| n).sum::<u64>();
+    }
+    match lost_before.remove(&CASE_LOSS).unwrap_or(0) {
+        known if known != unreadable => return Err(doubt("seg/case is damaged")),
+        0 => {}
+        n => notices.push(format!("{n} bytes of seg/case are damaged: `verify --repair` goes on without them")),
     }
     if described != parts.done.len() {
         return Err(doubt("evidence is missing"));
@@ -239,7 +264,8 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     segments.never_again(&retired);
     let is_gone = |segment: u32| owner(segment).is_some_and(|import| !contents.imports.contains_key(&import));
     let beyond = |p: Place| marks.get(&(p.day, p.segment)).is_none_or(|mark| p.offset + HEADER as u64 + u64::from(p.len) > *mark);
-    if let Some(import) = contents.imports.values().find(|i| i.missing() > 0 || i.places().any(beyond)) {
+    let is_more = |i: &ImportData| i.missing() as u64 > lost_before.get(&i.id).copied().unwrap_or(0);
+    if let Some(import) = contents.imports.values().find(|i| is_more(i) || i.places().any(beyond)) {
         return Err(doubt(&format!("parts of {} are missing", import.done.path)));
     }
     // First out of the catalog, then off the segments: interrupted in between, the next open finds more than is acknowledged and cuts it.
@@ -285,6 +311,7 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
             cut += len - mark;
         }
     }
+    notices.extend(contents.imports.values().filter(|i| i.missing() > 0).map(|i| lost_of(i)));
     if cut > 0 {
         notices.push(format!("an import was interrupted: {cut} bytes that it had written were removed; import its files again"));
     }
@@ -304,7 +331,7 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
     let mut parts = Parts::default();
     let mut changes = Vec::new();
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
-    let (mut damaged, mut replaced, mut retired) = (false, None, None);
+    let (mut damaged, mut unreadable, mut replaced, mut retired) = (false, 0, None, None);
     let list = segments.list()?;
     // What has no day is first, the newest of it before the others: it may say that they count no more.
     let of_days = list.partition_point(|(day, ..)| *day == CASE);
@@ -340,6 +367,7 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
             end = torn;
         }
         damaged |= !scan.damaged.is_empty();
+        unreadable += scan.damaged.iter().filter(|_| day == CASE).map(|(_, n)| n).sum::<u64>();
         marks.insert((day, segment), end);
     }
     let (replaced, retired) = (parts.replaced(), parts.retired());
@@ -400,90 +428,13 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
     }
     marks.retain(|(_, segment), mark| *mark > 0 || owner(*segment).is_none());
     changes.extend(marks.into_iter().map(|((day, segment), mark)| watermark(day, segment, mark)));
-    changes.push(complete(contents.next_import));
     for import in contents.imports.values().filter(|i| i.missing() > 0) {
-        notices.push(format!("{} parts of {} are lost", import.missing(), import.done.path));
+        notices.push(lost_of(import));
+        changes.push(missing(import.id, import.missing() as u64));
     }
+    if unreadable > 0 {
+        changes.push(missing(CASE_LOSS, unreadable));
+    }
+    changes.push(complete(contents.next_import));
     Ok((contents, changes))
-}
-
-/// How reading a segment went.
-#[derive(Debug, Default)]
-pub(super) struct Scan {
-    /// (offset, length) of what cannot be read, with good frames after it or whole by its own length.
-    pub(super) damaged: Vec<(u64, u64)>,
-    /// Where a frame that was not written to its end begins.
-    pub(super) torn: Option<u64>,
-}
-
-/// Reads the frames of a segment in order.
-pub(super) fn scan(
-    segments: &Segments,
-    day: i32,
-    segment: u32,
-    len: u64,
-    each: &mut dyn FnMut(Place, Header, &[u8]) -> Result<()>,
-) -> Result<Scan> {
-    let file = segments.file(day, segment)?;
-    let mut out = Scan::default();
-    let mut at = 0u64;
-    let mut payload = Vec::new();
-    while at < len {
-        if let Some(header) = read_frame(&file, at, len, &mut payload) {
-            each(Place { day, segment, offset: at, len: header.len }, header, &payload)?;
-            at += HEADER as u64 + u64::from(header.len);
-            continue;
-        }
-        match resync(&file, at + 1, len, &mut payload) {
-            Some(next) => {
-                out.damaged.push((at, next - at));
-                at = next;
-            }
-            None => {
-                let mut head = [0; HEADER];
-                let whole = file.read_exact_at(&mut head, at).is_ok()
-                    && frame::header(&head).is_some_and(|h| at + HEADER as u64 + u64::from(h.len) <= len);
-                if whole {
-                    out.damaged.push((at, len - at))
-                } else {
-                    out.torn = Some(at)
-                }
-                break;
-            }
-        }
-    }
-    Ok(out)
-}
-
-fn read_frame(file: &File, at: u64, len: u64, payload: &mut Vec<u8>) -> Option<Header> {
-    let mut head = [0; HEADER];
-    file.read_exact_at(&mut head, at).ok()?;
-    let header = frame::header(&head)?;
-    if at + HEADER as u64 + u64::from(header.len) > len {
-        return None;
-    }
-    payload.resize(header.len as usize, 0);
-    file.read_exact_at(payload, at + HEADER as u64).ok()?;
-    frame::intact(&head, payload, &header).then_some(header)
-}
-
-/// The next offset from which a whole frame can be read.
-fn resync(file: &File, from: u64, len: u64, payload: &mut Vec<u8>) -> Option<u64> {
-    let magic = frame::MAGIC.to_le_bytes();
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = from;
-    while at < len {
-        let n = file.read_at(&mut buffer, at).ok()?;
-        if n < magic.len() {
-            return None;
-        }
-        for found in memchr::memmem::find_iter(&buffer[..n], &magic) {
-            let candidate = at + found as u64;
-            if read_frame(file, candidate, len, payload).is_some() {
-                return Some(candidate);
-            }
-        }
-        at += (n - (magic.len() - 1)) as u64;
-    }
-    None
 }

@@ -2,29 +2,43 @@
 //! written together since. When most of it is such, the rest is written anew, and a statement at its end names the segments that count no more.
 
 use super::catalog::{self, About, Change};
-use super::contents::DoneFrame;
+use super::contents::{Contents, DoneFrame, SourceFrame};
 use super::frame::{self, FrameKind};
 use super::journal::now;
 use super::prune::Retired;
 use super::pruned::Statement;
-use super::recover::{scan, watermark};
+use super::recover::{CASE_LOSS, watermark};
+use super::scan::scan;
 use super::segment::{CASE, Place};
 use super::{Store, hold};
 use crate::error::Result;
+use std::collections::{BTreeMap, HashSet};
 
 /// Ends of parts that count no more, from which on it is worth it.
 const MANY: usize = 4096;
 
 impl Store {
-    /// Writes what has no day anew if most of it counts no more; says whether it did. Call it with nothing being written together.
-    pub(super) fn trim(&self, many: usize) -> Result<bool> {
-        let (live, dead) = {
-            let state = hold(&self.0.state);
-            (state.contents.imports.len(), state.contents.ended.saturating_sub(state.contents.imports.len()))
-        };
-        if dead < many || dead < live {
-            return Ok(false);
-        }
+    /// Writes what has no day anew if most of it counts no more, and that is `many` ends of imports or more; says whether it did. Captures do
+    /// it by themselves when enough came together.
+    pub fn trim(&self, many: usize) -> Result<bool> {
+        let _turn = hold(&self.0.compacting);
+        self.trim_alone(many)
+    }
+    /// As [`Store::trim`], of a caller that lets nothing be written together meanwhile.
+    fn trim_alone(&self, many: usize) -> Result<bool> {
+        let (live, dead) = self.ended_and_dead();
+        if dead < many || dead < live { Ok(false) } else { self.write_case_anew(None) }
+    }
+    /// Writes what has no day anew, of what cannot be read what memory has of it. `orphans`: rows that nobody knows any more; `nameless`: sources
+    /// whose description is lost, each with a format.
+    pub(super) fn mend_case(&self, orphans: u64, nameless: &BTreeMap<u32, String>) -> Result<()> {
+        self.write_case_anew(Some((orphans, nameless))).map(|_| ())
+    }
+    fn ended_and_dead(&self) -> (usize, usize) {
+        let state = hold(&self.0.state);
+        (state.contents.imports.len(), state.contents.ended.saturating_sub(state.contents.imports.len()))
+    }
+    fn write_case_anew(&self, mend: Option<(u64, &BTreeMap<u32, String>)>) -> Result<bool> {
         let _turn = hold(&self.0.publishing);
         let mut catalog = hold(&self.0.catalog);
         // No source is added meanwhile.
@@ -35,6 +49,7 @@ impl Store {
         let mut changes: Vec<Change> = Vec::new();
         let mut places: Vec<Place> = Vec::new();
         let mut stated = Vec::new();
+        let mut seen: HashSet<(FrameKind, u32)> = HashSet::new();
         for (day, segment, len) in &old {
             let found = scan(self.segments(), *day, *segment, *len, &mut |_, header, payload| {
                 let (meta, body) = frame::split(payload)?;
@@ -49,6 +64,7 @@ impl Store {
                     _ => return Ok(()),
                 };
                 let place = self.segments().append(CASE, header.kind, header.id, meta, body)?;
+                seen.insert((header.kind, header.id));
                 if about == About::Pruned {
                     stated.push((header.id, place));
                 }
@@ -59,11 +75,33 @@ impl Store {
                 places.push(place);
                 Ok(())
             })?;
-            if !found.damaged.is_empty() {
+            if !found.damaged.is_empty() && mend.is_none() {
                 // What is damaged stays where it can be looked at, and is not tried again until the case is opened.
-                state.contents.ended = live;
+                state.contents.ended = state.contents.imports.len();
                 return Ok(false);
             }
+        }
+        let (orphans, nameless) = mend.map_or((0, None), |(orphans, nameless)| (orphans, Some(nameless)));
+        for (id, format) in nameless.into_iter().flatten() {
+            let name = format!("{format}:lost-{id}");
+            let source = SourceFrame { id: *id, format: format.clone(), sensor: format!("lost-{id}"), name };
+            state.contents.sources.entry(*id).or_insert(source);
+        }
+        if nameless.is_some() {
+            for (kind, id, bytes) in unwritten(&state.contents, &seen)? {
+                let place = self.segments().append(CASE, kind, id, &bytes, &[])?;
+                match kind {
+                    FrameKind::Done => changes.push(catalog::entry(About::Done, id, 0, &place, &[])),
+                    FrameKind::Pruned => {
+                        stated.push((id, place));
+                        changes.push(catalog::entry(About::Pruned, id, 0, &place, &[]));
+                    }
+                    _ => {}
+                }
+                places.push(place);
+            }
+            changes.push((catalog::key(About::Missing, CASE_LOSS, 0), None));
+            state.snapshot = None;
         }
         let statement = Statement {
             number: state.contents.next_pruned(),
@@ -72,6 +110,7 @@ impl Store {
             files: old.iter().map(|(day, segment, _)| (*day, *segment)).collect(),
             sequence: state.contents.sequence(),
             next_import: state.contents.next_import,
+            orphans,
             ..Statement::default()
         };
         // What stays is durable before it is said that the rest is gone.
@@ -99,8 +138,28 @@ impl Store {
     }
     /// As [`Store::trim`], where many parts count no more.
     pub(super) fn trim_if_due(&self) -> Result<()> {
-        self.trim(MANY).map(|_| ())
+        self.trim_alone(MANY).map(|_| ())
     }
+}
+
+/// What memory has of what has no day and no file says any more.
+fn unwritten(contents: &Contents, seen: &HashSet<(FrameKind, u32)>) -> Result<Vec<(FrameKind, u32, Vec<u8>)>> {
+    let mut out = Vec::new();
+    for source in contents.sources.values().filter(|s| !seen.contains(&(FrameKind::Source, s.id))) {
+        out.push((FrameKind::Source, source.id, source.bytes()?));
+    }
+    for data in contents.imports.values().filter(|i| !seen.contains(&(FrameKind::Done, i.id))) {
+        // As it was before something was taken off it: statements say that again.
+        let mut done = data.done.clone();
+        for lost in contents.pruned.iter().filter_map(|(_, s)| s.lost.get(&data.id)) {
+            done.regain(lost.frames);
+        }
+        out.push((FrameKind::Done, data.id, done.bytes()?));
+    }
+    for (_, statement) in contents.pruned.iter().filter(|(_, s)| !seen.contains(&(FrameKind::Pruned, s.number))) {
+        out.push((FrameKind::Pruned, statement.number, statement.bytes()?));
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

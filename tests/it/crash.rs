@@ -3,12 +3,14 @@
 //!
 //! Some rounds always; `BACKTRAIL_TORTURE_ROUNDS=200` (and `BACKTRAIL_TORTURE_SEED`) for more, with a disk that fills where tmpfs can be mounted.
 
+use crate::copied::{copy_all as copy, files};
 use backtrail::model::decision::{About, What, Who};
 use backtrail::model::packet::PacketRef;
 use backtrail::model::source::SourceKey;
 use backtrail::model::synthetic::Random;
 use backtrail::model::time::{DAY, SECOND};
 use backtrail::model::{EvidenceKey, Filter, Kind, Record, RecordId, SourceId, Time, Value, field};
+use backtrail::store::verify::How;
 use backtrail::store::{Ask, Begin, Done, NewEvidence, OpenOptions, Reserve, Store, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,9 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+mod repair;
+
 const CASE: &str = "BACKTRAIL_TEST_CRASH_CASE";
 const SEED: &str = "BACKTRAIL_TEST_CRASH_SEED";
 const FROM: &str = "BACKTRAIL_TEST_CRASH_FROM";
+/// Set: the process repairs the case and does nothing else.
+const REPAIR: &str = "BACKTRAIL_TEST_CRASH_REPAIR";
 /// Day of the first record.
 const FIRST: i32 = 20_000;
 /// Evidence of the capture.
@@ -40,6 +46,8 @@ enum Step {
     Note(String),
     /// Day and per kind whether it goes.
     Prune(i32, [bool; 4]),
+    /// All parts of the capture that are small are written together, then what has no day is written anew.
+    Trim,
 }
 
 fn day(n: u64) -> i32 {
@@ -67,7 +75,7 @@ fn rows(random: &mut Random, key: u64, first: u64, count: u64, days: u64, from: 
 
 fn step(seed: u64, n: u64) -> Step {
     let mut random = Random::new(seed ^ n.wrapping_mul(0x9e37_79b9));
-    match random.below(10) {
+    match random.below(11) {
         0..4 => {
             let (count, days) = (1 + random.below(1_500), 1 + random.below(3));
             Step::Import(rows(&mut random, n + 1, 0, count, days, day(n)))
@@ -77,6 +85,7 @@ fn step(seed: u64, n: u64) -> Step {
             Step::Part(rows(&mut random, LIVE, n * 100, count, 1, day(n)))
         }
         7 => Step::Note(n.to_string()),
+        8 => Step::Trim,
         _ => {
             let one = random.below(4) as usize;
             let kinds = if random.below(2) == 0 { [true; 4] } else { [0, 1, 2, 3].map(|k| k == one) };
@@ -97,6 +106,7 @@ impl Model {
         match step {
             Step::Import(rows) | Step::Part(rows) => self.rows.extend(rows.into_iter().map(|r| (r.id, r))),
             Step::Note(text) => drop(self.notes.insert(text)),
+            Step::Trim => {}
             Step::Prune(day, kinds) => self.rows.retain(|_, r| r.start.day() >= day || !kinds[usize::from(r.kind != Kind::Flow)]),
         }
     }
@@ -125,6 +135,10 @@ fn act(store: &Store, step: Step) -> backtrail::error::Result<()> {
                 return Ok(());
             }
             store.journal().append(What::Note { about: About::Case, text }, Who::default()).map(|_| ())
+        }
+        Step::Trim => {
+            while store.compact(EvidenceKey(LIVE), true, &|| false)?.is_some() {}
+            store.trim(2).map(|_| ())
         }
         Step::Prune(day, kinds) => {
             let at = Time(i64::from(day) * DAY);
@@ -155,6 +169,11 @@ fn child_that_works_until_it_is_killed() {
     let number = |name: &str| std::env::var(name).unwrap().parse::<u64>().unwrap();
     let store = open(Path::new(&dir));
     println!("\nopened");
+    if std::env::var_os(REPAIR).is_some() {
+        store.verify_how(How { full: false, repair: true }).unwrap();
+        println!("repaired");
+        return;
+    }
     for n in number(FROM).. {
         match act(&store, step(number(SEED), n)) {
             Ok(()) => println!("done {n}"),
@@ -168,8 +187,13 @@ fn child_that_works_until_it_is_killed() {
 }
 
 fn child(dir: &Path, seed: u64, from: u64) -> (Child, impl Iterator<Item = String>) {
+    child_that(dir, seed, from, false)
+}
+
+fn child_that(dir: &Path, seed: u64, from: u64, repairs: bool) -> (Child, impl Iterator<Item = String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["crash::child_that_works_until_it_is_killed", "--exact", "--nocapture"])
+        .envs(repairs.then_some((REPAIR, "1")))
         .env(CASE, dir)
         .env(SEED, seed.to_string())
         .env(FROM, from.to_string())
@@ -233,24 +257,6 @@ fn check(store: &Store, before: &Model, under_way: Step, at: &str) -> Rows {
         assert_eq!(store.snapshot().count(&Ask::new(&filter), u64::MAX, &|| false).unwrap().0, want, "{at}");
     }
     rows
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut out = Vec::new();
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() { out.extend(files(&path)) } else { out.push(path) }
-    }
-    out.sort();
-    out
-}
-
-fn copy(from: &Path, to: &Path) {
-    for file in files(from) {
-        let target = to.join(file.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(&file, target).unwrap();
-    }
 }
 
 /// What was done to the files.
@@ -371,6 +377,7 @@ fn a_process_killed_at_any_moment_loses_nothing_that_it_had_acknowledged() {
     let mut case = dir.path().join("case-0");
     let mut harms: BTreeMap<Harm, u32> = BTreeMap::new();
     let mut under_way: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut repairs = 0;
     for round in 0..rounds {
         // A new case now and then, so that beginnings are killed too.
         if round % 50 == 49 {
@@ -396,6 +403,7 @@ fn a_process_killed_at_any_moment_loses_nothing_that_it_had_acknowledged() {
             Step::Part(_) => "part",
             Step::Note(_) => "note",
             Step::Prune(..) => "prune",
+            Step::Trim => "trim",
         };
         *under_way.entry(name).or_default() += 1;
         let rows = check(&store, &model, now, &at);
@@ -405,12 +413,17 @@ fn a_process_killed_at_any_moment_loses_nothing_that_it_had_acknowledged() {
         copy(&case, &copied);
         if let Some(done) = harm(&copied, &mut random) {
             *harms.entry(done.0).or_default() += 1;
+            let repaired = dir.path().join("repaired");
+            copy(&copied, &repaired);
+            let what = format!("seed {seed} round {round}: {:?} {} at {}", done.0, done.1.display(), done.2);
+            repairs += repair::check(&repaired, &rows, &mut random, &what);
+            fs::remove_dir_all(&repaired).unwrap();
             check_harm(&copied, &rows, &kept, &done, round);
         }
         fs::remove_dir_all(&copied).unwrap();
     }
     println!(
-        "seed {seed}: {rounds} kills, under way {under_way:?}; harms {harms:?}; {next} steps of the last case, {} rows",
+        "seed {seed}: {rounds} kills, under way {under_way:?}; harms {harms:?}, {repairs} repairs killed; {next} steps of the last case, {} rows",
         model.rows.len()
     );
     assert!(next > 3 || rounds % 50 < 8, "the child was too slow to test anything: {next}");

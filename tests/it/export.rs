@@ -1,5 +1,6 @@
 //! A case leaves this machine and comes back: exports in Parquet, IPFIX and rwcut text, imports, copies of the directory.
 
+use crate::copied::copy_all;
 use backtrail::model::{Origin, RecordId};
 use backtrail::query::engine::Raw;
 use backtrail::query::known::Known;
@@ -88,19 +89,6 @@ fn same(a: &[String], b: &[String]) {
         panic!("{a}\n{b}");
     }
     assert_eq!(a.len(), b.len());
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_all(&entry.path(), &to)
-        } else {
-            let _ = fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 #[test]

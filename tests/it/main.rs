@@ -5,6 +5,8 @@ mod again;
 mod archives;
 mod both;
 mod cli;
+#[path = "../../src/store/copied.rs"]
+mod copied;
 mod crash;
 mod docs;
 mod evtx;

@@ -12,7 +12,7 @@ use crate::query::engine::{Cancel, EvidenceInfo, Page};
 use crate::query::{Engine, Question};
 use crate::sources::input::hash_prefix;
 use crate::sources::records::write::Beside;
-use crate::sources::records::{Of, PARTS, SCHEMA, Survey, Told, ToldEvidence, ToldSource, Writer};
+use crate::sources::records::{Of, PARTS, SCHEMA, Survey, Told, ToldEvidence, ToldSource, ToldUnread, UNREAD, Writer};
 use crate::store::now;
 use clap::{ArgGroup, ArgMatches, Args, FromArgMatches};
 use crossbeam_channel::{Receiver, bounded};
@@ -89,6 +89,7 @@ impl Subcommand for Export {
             };
             let (_, left_out) = write(&*opened.engine, &question, form, &mut *out)?;
             say_left_out(left_out);
+            say_unread(&opened.engine.evidence(), "`backtrail sources` lists them");
             return Ok(Done::All);
         }
         let (part, file) = part_of(path)?;
@@ -98,6 +99,7 @@ impl Subcommand for Export {
         let (rows, left_out) = keep(path, &part, written)?;
         say(&opened, &told, &format!("{rows} {}", form.rows()), path)?;
         say_left_out(left_out);
+        say_unread(&opened.engine.evidence(), "`backtrail sources` lists them");
         Ok(Done::All)
     }
 }
@@ -157,6 +159,15 @@ fn say_left_out(n: u64) {
         let said =
             format!("note: {n} flows lack what this form needs (addresses of one family, protocol, counts) and were left out");
         let _ = writeln!(std::io::stderr(), "{said}");
+    }
+}
+
+/// Says of how many evidence files nothing can be in an export, and `where_named`.
+fn say_unread(evidence: &[EvidenceInfo], where_named: &str) {
+    let n = evidence.iter().filter(|e| e.is_unread()).count();
+    if n > 0 {
+        let files = if n == 1 { "1 evidence file was".to_owned() } else { format!("{n} evidence files were") };
+        let _ = writeln!(std::io::stderr(), "note: {files} not read, so nothing of it is in the export; {where_named}");
     }
 }
 
@@ -247,6 +258,7 @@ fn parquet(opened: &Opened, question: &Question, text: &str, dir: &Path) -> Resu
         let rows = keep(path, &beside, written)?;
         say(opened, text, &format!("{rows} {}", PARTS[part]), path)?;
     }
+    say_unread(&names.evidence, "its files name them, `import` tells them to the other case");
     Ok(Done::All)
 }
 
@@ -347,6 +359,15 @@ impl Names {
             }
         });
         let evidence: Vec<ToldEvidence> = evidence.collect();
+        let unread = self.evidence.iter().filter(|e| e.is_unread());
+        let unread_more = unread.clone().count().saturating_sub(UNREAD) as u64;
+        let unread = unread.take(UNREAD).map(|e| ToldUnread {
+            key: e.key.to_string(),
+            path: e.path.clone(),
+            size: e.size,
+            why: e.warnings.clone(),
+            custody: e.custody.clone(),
+        });
         let mut hash = Sha256::new();
         hash.update(exported.0.to_le_bytes());
         hash.update(std::process::id().to_le_bytes());
@@ -362,6 +383,8 @@ impl Names {
             columns: Vec::new(),
             sources: self.sources.iter().map(told_source).collect(),
             evidence,
+            unread: unread.collect(),
+            unread_more,
         }
     }
 }

@@ -28,7 +28,7 @@ impl Subcommand for Verify {
                 Arg::new("repair")
                     .long("repair")
                     .action(ArgAction::SetTrue)
-                    .help("Make indexes anew of the rows where they do not fit them or cannot be read"),
+                    .help("Make indexes anew of the rows where they do not fit them or cannot be read; go on without rows that cannot be read"),
             )
             .arg(
                 Arg::new("sizes")
@@ -49,7 +49,10 @@ impl Subcommand for Verify {
             writeln!(out, "damaged: {line}").map_err(io)?;
         }
         for why in &check.repaired {
-            writeln!(out, "made anew: {why}").map_err(io)?;
+            writeln!(out, "repaired: {why}").map_err(io)?;
+        }
+        for line in &check.lost {
+            writeln!(out, "lost: {line}").map_err(io)?;
         }
         for path in &check.derived {
             writeln!(out, "derived anew: passive DNS of {path}").map_err(io)?;

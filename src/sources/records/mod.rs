@@ -55,6 +55,34 @@ pub struct Told {
     pub sources: Vec<ToldSource>,
     /// Evidence that records in this export came from.
     pub evidence: Vec<ToldEvidence>,
+    /// Evidence that was handed over and could not be read, so that no record of it is anywhere: at most [`UNREAD`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<ToldUnread>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread_more: u64,
+}
+
+/// Most files in [`Told::unread`].
+pub const UNREAD: usize = 10_000;
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// An evidence file that was not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldUnread {
+    /// Its key.
+    pub key: String,
+    /// Path at its import.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Why it was not read first, then what else was said.
+    pub why: Vec<String>,
+    /// Custody: from whom, how, ticket.
+    pub custody: [String; 3],
 }
 
 /// A column.

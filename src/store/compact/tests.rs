@@ -1,5 +1,6 @@
 //! Parts written together answer as they did apart; interrupted anywhere, the parts or the whole count, never both and never none.
 
+use super::super::copied::copy_all as copy;
 use super::super::tests::{flow, options, source};
 use super::super::*;
 use super::*;
@@ -109,19 +110,6 @@ fn own_files(dir: &Path) -> usize {
 fn store_files(dir: &Path) -> impl Iterator<Item = String> {
     let days = fs::read_dir(dir.join("seg")).unwrap().flatten();
     days.flat_map(|d| fs::read_dir(d.path()).unwrap().flatten()).map(|f| f.file_name().to_string_lossy().into_owned())
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap().flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn never() -> bool {

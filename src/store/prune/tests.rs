@@ -1,13 +1,14 @@
 //! Days that are dropped: what stays answers as before, through restarts, lost catalogs and interruptions at each step.
 
+use super::super::copied::{copy_all as copy, files};
 use super::super::tests::{flow, fresh, options, source};
 use super::super::{Ask, Begin, Done, NewEvidence, Pin, Plan, Store, Wish};
 use super::*;
 use crate::model::packet::PacketRef;
 use crate::model::time::{DAY, SECOND};
-use crate::model::{Cancel, Filter, Kind, Record, Time, Value, Window, field};
+use crate::model::{Cancel, EvidenceKey, Filter, Kind, Record, RecordId, Time, Value, Window, field};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const FIRST: i32 = 20_000;
 
@@ -93,26 +94,6 @@ fn reopened(dir: &Path, mut check: impl FnMut(&Store)) {
         check(&store);
         let found = store.verify().unwrap();
         assert!(found.damage.is_empty(), "{:?}", found.damage);
-    }
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut out = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { out.extend(files(&path)) } else { out.push(path) }
-    }
-    out.sort();
-    out
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { assert!(fs::copy(entry.path(), target).is_ok()) }
     }
 }
 
