@@ -169,7 +169,7 @@ impl Snapshot {
             }
             selected.rows += 1;
             if !each(record) {
-                selected.more = !heap.is_empty() || !waiting.is_empty();
+                selected.more = !heap.is_empty() || !waiting.is_empty() || !unread.is_empty();
                 break;
             }
             if selected.rows.is_multiple_of(1024) && stop() {
