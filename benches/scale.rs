@@ -1,14 +1,17 @@
 //! A case of many flows: how fast it is filled, what it takes on disk and in memory, how fast it is opened, and how long questions take, cold and
 //! warm. `cargo bench --bench scale -- --flows 10000000 --days 7 [--dir DIR] [--keep] [--seed N] [--only PART-OF-A-QUESTION]
-//! [--no-questions] [--no-plain]`.
+//! [--no-questions] [--no-plain] [--peers] [--questions-only]`.
 //!
-//! With `--dir DIR` of a case that is there already, it is not filled again. Everything asked is chosen by the seed.
+//! With `--dir DIR` of a case that is there already, it is not filled again. Everything asked is chosen by the seed. `--peers` asks nfdump and
+//! DuckDB the same, where they are on this machine. Questions are asked in a process of their own, so that its memory is theirs alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 #[path = "scale/fill.rs"]
 mod fill;
 #[path = "scale/machine.rs"]
 mod machine;
+#[path = "scale/peers.rs"]
+mod peers;
 #[path = "scale/questions.rs"]
 mod questions;
 
@@ -21,6 +24,8 @@ struct Args {
     dir: Option<PathBuf>,
     keep: bool,
     questions: bool,
+    alone: bool,
+    peers: bool,
     runs: usize,
     only: Option<String>,
     plain: bool,
@@ -37,6 +42,8 @@ fn args() -> Args {
         dir: value("--dir").map(PathBuf::from),
         keep: words.iter().any(|w| w == "--keep"),
         questions: !words.iter().any(|w| w == "--no-questions"),
+        alone: words.iter().any(|w| w == "--questions-only"),
+        peers: words.iter().any(|w| w == "--peers"),
         plain: !words.iter().any(|w| w == "--no-plain"),
         runs: number("--runs", 100) as usize,
         only: value("--only").cloned(),
@@ -47,6 +54,9 @@ fn main() {
     let args = args();
     let scratch = tempfile::tempdir().unwrap();
     let dir = args.dir.clone().unwrap_or_else(|| scratch.path().join("case"));
+    if args.alone {
+        return questions::ask(&dir, args.runs, args.shape.seed, args.only.as_deref());
+    }
     println!("{} flows over {} days, seed {}", args.shape.flows, args.shape.days, args.shape.seed);
     if !dir.join("seg").exists() {
         fill::fill(&dir, args.shape);
@@ -57,7 +67,12 @@ fn main() {
     fill::sizes(&dir);
     fill::openings(&dir);
     if args.questions {
-        questions::ask(&dir, args.runs, args.shape.seed, args.only.as_deref());
+        let mut own = std::process::Command::new(std::env::current_exe().unwrap());
+        let given: Vec<String> = std::env::args().skip(1).collect();
+        assert!(own.args(given).arg("--questions-only").arg("--dir").arg(&dir).status().unwrap().success());
+    }
+    if args.peers {
+        peers::compare(&dir, args.shape, scratch.path());
     }
     if args.keep {
         println!("kept: {}", dir.display());

@@ -139,7 +139,10 @@ pub fn ask(dir: &Path, runs: usize, seed: u64, only: Option<&str>) {
         ("full scan", "dst.port = 445 and bytes > 1MB"),
         ("scan that bounds prune", "dst.port = 161 and bytes > 100MB"),
         ("scan of bytes alone", "bytes > 500MB"),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(what, _)| only.is_none_or(|o| what.contains(o)))
+    {
         let question = count(text.to_owned());
         let found = question(&engine);
         let begun = Instant::now();

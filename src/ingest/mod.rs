@@ -38,6 +38,8 @@ pub mod stem;
 
 pub mod stream;
 
+pub mod synthetic;
+
 pub mod text;
 
 pub mod unknown;

@@ -21,7 +21,7 @@ use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::reread::{self, Place};
-use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now};
+use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now, parallel};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -212,7 +212,7 @@ impl Engine for LocalEngine {
         let view = self.view(cancel)?;
         let count =
             |q: &Question| view.count(&ask(q), limit, &|| cancel.is_cancelled()).map(|(n, at_least)| Count { n, at_least });
-        questions.iter().map(count).collect()
+        parallel::each(questions.iter().collect(), &count).into_iter().collect()
     }
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
         let view = self.view(cancel)?;

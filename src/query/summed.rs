@@ -23,7 +23,7 @@ pub fn groups(
     ask: &Ask<'_>,
     stages: &[Stage],
     tally: &mut Tally,
-    stop: &dyn Fn() -> bool,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<HashSet<BlockId>> {
     let (by, weight) = match stages.first() {
         Some(Stage::Top { field, by, .. }) => (host_field(&[*field]), *by),
@@ -62,7 +62,7 @@ pub fn bins(
     ask: &Ask<'_>,
     bin: i64,
     weight: Option<FieldId>,
-    stop: &dyn Fn() -> bool,
+    stop: &(dyn Fn() -> bool + Sync),
     each: &mut dyn FnMut(Time, u64),
 ) -> Result<HashSet<BlockId>> {
     if bin % HOUR != 0 {

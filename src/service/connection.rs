@@ -148,13 +148,18 @@ impl Reply {
 /// Serves a client that has just connected, until it leaves.
 pub(super) fn serve(socket: UnixStream, shared: &Arc<Shared>) {
     if let Err(error) = welcome(&socket, shared) {
-        shared.log(&format!("a client was refused: {}", error.what));
-        if let Ok(frame) = frame::frame(kind::REFUSED, 0, &error) {
-            let _ = socket.set_write_timeout(Some(HELLO));
-            let _ = frame::write(&socket, &frame);
-        }
+        refuse(&socket, shared, &error);
     }
     let _ = socket.shutdown(std::net::Shutdown::Both);
+}
+
+/// Tells a client why it is not served.
+pub(super) fn refuse(socket: &UnixStream, shared: &Shared, why: &Error) {
+    shared.log(&format!("a client was refused: {}", why.what));
+    if let Ok(frame) = frame::frame(kind::REFUSED, 0, why) {
+        let _ = socket.set_write_timeout(Some(HELLO));
+        let _ = frame::write(socket, &frame);
+    }
 }
 
 fn welcome(socket: &UnixStream, shared: &Arc<Shared>) -> Result<()> {

@@ -206,7 +206,13 @@ fn accept(listener: &UnixListener, woken: &PipeReader, shared: &Arc<Shared>) {
                 continue;
             }
         };
-        if socket.set_nonblocking(false).is_err() || shared.threads.load(Ordering::SeqCst) >= CLIENTS {
+        if socket.set_nonblocking(false).is_err() {
+            continue;
+        }
+        if shared.threads.load(Ordering::SeqCst) >= CLIENTS {
+            let why = Error::store(format!("{CLIENTS} clients are there, more are not served"))
+                .hint("leave one of them, then ask again");
+            connection::refuse(&socket, shared, &why);
             continue;
         }
         shared.threads.fetch_add(1, Ordering::SeqCst);

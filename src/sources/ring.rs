@@ -191,7 +191,10 @@ impl Open {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let path = folder.join(format!("{start:016x}.pcapng"));
         let create = |path: &Path| OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
-        let mut file = PcapNg::begin(BufWriter::with_capacity(1 << 20, create(&path)?), "")?;
+        let own = create(&path)?;
+        // For as long as it is open: whoever drops old files sees that this one is written, however long nothing came.
+        own.try_lock()?;
+        let mut file = PcapNg::begin(BufWriter::with_capacity(1 << 20, own), "")?;
         file.describe(about)?;
         file.out().flush()?;
         let len = file.out().get_ref().metadata()?.len();

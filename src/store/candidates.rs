@@ -5,6 +5,7 @@ use super::block::Zone;
 use super::cache::Kept;
 use super::eval::{self, Setting, Verdict};
 use super::frame;
+use super::parallel;
 use super::plan;
 use super::postings::{self, ChunkInfo, Found, Rows};
 use super::snapshot::{BlockId, Snapshot};
@@ -23,11 +24,20 @@ pub(super) struct Candidate<'a> {
     /// Every row is inside the window.
     pub(super) inside: bool,
     pub(super) rows: Option<Vec<u16>>,
-    /// These rows satisfy the filter.
-    pub(super) exact: bool,
+    /// These rows satisfy every condition that postings answer exactly.
+    pub(super) named: bool,
 }
 
 impl Candidate<'_> {
+    /// The conditions that are to be looked at row by row: neither postings nor what is known of its block decide them.
+    pub(super) fn open<'f>(&self, filter: &'f Filter, zone: &Zone) -> impl Iterator<Item = &'f Filter> {
+        let all = match filter {
+            Filter::And(all) => all.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let decided = |f: &Filter| self.named && plan::is_exact(f) || eval::judge(f, zone, &self.setting) == Verdict::Yes;
+        all.iter().filter(move |f| !decided(f))
+    }
     /// Greater where its rows may come sooner.
     pub(super) fn soonest(&self, ascending: bool) -> i64 {
         soonness(if ascending { self.start.0 } else { self.start.1 }, ascending)
@@ -41,16 +51,24 @@ pub(super) fn soonness(time: Time, ascending: bool) -> i64 {
 
 impl Snapshot {
     /// The blocks that may hold rows asked for.
-    pub(super) fn candidates<'a>(&'a self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Vec<Candidate<'a>>> {
-        let conditions = plan::conditions(ask.filter);
-        let mut out = Vec::new();
-        for (import, possible) in self.possible(ask, stop)? {
+    pub(super) fn candidates<'a>(&'a self, ask: &Ask<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Candidate<'a>>> {
+        let possible = self.possible(ask, stop)?;
+        self.all_looked_up(possible, &plan::conditions(ask.filter), stop)
+    }
+    /// What [`Snapshot::looked_up`] says of some imports.
+    pub(super) fn all_looked_up<'a>(
+        &'a self,
+        possible: Vec<(usize, Vec<Candidate<'a>>)>,
+        conditions: &[plan::Condition],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Candidate<'a>>> {
+        let of_imports = parallel::each(possible, &|(import, possible)| {
             if stop() {
                 return Err(Error::cancelled());
             }
-            out.extend(self.looked_up(import, &conditions, possible, ask)?);
-        }
-        Ok(out)
+            self.looked_up(import, conditions, possible)
+        });
+        Ok(of_imports.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
     /// The blocks that may hold rows asked for as far as it is known without reading anything, by import.
     pub(super) fn possible<'a>(&'a self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Vec<(usize, Vec<Candidate<'a>>)>> {
@@ -67,12 +85,11 @@ impl Snapshot {
         Ok(out)
     }
     /// Those of an import's blocks that postings leave, with the rows that they name.
-    pub(super) fn looked_up<'a>(
+    fn looked_up<'a>(
         &'a self,
         import: usize,
         conditions: &[plan::Condition],
         possible: Vec<Candidate<'a>>,
-        ask: &Ask<'_>,
     ) -> Result<Vec<Candidate<'a>>> {
         let found = if conditions.is_empty() { None } else { self.look_up(import, conditions, &possible)? };
         let Some(mut found) = found else { return Ok(possible) };
@@ -81,7 +98,7 @@ impl Snapshot {
             let zone = &blocks[candidate.block].zone;
             match found.0.remove(&zone.index)? {
                 Rows::These(rows) => {
-                    candidate.exact = is_known(ask.filter, zone, &candidate.setting);
+                    candidate.named = true;
                     candidate.rows = Some(rows);
                 }
                 Rows::Among(rows) => candidate.rows = Some(rows),
@@ -114,7 +131,7 @@ impl Snapshot {
             return None;
         }
         let inside = is_inside(&ask.window, start, end);
-        Some(Candidate { import, block, setting, start, inside, rows: None, exact: false })
+        Some(Candidate { import, block, setting, start, inside, rows: None, named: false })
     }
     /// What postings say for all conditions about the days and sources of some blocks; none: not worth asking.
     fn look_up(&self, import: usize, conditions: &[plan::Condition], possible: &[Candidate<'_>]) -> Result<Option<Found>> {
@@ -137,9 +154,10 @@ impl Snapshot {
                 if ranges.is_empty() {
                     continue;
                 }
-                let entries = self.postings(chunk)?;
-                for range in ranges {
-                    postings::search(&entries, range, &mut found)?;
+                // What cannot be read is answered from the rows; `verify` names it.
+                let Ok(entries) = self.postings(chunk) else { return Ok(None) };
+                if ranges.into_iter().any(|range| postings::search(&entries, range, &mut found).is_err()) {
+                    return Ok(None);
                 }
             }
             found.settle();
@@ -166,13 +184,5 @@ impl Snapshot {
     /// The entries of a chunk of postings.
     pub(super) fn read_postings(&self, chunk: &ChunkInfo) -> Result<Vec<u8>> {
         postings::unpack(frame::split(&self.segments().frame(&chunk.place)?)?.1)
-    }
-}
-
-/// Whether postings and what is known of a block decide a filter.
-fn is_known(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> bool {
-    match filter {
-        Filter::And(all) => all.iter().all(|f| is_known(f, zone, setting)),
-        one => plan::is_exact(one) || eval::judge(one, zone, setting) == Verdict::Yes,
     }
 }

@@ -9,6 +9,7 @@ use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Version of the layout on disk that this build writes. It reads older ones: imports of the first have no sums by
 /// day, those of the first two no passive DNS until it is derived when the case is opened, and in those of the first three no part of a live
@@ -198,10 +199,9 @@ impl CaseDir {
 
 /// Names that may stand in a directory that becomes a case: what an interrupted start leaves behind.
 fn is_ours(name: &str) -> bool {
-    matches!(
-        name,
-        "case.toml.new" | "LOCK" | "sock" | "sock.new" | "service.log" | "ballast" | "journal.log" | "seg" | "catalog" | "place"
-    ) || name.starts_with("catalog.bad-")
+    matches!(name, "LOCK" | "sock" | "sock.new" | "service.log" | "ballast" | "journal.log" | "seg" | "catalog" | "place")
+        || name.starts_with("catalog.bad-")
+        || name.starts_with("case.toml.") && name.ends_with(".new")
 }
 
 fn read_case(text: &str) -> Result<CaseFile> {
@@ -226,8 +226,10 @@ fn make_all(path: &Path) -> Result<()> {
 
 /// Replaces a file by rename: at any moment the old or the new one is whole.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    // Two that replace it at once each write a file of their own.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
     let mut new = path.as_os_str().to_owned();
-    new.push(".new");
+    new.push(format!(".{}-{}.new", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     let new = PathBuf::from(new);
     let write = || {
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;

@@ -12,6 +12,7 @@ use crate::model::evidence::EvidenceInfo;
 use crate::model::time::DAY;
 use crate::model::{Kind, Time, Window};
 use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -165,16 +166,20 @@ impl Store {
             }
         }
         plan.files = self.old_files(wish, &snapshot.evidence(), wish.before[Kept::Packets as usize]);
-        let newest = days.keys().next_back().copied();
+        // Oldest first by their rows: days that have no place of their own may be the newest. What came last stays.
+        let mut order: Vec<(Time, i32)> = days.iter().map(|(day, facts)| (facts.last(*day), *day)).collect();
+        order.sort_unstable();
+        let newest = order.last().map(|(last, _)| last.day());
         let mut left = plan.size - plan.files.iter().map(|(_, n)| n).sum::<u64>().min(plan.size);
         for (day, drop) in &wanted {
             left -= days[day].goes(drop).map_or(0, |d| if days[day].pin.is_none() { d.1 } else { 0 }).min(left);
         }
         if let Some(most) = wish.most {
-            for (day, facts) in days.iter().filter(|(day, _)| Some(**day) != newest) {
+            for day in order.iter().filter(|(last, _)| Some(last.day()) != newest).map(|(_, day)| day) {
                 if left <= most {
                     break;
                 }
+                let facts = &days[day];
                 let before = wanted.get(day).and_then(|drop| facts.goes(drop)).map_or(0, |(_, bytes)| bytes);
                 wanted.insert(*day, [true; 4]);
                 if facts.pin.is_none() {
@@ -222,7 +227,7 @@ impl Store {
             let mut from = None;
             for (last, path, len) in files {
                 let start: Time = from.unwrap_or(last.plus(-DAY));
-                if last < before && !pinned(start, last) {
+                if last < before && !pinned(start, last) && !is_written(&path) {
                     out.push((path, len));
                 }
                 from = Some(last);
@@ -240,9 +245,13 @@ impl Facts {
         match kept {
             Kept::Flows | Kept::Events if day == OTHER => rows(kept),
             Kept::Flows | Kept::Events => midnight(day) < before && rows(kept),
-            _ if day == OTHER => rows(Kept::Flows) && rows(Kept::Events),
-            _ => midnight(day) < before,
+            // What belongs to rows: a corrected clock may carry those into a later day.
+            _ => (day == OTHER || midnight(day) < before) && rows(Kept::Flows) && rows(Kept::Events),
         }
+    }
+    /// Start of its newest row; of a day without rows the day itself.
+    fn last(&self, day: i32) -> Time {
+        self.newest.into_iter().flatten().max().unwrap_or_else(|| midnight(day))
     }
     /// Rows and bytes that go; none: there is nothing of that.
     fn goes(&self, drop: &[bool; 4]) -> Option<(u64, u64)> {
@@ -259,6 +268,11 @@ impl Facts {
 fn entries(dir: &Path) -> Vec<(PathBuf, std::fs::Metadata)> {
     let all = std::fs::read_dir(dir).into_iter().flatten().flatten();
     all.filter_map(|e| Some((e.path(), e.metadata().ok()?))).collect()
+}
+
+/// Whether a capture writes this file now: it holds a lock on it for as long.
+fn is_written(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn changed(meta: &std::fs::Metadata) -> Time {

@@ -88,24 +88,23 @@ impl Snapshot {
         let conditions = plan::conditions(ask.filter);
         let mut unread = self.possible(ask, stop)?;
         let first = |of: &[Candidate<'_>]| of.iter().map(|c| c.soonest(ask.ascending)).max();
-        unread.sort_by_key(|(import, of)| (first(of), std::cmp::Reverse(*import)));
+        unread.sort_by_cached_key(|(import, of)| (first(of), std::cmp::Reverse(*import)));
         let mut waiting: Vec<Candidate<'_>> = Vec::new();
         let mut open: Vec<Option<Cursor<'_>>> = Vec::new();
         let mut heap: BinaryHeap<Next> = BinaryHeap::new();
         let mut warm: VecDeque<usize> = VecDeque::new();
         let mut selected = Selected::default();
-        let mut batch = 1;
+        // Blocks opened at once, imports whose postings are read at once: more each time, where rows are rare.
+        let (mut batch, mut imports) = (1, 1);
         loop {
             loop {
                 while let Some((_, of)) = unread.last()
                     && waiting.last().is_none_or(|next| first(of) >= Some(next.soonest(ask.ascending)))
                     && heap.peek().is_none_or(|next| first(of) >= Some(next.soonest()))
-                    && let Some((import, of)) = unread.pop()
                 {
-                    if stop() {
-                        return Err(Error::cancelled());
-                    }
-                    waiting.extend(self.looked_up(import, &conditions, of, ask)?);
+                    let next = unread.split_off(unread.len().saturating_sub(imports));
+                    imports = (imports * 2).min(AHEAD);
+                    waiting.extend(self.all_looked_up(next, &conditions, stop)?);
                     // The next to open is the last.
                     waiting.sort_by_key(|c| (c.soonest(ask.ascending), std::cmp::Reverse((c.import, c.block))));
                 }
@@ -170,7 +169,7 @@ impl Snapshot {
             }
             selected.rows += 1;
             if !each(record) {
-                selected.more = !heap.is_empty() || !waiting.is_empty();
+                selected.more = !heap.is_empty() || !waiting.is_empty() || !unread.is_empty();
                 break;
             }
             if selected.rows.is_multiple_of(1024) && stop() {
@@ -269,7 +268,13 @@ impl Snapshot {
         if !candidate.inside {
             bits = eval::in_window(reader, candidate.setting.shift, &ask.window, bits)?;
         }
-        if candidate.exact { Ok(bits) } else { eval::eval(ask.filter, reader, &candidate.setting, &bits) }
+        for condition in candidate.open(ask.filter, zone) {
+            if bits.is_empty() {
+                break;
+            }
+            bits = eval::eval(condition, reader, &candidate.setting, &bits)?;
+        }
+        Ok(bits)
     }
     fn open_cursor<'a>(&'a self, candidate: Candidate<'a>, ask: &Ask<'_>, given: u64) -> Result<Option<Cursor<'a>>> {
         let reader = self.reader(candidate.import, candidate.block)?;

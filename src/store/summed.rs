@@ -10,6 +10,7 @@ use super::busiest;
 use super::eval::{self, Setting, Verdict};
 use super::frame;
 use super::keys;
+use super::parallel;
 use super::postings::ChunkInfo;
 use super::rollups::{self, DST, HOUR, HostSums, SRC, Sums, Totals};
 use super::segment::OTHER;
@@ -170,6 +171,23 @@ impl Snapshot {
         }
         Some(out)
     }
+    /// Groups whose sums can be read, each with its totals and with what one host has (none: not asked for, or it cannot be read).
+    fn read<'a>(
+        &self,
+        groups: Vec<Group<'a>>,
+        host: Option<IpAddr>,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<(Group<'a>, Totals, Option<Vec<HostSums>>)>> {
+        let read = parallel::each(groups, &|group| {
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            let Some(totals) = self.totals(&group) else { return Ok(None) };
+            let of_host = host.and_then(|host| self.hosts(&group, Some(host)));
+            Ok(Some((group, totals, of_host)))
+        });
+        Ok(read.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
     /// Sums of records by the values of `host`, `src.ip` or `dst.ip` (none: records without any), as far as they are known without rows. `top`: only so many
     /// are wanted that have most of a weight; others may be given as well, and records without any are not.
     pub fn host_sums(
@@ -177,7 +195,7 @@ impl Snapshot {
         ask: &Ask<'_>,
         by: FieldId,
         top: Option<(usize, Option<FieldId>)>,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
         each: &mut dyn FnMut(Option<IpAddr>, &Sums),
     ) -> Result<Summed> {
         if let Some((most, weight)) = top
@@ -219,14 +237,12 @@ impl Snapshot {
         Ok(out)
     }
     /// How many records are asked for, where one host is asked for and else nothing but kinds, sources and evidence.
-    pub(super) fn host_count(&self, ask: &Ask<'_>, stop: &dyn Fn() -> bool) -> Result<Summed> {
+    pub(super) fn host_count(&self, ask: &Ask<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Result<Summed> {
         let mut out = Summed::default();
         let (Some((id, host)), rest) = split(ask.filter) else { return Ok(out) };
-        for group in self.groups(ask, &rest).into_iter().filter(|g| !g.pruned) {
-            if stop() {
-                return Err(Error::cancelled());
-            }
-            let Some(found) = self.totals(&group).and_then(|_| self.hosts(&group, Some(host))) else { continue };
+        let groups: Vec<_> = self.groups(ask, &rest).into_iter().filter(|g| !g.pruned).collect();
+        for (group, _, found) in self.read(groups, Some(host), stop)? {
+            let Some(found) = found else { continue };
             let taken = |kind: Kind| takes(&rest, kind, &group.zone, &group.setting) == Some(true);
             let found = found.iter().filter(|h| taken(h.kind) && plays(h.role, id));
             out.records += found.map(|h| h.sums.records()).sum::<u64>();
@@ -240,7 +256,7 @@ impl Snapshot {
         &self,
         ask: &Ask<'_>,
         weight: Option<FieldId>,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
         each: &mut dyn FnMut(Time, u64),
     ) -> Result<Summed> {
         let (host, rest) = split(ask.filter);
@@ -249,12 +265,10 @@ impl Snapshot {
         if Sums::default().of(weight).is_none() || host.is_some() && !by_host {
             return Ok(out);
         }
-        for group in self.groups(ask, &rest).into_iter().filter(|g| g.day != OTHER) {
-            if stop() {
-                return Err(Error::cancelled());
-            }
-            let Some(shift) = group.shift.filter(|s| s % HOUR == 0) else { continue };
-            let Some(totals) = self.totals(&group) else { continue };
+        let whole = |g: &Group<'_>| g.day != OTHER && g.shift.is_some_and(|s| s % HOUR == 0);
+        let groups: Vec<_> = self.groups(ask, &rest).into_iter().filter(whole).collect();
+        for (group, totals, found) in self.read(groups, host.map(|(_, host)| host), stop)? {
+            let shift = group.shift.unwrap_or(0);
             let taken = |kind: Kind| takes(&rest, kind, &group.zone, &group.setting) == Some(true);
             let (mut hours, mut fits) = ([Sums::default(); 24], true);
             match host {
@@ -263,8 +277,8 @@ impl Snapshot {
                         hours.iter_mut().zip(&kind.hours).for_each(|(sums, more)| fits &= sums.add(more));
                     }
                 }
-                Some((id, host)) => {
-                    let Some(found) = self.hosts(&group, Some(host)) else { continue };
+                Some((id, _)) => {
+                    let Some(found) = found else { continue };
                     for sums in found.iter().filter(|h| taken(h.kind) && plays(h.role, id)) {
                         for (hour, [records, out, inward]) in &sums.hours {
                             fits &= hours[usize::from(*hour)].add(&Sums([*records, *out, *inward, 0, 0]));

@@ -48,7 +48,7 @@ impl Snapshot {
         by: FieldId,
         weight: Option<FieldId>,
         most: usize,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<(Vec<(IpAddr, Sums)>, Summed)>> {
         let Some(measure) = busiest::MEASURES.iter().position(|m| *m == weight) else { return Ok(None) };
         let groups = self.groups(ask, ask.filter);

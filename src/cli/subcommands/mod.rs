@@ -5,6 +5,8 @@
 
 pub mod ask;
 
+pub mod bench;
+
 pub mod bookmark;
 
 pub mod capture;
@@ -104,4 +106,5 @@ pub const ALL: &[&dyn Subcommand] = &[
     &themes::Themes,
     &completions::Completions,
     &man::Man,
+    &bench::Bench,
 ];

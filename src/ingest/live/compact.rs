@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::EvidenceKey;
 use crate::store::Store;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -38,11 +39,7 @@ impl Compactor {
         let (wake, from) = bounded(1);
         let shared = Arc::<Shared>::default();
         let own = Arc::clone(&shared);
-        let work = move || {
-            if let Err(e) = compact(&store, &captures, &from, prune.as_ref(), &own) {
-                *own.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
-            }
-        };
+        let work = move || compact(&store, &captures, &from, prune.as_ref(), &own);
         let thread = std::thread::Builder::new().name("live compaction".into()).spawn(work);
         let thread = thread.map_err(|e| Error::internal(format!("a thread cannot be started: {e}")))?;
         Ok(Compactor { wake: Some(wake), shared, thread: Some(thread) })
@@ -52,7 +49,7 @@ impl Compactor {
         // One sign that waits is enough.
         let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
     }
-    /// Why it gave up, told once; none: it goes on. The parts stay as they are then.
+    /// Why it gave up on a capture, told once; none: it did not. Its parts stay as they are then.
     pub fn failed(&self) -> Option<Error> {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -72,17 +69,28 @@ impl Compactor {
     }
 }
 
-fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, prune: Option<&Prune>, shared: &Shared) -> Result<()> {
+fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, prune: Option<&Prune>, shared: &Shared) {
     let stop = &|| shared.stop.load(Ordering::Relaxed);
+    // Evidence that cannot be compacted stays as it is, and the rest goes on: what is damaged does not end pruning.
+    let mut given_up: HashSet<EvidenceKey> = HashSet::new();
+    let mut compact = |key: EvidenceKey, all: bool| {
+        while !stop() && !given_up.contains(&key) {
+            match store.compact(key, all, stop) {
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(e) => {
+                    given_up.insert(key);
+                    let mut failed = shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    failed.get_or_insert(e);
+                }
+            }
+        }
+    };
     let left = store.evidence().into_iter().filter(|e| e.is_live() && !captures.contains(&e.key));
-    for evidence in left {
-        while store.compact(evidence.key, true, stop)?.is_some() {}
-    }
+    left.for_each(|evidence| compact(evidence.key, true));
     let mut pruned: Option<Instant> = None;
     while from.recv().is_ok() {
-        for key in captures {
-            while !stop() && store.compact(*key, false, stop)?.is_some() {}
-        }
+        captures.iter().for_each(|key| compact(*key, false));
         if let Some(prune) = prune.filter(|_| !stop() && pruned.is_none_or(|at| at.elapsed() >= PRUNING)) {
             pruned = Some(Instant::now());
             // A capture goes on when it cannot be pruned: it ends where the disk has no room.
@@ -93,7 +101,6 @@ fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, prune: 
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
