@@ -146,7 +146,8 @@ db = duckdb.connect()
 db.execute("set threads = 2; set TimeZone = 'UTC'")
 if not os.path.exists(sorted_file):
     db.execute(f"copy (select * from read_parquet('{source}') order by start) to '{sorted_file}' (format parquet, compression zstd)")
-db.execute(f"create view flows as from read_parquet('{sorted_file}')")
+total = '"bytes.out" + "bytes.in"'
+db.execute(f"create view flows as select *, {total} as bytes from read_parquet('{sorted_file}')")
 for statement in statements:
     times = []
     for _ in range(runs):

@@ -46,7 +46,7 @@ fn code(name: &str) -> String {
 fn command_table() -> String {
     let command = cli::command();
     let of = |c: &clap::Command| (code(c.get_name()), c.get_about().map(ToString::to_string).unwrap_or_default());
-    rows(command.get_subcommands().map(of), ["command", "what it does"])
+    rows(command.get_subcommands().filter(|c| !c.is_hide_set()).map(of), ["command", "what it does"])
 }
 
 fn format_table() -> String {

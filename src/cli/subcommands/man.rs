@@ -16,7 +16,7 @@ impl Subcommand for Man {
         let mut text = Vec::new();
         let whole = crate::cli::command();
         clap_mangen::Man::new(whole.clone()).render(&mut text).map_err(crate::cli::output::io)?;
-        for command in whole.get_subcommands() {
+        for command in whole.get_subcommands().filter(|c| !c.is_hide_set()) {
             let man = clap_mangen::Man::new(command.clone().bin_name(format!("backtrail {}", command.get_name())));
             let mut part = Vec::new();
             man.render_synopsis_section(&mut part).map_err(crate::cli::output::io)?;
