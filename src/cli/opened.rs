@@ -6,12 +6,16 @@
 use super::{Cx, Done};
 use crate::case::{Keeper, LocalKeeper};
 use crate::error::{Error, Result};
+use crate::ingest::exported::{import_export, open_export};
 use crate::ingest::live::Summary;
 use crate::ingest::{Progress, Report, Request, Watch, ingest};
 use crate::model::live::LiveStatus;
 use crate::query::{Engine, LocalEngine};
+use crate::service::pruned::{self, Outcome};
 use crate::service::question::Set;
-use crate::service::{CaptureOrder, Client, ImportOrder, RemoteEngine, RemoteKeeper, Serving, Starter, Typed, peer, work};
+use crate::service::{
+    CaptureOrder, Client, ImportOrder, PruneOrder, RemoteEngine, RemoteKeeper, Serving, Starter, Typed, peer, work,
+};
 use crate::sources::archive::keys;
 use crate::sources::input::Stop;
 use crate::store::lock::is_held;
@@ -197,6 +201,25 @@ impl Opened {
             file.path = typed.shown(&file.path);
         }
         Ok(report)
+    }
+
+    /// Drops days of the case, or says which would go.
+    pub fn prune(&self, order: &PruneOrder, dry: bool, stop: &Stop) -> Result<Outcome> {
+        match &self.case {
+            Case::Here { engine, .. } => pruned::prune(engine, &*self.keeper, order, dry, &|| stop()),
+            Case::There(client) => client.prune(order, dry, stop),
+        }
+    }
+
+    /// Takes an export into the case; paths of its files as they were typed.
+    pub fn import_export(&self, paths: &[PathBuf], stop: Stop) -> Result<Report> {
+        match &self.case {
+            Case::Here { engine, .. } => {
+                let watch = Watch { stop, progress: &|_| (), now: now() };
+                import_export(engine.store(), &open_export(paths)?, &watch)
+            }
+            Case::There(client) => client.import_export(ImportOrder::of(paths)?.paths, &stop),
+        }
     }
 
     /// Captures into the case until it is stopped.

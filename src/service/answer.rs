@@ -157,7 +157,7 @@ pub(super) fn answer(ask: Ask, reply: &Reply) -> Result<Body> {
         Ask::KeptText(name) => body(reply, &keeper.kept_text(&name)),
         Ask::Place => body(reply, &keeper.place()),
         Ask::Sizes => body(reply, &engine.store().sizes()?),
-        Ask::Import(_) | Ask::Capture(..) | Ask::Watch | Ask::Verify(_) => {
+        Ask::Import(_) | Ask::Capture(..) | Ask::Watch | Ask::Verify(_) | Ask::Prune(..) | Ask::ImportExport(_) => {
             Err(Error::internal("a long request came to the short ones"))
         }
     }

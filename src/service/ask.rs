@@ -1,6 +1,6 @@
 //! What a client asks for. Answers are plain data of the type that is named beside each request; of those that stream, what streams comes first.
 
-use super::order::{CaptureOrder, ImportOrder};
+use super::order::{CaptureOrder, ImportOrder, PruneOrder};
 use super::question::{Carried, Set};
 use crate::error::{Error, Result};
 use crate::model::indicator::Indicator;
@@ -14,7 +14,7 @@ use crate::store::verify::How;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol: of frames, requests, answers and everything in them. It grows with every change of any of them.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// What a connection begins with, so that whatever else speaks on a socket is known at once.
 pub const MAGIC: [u8; 8] = *b"BACKTRL\0";
 
@@ -121,6 +121,10 @@ pub enum Ask {
     Verify(How),
     /// `Vec<Size>`, and records.
     Sizes,
+    /// [`Outcome`](super::pruned::Outcome). What is to go, and whether it is only listed.
+    Prune(PruneOrder, bool),
+    /// `Report`. Absolute paths of an export's files.
+    ImportExport(Vec<Vec<u8>>),
 }
 
 /// What changes while one looks.
@@ -175,6 +179,6 @@ impl Ask {
     }
     /// Whether it goes on and on: it gets a thread of its own.
     pub fn is_long(&self) -> bool {
-        matches!(self, Ask::Import(_) | Ask::Capture(..) | Ask::Watch | Ask::Verify(_))
+        matches!(self, Ask::Import(_) | Ask::Capture(..) | Ask::Watch | Ask::Verify(_) | Ask::Prune(..) | Ask::ImportExport(_))
     }
 }

@@ -30,6 +30,8 @@ pub mod peer;
 
 pub mod place;
 
+pub mod pruned;
+
 pub mod question;
 
 pub mod reach;

@@ -2,7 +2,8 @@
 
 use super::ask::{Ask, ImportNote};
 use super::client::{Broke, Call, Client, Got};
-use super::order::{CaptureOrder, ImportOrder};
+use super::order::{CaptureOrder, ImportOrder, PruneOrder};
+use super::pruned::Outcome;
 use super::question::Set;
 use crate::error::{Error, Result};
 use crate::ingest::live::Summary;
@@ -47,6 +48,16 @@ fn wait<T: DeserializeOwned>(
 }
 
 impl Client {
+    /// Drops days where the case is held. Lost in the middle it is asked for again: what is gone by then is not dropped twice.
+    pub fn prune(&self, order: &PruneOrder, dry: bool, stop: &Stop) -> Result<Outcome> {
+        let request = Ask::Prune(order.clone(), dry);
+        self.again(|link| wait(&mut link.begin(&request, None)?, stop, &mut |_, _| Ok(())))
+    }
+    /// Takes an export in where the case is held; importing twice changes nothing. Paths as [`ImportOrder::of`] makes them.
+    pub fn import_export(&self, paths: Vec<Vec<u8>>, stop: &Stop) -> Result<Report> {
+        let request = Ask::ImportExport(paths);
+        self.again(|link| wait(&mut link.begin(&request, None)?, stop, &mut |_, _| Ok(())))
+    }
     /// Imports where the case is held. `input`: standard input, if the order reads it. Lost in the middle it is asked for again: importing twice
     /// changes nothing; but what was taken from standard input is gone.
     pub fn import(

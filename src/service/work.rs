@@ -8,6 +8,7 @@ use super::frame;
 use super::order::{CaptureOrder, ImportOrder};
 use super::question::Set;
 use crate::error::{Error, Result};
+use crate::ingest::exported::{import_export, open_export};
 use crate::ingest::live::{self, InHead, Summary};
 use crate::ingest::{Input, Live, Watch, ingest};
 use crate::model::harmless::clean;
@@ -16,8 +17,11 @@ use crate::query::LocalEngine;
 use crate::sources::archive::keys;
 use crate::sources::input::Stop;
 use crate::store::now;
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +42,22 @@ pub(super) fn work(ask: Ask, file: Option<OwnedFd>, reply: &Reply) -> Result<Bod
             body(reply, &summary)
         }
         Ask::Verify(how) => body(reply, &shared.engine.store().verify_how(how)?),
+        Ask::Prune(order, dry) => {
+            // What is dropped is gone for everybody.
+            own(reply, "a prune")?;
+            let stop = stop(reply);
+            let outcome = super::pruned::prune(&shared.engine, &reply.conn.keeper, &order, dry, &|| stop())?;
+            shared.news();
+            body(reply, &outcome)
+        }
+        Ask::ImportExport(paths) => {
+            own(reply, "an import of files")?;
+            let paths: Vec<PathBuf> = paths.into_iter().map(|p| OsString::from_vec(p).into()).collect();
+            let watch = Watch { stop: stop(reply), progress: &|_| (), now: now() };
+            let report = import_export(shared.engine.store(), &open_export(&paths)?, &watch)?;
+            shared.news();
+            body(reply, &report)
+        }
         Ask::Watch => {
             let mut said = None;
             while !reply.cancel().is_cancelled() {

@@ -25,7 +25,7 @@ use std::sync::{Arc, Weak};
 const BATCH: usize = 10_000;
 
 /// What was pruned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Pruned {
     /// Days of which something was dropped.
     pub days: usize,

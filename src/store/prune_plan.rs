@@ -38,7 +38,7 @@ pub struct Wish {
 }
 
 /// A raw day of which something is dropped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Day {
     /// Days since 1970-01-01; [`OTHER`]: those of imports with very many days.
     pub day: i32,
@@ -71,7 +71,7 @@ pub fn day_name(day: i32) -> String {
 }
 
 /// What would be pruned.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
     /// Days, oldest first.
     pub days: Vec<Day>,

@@ -4,10 +4,8 @@ use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::{Form, report};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
-use crate::ingest::exported::{import_export, open_export};
-use crate::ingest::{Progress, Watch};
+use crate::ingest::exported::open_export;
 use crate::model::decision::What;
-use crate::store::now;
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,12 +38,10 @@ impl Subcommand for Import {
             return Err(Error::input("there is no such file").at_path(path).hint(hint));
         }
         // What is refused makes no case.
-        let readers = open_export(&args.paths)?;
-        let opened = Opened::alone_or_create(cx, true)?;
+        drop(open_export(&args.paths)?);
+        let opened = Opened::or_create(cx)?;
         let before = opened.engine.sequence();
-        let progress = |_: &Progress| ();
-        let report =
-            import_export(opened.store()?, &readers, &Watch { stop: stop_on_signals()?, progress: &progress, now: now() })?;
+        let report = opened.import_export(&args.paths, stop_on_signals()?)?;
         let paths = args.paths.iter().map(|p| p.display().to_string()).collect();
         opened.keeper.append(What::Import {
             paths,

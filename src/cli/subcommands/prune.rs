@@ -1,7 +1,5 @@
 //! `prune`: drops whole days of a case, and gives the disk space back at once.
 
-use crate::case::pins::pins;
-use crate::case::pruning::{before, journalled, why};
 use crate::cli::opened::{Opened, stop_on_signals};
 use crate::cli::output::io;
 use crate::cli::output::table::Grid;
@@ -10,10 +8,11 @@ use crate::error::{Error, Result};
 use crate::model::harmless::clean;
 use crate::model::time::parse_span;
 use crate::model::value::parse_size;
-use crate::query::engine::Cancel;
+use crate::service::PruneOrder;
+use crate::service::pruned::Outcome;
+use crate::store::Plan;
 use crate::store::prune::stays;
-use crate::store::prune_plan::{day_name, size_of};
-use crate::store::{Plan, Wish, now};
+use crate::store::prune_plan::day_name;
 use clap::{ArgMatches, Args, FromArgMatches};
 use std::io::Write;
 
@@ -94,31 +93,23 @@ impl Subcommand for Prune {
             return Err(Error::user("nothing says what is to go")
                 .hint("--older-than 30d, --max-size 20GB, or an age of one kind: --packets 7d"));
         }
-        let opened = Opened::alone(cx)?;
-        let store = opened.store()?.clone();
-        let from = store.snapshot().newest().map_or_else(now, |newest| newest.min(now()));
-        let pins = pins(&*opened.engine, &opened.keeper.decisions(), &Cancel::default())?;
-        let plan = store.plan_prune(&Wish { before: before(ages, from), most, pins })?;
-        let why = why(ages, args.max_size.as_deref(), from);
+        let opened = Opened::existing(cx)?;
+        let order = PruneOrder { ages, most, asked: args.max_size };
+        let Outcome { plan, why, pruned, size } = opened.prune(&order, args.dry_run, &stop_on_signals()?)?;
         let mut out = std::io::stdout().lock();
         print(&plan, &mut out)?;
         if args.dry_run {
             writeln!(out, "{why}: {} of {} would go; nothing was dropped", mib(plan.bytes()), mib(plan.size)).map_err(io)?;
             return Ok(Done::All);
         }
-        if plan.is_empty() {
-            writeln!(out, "{why}: nothing to drop; the case takes {}", mib(plan.size)).map_err(io)?;
+        let Some(pruned) = pruned else {
+            writeln!(out, "{why}: nothing to drop; the case takes {}", mib(size)).map_err(io)?;
             return Ok(done(&plan, &[]));
-        }
-        opened.keeper.append(journalled(&plan, &why))?;
-        // What asks keeps what it saw, and files with it.
-        drop(opened);
-        let stop = stop_on_signals()?;
-        let pruned = store.prune(&plan, &why, &|| stop())?;
+        };
         for kept in &pruned.kept {
             writeln!(out, "{}", clean(&stays(kept))).map_err(io)?;
         }
-        let (rows, days, size) = (pruned.rows, pruned.days, size_of(&store.dir()));
+        let (rows, days) = (pruned.rows, pruned.days);
         writeln!(out, "{why}: {rows} rows of {days} days and {} dropped; the case takes {}", mib(pruned.bytes), mib(size))
             .map_err(io)?;
         Ok(done(&plan, &pruned.kept))
