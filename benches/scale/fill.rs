@@ -1,44 +1,18 @@
 //! Filling a case with flows that are ready, and what comes of it.
 
 use super::machine;
-use backtrail::model::source::SourceKey;
-use backtrail::model::synthetic::{Flows, Shape};
-use backtrail::model::{EvidenceKey, Record, SourceId, Time};
+use backtrail::ingest::synthetic::{Filler, READY, batches};
+use backtrail::model::synthetic::Shape;
+use backtrail::model::{EvidenceKey, SourceId};
 use backtrail::store::block::{BlockBuilder, Class, Packer};
-use backtrail::store::{Begin, Done, Import, NewEvidence, OpenOptions, Reserve, Store, postings, rollups};
+use backtrail::store::{OpenOptions, Reserve, Store, postings, rollups};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Flows that are ready at a time.
-const READY: usize = 64_000;
-
 pub fn options() -> OpenOptions {
     OpenOptions { create: true, ballast: 0, reserve: Reserve { percent: 1, bytes: 1 << 30 }, ..OpenOptions::default() }
-}
-
-/// Gives batches of flows as records, each with the day on which its flows end (one evidence file a day).
-fn batches(shape: Shape, source: SourceId, each: &mut dyn FnMut(i32, Vec<Record>)) {
-    let mut batch = Vec::with_capacity(READY);
-    let mut of = i32::MIN;
-    for flow in Flows::new(shape) {
-        let day = flow.end().day();
-        if (day != of || batch.len() == READY) && !batch.is_empty() {
-            each(of, std::mem::replace(&mut batch, Vec::with_capacity(READY)));
-        }
-        of = day;
-        batch.push(flow.record(EvidenceKey(day as u64), source));
-    }
-    each(of, batch);
-}
-
-fn begin(store: &Store, day: i32) -> Import {
-    let path = format!("/synthetic/{day}");
-    let new = NewEvidence { key: EvidenceKey(day as u64), path, size: 0, modified: Time(0), head_hash: [day as u8; 32] };
-    let Begin::Fresh(mut import) = store.begin(&new).unwrap() else { panic!("day {day} twice") };
-    import.source(&SourceKey { format: "pcap".into(), sensor: "synthetic".into() }, None).unwrap();
-    *import
 }
 
 fn per_second(flows: u64, took: Duration) -> f64 {
@@ -48,8 +22,8 @@ fn per_second(flows: u64, took: Duration) -> f64 {
 /// Fills a case.
 pub fn fill(dir: &Path, shape: Shape) {
     let store = Store::open(dir, &options()).unwrap();
-    let source = begin(&store, 0).source(&SourceKey { format: "pcap".into(), sensor: "synthetic".into() }, None).unwrap();
-    let mut import: Option<(i32, Import)> = None;
+    let mut filler = Filler::new(&store);
+    let source = filler.source(shape.from.day()).unwrap();
     let (mut took, mut cpu) = (Duration::ZERO, Duration::ZERO);
     let (mut flows, mut mark) = (0u64, (0u64, Duration::ZERO));
     let part = (shape.flows / 10).max(1);
@@ -62,14 +36,7 @@ pub fn fill(dir: &Path, shape: Shape) {
         let hidden = machine::others().saturating_sub(beside);
         let (begun, used) = (Instant::now(), machine::cpu());
         flows += batch.len() as u64;
-        if import.as_ref().is_none_or(|(of, _)| *of != day) {
-            if let Some((_, before)) = import.take() {
-                before.finish(Done::default()).unwrap();
-            }
-            import = Some((day, begin(&store, day)));
-        }
-        let (_, to) = import.as_mut().unwrap();
-        batch.into_iter().for_each(|record| to.push(record).unwrap());
+        filler.push(day, batch).unwrap();
         took += begun.elapsed() + hidden;
         cpu += machine::cpu() - used + hidden;
         beside = machine::others();
@@ -77,9 +44,11 @@ pub fn fill(dir: &Path, shape: Shape) {
             slope.push(per_second(flows - mark.0, took - mark.1));
             mark = (flows, took);
         }
-    });
+        Ok(())
+    })
+    .unwrap();
     let begun = Instant::now();
-    import.unwrap().1.finish(Done::default()).unwrap();
+    filler.end().unwrap();
     took += begun.elapsed();
     let stored = machine::size(dir);
     let written = machine::written() - before;
@@ -153,7 +122,9 @@ pub fn plain(path: &Path, shape: Shape) {
             }
         }
         took += begun.elapsed();
-    });
+        Ok(())
+    })
+    .unwrap();
     let begun = Instant::now();
     for ((d, _), builder) in std::mem::take(&mut builders) {
         close(builder, d, number, &mut lists, &mut sums, &mut packer, &mut file);

@@ -102,7 +102,7 @@ impl<'a> Filler<'a> {
 /// As [`Filler::push`] and [`Filler::end`].
 pub fn fill(store: &Store, shape: Shape, said: &mut dyn FnMut(u64)) -> Result<u64> {
     let mut filler = Filler::new(store);
-    let first = Time(shape.from.0).day();
+    let first = shape.from.day();
     let source = filler.source(first)?;
     let mut flows = 0;
     batches(shape, source, &mut |day, batch| {
