@@ -39,7 +39,7 @@ fn asked(shape: Shape) -> Vec<Asked> {
     vec![
         Asked {
             what: "200 rows of a host",
-            ours: vec!["query".into(), format!("host {medium} | sort start | head 200")],
+            ours: vec!["query".into(), format!("host {medium}"), "-n".into(), "200".into()],
             nfdump: words(&["-o", "line", "-q", "-c", "200", &format!("host {medium}")]),
             sql: format!("select * from flows where {} order by start limit 200", either(medium)),
         },
@@ -120,7 +120,11 @@ fn collected(case: &Path, shape: Shape, dir: &Path) -> PathBuf {
         let (file, own) = (dir.join("ipfix"), all.join(format!("day{day:03}")));
         std::fs::create_dir_all(&own).unwrap();
         let question = format!("start >= {from} and start < {to}");
-        let done = ours(case, &["export", &question, "--ipfix", file.to_str().unwrap()]).stderr(Stdio::null()).status().unwrap();
+        let done = ours(case, &["export", &question, "--ipfix", file.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
         assert!(done.success(), "export of day {day}");
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut collector = Command::new("nfcapd");
@@ -143,7 +147,7 @@ import duckdb, json, sys, time
 source, sorted_file, runs, statements = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 import os
 db = duckdb.connect()
-db.execute("set threads = 2; set TimeZone = 'UTC'")
+db.execute("set threads = 2; set TimeZone = 'UTC'; set enable_progress_bar = false")
 if not os.path.exists(sorted_file):
     db.execute(f"copy (select * from read_parquet('{source}') order by start) to '{sorted_file}' (format parquet, compression zstd)")
 total = '"bytes.out" + "bytes.in"'
@@ -164,7 +168,8 @@ fn duckdb(case: &Path, dir: &Path, statements: &[&str]) -> Option<(PathBuf, Vec<
         return None;
     }
     let parquet = dir.join("parquet");
-    let done = ours(case, &["export", "--parquet", parquet.to_str()?]).stderr(Stdio::null()).status().ok()?;
+    let done =
+        ours(case, &["export", "--parquet", parquet.to_str()?]).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
     assert!(done.success(), "export as Parquet");
     let sorted = dir.join("sorted.parquet");
     let (source, file) = (parquet.join("flows.parquet"), sorted.clone());
@@ -192,7 +197,7 @@ pub fn compare(case: &Path, shape: Shape, dir: &Path) {
     let each = |path: &Path| bytes(path) as f64 / shape.flows as f64;
     println!(
         "bytes a flow: here {:.1}, nfdump {:.1}, Parquet by DuckDB {:.1}",
-        each(case),
+        each(case) - each(&case.join("ballast")),
         nfdump.as_deref().map_or(f64::NAN, each),
         duckdb.as_ref().map_or(f64::NAN, |(file, _)| each(file)),
     );
