@@ -113,18 +113,26 @@ impl Reply {
         }
         None
     }
-    /// The end of the answer.
-    fn end(&self, answer: Result<Body>) {
+    /// The end of the answer. `waits`: what is long goes as the client says that it has used what came. Whoever reads what it says cannot wait for that.
+    fn end(&self, answer: Result<Body>, mut waits: bool) {
         let frame = match answer {
             Ok(mut body) => {
                 let mut at = frame::HEAD;
-                // What is long goes in pieces, of which the client says when it has used them.
+                // No frame is longer than a client takes.
                 while body.len() - at > 4 * PIECE {
-                    let mut piece = frame::begin(kind::PIECE, self.id);
-                    piece.extend_from_slice(&body[at..at + PIECE]);
+                    let piece = |body: &[u8]| {
+                        let mut piece = frame::begin(kind::PIECE, self.id);
+                        piece.extend_from_slice(&body[at..at + PIECE]);
+                        piece
+                    };
                     // Of what is no longer wanted the rest goes at once: what was done is told to its end.
-                    if !self.part(piece) {
-                        break;
+                    waits = waits && self.part(piece(&body));
+                    if !waits {
+                        let mut piece = piece(&body);
+                        frame::seal(&mut piece);
+                        if !self.conn.send(&piece) {
+                            break;
+                        }
                     }
                     at += PIECE;
                 }
@@ -286,10 +294,10 @@ impl Conn {
         let reply = Reply { conn: Arc::clone(self), id: frame.id, flow };
         let ask = match frame::take::<Ask>(&frame.body).and_then(|ask| ask.check().map(|()| ask)) {
             Ok(ask) => ask,
-            Err(error) => return reply.end(Err(error)),
+            Err(error) => return reply.end(Err(error), false),
         };
         if ask.is_quick() {
-            return run(ask, &reply);
+            return run(ask, &reply, false);
         }
         if ask.is_long() {
             let many = hold(&self.flows).len() > WAITING;
@@ -297,7 +305,7 @@ impl Conn {
             let conn = Arc::clone(self);
             let work = move || {
                 let ended = catch_unwind(AssertUnwindSafe(|| work::work(ask, file, &reply)));
-                reply.end(ended.unwrap_or_else(|_| Err(broke())));
+                reply.end(ended.unwrap_or_else(|_| Err(broke())), true);
                 conn.long.fetch_sub(1, Ordering::Relaxed);
             };
             self.long.fetch_add(1, Ordering::Relaxed);
@@ -311,7 +319,7 @@ impl Conn {
             let (todo, conn) = (todo.clone(), Arc::clone(self));
             let work = move || {
                 while let Ok((ask, reply)) = todo.recv() {
-                    run(ask, &reply);
+                    run(ask, &reply, true);
                     conn.busy.fetch_sub(1, Ordering::Relaxed);
                 }
             };
@@ -321,7 +329,7 @@ impl Conn {
         if let Err(full) = jobs.try_send((ask, reply)) {
             self.busy.fetch_sub(1, Ordering::Relaxed);
             let (_, reply) = full.into_inner();
-            reply.end(Err(Error::user("too many questions at once").hint("wait for some of the answers")));
+            reply.end(Err(Error::user("too many questions at once").hint("wait for some of the answers")), false);
         }
     }
     /// Sends a frame; false: the client is gone.
@@ -371,10 +379,10 @@ fn broke() -> Error {
     Error::internal("the question broke off by a fault of the program")
 }
 
-fn run(ask: Ask, reply: &Reply) {
+fn run(ask: Ask, reply: &Reply, waits: bool) {
     let ended = match reply.cancel().check() {
         Ok(()) => catch_unwind(AssertUnwindSafe(|| answer::answer(ask, reply))).unwrap_or_else(|_| Err(broke())),
         Err(cancelled) => Err(cancelled),
     };
-    reply.end(ended);
+    reply.end(ended, waits);
 }

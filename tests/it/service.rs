@@ -3,7 +3,7 @@
 
 use crate::both::Both;
 use crate::story::story;
-use backtrail::case::Keeper;
+use backtrail::case::{Keeper, LocalKeeper};
 use backtrail::model::decision::{About, What};
 use backtrail::model::{Time, Window};
 use backtrail::query::engine::{Cancel, Page};
@@ -632,6 +632,20 @@ fn a_question_is_given_up_at_once_and_one_client_cancels_nobody_elses() {
     other.follow();
     drop(other);
     assert!(both.count() > 0);
+}
+
+#[test]
+fn a_journal_longer_than_a_client_takes_at_once_is_read_and_delays_nothing() {
+    let (_home, both) = served();
+    let own = LocalKeeper::new(both.store().clone());
+    let text = "long ".repeat(2_000);
+    // Some megabytes: what is answered by whoever reads requests waits for no client.
+    (0..400).for_each(|_| drop(own.append(note(&text)).unwrap()));
+    let keeper = RemoteKeeper::new(both.client.clone());
+    assert_eq!(keeper.decisions().len(), own.decisions().len());
+    assert!(both.count() > 0);
+    keeper.append(note("short")).unwrap();
+    assert_eq!(keeper.decisions().len(), own.decisions().len());
 }
 
 /// The program as somebody else, who may not read this user's files.
