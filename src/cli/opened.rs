@@ -127,13 +127,7 @@ impl Opened {
         Ok(opened)
     }
 
-    /// The case held by this process, for what needs it alone: refused while another holds it.
-    pub fn alone(cx: &Cx) -> Result<Opened> {
-        must_exist(cx)?;
-        Opened::alone_or_create(cx, false)
-    }
-
-    /// The same, made if it is not there and that is wanted.
+    /// The case held by this process, for what needs it alone: refused while another holds it. Made if it is not there and that is wanted.
     pub fn alone_or_create(cx: &Cx, create: bool) -> Result<Opened> {
         let options = OpenOptions { create, wait: cx.wait, ..OpenOptions::default() };
         let opened = Opened::here(Store::open(&cx.case, &options)?, None);
@@ -206,7 +200,7 @@ impl Opened {
     /// Drops days of the case, or says which would go.
     pub fn prune(&self, order: &PruneOrder, dry: bool, stop: &Stop) -> Result<Outcome> {
         match &self.case {
-            Case::Here { engine, .. } => pruned::prune(engine, &*self.keeper, order, dry, &|| stop()),
+            Case::Here { engine, .. } => pruned::prune(engine, &*self.keeper, order, pruned::newest(engine), dry, &|| stop()),
             Case::There(client) => client.prune(order, dry, stop),
         }
     }

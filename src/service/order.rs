@@ -1,22 +1,20 @@
 //! Imports and captures as plain data: what is asked of whoever holds the case. The same orders are carried out by a process that holds it itself,
 //! so that both ways do the same.
 
+use super::pruned;
 use super::question::Set;
-use crate::case::pins::pins;
-use crate::case::pruning::{before, journalled, why};
-use crate::case::{Keeper, LocalKeeper};
+use crate::case::LocalKeeper;
 use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
 use crate::ingest::live::compact::Prune;
 use crate::ingest::live::{self, Packets};
 use crate::ingest::{Input, Request, dates_of};
 use crate::model::{Filter, Window};
-use crate::query::engine::Cancel;
 use crate::query::{Engine, LocalEngine};
 use crate::sources::archive::keys::Ask;
 use crate::sources::live::{Wanted, find};
 use crate::sources::ring::Limits;
-use crate::store::{Wish, now};
+use crate::store::{Pruned, now};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -146,7 +144,7 @@ pub struct CaptureOrder {
     pub prune: Option<PruneOrder>,
 }
 
-/// What is dropped while a capture runs, counted back from now.
+/// What is dropped: ages and a size. A capture counts its ages back from now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PruneOrder {
     /// Per kind its age in nanoseconds.
@@ -165,17 +163,10 @@ impl PruneOrder {
     /// As a capture carries it out.
     fn prune(self, engine: Arc<LocalEngine>) -> Prune {
         let keeper = LocalKeeper::new(engine.store().clone());
-        Arc::new(move |store, stop| {
-            let from = now();
-            let pins = pins(&*engine, &keeper.decisions(), &Cancel::default())?;
-            let plan = store.plan_prune(&Wish { before: before(self.ages, from), most: self.most, pins })?;
-            if plan.is_empty() {
-                return Ok(None);
-            }
-            let why = why(self.ages, self.asked.as_deref(), from);
-            keeper.append(journalled(&plan, &why))?;
-            let pruned = store.prune(&plan, &why, stop)?;
-            Ok(Some(format!("{why}: {} rows of {} days were dropped", pruned.rows, pruned.days)))
+        Arc::new(move |_, stop| {
+            let outcome = pruned::prune(&engine, &keeper, &self, now(), false, stop)?;
+            let said = |done: Pruned| format!("{}: {} rows of {} days were dropped", outcome.why, done.rows, done.days);
+            Ok(outcome.pruned.map(said))
         })
     }
 }

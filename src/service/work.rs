@@ -6,6 +6,7 @@ use super::ask::{Ask, ImportNote};
 use super::connection::Reply;
 use super::frame;
 use super::order::{CaptureOrder, ImportOrder};
+use super::pruned;
 use super::question::Set;
 use crate::error::{Error, Result};
 use crate::ingest::exported::{import_export, open_export};
@@ -41,12 +42,19 @@ pub(super) fn work(ask: Ask, file: Option<OwnedFd>, reply: &Reply) -> Result<Bod
             })?;
             body(reply, &summary)
         }
-        Ask::Verify(how) => body(reply, &shared.engine.store().verify_how(how)?),
+        Ask::Verify(how) => {
+            if how.repair {
+                // What cannot be read is given up for everybody.
+                own(reply, "a repair")?;
+            }
+            body(reply, &shared.engine.store().verify_how(how)?)
+        }
         Ask::Prune(order, dry) => {
             // What is dropped is gone for everybody.
             own(reply, "a prune")?;
             let stop = stop(reply);
-            let outcome = super::pruned::prune(&shared.engine, &reply.conn.keeper, &order, dry, &|| stop())?;
+            let outcome =
+                pruned::prune(&shared.engine, &reply.conn.keeper, &order, pruned::newest(&shared.engine), dry, &|| stop())?;
             shared.news();
             body(reply, &outcome)
         }

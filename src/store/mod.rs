@@ -319,6 +319,7 @@ impl Store {
             return Ok(());
         }
         let mut catalog = hold(&self.0.catalog);
+        catalog.check()?;
         let (sequence, next) = {
             let state = hold(&self.0.state);
             (state.contents.sequence() + 1, state.contents.next_import)

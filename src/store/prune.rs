@@ -64,10 +64,12 @@ impl Drop for Turn<'_> {
 }
 
 impl Store {
-    /// Drops what a plan says, for good; `why` is kept with it. Asked to `stop` it ends after some days; what was dropped until then is.
-    pub fn prune(&self, plan: &Plan, why: &str, stop: &dyn Fn() -> bool) -> Result<Pruned> {
+    /// Drops what a plan says, for good; `why` is kept with it. `enter` is called when nothing stands in its way, before anything goes.
+    /// Asked to `stop` it ends after some days; what was dropped until then is.
+    pub fn prune(&self, plan: &Plan, why: &str, enter: impl FnOnce() -> Result<()>, stop: &dyn Fn() -> bool) -> Result<Pruned> {
         let _turn = hold(&self.0.compacting);
         let _imports = self.alone()?;
+        enter()?;
         let mut out = Pruned::default();
         let (whole, some): (Vec<_>, Vec<_>) = plan.days.iter().partition(|d| d.drop == [true; 4]);
         let mut steps: Vec<Days> = Vec::new();
@@ -79,7 +81,7 @@ impl Store {
                 Some(last) => drop(last.insert(day.day, day.drop)),
                 None => {
                     steps.push(Days::from([(day.day, day.drop)]));
-                    entries = 0;
+                    entries = self.entries_of(day.day);
                 }
             }
         }

@@ -71,7 +71,7 @@ fn wish(day: i32) -> Wish {
 
 fn prune(store: &Store, wish: &Wish) -> (Plan, Pruned) {
     let plan = store.plan_prune(wish).unwrap();
-    let pruned = store.prune(&plan, "a test", &|| false).unwrap();
+    let pruned = store.prune(&plan, "a test", || Ok(()), &|| false).unwrap();
     (plan, pruned)
 }
 
@@ -277,7 +277,7 @@ fn days_that_somebody_pinned_stay_and_the_oldest_go_until_the_case_fits() {
     // The newest day stays.
     let plan = store.plan_prune(&Wish { most: Some(1), ..Wish::default() }).unwrap();
     assert!(plan.days.len() == 4 && plan.over > 0);
-    store.prune(&plan, "a test", &|| false).unwrap();
+    store.prune(&plan, "a test", || Ok(()), &|| false).unwrap();
     assert!(answers(&store).iter().all(|r| r.start.day() == FIRST + 4));
 }
 
@@ -306,4 +306,52 @@ fn parts_of_a_capture_are_dropped_and_written_together_as_ever() {
     let left = sorted(rows.into_iter().filter(|r| r.start.day() >= FIRST + 2));
     drop(store);
     reopened(dir.path(), |store| assert_eq!(answers(store), left));
+}
+
+#[test]
+fn what_is_in_no_day_of_its_own_goes_by_its_age_and_the_newest_of_it_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    // More days than an import has places for: the newest come last and have none.
+    let rows = fill(&store, 1, FIRST..FIRST + 1_030, 1);
+    assert!(store.imports().iter().flat_map(|i| i.places()).any(|p| p.day == super::super::segment::OTHER));
+    let plan = store.plan_prune(&Wish { most: Some(1), ..Wish::default() }).unwrap();
+    assert!(plan.over > 0);
+    store.prune(&plan, "a test", || Ok(()), &|| false).unwrap();
+    let left = answers(&store);
+    assert!(left.contains(rows.last().unwrap()) && left.len() < 10, "{} left", left.len());
+}
+
+#[test]
+fn a_file_of_packets_that_a_capture_writes_stays_however_old_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    fill(&store, 1, FIRST..FIRST + 2, 1);
+    let path = dir.path().join("capture/1/0.pcapng");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs::File::create(&path).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    file.try_lock().unwrap();
+    let files = || store.plan_prune(&wish(FIRST + 1)).unwrap().files;
+    assert!(files().is_empty());
+    drop(file);
+    assert_eq!(files(), [(path, 0)]);
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_prune_is_said_before_it_is_entered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    let rows = fill(&store, 1, FIRST..FIRST + 2, 1);
+    let plan = store.plan_prune(&wish(FIRST + 1)).unwrap();
+    let import = fresh(&store, 2);
+    let mut entered = false;
+    let enter = || {
+        entered = true;
+        Ok(())
+    };
+    let refused = store.prune(&plan, "a test", enter, &|| false).unwrap_err();
+    assert!(refused.what.contains("an import is running") && !entered, "{refused}");
+    drop(import);
+    assert_eq!(answers(&store), rows);
 }
