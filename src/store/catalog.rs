@@ -17,6 +17,10 @@ pub trait Catalog: Send {
     fn scan(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
     /// Makes changes, all or none; durable when it returns.
     fn commit(&mut self, changes: Vec<Change>) -> Result<()>;
+    /// Fails where a commit would for certain, since one failed before: then nothing may be written that counts without the catalog.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Changes that are made at once.

@@ -270,3 +270,37 @@ fn a_flipped_byte_in_a_segment_is_an_error_that_names_the_place_or_changes_nothi
     }
     assert!((1..40).contains(&broken), "{broken} times the sums were damaged");
 }
+
+/// A catalog whose disk is full.
+struct Full(bool);
+
+impl catalog::Catalog for Full {
+    fn scan(&self, _: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+        Ok(())
+    }
+    fn commit(&mut self, _: Vec<catalog::Change>) -> Result<()> {
+        self.0 = true;
+        Err(Error::store("the catalog cannot be written"))
+    }
+    fn check(&self) -> Result<()> {
+        if self.0 { Err(Error::store("the catalog failed before")) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn rows_whose_end_the_catalog_did_not_take_count_once_however_often_they_are_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    *hold(&store.0.catalog) = Box::new(Full(false));
+    let rows: Vec<Record> = (0..300).map(|n| flow(1, n)).collect();
+    for _ in 0..3 {
+        let mut import = fresh(&store, 1);
+        source(&mut import, "a");
+        rows.iter().for_each(|r| import.push(r.clone()).unwrap());
+        assert!(import.finish(Done::default()).is_err());
+    }
+    drop(store);
+    let store = Store::open(dir.path(), &options()).unwrap();
+    let found = answers(&store);
+    assert!(found.is_empty() || found == rows, "{} rows of {}", found.len(), rows.len());
+}

@@ -62,7 +62,7 @@ fn filled(dir: &Path) -> Store {
     push(store.go_on(&live()).unwrap(), LIVE, 120..150, 900);
     let at = Time((FIRST + 1) * DAY);
     let plan = store.plan_prune(&Wish { before: [Some(at); 4], ..Wish::default() }).unwrap();
-    assert_eq!(store.prune(&plan, "test", &|| false).unwrap().rows, 96);
+    assert_eq!(store.prune(&plan, "test", || Ok(()), &|| false).unwrap().rows, 96);
     store
 }
 

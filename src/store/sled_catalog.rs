@@ -63,10 +63,12 @@ impl Catalog for SledCatalog {
         }
         Ok(())
     }
+    fn check(&self) -> Result<()> {
+        if self.failed || self.db.is_none() { Err(failed_before()) } else { Ok(()) }
+    }
     fn commit(&mut self, changes: Vec<Change>) -> Result<()> {
-        let Some(db) = self.db.as_ref().filter(|_| !self.failed) else {
-            return Err(Error::store("the catalog failed before").hint("start backtrail again: it repairs by itself"));
-        };
+        self.check()?;
+        let Some(db) = &self.db else { return Err(failed_before()) };
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             match value {
@@ -85,6 +87,10 @@ impl Catalog for SledCatalog {
             Error::store(format!("the catalog cannot be written: {e}")).hint("free space on the disk, then start backtrail again")
         })
     }
+}
+
+fn failed_before() -> Error {
+    Error::store("the catalog failed before").hint("start backtrail again: it repairs by itself")
 }
 
 impl Drop for SledCatalog {

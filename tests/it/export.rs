@@ -169,6 +169,28 @@ fn part_of_an_export_says_what_is_missing() {
 }
 
 #[test]
+fn exports_of_one_evidence_come_together_and_what_could_not_be_read_is_told() {
+    let home = Home::of(&["protocols/http.pcap", "formats/suricata-eve.json"]);
+    fs::write(home.path("evidence/what.bin"), [7; 4096]).unwrap();
+    assert_eq!(home.run(&["--case", "case", "ingest", "evidence/what.bin"]).0, 2);
+    let before = home.records("case");
+    // Some are in both.
+    for (to, question) in [("one", "kind in {alert, flow}"), ("two", "not kind = alert")] {
+        let (code, _, said) = home.run(&["--case", "case", "export", question, "--parquet", to]);
+        assert!(code == 0 && said.contains("1 evidence file was not read"), "{said}");
+    }
+    home.ok(&["--case", "back", "import", "one"]);
+    assert!(home.records("back")[1].len() < before[1].len());
+    home.ok(&["--case", "back", "import", "two"]);
+    same(&before[1], &home.records("back")[1]);
+    let sequence = home.open("back").sequence();
+    home.ok(&["--case", "back", "import", "one"]);
+    assert_eq!(home.open("back").sequence(), sequence);
+    let unread = home.open("back").evidence().into_iter().filter(|e| e.is_unread()).map(|e| e.path);
+    assert!(unread.map(|p| p.ends_with("what.bin")).eq([true]));
+}
+
+#[test]
 fn parquet_of_another_program_is_refused_with_what_would_be_needed() {
     let home = Home::new();
     let schema = Arc::new(parse_message_type("message other { required int64 x; }").unwrap());
