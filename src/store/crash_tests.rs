@@ -304,3 +304,26 @@ fn rows_whose_end_the_catalog_did_not_take_count_once_however_often_they_are_giv
     let found = answers(&store);
     assert!(found.is_empty() || found == rows, "{} rows of {}", found.len(), rows.len());
 }
+
+/// What says that an import ended may be lost while its rows stand: they are not cut off for it.
+#[test]
+fn rows_stay_where_what_has_no_day_is_cut_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = dir.path().join("case");
+    let rows = fill(&Store::open(&case, &options()).unwrap(), 1, 300);
+    let day = lengths(&case);
+    let end = files(&case.join("seg/case")).pop().unwrap();
+    let whole = fs::read(&end).unwrap();
+    for (n, len) in [0, 1, whole.len() / 2, whole.len() - 1].into_iter().enumerate() {
+        let copied = dir.path().join(format!("cut-{n}"));
+        copy(&case, &copied);
+        let cut = copied.join(end.strip_prefix(&case).unwrap());
+        fs::write(&cut, &whole[..len]).unwrap();
+        drop(Store::open(&copied, &options()).unwrap());
+        assert_eq!(lengths(&copied), day, "cut to {len} of {} bytes", whole.len());
+        // With the lost bytes back, from a copy say, everything is there again.
+        fs::write(&cut, &whole).unwrap();
+        let store = Store::open(&copied, &OpenOptions { forget: true, ..options() }).unwrap();
+        assert_eq!(answers(&store), rows);
+    }
+}

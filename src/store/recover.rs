@@ -170,6 +170,9 @@ fn missing(of: u32, n: u64) -> Change {
 /// Stands for what has no day where an import's number would be.
 pub(super) const CASE_LOSS: u32 = u32::MAX;
 
+/// Stands for the same where its end is lost: imports whose end is not there may have ended, so their files stay.
+pub(super) const CASE_CUT: u32 = u32::MAX - 1;
+
 /// What is said of an import of which parts are lost.
 fn lost_of(import: &ImportData) -> String {
     format!(
@@ -194,8 +197,8 @@ fn live_ends(contents: &Contents) -> BTreeMap<(i32, u32), u64> {
     out
 }
 
-/// Reads what the catalog says. An error is doubt.
-pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<String>) -> Result<Contents> {
+/// Reads what the catalog says. An error is doubt; `fewer` is set where the segments have less than it knows of.
+pub fn load(segments: &Segments, catalog: &mut dyn Catalog, fewer: &mut bool, notices: &mut Vec<String>) -> Result<Contents> {
     let mut parts = Parts::default();
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
     let (mut described, mut stated) = (0usize, 0usize);
@@ -227,6 +230,8 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     let list = segments.list()?;
     let lens: BTreeMap<(i32, u32), u64> = list.iter().map(|(d, s, len)| ((*d, *s), *len)).collect();
     if marks.iter().any(|(at, mark)| *mark > 0 && lens.get(at).is_none_or(|len| len < mark)) {
+        // One that is gone may have been written anew.
+        *fewer = marks.iter().any(|(at, mark)| at.0 == CASE && lens.get(at).is_some_and(|len| len < mark));
         return Err(doubt("a segment is shorter than it was"));
     }
     let mut unreadable = 0;
@@ -248,11 +253,14 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
         })?;
         unreadable += scan.damaged.iter().filter(|(at, _)| *at < mark).map(|(_, n)| n).sum::<u64>();
     }
+    let is_cut = lost_before.remove(&CASE_CUT).is_some();
+    let stays = is_cut || unreadable > 0;
     match lost_before.remove(&CASE_LOSS).unwrap_or(0) {
         known if known != unreadable => return Err(doubt("seg/case is damaged")),
         0 => {}
         n => notices.push(format!("{n} bytes of seg/case are damaged: `verify --repair` goes on without them")),
     }
+    *fewer = described > parts.done.len() || stated > parts.pruned.len();
     if described != parts.done.len() {
         return Err(doubt("evidence is missing"));
     }
@@ -275,9 +283,9 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
             .is_ok_and(|(kind, _, index)| kind == About::Names && !data.names().iter().any(|n| n.span.index == index)),
         None => true,
     });
-    let gone: Vec<(i32, u32)> = marks.keys().filter(|(_, segment)| is_gone(*segment)).copied().collect();
+    let gone: Vec<(i32, u32)> = marks.keys().filter(|(_, segment)| is_gone(*segment) && !stays).copied().collect();
     if !keys.is_empty() || !gone.is_empty() {
-        let unended = keys.iter().any(|(import, _)| !contents.imports.contains_key(import));
+        let unended = !stays && keys.iter().any(|(import, _)| !contents.imports.contains_key(import));
         let ends = live_ends(&contents);
         let mut changes: Vec<Change> = keys.into_iter().map(|(_, key)| (key, None)).collect();
         for (day, segment) in gone {
@@ -300,7 +308,7 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
             segments.remove(day, segment)?;
             continue;
         }
-        if is_gone(segment) {
+        if is_gone(segment) && !stays {
             segments.remove_own(day, segment)?;
             lost += if owner(segment).is_some_and(|import| replaced.contains(&import)) { 0 } else { len };
             continue;
@@ -321,17 +329,42 @@ pub fn load(segments: &Segments, catalog: &mut dyn Catalog, notices: &mut Vec<St
     Ok(contents)
 }
 
+/// Cuts off what belongs to no import that ended, which was kept while the ends might only have been lost; nothing may be written meanwhile.
+pub(super) fn settle(segments: &Segments, contents: &Contents, catalog: &mut dyn Catalog) -> Result<()> {
+    let ends = live_ends(contents);
+    let mut changes = vec![(catalog::key(About::Missing, CASE_CUT, 0), None)];
+    let mut cut = Vec::new();
+    for (day, segment, len) in segments.list()?.into_iter().filter(|(day, ..)| *day != CASE) {
+        let end = ends.get(&(day, segment)).copied().unwrap_or(0);
+        if end == len {
+            continue;
+        }
+        cut.push((day, segment, end));
+        changes.push(match end {
+            0 if owner(segment).is_some() => (catalog::key(About::Watermark, day as u32, segment), None),
+            _ => watermark(day, segment, end),
+        });
+    }
+    catalog::commit_all(catalog, changes)?;
+    cut.into_iter().try_for_each(|(day, segment, end)| match end {
+        0 if owner(segment).is_some() => segments.remove_own(day, segment),
+        _ => segments.truncate(day, segment, end),
+    })
+}
+
 /// What is said of files that no import owns.
 fn interrupted(bytes: u64) -> String {
     format!("a capture was interrupted: {bytes} bytes that it had not committed were removed")
 }
 
-/// Reads every segment; gives the contents and the entries of a new catalog. Torn ends are cut off.
-pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Contents, Vec<Change>)> {
+/// Reads every segment; gives the contents and the entries of a new catalog. Torn ends are cut off. So are parts of imports that have no
+/// end, unless the end may be what is lost: the catalog knew of more than is there (`fewer`), or what has no day is torn, empty, damaged.
+pub fn rebuild(segments: &Segments, fewer: bool, notices: &mut Vec<String>) -> Result<(Contents, Vec<Change>)> {
     let mut parts = Parts::default();
     let mut changes = Vec::new();
     let mut marks: BTreeMap<(i32, u32), u64> = BTreeMap::new();
     let (mut damaged, mut unreadable, mut replaced, mut retired) = (false, 0, None, None);
+    let mut is_cut = fewer;
     let list = segments.list()?;
     // What has no day is first, the newest of it before the others: it may say that they count no more.
     let of_days = list.partition_point(|(day, ..)| *day == CASE);
@@ -366,10 +399,11 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
             segments.truncate(day, segment, torn)?;
             end = torn;
         }
-        damaged |= !scan.damaged.is_empty();
+        damaged |= !scan.damaged.is_empty() || (day == CASE && end < len);
         unreadable += scan.damaged.iter().filter(|_| day == CASE).map(|(_, n)| n).sum::<u64>();
         marks.insert((day, segment), end);
     }
+    is_cut |= of_days < list.len() && marks.range(..(CASE + 1, 0)).all(|(_, end)| *end == 0);
     let (replaced, retired) = (parts.replaced(), parts.retired());
     let counts = |import: u32| parts.done.contains_key(&import) && !replaced.contains(&import);
     for info in parts.blocks.values().filter(|b| counts(b.zone.import)) {
@@ -411,7 +445,7 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
         }
     }
     // Where something is damaged or lost, what has no end may have had one: it stays.
-    if !damaged && marks.keys().any(|(day, _)| *day == CASE) {
+    if !damaged && !is_cut && marks.keys().any(|(day, _)| *day == CASE) {
         let ends = live_ends(&contents);
         for ((day, segment), mark) in marks.iter_mut().filter(|((day, _), _)| *day != CASE) {
             let end = ends.get(&(*day, *segment)).copied().unwrap_or(0);
@@ -434,6 +468,11 @@ pub fn rebuild(segments: &Segments, notices: &mut Vec<String>) -> Result<(Conten
     }
     if unreadable > 0 {
         changes.push(missing(CASE_LOSS, unreadable));
+    }
+    if is_cut {
+        // Said once; what it keeps is kept until what has no day is written anew.
+        notices.push("seg/case was cut short: imports may be missing, what they wrote stays until `verify --repair`".to_owned());
+        changes.push(missing(CASE_CUT, 1));
     }
     changes.push(complete(contents.next_import));
     Ok((contents, changes))

@@ -7,7 +7,7 @@ use super::frame::{self, FrameKind};
 use super::journal::now;
 use super::prune::Retired;
 use super::pruned::Statement;
-use super::recover::{CASE_LOSS, watermark};
+use super::recover::{CASE_CUT, CASE_LOSS, watermark};
 use super::scan::scan;
 use super::segment::{CASE, Place};
 use super::{Store, hold};
@@ -100,7 +100,7 @@ impl Store {
                 }
                 places.push(place);
             }
-            changes.push((catalog::key(About::Missing, CASE_LOSS, 0), None));
+            changes.extend([CASE_LOSS, CASE_CUT].map(|of| (catalog::key(About::Missing, of, 0), None)));
             state.snapshot = None;
         }
         let statement = Statement {

@@ -9,7 +9,7 @@ use super::pruned::said_of_damage;
 use super::scan::{Scan, scan};
 use super::segment::{CASE, OWN, Place};
 use super::zone::Zone;
-use super::{Store, contents, hold};
+use super::{Store, contents, hold, recover};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -140,6 +140,10 @@ impl Store {
             let still: HashSet<&String> = found.check.damage.iter().collect();
             found.check.repaired = before.into_iter().filter(|line| !still.contains(line)).collect();
             found.check.damage.extend(kept);
+        }
+        if how.repair {
+            let mut catalog = hold(&self.0.catalog);
+            recover::settle(self.segments(), &hold(&self.0.state).contents, catalog.as_mut())?;
         }
         let mut out = found.check;
         out.derived = self.check_names(&mut out.damage);
