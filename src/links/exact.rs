@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::model::answer::{Link, Match};
 use crate::model::filter::Test;
-use crate::model::source::{Basis, SourceInfo};
+use crate::model::source::SourceInfo;
 use crate::model::time::SECOND;
 use crate::model::{Cancel, FieldId, Filter, Kind, Record, RecordId, SourceId, Window, field, proto};
 use crate::store::{Ask, Snapshot};
@@ -130,9 +130,7 @@ impl Found<'_> {
     }
 
     fn quality(&self, other: &Record, candidates: u32) -> Match {
-        let unchecked = |id: SourceId| {
-            self.sources.iter().find(|s| s.id == id).is_some_and(|s| s.clock.zone_basis == Basis::Assumed && !s.clock.manual)
-        };
+        let unchecked = |id: SourceId| self.sources.iter().find(|s| s.id == id).is_some_and(|s| !s.is_checked());
         if candidates > 1 {
             Match::Ambiguous(candidates)
         } else if other.source != self.record.source && (unchecked(other.source) || unchecked(self.record.source)) {
@@ -198,6 +196,7 @@ mod tests {
     use super::*;
     use crate::links::world::World;
     use crate::model::Value;
+    use crate::model::source::Basis;
 
     const SRC: &str = "10.0.0.5:4000";
     const DST: &str = "192.0.2.1:443";

@@ -29,6 +29,8 @@ pub mod flow;
 
 pub mod packet;
 
+pub mod clock;
+
 pub mod source;
 
 pub mod filter;

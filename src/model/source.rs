@@ -1,5 +1,6 @@
 //! Sources: streams of one kind from one sensor, each with its own clock.
 
+use super::clock::{ClockEstimate, ClockState};
 use super::time::Window;
 use serde::{Deserialize, Serialize};
 
@@ -139,8 +140,23 @@ pub struct SourceInfo {
     pub kinds: Vec<(super::record::Kind, u64)>,
     /// Its clock.
     pub clock: Clock,
+    /// What was measured of its clock, applied or not.
+    pub estimate: Option<ClockEstimate>,
     /// Site that it belongs to, if set.
     pub site: Option<String>,
     /// Warnings of import, in words.
     pub warnings: Vec<String>,
+}
+
+impl SourceInfo {
+    /// Whether its times can be relied on besides others': they state their zone, somebody set them, or they were compared and fit once
+    /// corrected.
+    pub fn is_checked(&self) -> bool {
+        let measured = self.estimate.as_ref().is_some_and(|e| e.state >= ClockState::Confident);
+        measured || self.clock.manual || self.clock.zone_basis == Basis::Stated
+    }
+    /// Whether its times are moved by what was measured.
+    pub fn is_measured(&self) -> bool {
+        !self.clock.manual && self.clock.shift != 0
+    }
 }

@@ -23,6 +23,7 @@ pub mod compact;
 pub mod contents;
 pub mod encode;
 pub mod encoder;
+pub mod estimates;
 pub mod eval;
 pub mod frame;
 pub mod head;
@@ -76,6 +77,7 @@ pub use passive::{NamesGroup, PassiveEntry};
 pub use prune::Pruned;
 pub use prune_plan::{Pin, Plan, Wish};
 pub use pruned::Kept;
+pub use select::Row;
 pub use sightings::{FlowSight, Sightings};
 pub use snapshot::{BlockId, Snapshot};
 pub use summed::Summed;
@@ -183,6 +185,8 @@ struct State {
     retired: Vec<prune::Retired>,
     /// What was not is not begun while days are dropped.
     pruning: bool,
+    /// The clocks as measured.
+    estimates: Arc<estimates::Estimates>,
     snapshot: Option<(u64, Arc<Snapshot>)>,
 }
 
@@ -213,6 +217,7 @@ impl Store {
             replaced: Vec::new(),
             retired: Vec::new(),
             pruning: false,
+            estimates: Arc::new(estimates::load(dir)),
             snapshot: None,
         };
         let inner = Inner {
@@ -390,8 +395,15 @@ impl Store {
         }
         let settings = clocks::settings(&self.0.journal.decisions());
         let live = (state.published, head::live(&state.heads, &state.contents));
-        let snapshot =
-            Arc::new(Snapshot::new(Arc::clone(&self.0.segments), Arc::clone(&self.0.cache), &state.contents, live, &settings));
+        let snapshot = Snapshot::new(
+            Arc::clone(&self.0.segments),
+            Arc::clone(&self.0.cache),
+            &state.contents,
+            live,
+            &settings,
+            &state.estimates,
+        );
+        let snapshot = Arc::new(snapshot);
         state.snapshot = Some((version, Arc::clone(&snapshot)));
         snapshot
     }
@@ -451,9 +463,10 @@ fn open_catalog(
     notices: &mut Vec<String>,
 ) -> Result<(Box<dyn Catalog>, Contents)> {
     let path = dir.join("catalog");
+    let mut lost = false;
     if !options.forget && path.exists() {
         let loaded = sled_catalog::SledCatalog::open(&path).and_then(|mut catalog| {
-            let contents = recover::load(segments, &mut catalog, notices)?;
+            let contents = recover::load(segments, &mut catalog, &mut lost, notices)?;
             Ok((Box::new(catalog) as Box<dyn Catalog>, contents))
         });
         match loaded {
@@ -464,7 +477,7 @@ fn open_catalog(
             }
         }
     }
-    let (contents, changes) = recover::rebuild(segments, notices)?;
+    let (contents, changes) = recover::rebuild(segments, lost, notices)?;
     let mut catalog: Box<dyn Catalog> = if options.forget {
         Box::new(memory_catalog::MemoryCatalog::default())
     } else {

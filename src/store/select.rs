@@ -42,6 +42,10 @@ impl Row<'_> {
     pub fn until(&self) -> Time {
         self.heads.times(self.row).1.plus(self.shift)
     }
+    /// Start and end as stored, before any correction.
+    pub fn stored(&self) -> (Time, Time) {
+        self.heads.times(self.row)
+    }
     /// What it is.
     pub fn kind(&self) -> Kind {
         Kind::from_u8(self.heads.kind.uints()[self.row] as u8).unwrap_or(Kind::Log)

@@ -5,6 +5,7 @@ use super::block::Zone;
 use super::cache::Cache;
 use super::clocks::{self, Shift};
 use super::contents::{Contents, ImportData, SourceFrame, counts_in};
+use super::estimates::Estimates;
 use super::eval::Setting;
 use super::frame;
 use super::packets;
@@ -38,6 +39,7 @@ pub struct Snapshot {
     imports: Arc<Vec<Arc<ImportData>>>,
     sources: Arc<BTreeMap<SourceId, SourceRow>>,
     shifts: Arc<HashMap<(u32, SourceId), Shift>>,
+    estimates: Arc<Estimates>,
     sightings: Arc<Sightings>,
     /// Evidence of which flows are hidden or shown for others too.
     merged: Arc<HashSet<EvidenceKey>>,
@@ -61,18 +63,23 @@ impl Snapshot {
         contents: &Contents,
         (published, heads): (u64, Vec<Arc<ImportData>>),
         settings: &HashMap<String, clocks::Setting>,
+        estimates: &Arc<Estimates>,
     ) -> Snapshot {
         let mut imports = contents.visible();
         imports.extend(heads);
         let mut shifts = HashMap::new();
         let mut sources = BTreeMap::new();
+        // Where the reference is set by hand, what was measured against it follows.
+        let reference = estimates.reference.and_then(|id| contents.sources.get(&id.0)).and_then(|s| settings.get(&s.name));
+        let anchor = reference.and_then(|set| set.offset).unwrap_or(0);
         for data in &imports {
             for read in &data.done.sources {
                 let id = SourceId(read.id);
                 let Some(frame) = contents.sources.get(&read.id) else { continue };
                 let set = settings.get(&frame.name);
                 let span = data.span(Some(id)).unwrap_or(Window::new(crate::model::Time(0), crate::model::Time(1)));
-                let (clock, shift) = clocks::apply(&read.clock(), set, span);
+                let estimate = estimates.of.get(&read.id).map(|e| &e.estimate);
+                let (clock, shift) = clocks::apply(&read.clock(), clocks::Known { set, estimate, anchor }, span);
                 if shift != Shift::default() {
                     shifts.insert((data.id, id), shift);
                 }
@@ -86,6 +93,7 @@ impl Snapshot {
             imports: Arc::new(imports),
             sources: Arc::new(sources),
             shifts: Arc::new(shifts),
+            estimates: Arc::clone(estimates),
             sightings: Arc::default(),
             merged: Arc::default(),
             pruned: Arc::new(pruned::before(contents.pruned.iter().map(|(_, s)| s))),
@@ -207,6 +215,7 @@ impl Snapshot {
                 counts: Counts::default(),
                 kinds: Vec::new(),
                 clock: row.clock.clone(),
+                estimate: self.estimates.of.get(&id.0).map(|e| e.estimate.clone()),
                 site: row.site.clone(),
                 warnings: self.pruned(*id).into_iter().collect(),
             };
