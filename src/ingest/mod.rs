@@ -55,8 +55,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::flow::{Checksums, Profile};
 use crate::formats::{Format, Zone};
-use crate::model::Time;
-use crate::model::source::DateOrder;
+use crate::links::clocks;
+use crate::model::clock::ClockState;
+use crate::model::source::{DateOrder, SourceInfo};
+use crate::model::{Cancel, Time};
 use crate::sources::archive::Keys;
 use crate::sources::archive::keys::Ask;
 use crate::sources::input::Stop;
@@ -194,6 +196,22 @@ pub fn ingest_stream(
     run.rows.pop().ok_or_else(|| Error::internal("a stream has no row"))
 }
 
+/// Compares the clocks of what came with those of what was there; what is known anew of them, in words.
+fn compared(store: &Store, progress: &mut Progress, watch: &Watch<'_>) -> Result<Vec<String>> {
+    progress.path = "comparing clocks".into();
+    (watch.progress)(progress);
+    let changed = clocks::renew(store, &Cancel::default())?;
+    let sources = store.sources();
+    let name = |id| sources.iter().find(|s| s.id == id).map_or_else(|| "?".to_owned(), |s| s.name.clone());
+    // That nothing is known is said where the clock was only assumed.
+    let said = |s: &&SourceInfo| s.estimate.as_ref().is_some_and(|e| e.state != ClockState::Unknown || !s.is_checked());
+    Ok(changed
+        .iter()
+        .filter(said)
+        .filter_map(|s| Some(format!("clock of {}: {}", s.name, s.estimate.as_ref()?.in_words(&name))))
+        .collect())
+}
+
 /// Imports every file below the requested paths. Only a refusal of the case itself is an error: what becomes of each file is in the report.
 pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Report> {
     let (streams, paths): (Vec<PathBuf>, Vec<PathBuf>) = request.paths.iter().cloned().partition(|p| p.as_os_str() == "-");
@@ -246,5 +264,6 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
         stopped |= (watch.stop)();
     }
     run.keep_refused()?;
-    Ok(Report { files: run.rows, stopped })
+    let clocks = if stopped { Vec::new() } else { compared(store, &mut run.progress, watch)? };
+    Ok(Report { files: run.rows, stopped, clocks })
 }

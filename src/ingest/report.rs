@@ -109,6 +109,8 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// It was stopped before the last file.
     pub stopped: bool,
+    /// Clocks of which more or something else is known than before, a line each.
+    pub clocks: Vec<String>,
 }
 
 impl Report {

@@ -5,6 +5,7 @@ mod again;
 mod archives;
 mod both;
 mod cli;
+mod clocks;
 #[path = "../../src/store/copied.rs"]
 mod copied;
 mod crash;

@@ -38,6 +38,7 @@ fn source(id: u32, format: &str, name: &str, kinds: &[Kind]) -> SourceInfo {
         span: Some(Window::new(at(0), at(8 * 3600))),
         counts: Counts { ok: 10, records: 10, ..Counts::default() },
         kinds: kinds.iter().map(|k| (*k, 10)).collect(),
+        estimate: None,
         clock: Clock::default(),
         site: None,
         warnings: Vec::new(),

@@ -5,6 +5,7 @@ use super::{Form, io};
 use crate::error::{Error, Result};
 use crate::ingest::{FileReport, Outcome, Report};
 use crate::model::Time;
+use crate::model::harmless::clean;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -83,7 +84,8 @@ fn table(report: &Report, all: bool, out: &mut dyn Write) -> Result<()> {
         if bad > 0 { format!("; {bad} files not read, or not to their end") } else { String::new() },
         if many { "; -v shows a row for every file" } else { "" },
     )
-    .map_err(io)
+    .map_err(io)?;
+    report.clocks.iter().try_for_each(|line| writeln!(out, "{}", clean(line)).map_err(io))
 }
 
 /// A line of the summary: files, records, and their span.

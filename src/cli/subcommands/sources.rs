@@ -7,6 +7,7 @@ use crate::cli::output::{Form, io};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result, nearest};
 use crate::ingest::{dates_of, zone_of};
+use crate::model::clock::ClockState;
 use crate::model::decision::What;
 use crate::model::evidence::EvidenceInfo;
 use crate::model::harmless::clean;
@@ -118,7 +119,8 @@ pub fn clock(source: &SourceInfo) -> String {
     }
     if source.clock.shift != 0 {
         let sign = if source.clock.shift > 0 { "+" } else { "" };
-        parts.push(format!("{sign}{}", show_span(source.clock.shift)));
+        let how = if source.is_measured() { " measured" } else { "" };
+        parts.push(format!("{sign}{}{how}", show_span(source.clock.shift)));
     }
     if parts.is_empty() { "stated".into() } else { parts.join(", ") }
 }
@@ -137,7 +139,7 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
                 "records": s.counts.records, "ok": s.counts.ok, "partial": s.counts.partial, "skipped": s.counts.skipped,
                 "failed": s.counts.failed, "oddities": s.counts.oddities, "kinds": kinds,
                 "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()), "end": s.span.map(|w| w.last().plus(s.clock.shift).rfc3339()),
-                "clock": clock(&s), "clock.shift": s.clock.shift as f64 / 1e9, "site": s.site, "warnings": s.warnings,
+                "clock": clock(&s), "clock.shift": s.clock.shift as f64 / 1e9, "clock.estimate": s.estimate, "site": s.site, "warnings": s.warnings,
             });
             writeln!(out, "{row}").map_err(io)?;
         }
@@ -176,6 +178,7 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
         ])?;
     }
     grid.end()?;
+    measured(&engine.sources(), &mut out)?;
     let evidence = engine.evidence();
     let unread: Vec<&EvidenceInfo> = evidence.iter().filter(|e| e.is_unread()).collect();
     if !unread.is_empty() {
@@ -186,6 +189,29 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
         let more =
             if names.len() > NAMED { format!(" and {} more (-o jsonl has each)", names.len() - NAMED) } else { String::new() };
         writeln!(out, "  {} {}: {some}{more}", names.len(), clean(&why)).map_err(io)?;
+    }
+    Ok(())
+}
+
+/// What was measured of each clock; of those that nothing is known of, one line for all.
+fn measured(sources: &[SourceInfo], out: &mut dyn Write) -> Result<()> {
+    let name = |id| sources.iter().find(|s| s.id == id).map_or_else(|| "?".to_owned(), |s| clean(&s.name).into_owned());
+    let known = sources.iter().filter_map(|s| Some((s, s.estimate.as_ref().filter(|e| e.state != ClockState::Unknown)?)));
+    let mut known = known.peekable();
+    if known.peek().is_some() {
+        writeln!(out, "\nclocks, as compared:").map_err(io)?;
+    }
+    for (source, estimate) in known {
+        writeln!(out, "  {}: {}", clean(&source.name), estimate.in_words(&name)).map_err(io)?;
+        for remark in &estimate.remarks {
+            writeln!(out, "    {}", clean(remark)).map_err(io)?;
+        }
+    }
+    let open =
+        sources.iter().filter(|s| s.estimate.as_ref().is_none_or(|e| e.state == ClockState::Unknown)).map(|s| s.name.as_str());
+    let open: Vec<&str> = open.collect();
+    if !open.is_empty() && open.len() < sources.len() {
+        writeln!(out, "  not comparable, they share too little with the others: {}", clean(&open.join(", "))).map_err(io)?;
     }
     Ok(())
 }
