@@ -183,6 +183,14 @@ impl<'a> Run<'a> {
     }
 }
 
+impl Run<'_> {
+    fn compared(&mut self) -> Result<Vec<String>> {
+        self.progress.path = "comparing clocks".into();
+        (self.watch.progress)(&self.progress);
+        compared(self.store)
+    }
+}
+
 /// Imports one stream that is open already; the paths of the request are not looked at.
 pub fn ingest_stream(
     store: &Store,
@@ -197,9 +205,7 @@ pub fn ingest_stream(
 }
 
 /// Compares the clocks of what came with those of what was there; what is known anew of them, in words.
-fn compared(store: &Store, progress: &mut Progress, watch: &Watch<'_>) -> Result<Vec<String>> {
-    progress.path = "comparing clocks".into();
-    (watch.progress)(progress);
+fn compared(store: &Store) -> Result<Vec<String>> {
     let changed = clocks::renew(store, &Cancel::default())?;
     let sources = store.sources();
     let name = |id| sources.iter().find(|s| s.id == id).map_or_else(|| "?".to_owned(), |s| s.name.clone());
@@ -264,6 +270,6 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
         stopped |= (watch.stop)();
     }
     run.keep_refused()?;
-    let clocks = if stopped { Vec::new() } else { compared(store, &mut run.progress, watch)? };
+    let clocks = if stopped { Vec::new() } else { run.compared()? };
     Ok(Report { files: run.rows, stopped, clocks })
 }

@@ -162,7 +162,12 @@ pub fn capture(store: &Store, request: &Request, watch: Watch<'_>) -> Result<Sum
     let live = Live::start(&request.program, &request.interfaces)?;
     let mut session = Session::begin(store, request, live, concern, watch.publish)?;
     let ran = session.run(&*watch.stop, watch.tell);
-    session.end(ran)
+    let mut summary = session.end(ran)?;
+    match super::compared(store) {
+        Ok(clocks) => summary.notices.extend(clocks),
+        Err(e) => summary.notices.push(format!("clocks were not compared: {}", e.what)),
+    }
+    Ok(summary)
 }
 
 /// What is kept now; none: nothing, or all.

@@ -5,19 +5,22 @@ use super::{Change, Handled, Pane};
 use crate::case::home::reasons;
 use crate::error::{Error, Result};
 use crate::formats;
+use crate::model::clock::ClockState;
 use crate::model::decision::What;
 use crate::model::live::{LiveSource, NONE_DROPPED};
 use crate::model::source::{Basis, DateOrder, SourceInfo};
-use crate::model::time::{parse_span, show_span};
+use crate::model::time::{SECOND, parse_span, show_span};
 use crate::model::{Time, Window};
 use crate::query::engine::EvidenceInfo;
 use crate::tui::effect::{Cx, Effect};
+use crate::tui::glyphs::Charset;
 use crate::tui::jobs::{Answer, Body};
 use crate::tui::live::bits;
 use crate::tui::paint::{fill, put};
 use crate::tui::text;
 use crate::tui::times::thousands;
 use crate::tui::view::View;
+use crate::tui::widgets::scatter;
 use crate::tui::widgets::scroll::Scroll;
 use crate::tui::widgets::table::{self, Column};
 use ratatui::Frame;
@@ -166,9 +169,50 @@ fn clock(source: &SourceInfo) -> String {
         parts.push(format!("{}{}", order.name(), if basis == Basis::Assumed { " (assumed)" } else { " (by hand)" }));
     }
     if clock.shift != 0 {
-        parts.push(format!("{}{}", if clock.shift > 0 { "+" } else { "" }, show_span(clock.shift)));
+        let how = if source.is_measured() { " (measured)" } else { "" };
+        parts.push(format!("{}{}{how}", if clock.shift > 0 { "+" } else { "" }, show_span(rounded(clock.shift))));
     }
     parts.join(", ")
+}
+
+/// What was measured of a clock, and how far records are off it.
+fn measured(source: &SourceInfo, sources: &[SourceInfo], view: &View) -> Vec<(String, &'static str)> {
+    let Some(estimate) = &source.estimate else { return Vec::new() };
+    let name = |id| sources.iter().find(|s| s.id == id).map_or_else(|| "?".to_owned(), |s| text::clean(&s.name).into_owned());
+    let role = match estimate.state {
+        ClockState::Ambiguous | ClockState::Tentative => "ui.warning",
+        ClockState::Unknown => "ui.dim",
+        _ => "ui.text",
+    };
+    let mut out = vec![(format!("clock: {}", estimate.in_words(&name)), role)];
+    out.extend(estimate.remarks.iter().map(|r| (format!("  {}", text::clean(r)), "ui.warning")));
+    let points: Vec<(i64, i64)> = estimate.residuals.iter().map(|(at, off)| (at.0, *off)).collect();
+    let bounds = points.iter().map(|p| p.1).min().zip(points.iter().map(|p| p.1).max());
+    let Some((least, most)) = bounds.filter(|(least, most)| most - least >= 1_000) else { return out };
+    let picture = scatter::lines(&points, PICTURE.0, PICTURE.1, view.glyphs.charset == Charset::Unicode);
+    let edge = |n: i64| if n < 0 { format!("-{}", show_span(rounded(-n))) } else { format!("+{}", show_span(rounded(n))) };
+    let last = picture.len().saturating_sub(1);
+    for (n, line) in picture.into_iter().enumerate() {
+        let label = match n {
+            0 => edge(most),
+            n if n == last => edge(least),
+            _ => String::new(),
+        };
+        out.push((format!("{label:>12} {line}"), "ui.dim"));
+    }
+    let from = |at: Option<&(Time, i64)>| at.map_or_else(String::new, |(t, _)| view.zone.format(*t, "%Y-%m-%d %H:%M"));
+    let (first, until) = (from(estimate.residuals.first()), from(estimate.residuals.last()));
+    out.push((format!("{:>12} records that it shares, off the line, from {first} to {until} by its own clock", ""), "ui.dim"));
+    out
+}
+
+/// Cells of the picture of what is left of a clock.
+const PICTURE: (usize, usize) = (60, 4);
+
+/// To what fits a column.
+fn rounded(nanos: i64) -> i64 {
+    let step = if nanos.abs() >= SECOND { SECOND / 10 } else { SECOND / 1_000_000 };
+    (nanos + nanos.signum() * step / 2) / step * step
 }
 
 /// How the capture of some interfaces does.
@@ -377,6 +421,7 @@ impl Sources {
         let kinds: Vec<String> =
             source.kinds.iter().filter(|(_, n)| *n > 0).map(|(k, n)| format!("{} {k}", thousands(*n))).collect();
         out.push((kinds.join(&format!(" {dot} ")), "ui.dim"));
+        out.extend(measured(source, &self.sources, view));
         for warning in &source.warnings {
             let style = if warning.ends_with(NONE_DROPPED) { "ui.dim" } else { "ui.warning" };
             out.push((text::clean(warning).into_owned(), style));

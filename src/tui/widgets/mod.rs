@@ -8,6 +8,8 @@ pub mod scroll;
 
 pub mod prompt;
 
+pub mod scatter;
+
 pub mod menu;
 
 pub mod finder;
