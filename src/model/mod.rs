@@ -31,6 +31,8 @@ pub mod packet;
 
 pub mod source;
 
+pub mod ends;
+
 pub mod filter;
 
 pub mod decision;

@@ -3,6 +3,7 @@
 use super::order::{CaptureOrder, ImportOrder, PruneOrder};
 use super::question::{Carried, Set};
 use crate::error::{Error, Result};
+use crate::links::nat::AskedEnd;
 use crate::model::indicator::Indicator;
 use crate::model::live::LiveStatus;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
@@ -14,7 +15,7 @@ use crate::store::verify::How;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol: of frames, requests, answers and everything in them. It grows with every change of any of them.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// What a connection begins with, so that whatever else speaks on a socket is known at once.
 pub const MAGIC: [u8; 8] = *b"BACKTRL\0";
 
@@ -87,6 +88,8 @@ pub enum Ask {
     Links(Record),
     /// `Option<NameUsed>`.
     NameUsed(Record),
+    /// `Bound`.
+    Bindings(AskedEnd),
     /// `Vec<Fact>`.
     Facts(Entity, Option<Time>),
     /// `Sightings`.
