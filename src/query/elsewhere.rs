@@ -76,3 +76,55 @@ pub fn apart(filter: &Filter) -> Vec<Cow<'_, Filter>> {
     let without = rest().and(other.clone()).and(Filter::Not(Box::new(own.clone())));
     vec![Cow::Owned(rest().and(own.clone())), Cow::Owned(without)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::links::nat::{read, widen};
+    use crate::links::world::World;
+    use crate::model::filter::Test;
+    use crate::model::{Cancel, Kind, Window};
+    use crate::store::Ask;
+
+    #[test]
+    fn rows_are_marked_and_counted_once_and_sums_are_of_what_names_the_host() {
+        let mut world = World::new();
+        let (within, without) = (world.source("pcap", "inside"), world.source("pcap", "outside"));
+        let fw = world.source("conntrack", "fw");
+        world.flow(within, 100_000, 109_000, "10.0.0.5:4000", "192.0.2.1:443");
+        let outside = world.flow(without, 100_000, 109_000, "198.51.100.2:9000", "192.0.2.1:443");
+        let mut fields = World::ends("10.0.0.5:4000", "192.0.2.1:443");
+        fields.extend([
+            (field::NAT_SRC_IP, Value::Addr([198, 51, 100, 2].into())),
+            (field::NAT_SRC_PORT, Value::Uint(9000)),
+            (field::ACTION, Value::from("new")),
+        ]);
+        let log = world.record(fw, Kind::Fw, 100_000, 100_000, &fields);
+        let snapshot = world.snapshot();
+        let nat = read::find(&snapshot, &Cancel::default()).unwrap();
+        let host = Filter::Test(field::HOST, Test::Is(Value::Addr([10, 0, 0, 5].into())));
+        let mut question = Question::all(Window::ALL);
+        question.filter = host.clone();
+        assert!(is_widened(&question));
+        question.stages.push(Stage::Count { by: Vec::new() });
+        assert!(!is_widened(&question));
+        let filter = widen(&nat, Filter::is(field::KIND, Kind::Flow.name()).and(host));
+        let mut rows = Vec::new();
+        let marks = Marks::of(&filter);
+        let each = &mut |r| {
+            rows.push(marks.on(r));
+            true
+        };
+        snapshot.select(&Ask::new(&filter), &|| false, each).unwrap();
+        let via: Vec<&Record> = rows.iter().filter(|r| r.text(field::VIA) == Some("nat")).collect();
+        assert_eq!((rows.len(), via.len(), via[0].id), (2, 1, outside));
+        let said = |f| via[0].value(f).map(|v| v.to_string()).unwrap_or_default();
+        assert_eq!((said(field::VIA_HOST), said(field::VIA_METHOD)), ("10.0.0.5".to_owned(), "log".to_owned()));
+        assert_eq!((said(field::VIA_CONFIDENCE), said(field::VIA_EVIDENCE)), ("0.8".to_owned(), log.to_string()));
+        let parts = apart(&filter);
+        assert_eq!(parts.len(), 2);
+        let count = |f: &Filter| snapshot.count(&Ask::new(f), u64::MAX, &|| false).unwrap().0;
+        assert_eq!(parts.iter().map(|f| count(f)).sum::<u64>(), 2);
+        assert_eq!(apart(&Filter::All).len(), 1);
+    }
+}
