@@ -41,7 +41,7 @@ struct Found<'a> {
 impl Found<'_> {
     fn add(&mut self, record: Record, method: &'static str, quality: Match) {
         if self.links.len() < MAX_LINKS && self.seen.insert(record.id) {
-            self.links.push(Link { record, method: method.into(), quality });
+            self.links.push(Link { record, method: method.into(), quality, via: None });
         }
     }
 

@@ -1,6 +1,7 @@
 //! What answers carry besides records: links, names used, facts, coverage, and the flag that gives a question up. Stands here because
 //! `links`, `context` and `store` give them and `query` hands them on.
 
+use super::field;
 use super::origin::RecordId;
 use super::record::{Kind, Record};
 use super::source::SourceId;
@@ -39,6 +40,18 @@ pub enum Match {
     Ambiguous(u32),
     /// The tuple fits; the source's clock was never checked.
     ClockUnchecked,
+    /// On the other side of a translation that a log states.
+    Translated,
+    /// On the other side of one that was inferred or claimed, with the confidence, 0 to 1.
+    Inferred(f32),
+}
+
+impl Match {
+    /// Of a row that was found as what the host asked for was on the other side of a translation; none: it names the host itself.
+    pub fn via(record: &Record) -> Option<Match> {
+        let sure = record.value(field::VIA_CONFIDENCE)?.as_number()?;
+        Some(if record.text(field::VIA_METHOD) == Some("log") { Match::Translated } else { Match::Inferred(sure as f32) })
+    }
 }
 
 impl std::fmt::Display for Match {
@@ -47,6 +60,8 @@ impl std::fmt::Display for Match {
             Match::Exact => f.pad("="),
             Match::Ambiguous(n) => f.pad(&format!("×{n}")),
             Match::ClockUnchecked => f.pad("clock unchecked"),
+            Match::Translated => f.pad("⇄"),
+            Match::Inferred(confidence) => f.pad(&format!("?{confidence:.2}")),
         }
     }
 }
@@ -56,10 +71,29 @@ impl std::fmt::Display for Match {
 pub struct Link {
     /// The other record.
     pub record: Record,
-    /// How: `community_id`, `tuple`, `uid`, `flow`.
+    /// How: `community_id`, `tuple`, `uid`, `flow`, `nat`.
     pub method: Cow<'static, str>,
     /// How well.
     pub quality: Match,
+    /// The translation between them, if there is one.
+    pub via: Option<Via>,
+}
+
+/// A translation by which two records belong together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Via {
+    /// Which end is which, in words.
+    pub binding: String,
+    /// `snat`, `napt`, `dnat`, `static`, `nat64`, `proxy`, `xff`, `vpn`.
+    pub kind: Cow<'static, str>,
+    /// How it is known: `log`, `proxy`, `infer`, `claim`.
+    pub method: Cow<'static, str>,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// Of an inferred one: how much more the next best assignment would cost.
+    pub margin: Option<f32>,
+    /// The records that prove it.
+    pub evidence: Vec<RecordId>,
 }
 
 /// The name that a client used for a flow (domain.md 2.4).

@@ -255,6 +255,11 @@ fields! {
     ODDITY = 180, "oddity", ["weird", "anomaly"], Text, One, Some(E::Signature), "What was malformed, as a short name.";
     PLACE = 181, "place", [], Text, One, None, "Where it was malformed: layer, offset, line.";
     EXTRA = 182, "extra", [], Text, One, None, "Fields of the source that have no name here, as one JSON object.";
+    VIA = 184, "via", [], Text, Derived, None, "How a row was found that does not name the host that was asked for: nat (it has an end that the host had elsewhere at the time).";
+    VIA_HOST = 185, "via.host", [], Addr, Derived, Some(E::Address), "The host that was asked for, of a row found via a translation.";
+    VIA_METHOD = 186, "via.method", [], Text, Derived, None, "How that translation is known: log, infer (two vantage points), proxy, claim.";
+    VIA_CONFIDENCE = 187, "via.confidence", [], Float, Derived, None, "How sure that translation is, 0 to 1.";
+    VIA_EVIDENCE = 188, "via.evidence", [], Text, Derived, None, "Id of the record that proves that translation.";
     TEXT = 183, "any", [], Text, Any(&[NAME, SNI, URL, HTTP_HOST, HTTP_URI, SIGNATURE, USER, HOSTNAME, MESSAGE, FILE_NAME, INDICATOR, ODDITY]), None, "What a bare word is looked for in: names, URLs, signatures, users, messages, file names.";
 }
 

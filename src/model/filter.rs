@@ -1,5 +1,6 @@
 //! The typed filter: what `query/check` makes of a question and what `store`, `links` and `context` are asked with.
 
+use super::ends::{Ends, Pair, Which};
 use super::field::{self, FieldId, Place, Type};
 use super::record::Record;
 use super::value::Value;
@@ -23,6 +24,8 @@ pub enum Filter {
     Not(Box<Filter>),
     /// A test of one field.
     Test(FieldId, Test),
+    /// Originator or responder is an end that a host had elsewhere, at the time.
+    Elsewhere(Arc<Ends>, Which),
 }
 
 /// A test of a field's values. A record without the field fails every test (so `not` of it holds), but see `Missing`.
@@ -165,6 +168,7 @@ impl Filter {
             Filter::And(all) => all.iter().all(|f| f.matches(record, head)),
             Filter::Or(any) => any.iter().any(|f| f.matches(record, head)),
             Filter::Not(f) => !f.matches(record, head),
+            Filter::Elsewhere(ends, which) => Pair::of(record).is_some_and(|pair| ends.find(&pair, *which).is_some()),
             Filter::Test(id, test) => {
                 let Some(field) = field::get(*id) else { return false };
                 match field.place {
@@ -184,6 +188,9 @@ impl Filter {
             Filter::All => {}
             Filter::And(list) | Filter::Or(list) => list.iter().for_each(|f| f.fields(out)),
             Filter::Not(f) => f.fields(out),
+            Filter::Elsewhere(..) => {
+                out.extend([field::SRC_IP, field::SRC_PORT, field::DST_IP, field::DST_PORT, field::PROTO]);
+            }
             Filter::Test(id, _) => match field::get(*id).map(|f| f.place) {
                 Some(Place::Any(parts) | Place::Sum(parts)) => out.extend(parts),
                 Some(Place::Derived) if *id == field::COMMUNITY_ID => {

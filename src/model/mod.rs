@@ -33,6 +33,8 @@ pub mod clock;
 
 pub mod source;
 
+pub mod ends;
+
 pub mod filter;
 
 pub mod decision;

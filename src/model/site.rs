@@ -160,7 +160,7 @@ pub fn asks_for_direction(filter: &Filter) -> bool {
         Filter::And(list) | Filter::Or(list) => list.iter().any(asks_for_direction),
         Filter::Not(inner) => asks_for_direction(inner),
         Filter::Test(id, _) => *id == field::DIRECTION,
-        Filter::All => false,
+        Filter::All | Filter::Elsewhere(..) => false,
     }
 }
 

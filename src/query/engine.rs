@@ -19,7 +19,9 @@ pub use crate::model::evidence::EvidenceInfo;
 
 pub use crate::model::indicator::{How, Indicator, Over, Sighting, Sightings};
 
-pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed};
+pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed, Via};
+
+pub use crate::links::nat::{AskedEnd, Binding, Bound, End};
 
 /// A place in the order of rows: corrected start, then id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -192,8 +194,13 @@ pub trait Engine: Send + Sync {
     fn span(&self) -> Option<Window>;
     /// Which sources could have seen something in a window.
     fn coverage(&self, window: &Window) -> Vec<Coverage>;
-    /// The other records of a record's connection, or of an alert or log line its flow. Exact joins only.
+    /// The other records of a record's connection, or of an alert or log line its flow; on the other side of a translation too, with its binding.
     fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>>;
+    /// The translations that an end is on a side of, and who is behind it.
+    fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
+        let _ = (wanted, cancel);
+        Ok(Bound::default())
+    }
     /// The name that the client used for a flow.
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>>;
     /// What is known about an entity at a time besides its traffic.

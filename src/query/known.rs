@@ -4,12 +4,14 @@
 use super::local::Knowledge;
 use crate::context::{self, Networks, sites};
 use crate::error::Result;
-use crate::links::{Names, exact, names, sightings};
+use crate::links::nat::{self, AskedEnd, Bound};
+use crate::links::{Names, Nat, exact, names, sightings};
 use crate::model::answer::{Cancel, Fact, Link, NameUsed};
 use crate::model::site::Site;
-use crate::model::{Entity, Filter, Kind, Record, SourceId, Time};
+use crate::model::{Entity, Filter, Kind, Record, RecordId, SourceId, Time};
 use crate::store::clocks::Shift;
 use crate::store::{Sightings, Snapshot};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ pub struct Known {
     networks: Mutex<Option<Kept<Networks>>>,
     /// Guessed sites, the number of the newest import when they were guessed, and when that was.
     sites: Mutex<Option<Guessed>>,
+    nat: super::translated::Translated,
 }
 
 type Guessed = (u64, Instant, Arc<Vec<Site>>);
@@ -49,6 +52,9 @@ impl Known {
     fn names(&self, snapshot: &Snapshot) -> Result<Arc<Names>> {
         keep(&self.names, snapshot, Kind::Dns, || Names::read(snapshot, &Cancel::default()))
     }
+    fn nat(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Nat>> {
+        self.nat.of(snapshot, cancel)
+    }
     fn networks(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Networks>> {
         keep(&self.networks, snapshot, Kind::Inventory, || Networks::read(snapshot, cancel))
     }
@@ -73,8 +79,18 @@ impl Knowledge for Known {
         }
         names::widen(&*self.names(snapshot)?, filter)
     }
+    fn elsewhere(&self, snapshot: &Snapshot, filter: Filter, cancel: &Cancel) -> Result<Filter> {
+        Ok(nat::widen(&*self.nat(snapshot, cancel)?, filter))
+    }
+    fn bindings(&self, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
+        nat::bound(&*self.nat(snapshot, cancel)?, snapshot, wanted, cancel)
+    }
     fn links(&self, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        exact::links(snapshot, record, cancel)
+        let mut links = exact::links(snapshot, record, cancel)?;
+        let known: HashSet<RecordId> = links.iter().map(|l| l.record.id).collect();
+        let others = nat::links(&*self.nat(snapshot, cancel)?, snapshot, record, cancel)?;
+        links.extend(others.into_iter().filter(|l| !known.contains(&l.record.id)));
+        Ok(links)
     }
     fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
         self.names(snapshot)?.name_used(flow)

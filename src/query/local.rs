@@ -3,6 +3,7 @@
 
 use super::applied::Applied;
 use super::check::Scope;
+use super::elsewhere::{self, Marks};
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
@@ -11,6 +12,7 @@ use super::views::Views;
 use super::{Cancel, check, passive, sets, summed};
 use crate::context::sites as own;
 use crate::error::{Error, Result};
+use crate::links::nat::{AskedEnd, Bound};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::filter::Members;
@@ -48,6 +50,16 @@ pub trait Knowledge: Send + Sync {
     fn widen(&self, snapshot: &Snapshot, filter: Filter) -> Result<Filter> {
         let _ = snapshot;
         Ok(filter)
+    }
+    /// A filter in which the condition on a host also holds for what it was on the other side of a translation. Of a view with sightings.
+    fn elsewhere(&self, snapshot: &Snapshot, filter: Filter, cancel: &Cancel) -> Result<Filter> {
+        let _ = (snapshot, cancel);
+        Ok(filter)
+    }
+    /// The translations that an end is on a side of.
+    fn bindings(&self, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
+        let _ = (snapshot, wanted, cancel);
+        Ok(Bound::default())
     }
     /// The other records of a record's connection.
     fn links(&self, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
@@ -122,7 +134,12 @@ impl LocalEngine {
         // Sightings change no name: a text is understood before they are found.
         let snapshot = self.store.snapshot();
         let current = self.standing(&snapshot, &Cancel::default())?;
-        self.compile_in(text, &snapshot, Some(&current), files)
+        let mut question = self.compile_in(text, &snapshot, Some(&current), files)?;
+        if elsewhere::is_widened(&question) {
+            let cancel = Cancel::default();
+            question.filter = self.knowledge.elsewhere(&*self.view(&cancel)?, question.filter, &cancel)?;
+        }
+        Ok(question)
     }
     fn compile_in(
         &self,
@@ -186,7 +203,8 @@ impl Engine for LocalEngine {
         let ask =
             Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
         let applied = self.applied(&view, cancel)?;
-        let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(applied.on(record)))?;
+        let marks = Marks::of(&question.filter);
+        let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(marks.on(applied.on(record))))?;
         let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
     }
@@ -210,8 +228,14 @@ impl Engine for LocalEngine {
     }
     fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>> {
         let view = self.view(cancel)?;
-        let count =
-            |q: &Question| view.count(&ask(q), limit, &|| cancel.is_cancelled()).map(|(n, at_least)| Count { n, at_least });
+        let count = |q: &Question| {
+            let mut sum = Count::default();
+            for filter in elsewhere::apart(&q.filter) {
+                let (n, at_least) = view.count(&Ask { filter: &filter, ..ask(q) }, limit, &|| cancel.is_cancelled())?;
+                sum = Count { n: sum.n.saturating_add(n), at_least: sum.at_least || at_least };
+            }
+            Ok(sum)
+        };
         parallel::each(questions.iter().collect(), &count).into_iter().collect()
     }
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
@@ -362,6 +386,9 @@ impl Engine for LocalEngine {
                 applied.on(std::mem::replace(&mut link.record, Record::new(Kind::Log, record.id, record.source, record.start)));
         }
         Ok(links)
+    }
+    fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
+        self.knowledge.bindings(&*self.view(cancel)?, wanted, cancel)
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         self.knowledge.name_used(&self.store.snapshot(), flow)

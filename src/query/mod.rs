@@ -45,9 +45,13 @@ pub mod known;
 
 mod captured;
 
+pub mod elsewhere;
+
 pub mod local;
 
 pub mod sweep;
+
+mod translated;
 
 mod views;
 

@@ -125,6 +125,7 @@ pub(super) fn answer(ask: Ask, reply: &Reply) -> Result<Body> {
         Ask::EvidencePath(key) => body(reply, &engine.evidence_path(key)),
         Ask::Span => body(reply, &engine.span()),
         Ask::Coverage(window) => body(reply, &engine.coverage(&window)),
+        Ask::Bindings(wanted) => body(reply, &engine.bindings(&wanted, cancel)?),
         Ask::Links(record) => body(reply, &engine.links(&record, cancel)?),
         Ask::NameUsed(flow) => body(reply, &engine.name_used(&flow)?),
         Ask::Facts(entity, at) => body(reply, &engine.facts(&entity, at, cancel)?),

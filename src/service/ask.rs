@@ -3,6 +3,7 @@
 use super::order::{CaptureOrder, ImportOrder, PruneOrder};
 use super::question::{Carried, Set};
 use crate::error::{Error, Result};
+use crate::links::nat::AskedEnd;
 use crate::model::indicator::Indicator;
 use crate::model::live::LiveStatus;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
@@ -87,6 +88,8 @@ pub enum Ask {
     Links(Record),
     /// `Option<NameUsed>`.
     NameUsed(Record),
+    /// `Bound`.
+    Bindings(AskedEnd),
     /// `Vec<Fact>`.
     Facts(Entity, Option<Time>),
     /// `Sightings`.

@@ -13,7 +13,7 @@ use crate::model::site::{Home, Sites};
 use crate::model::source::SourceInfo;
 use crate::model::{Entity, EvidenceKey, FieldId, Origin, Record, RecordId, SourceId, Time, Value, Window};
 use crate::query::Question;
-use crate::query::engine::{Answered, Count, Cursor, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
+use crate::query::engine::{Answered, AskedEnd, Bound, Count, Cursor, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use crate::query::sets;
 use ipnet::IpNet;
 use std::collections::HashMap;
@@ -196,6 +196,9 @@ impl Engine for RemoteEngine {
     }
     fn coverage(&self, window: &Window) -> Vec<Coverage> {
         self.client.call(&Ask::Coverage(*window), None).unwrap_or_default()
+    }
+    fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
+        self.client.call(&Ask::Bindings(*wanted), Some(cancel))
     }
     fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
         self.client.call(&Ask::Links(record.clone()), Some(cancel))

@@ -2,6 +2,7 @@
 //! nothing is compiled twice. The condition is a flat list, so that no depth of it can exhaust a stack.
 
 use crate::error::{Error, Result};
+use crate::model::ends::{self, Elsewhere, Ends, Which};
 use crate::model::filter::{Members, Service, Test};
 use crate::model::{FieldId, Filter, Value, Window, carry};
 use crate::query::{Question, Stage, pattern};
@@ -42,6 +43,7 @@ enum Part {
     Item(One),
     /// As `In`, within another.
     Items(u32),
+    Elsewhere(Vec<Elsewhere>, Which),
 }
 
 /// A test without tests in it.
@@ -166,6 +168,7 @@ fn lay(filter: &Filter, out: &mut Vec<Part>) {
             out.push(Part::In(*field, number(items.len())));
         }
         Filter::Test(field, test) => out.extend(one(test).map(|one| Part::Test(*field, one))),
+        Filter::Elsewhere(ends, which) => out.push(Part::Elsewhere(ends.list().to_vec(), *which)),
     }
 }
 
@@ -235,6 +238,8 @@ fn build(parts: Vec<Part>) -> Result<Filter> {
                 (Filter::Not(Box::new(inner.pop().unwrap_or(Filter::All))), depth)
             }
             Part::Test(field, one) => (Filter::Test(field, test(one)?), 1),
+            Part::Elsewhere(ends, _) if ends.len() > ends::MOST => return Err(wrong("too many ends")),
+            Part::Elsewhere(ends, which) => (Filter::Elsewhere(Arc::new(Ends::new(ends)), which), 1),
             Part::In(field, n) => last(&mut items, n).map(|(tests, depth)| (Filter::Test(field, Test::In(tests)), depth))?,
             Part::Item(one) => {
                 items.push((test(one)?, 1));

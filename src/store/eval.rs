@@ -1,11 +1,13 @@
 //! Evaluates a filter on the columns of a block, reading only those that it tests. Gives the same as [`Filter::matches`] row by row, which
 //! a property test holds it to.
 
+use super::ask::bounds;
 use super::bits::Bits;
 use super::block::Zone;
 use super::column::{Column, Values};
 use super::reader::{FEW, Reader};
 use crate::error::Result;
+use crate::model::ends::{Ends, Pair, Which};
 use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::filter::{Test, canonical};
 use crate::model::{Filter, Kind, RecordId, Time, Value, Window, community_id};
@@ -79,6 +81,11 @@ pub fn judge(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> Verdict {
                 Verdict::Maybe
             }
         }
+        Filter::Elsewhere(ends, _) => {
+            let ((start, _), (_, end)) = bounds(zone, setting.shift);
+            let lacks = zone.lacks(field::SRC_IP) || zone.lacks(field::DST_IP);
+            if lacks || ends.span().is_none_or(|span| !span.overlaps(start, end)) { Verdict::No } else { Verdict::Maybe }
+        }
         Filter::Test(field::ID, Test::Is(Value::Text(text))) => {
             let here = |id: RecordId| id.evidence == zone.evidence && (zone.offsets.0..=zone.offsets.1).contains(&id.offset);
             if text.parse().is_ok_and(here) { Verdict::Maybe } else { Verdict::No }
@@ -138,7 +145,43 @@ pub fn eval(filter: &Filter, reader: &Reader<'_>, setting: &Setting<'_>, within:
         }
         Filter::Not(f) => Ok(within.clone().without(&eval(f, reader, setting, within)?)),
         Filter::Test(id, test) => eval_test(*id, test, reader, setting, within),
+        Filter::Elsewhere(ends, which) => elsewhere(ends, *which, reader, setting, within),
     }
+}
+
+/// The rows that have one of some ends, at its time.
+fn elsewhere(ends: &Ends, which: Which, reader: &Reader<'_>, setting: &Setting<'_>, within: &Bits) -> Result<Bits> {
+    let mut found = Bits::none(within.rows());
+    let few: Option<Vec<usize>> = (within.count() <= FEW).then(|| within.iter().collect());
+    let one = |id| {
+        let columns = match &few {
+            Some(rows) => reader.field_of(id, rows),
+            None => reader.field(id),
+        };
+        columns.map(|c| c.into_iter().next())
+    };
+    let (Some(src), Some(dst)) = (one(field::SRC_IP)?, one(field::DST_IP)?) else { return Ok(found) };
+    let (sport, dport, proto) = (one(field::SRC_PORT)?, one(field::DST_PORT)?, one(field::PROTO)?);
+    let (start, span) = (reader.start()?, reader.span()?);
+    let uint = |c: &Option<std::sync::Arc<Column>>, at: usize| c.as_ref().and_then(|c| c.uint(at));
+    for (n, row) in within.iter().enumerate() {
+        let at = if few.is_some() { n } else { row };
+        let (Some(from), Some(to)) = (src.addr(at), dst.addr(at)) else { continue };
+        let port = |c| uint(c, at).and_then(|p| u16::try_from(p).ok());
+        let raw = start.times()[row];
+        let shift = setting.shift.at(Time(raw));
+        let pair = Pair {
+            proto: uint(&proto, at).and_then(|p| u8::try_from(p).ok()),
+            src: (from, port(&sport)),
+            dst: (to, port(&dport)),
+            start: Time(raw).plus(shift),
+            end: Time(raw.wrapping_add(super::block::span(span.uints()[row]))).plus(shift),
+        };
+        if ends.find(&pair, which).is_some() {
+            found.set(row);
+        }
+    }
+    Ok(found)
 }
 
 fn eval_test(id: FieldId, test: &Test, reader: &Reader<'_>, setting: &Setting<'_>, within: &Bits) -> Result<Bits> {

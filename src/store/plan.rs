@@ -3,10 +3,12 @@
 
 use super::keys;
 use super::postings::Range;
+use crate::model::ends::{Ends, Which};
 use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::filter::{Members, Test};
 use crate::model::{Filter, Value};
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Most ranges that one condition may become; more are cheaper to scan.
@@ -52,8 +54,29 @@ fn condition(filter: &Filter) -> Option<Condition> {
             Some(out)
         }
         Filter::And(_) => conditions(filter).into_iter().min_by_key(Vec::len),
+        Filter::Elsewhere(ends, which) => elsewhere(ends, *which),
         _ => None,
     }
+}
+
+/// The rows of the peers, where they are known and not too many: an address that many share is in nearly every row outside. Else of the address itself.
+fn elsewhere(ends: &Ends, which: Which) -> Option<Condition> {
+    let peers: Option<BTreeSet<IpAddr>> = ends.list().iter().map(|e| e.peer.map(|p| p.0)).collect();
+    let own = || ends.list().iter().map(|e| e.ip).collect::<BTreeSet<_>>();
+    let (peer, addrs) = match peers.filter(|p| p.len() <= MOST / 2) {
+        Some(peers) => (true, peers),
+        None => (false, own()),
+    };
+    let fields: &[FieldId] = match (which, peer) {
+        (Which::Either, _) => &[field::SRC_IP, field::DST_IP],
+        (Which::Src, true) | (Which::Dst, false) => &[field::DST_IP],
+        (Which::Dst, true) | (Which::Src, false) => &[field::SRC_IP],
+    };
+    let mut out = Vec::new();
+    for id in fields {
+        out.extend(test_ranges(*id, &Test::In(addrs.iter().map(|a| Test::Is(Value::Addr(*a))).collect()))?);
+    }
+    (out.len() <= MOST).then_some(out)
 }
 
 fn test_ranges(id: FieldId, test: &Test) -> Option<Condition> {

@@ -260,6 +260,10 @@ impl Snapshot {
     pub fn span_of(&self, source: Option<SourceId>) -> Option<Window> {
         source.map_or_else(|| self.span(), |id| self.union_of(&|z| z.source == id))
     }
+    /// Span of the records of some imports, by their number, in corrected time.
+    pub fn span_of_imports(&self, wanted: &dyn Fn(u32) -> bool) -> Option<Window> {
+        self.union_of(&|z| wanted(z.import))
+    }
     fn union_of(&self, wanted: &dyn Fn(&Zone) -> bool) -> Option<Window> {
         let mut out: Option<Window> = None;
         for (import, data) in self.imports.iter().enumerate() {

@@ -99,6 +99,9 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
         }
         Show::Match => {
             let quality = shown.quality.copied().or(shown.joined.and_then(|j| j.quality));
+            if let (Some(via), None) = (Match::via(record), shown.quality) {
+                return Cell { text: via.to_string(), value: None, style: "match.unsure".into() };
+            }
             let (text, style) = match (record.seen_by.len(), quality) {
                 (n, _) if n > 0 && shown.quality.is_none() => (format!("×{}", n + 1), "ui.dim"),
                 (_, Some(quality @ Match::Exact)) => (quality.to_string(), "match.exact"),

@@ -389,6 +389,8 @@ fn best_flow(links: Vec<crate::query::engine::Link>) -> Option<Record> {
         Match::Exact => 0,
         Match::ClockUnchecked => 1,
         Match::Ambiguous(_) => 2,
+        Match::Translated => 3,
+        Match::Inferred(_) => 4,
     };
     links.into_iter().filter(|l| l.record.kind == Kind::Flow).min_by_key(|l| rank(&l.quality)).map(|l| l.record)
 }

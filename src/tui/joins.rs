@@ -36,6 +36,10 @@ impl Joined {
             Some(Match::Exact) => format!("= exactly with {records}"),
             Some(Match::Ambiguous(of)) => format!("×{of}: so many flows fit alike; {records}"),
             Some(Match::ClockUnchecked) => format!("clock unchecked: {records} by protocol and ends, the time is not proven"),
+            Some(Match::Translated) => format!("⇄ through a translation of addresses that a log states, with {records}"),
+            Some(Match::Inferred(sure)) => {
+                format!("?{sure:.2} through a translation of addresses that was inferred, with {records}")
+            }
         }
     }
 }
@@ -82,7 +86,11 @@ fn weakest(record: &Record, links: &[Link]) -> Option<Match> {
         Match::Exact => 0,
         Match::Ambiguous(n) => 1 + u64::from(*n),
         Match::ClockUnchecked => u64::MAX,
+        Match::Translated | Match::Inferred(_) => 1,
     };
+    // The other side of a translation says how well the two sides fit, not how well what is here does.
+    let here: Vec<&Link> = links.iter().filter(|l| l.via.is_none()).collect();
+    let links = if here.is_empty() { links.iter().collect() } else { here };
     let flows = || links.iter().filter(|l| l.record.kind == Kind::Flow).map(|l| l.quality);
     let all = links.iter().map(|l| l.quality);
     if record.kind != Kind::Flow && flows().next().is_some() {
@@ -152,7 +160,7 @@ mod tests {
         record
     }
     fn link(kind: Kind, quality: Match) -> Link {
-        Link { record: record(kind, ""), method: "tuple".into(), quality }
+        Link { record: record(kind, ""), method: "tuple".into(), quality, via: None }
     }
 
     #[test]

@@ -150,6 +150,9 @@ impl Engine for Both {
     fn coverage(&self, window: &Window) -> Vec<Coverage> {
         same(self.local.coverage(window), self.remote.coverage(window))
     }
+    fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
+        same(self.local.bindings(wanted, cancel), self.remote.bindings(wanted, cancel))
+    }
     fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
         same(self.local.links(record, cancel), self.remote.links(record, cancel))
     }

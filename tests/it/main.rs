@@ -22,6 +22,7 @@ mod keymaps;
 mod layouts;
 mod live;
 mod live_head;
+mod nat;
 mod packets;
 mod pivots;
 mod protocols;

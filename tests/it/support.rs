@@ -289,7 +289,7 @@ impl Engine for Memory {
             .records
             .iter()
             .filter(|r| r.id != record.id && id.is_some() && community_id::of_record(r) == id)
-            .map(|r| Link { record: r.clone(), method: "community_id".into(), quality: Match::Exact })
+            .map(|r| Link { record: r.clone(), method: "community_id".into(), quality: Match::Exact, via: None })
             .collect())
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {

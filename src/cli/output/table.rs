@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::field::{self, FieldId, Type};
 use crate::model::{Record, summary};
 use crate::query::Engine;
-use crate::query::engine::Table;
+use crate::query::engine::{Match, Table};
 use std::fmt::Write as _;
 use std::io::Write;
 use unicode_width::UnicodeWidthStr;
@@ -43,8 +43,12 @@ impl Rows for TableRows<'_> {
     fn record(&mut self, record: &Record, engine: &dyn Engine) -> Result<()> {
         let cell = |id: &FieldId| {
             let text = value(record, *id, engine).map(|v| shown(&v, Some(*id))).unwrap_or_default();
-            // A corrected time says so.
-            if *id == field::START && record.shift != 0 { format!("{text}~") } else { text }
+            if *id != field::START {
+                return text;
+            }
+            // A corrected time says so, and so does a row that was found across a translation.
+            let via = Match::via(record).map_or_else(String::new, |m| format!(" {m}"));
+            if record.shift != 0 { format!("{text}~{via}") } else { text + &via }
         };
         let mut cells: Vec<String> = self.columns.iter().map(cell).collect();
         if self.grid.mixed {

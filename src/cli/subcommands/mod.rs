@@ -33,6 +33,8 @@ pub mod ingest;
 
 pub mod keys;
 
+pub mod links;
+
 pub mod man;
 
 pub mod note;
@@ -82,6 +84,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::DNS,
     &ask::QUERY,
     &pivot::Pivot,
+    &links::Links,
     &packets::Packets,
     &extract::Extract,
     &export::Export,

@@ -1,0 +1,313 @@
+//! What is asked of bindings: the records of what a host was elsewhere, the other side of one record, who is behind an address.
+
+use super::binding::{Binding, BindingKind, End};
+use super::count::{AtLeast, Counter};
+use super::index::{AskedEnd, Behind, Side};
+use super::read::Nat;
+use crate::error::Result;
+use crate::model::answer::{Link, Match, Via};
+use crate::model::ends::{Elsewhere, Ends, Method, Pair, Which};
+use crate::model::filter::Test;
+use crate::model::{Cancel, FieldId, Filter, Record, RecordId, Time, Value, Window, field, proto};
+use crate::store::{Ask, Snapshot};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
+
+/// Most hosts of one condition whose other ends are asked for: a condition on a network is about addresses, not about hosts.
+const HOSTS: usize = 64;
+/// Most bindings of one host that are asked for.
+const OF_HOST: usize = 20_000;
+/// What is less sure is not asked for.
+const LEAST: f32 = 0.2;
+/// Most records that one record is linked to across translations.
+const LINKS: usize = 200;
+/// Most hosts among which one is not told apart, that are shown.
+const AMONG: usize = 16;
+/// Translations that are followed from a record.
+const DEPTH: usize = 3;
+/// Bindings that are given for one end.
+const SHOWN: usize = 1_000;
+/// User agents of an address that are looked at.
+const AGENTS: usize = 200_000;
+
+/// Whether a filter names hosts: then [`widen`] may have something to add.
+pub fn asks_for_host(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(list) | Filter::Or(list) => list.iter().any(asks_for_host),
+        Filter::Not(inner) => asks_for_host(inner),
+        Filter::Test(id, test) => which(*id).is_some() && names(test),
+        Filter::All | Filter::Elsewhere(..) => false,
+    }
+}
+
+fn which(id: FieldId) -> Option<Which> {
+    match id {
+        field::HOST => Some(Which::Either),
+        field::SRC_IP => Some(Which::Src),
+        field::DST_IP => Some(Which::Dst),
+        _ => None,
+    }
+}
+
+/// Whether a test names addresses one by one.
+fn names(test: &Test) -> bool {
+    match test {
+        Test::Is(Value::Addr(_)) => true,
+        Test::In(tests) => tests.len() <= HOSTS && tests.iter().any(names),
+        Test::Set(set) => !set.addrs.is_empty() && set.addrs.len() <= HOSTS,
+        _ => false,
+    }
+}
+
+fn named(test: &Test, out: &mut BTreeSet<IpAddr>) {
+    match test {
+        Test::Is(Value::Addr(ip)) => _ = out.insert(ip.to_canonical()),
+        Test::In(tests) => tests.iter().filter(|t| names(t)).for_each(|t| named(t, out)),
+        Test::Set(set) if names(test) => out.extend(set.addrs.iter().map(|ip| ip.to_canonical())),
+        _ => {}
+    }
+}
+
+/// The same filter, in which `host = X` also holds for records of what X was elsewhere at the time.
+pub fn widen(nat: &Nat, filter: Filter) -> Filter {
+    match filter {
+        Filter::And(list) => Filter::And(list.into_iter().map(|f| widen(nat, f)).collect()),
+        Filter::Or(list) => Filter::Or(list.into_iter().map(|f| widen(nat, f)).collect()),
+        Filter::Not(inner) => Filter::Not(Box::new(widen(nat, *inner))),
+        Filter::Test(id, test) => {
+            let Some(which) = which(id).filter(|_| names(&test)) else { return Filter::Test(id, test) };
+            let mut hosts = BTreeSet::new();
+            named(&test, &mut hosts);
+            let ends = nat.ends(hosts.into_iter().collect(), |hosts| {
+                let mut list = Vec::new();
+                hosts.iter().for_each(|host| elsewhere(nat, *host, &mut list));
+                // What the condition finds by itself need not be found again.
+                list.retain(|e| !hosts.contains(&e.ip));
+                Ends::new(list)
+            });
+            let own = Filter::Test(id, test);
+            if ends.list().is_empty() { own } else { Filter::Or(vec![own, Filter::Elsewhere(ends, which)]) }
+        }
+        other => other,
+    }
+}
+
+/// What a host was elsewhere at any time.
+fn elsewhere(nat: &Nat, host: IpAddr, out: &mut Vec<Elsewhere>) {
+    if !nat.bindings.has(host, Side::Inside) {
+        return;
+    }
+    let wanted = AskedEnd { end: End::new(host, None), proto: None, peer: None, window: Window::ALL };
+    let mut waiting: Vec<(Binding, f32, usize)> =
+        nat.bindings.of(&wanted, Side::Inside, OF_HOST).into_iter().map(|b| (b, 1.0, 1)).collect();
+    let mut given = 0;
+    while let Some((binding, sure, depth)) = waiting.pop() {
+        let confidence = sure * binding.confidence;
+        // Without a port an address that many share says nothing of this host; one of its own does, and of ICMP the peer tells.
+        let own = binding.outside.port.is_some()
+            || matches!(binding.kind, BindingKind::Static | BindingKind::Vpn)
+            || matches!(binding.proto, Some(proto::ICMP | proto::ICMP6)) && binding.peer.is_some();
+        if confidence < LEAST || !own || given >= OF_HOST {
+            continue;
+        }
+        given += 1;
+        let (start, end) = (binding.start.plus(-binding.uncertainty), binding.end.plus(binding.uncertainty));
+        if depth < DEPTH && nat.bindings.has(binding.outside.ip, Side::Inside) {
+            let window = Window::new(start, end.plus(1));
+            let next = AskedEnd { end: binding.outside, proto: binding.proto, peer: binding.peer, window };
+            let further = nat.bindings.of(&next, Side::Inside, AMONG);
+            waiting.extend(further.into_iter().filter(|b| b.outside.ip != host).map(|b| (b, confidence, depth + 1)));
+        }
+        out.push(Elsewhere {
+            host,
+            proto: binding.proto,
+            ip: binding.outside.ip,
+            port: binding.outside.port,
+            peer: binding.peer.map(|p| (p.ip, p.port)),
+            start,
+            end,
+            confidence,
+            method: binding.method,
+            evidence: binding.evidence.first().copied().unwrap_or_default(),
+        });
+    }
+}
+
+/// Ends of a record on the other side of a binding, with what led there.
+struct There {
+    pair: Pair,
+    via: Via,
+    method: Method,
+    /// Hosts that fit alike.
+    among: u32,
+    evidence: Vec<RecordId>,
+}
+
+/// The records on the other sides of translations: of the same connection as it is seen there. At most [`LINKS`].
+pub fn links(nat: &Nat, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
+    let Some(pair) = Pair::of(record).filter(|_| !nat.is_empty()) else { return Ok(Vec::new()) };
+    let mut out: Vec<Link> = Vec::new();
+    let mut seen: HashSet<RecordId> = HashSet::from([record.id]);
+    let mut known: Vec<(End, End)> = vec![ends(&pair)];
+    let mut waiting = vec![(pair, 1.0f32, 1usize)];
+    while let Some((pair, sure, depth)) = waiting.pop() {
+        for there in others(nat, &pair, sure) {
+            cancel.check()?;
+            if out.len() >= LINKS || known.len() > LINKS {
+                return Ok(out);
+            }
+            let quality = match there.method {
+                _ if there.among > 1 => Match::Ambiguous(there.among),
+                Method::Log => Match::Translated,
+                Method::Proxy | Method::Infer | Method::Claim => Match::Inferred(there.via.confidence),
+            };
+            let mut add = |record: Record| {
+                if seen.insert(record.id) {
+                    out.push(Link { record, method: "nat".into(), quality, via: Some(there.via.clone()) });
+                }
+            };
+            for id in &there.evidence {
+                snapshot.record(*id)?.into_iter().for_each(&mut add);
+            }
+            if known.contains(&ends(&there.pair)) {
+                continue;
+            }
+            known.push(ends(&there.pair));
+            for found in of(snapshot, &there.pair, cancel)? {
+                add(found);
+            }
+            if depth < DEPTH && there.among == 1 {
+                waiting.push((there.pair, there.via.confidence, depth + 1));
+            }
+        }
+    }
+    out.sort_by_key(|l| (l.record.kind != crate::model::Kind::Flow, l.record.time(), l.record.id));
+    Ok(out)
+}
+
+fn ends(pair: &Pair) -> (End, End) {
+    (End::new(pair.src.0, pair.src.1), End::new(pair.dst.0, pair.dst.1))
+}
+
+/// The other sides of a pair of ends.
+fn others(nat: &Nat, pair: &Pair, sure: f32) -> Vec<There> {
+    let window = Window::new(pair.start, pair.end.plus(1));
+    let (src, dst) = ends(pair);
+    // Of ICMP what stands there is type and code.
+    let bare = |end: End| if matches!(pair.proto, Some(proto::ICMP | proto::ICMP6)) { End { port: None, ..end } } else { end };
+    let mut out = Vec::new();
+    for (end, peer, first) in [(src, dst, true), (dst, src, false)] {
+        for side in [Side::Inside, Side::Outside] {
+            let wanted = AskedEnd { end: bare(end), proto: pair.proto, peer: Some(bare(peer)), window };
+            let found = nat.bindings.of(&wanted, side, 64);
+            let other = |b: &Binding| match side {
+                Side::Inside => (b.outside, b.peer),
+                Side::Outside => (b.inside, b.peer_seen_inside()),
+            };
+            let hosts: BTreeSet<IpAddr> = found.iter().map(|b| other(b).0.ip).collect();
+            let among = hosts.len().max(1) as u32;
+            for binding in found.into_iter().take(AMONG) {
+                let confidence = sure * binding.confidence / among as f32;
+                if confidence < LEAST && among == 1 {
+                    continue;
+                }
+                let (there, with) = other(&binding);
+                // A port that the binding does not name was kept.
+                let there = (there.ip, there.port.or(end.port));
+                let with = with.map_or((peer.ip, peer.port), |w| (w.ip, w.port.or(peer.port)));
+                let (src, dst) = if first { (there, with) } else { (with, there) };
+                let via = Via {
+                    binding: binding.to_string(),
+                    kind: binding.kind.name().into(),
+                    method: binding.method.name().into(),
+                    confidence,
+                    margin: binding.margin,
+                    evidence: binding.evidence.clone(),
+                };
+                let slack = binding.uncertainty;
+                let pair = Pair { src, dst, start: pair.start.plus(-slack), end: pair.end.plus(slack), ..*pair };
+                out.push(There { pair, via, method: binding.method, among, evidence: binding.evidence });
+            }
+        }
+    }
+    out
+}
+
+/// The records of a pair of ends in its time.
+fn of(snapshot: &Snapshot, pair: &Pair, cancel: &Cancel) -> Result<Vec<Record>> {
+    let addr = |id, ip| Filter::Test(id, Test::Is(Value::Addr(ip)));
+    let port = |id, port: Option<u16>| port.map(|p| Filter::is(id, u64::from(p)));
+    let way = |src: (IpAddr, Option<u16>), dst: (IpAddr, Option<u16>)| {
+        let mut all = vec![addr(field::SRC_IP, src.0), addr(field::DST_IP, dst.0)];
+        all.extend(port(field::SRC_PORT, src.1));
+        all.extend(port(field::DST_PORT, dst.1));
+        Filter::And(all)
+    };
+    let mut filter = Filter::Or(vec![way(pair.src, pair.dst), way(pair.dst, pair.src)]);
+    if let Some(proto) = pair.proto {
+        filter = Filter::is(field::PROTO, u64::from(proto)).and(filter);
+    }
+    let mut out = Vec::new();
+    let ask = Ask { window: Window::new(pair.start, pair.end.plus(1)), limit: LINKS, ..Ask::new(&filter) };
+    snapshot.select(&ask, &|| cancel.is_cancelled(), &mut |r| {
+        out.push(r);
+        true
+    })?;
+    cancel.check()?;
+    Ok(out)
+}
+
+/// What is known of an end in a window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Bindings in which it is inside, by time.
+    pub inside: Vec<Binding>,
+    /// Bindings in which it is outside, by time.
+    pub outside: Vec<Binding>,
+    /// The hosts that were behind it; of several none is the answer unless the port is known.
+    pub behind: Vec<Behind>,
+    /// Hosts that were at least behind it by their user agents, and the systems that these name.
+    pub at_least: usize,
+    /// See there.
+    pub systems: Vec<String>,
+    /// There are more bindings than are given.
+    pub more: bool,
+    /// What was left out of the bindings of the case, in words.
+    pub notices: Vec<String>,
+}
+
+/// What is known of an end in a window.
+pub fn bound(nat: &Nat, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
+    let mut inside = nat.bindings.of(wanted, Side::Inside, SHOWN + 1);
+    let mut outside = nat.bindings.of(wanted, Side::Outside, SHOWN + 1);
+    let more = inside.len() > SHOWN || outside.len() > SHOWN;
+    inside.truncate(SHOWN);
+    outside.truncate(SHOWN);
+    let behind = nat.bindings.behind(wanted);
+    let AtLeast { hosts, systems } =
+        if wanted.end.port.is_none() && !outside.is_empty() { agents(snapshot, wanted, cancel)? } else { AtLeast::default() };
+    Ok(Bound { inside, outside, behind, at_least: hosts, systems, more, notices: nat.notices.clone() })
+}
+
+/// How many hosts an address was at least, by the user agents of its requests.
+fn agents(snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<AtLeast> {
+    let filter =
+        Filter::Test(field::SRC_IP, Test::Is(Value::Addr(wanted.end.ip))).and(Filter::Test(field::HTTP_AGENT, Test::Exists));
+    let mut seen: Vec<(Time, String)> = Vec::new();
+    let fields = [field::HTTP_AGENT];
+    let ask = Ask { window: wanted.window, fields: Some(&fields), ..Ask::new(&filter) };
+    snapshot.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
+        let agent = row.values(field::HTTP_AGENT).find_map(|v| v.as_text().map(str::to_owned));
+        seen.extend(agent.map(|a| (row.time(), a)));
+        seen.len() < AGENTS
+    })?;
+    cancel.check()?;
+    seen.sort();
+    let mut counter = Counter::default();
+    seen.iter().for_each(|(at, agent)| counter.agent(*at, agent));
+    Ok(counter.at_least())
+}
+
+#[cfg(test)]
+mod tests;
