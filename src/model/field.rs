@@ -251,6 +251,7 @@ fields! {
     FEED = 174, "feed", ["threat.feed.name"], Text, One, None, "Reputation list that the indicator is on.";
     CONFIDENCE = 175, "confidence", [], Float, One, None, "Confidence that the source states, 0 to 1.";
     SITE = 176, "site", ["location"], Text, One, None, "Site or location.";
+    CHECK_RESULT = 177, "check.result", ["rule.result"], Text, One, None, "Result of a configuration check: pass, fail, error, unknown, notapplicable, notchecked, informational.";
     // --- oddities and the rest
     ODDITY = 180, "oddity", ["weird", "anomaly"], Text, One, Some(E::Signature), "What was malformed, as a short name.";
     PLACE = 181, "place", [], Text, One, None, "Where it was malformed: layer, offset, line.";
