@@ -20,6 +20,8 @@ pub(super) struct Element {
     /// The text directly in it.
     pub text: String,
     pub children: Vec<Element>,
+    /// How much of its parent's text stands before it.
+    pub before: usize,
     /// Where it began and ended.
     pub at: u64,
     pub end: u64,
@@ -62,13 +64,21 @@ impl Element {
         words
     }
     fn gather(&self, to: &mut String) {
-        for word in self.text.split_ascii_whitespace() {
-            if !to.is_empty() {
-                to.push(' ');
+        let add = |text: &str, to: &mut String| {
+            for word in text.split_ascii_whitespace() {
+                if !to.is_empty() {
+                    to.push(' ');
+                }
+                to.push_str(word);
             }
-            to.push_str(word);
+        };
+        let mut said = 0;
+        for child in &self.children {
+            add(self.text.get(said..child.before).unwrap_or(""), to);
+            said = child.before;
+            child.gather(to);
         }
-        self.children.iter().for_each(|c| c.gather(to));
+        add(self.text.get(said..).unwrap_or(""), to);
     }
     /// Bytes that it takes in the document.
     pub fn len(&self) -> usize {
@@ -130,7 +140,8 @@ impl<'a> Elements<'a> {
                 Node::Open { name, attributes, at } => {
                     let size = attributes.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
                     let fits = nodes > attributes.len() && room >= size;
-                    let mut element = Element { name: local(&name).to_owned(), at, ..Element::default() };
+                    let before = open.last().map_or(0, |parent| parent.text.len());
+                    let mut element = Element { name: local(&name).to_owned(), at, before, ..Element::default() };
                     match fits {
                         true => {
                             (nodes, room) = (nodes - attributes.len() - 1, room - size);

@@ -141,7 +141,7 @@ mod tests {
                 &FORMAT,
                 "asset.display_ipv4_address;asset.host_name;asset.operating_system;definition.cve;definition.cvss3.base_score;definition.id;definition.name;first_observed;last_seen;port;protocol;severity;state\n192.0.2.2;h2;Linux;CVE-2022-0001;6.5;1234;N;2023-06-28T11:50:44.895Z;2023-07-12T12:14:16.850Z;0;TCP;Low;ACTIVE\n"
             ),
-            "vuln 2023-06-28T11:50:44.895Z..2023-07-12T12:14:16.85Z dst.ip=192.0.2.2 proto=tcp signature=N severity=low action=found hostname=h2 os=Linux cve=CVE-2022-0001 cvss=6.5 plugin=1234 extra={\"state\":\"ACTIVE\"}"
+            "vuln 2023-06-28T11:50:44.895Z..2023-07-12T12:14:16.850Z dst.ip=192.0.2.2 proto=tcp signature=N severity=low action=found hostname=h2 os=Linux cve=CVE-2022-0001 cvss=6.5 plugin=1234 extra={\"state\":\"ACTIVE\"}"
         );
     }
 }

@@ -234,7 +234,7 @@ mod tests {
             read.shown(),
             "inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.10 dst.mac=00:00:5e:00:53:01 action=found hostname=www.example.org product=Odd os=Linux 5.0 - 5.4 cpe=cpe:/o:linux:linux_kernel:5 extra={\"not_shown\":\"998 closed tcp ports (reset)\"}\n\
              inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.10 dst.port=22 proto=tcp app=ssh action=found hostname=www.example.org product=OpenSSH 8.2p1 port.state=open\n\
-             inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.10 dst.port=443 proto=tcp app=http action=found hostname=www.example.org product=nginx 1.18.0 port.state=open extra={\"tunnel\":\"ssl\",\"script.vulners\":\"\\n  cpe:/a:nginx:\\n    CVE-2021-23017 6.8\"}\n\
+             inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.10 dst.port=443 proto=tcp app=http action=found hostname=www.example.org product=nginx 1.18.0 port.state=open extra={\"tunnel\":\"ssl\",\"script.vulners\":\"\\n   cpe:/a:nginx:\\n    CVE-2021-23017 6.8\"}\n\
              vuln 2025-11-20T08:00:00Z dst.ip=192.0.2.10 dst.port=443 proto=tcp app=http signature=vulners action=found hostname=www.example.org message=cpe:/a:nginx:\n    CVE-2021-23017 6.8 port.state=open cve=CVE-2021-23017\n\
              inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.12 action=found\n"
         );

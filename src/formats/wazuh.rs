@@ -149,7 +149,7 @@ mod tests {
         let read = read_all(&FORMAT, state);
         assert_eq!(
             read.shown(),
-            "vuln 2025-07-01T10:00:00Z signature=CVE-2025-27558 affects linux severity=critical action=found hostname=h0 message=d os=Ubuntu 24.04 product=linux version=6.8 cve=CVE-2025-27558 cvss=9.1 extra={\"agent\":{\"id\":\"001\",\"name\":\"h0\"},\"host\":{\"os\":{\"full\":\"Ubuntu 24.04\"}},\"package\":{\"name\":\"linux\",\"version\":\"6.8\"},\"vulnerability\":{\"id\":\"CVE-2025-27558\",\"severity\":\"-\",\"score\":{\"base\":9.1},\"detected_at\":\"2025-07-01T10:00:00Z\",\"description\":\"d\"}}\n"
+            "vuln 2025-07-01T10:00:00Z signature=CVE-2025-27558 affects linux severity=critical action=found hostname=h0 message=d product=linux version=6.8 os=Ubuntu 24.04 cve=CVE-2025-27558 cvss=9.1 extra={\"agent\":{\"id\":\"001\",\"name\":\"h0\"},\"host\":{\"os\":{\"full\":\"Ubuntu 24.04\"}},\"package\":{\"name\":\"linux\",\"version\":\"6.8\"},\"vulnerability\":{\"id\":\"CVE-2025-27558\",\"severity\":\"-\",\"score\":{\"base\":9.1},\"detected_at\":\"2025-07-01T10:00:00Z\",\"description\":\"d\"}}\n"
         );
     }
 }
