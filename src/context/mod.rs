@@ -6,6 +6,14 @@
 
 pub mod reputation;
 
+pub mod seen;
+
+pub mod feeds;
+
+pub mod registrations;
+
+pub mod tables;
+
 pub mod inventory;
 
 pub mod services;
@@ -16,14 +24,37 @@ pub mod sites;
 
 use crate::error::Result;
 use crate::model::answer::Fact;
+use crate::model::decision::Decision;
+use crate::model::site::Home;
 use crate::model::{Cancel, Entity, Time};
 use crate::store::Snapshot;
 pub use reputation::Networks;
 
+/// What the case knows besides its records: feeds, what people entered, whose addresses are one's own.
+pub struct Given<'a> {
+    /// The feeds that stand.
+    pub feeds: &'a feeds::Feeds,
+    /// What people entered.
+    pub decisions: &'a [Decision],
+    /// The sets that stand by it.
+    pub sets: &'a [sets::Set],
+    /// One's own addresses.
+    pub home: &'a Home,
+    /// Now, by which entries of sets expire.
+    pub now: Time,
+}
+
 /// Everything that is known about an entity at a time: inventory, scans, reputation, services. `networks`: see [`Networks::read`].
-pub fn facts(snapshot: &Snapshot, networks: &Networks, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
+pub fn facts(
+    snapshot: &Snapshot,
+    networks: &Networks,
+    given: &Given<'_>,
+    entity: &Entity,
+    at: Option<Time>,
+    cancel: &Cancel,
+) -> Result<Vec<Fact>> {
     let mut facts = inventory::facts(snapshot, entity, cancel)?;
-    facts.extend(reputation::facts(snapshot, networks, entity, at, cancel)?);
+    facts.extend(reputation::facts(snapshot, networks, given, entity, at, cancel)?);
     facts.extend(services::facts(snapshot, entity, cancel)?);
     Ok(facts)
 }

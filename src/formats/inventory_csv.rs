@@ -38,13 +38,17 @@ impl Format for InventoryCsv {
 
 /// What a column is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Column {
+pub(super) enum Column {
+    /// Addresses of the host.
     Address,
+    /// A field of it.
     Field(FieldId),
+    /// Nothing that is known.
     Other,
 }
 
-fn column(name: &str) -> Column {
+/// What a column of a name is.
+pub(super) fn column(name: &str) -> Column {
     Column::Field(match table::plain_name(name).as_str() {
         "ip" | "ips" | "ip_address" | "ip_addresses" | "ipaddress" | "address" | "ipv4" | "ipv6" | "ipv4_address" | "host_ip"
         | "primary_ip" => {
@@ -73,6 +77,14 @@ pub(super) fn is_header(line: &str) -> bool {
 }
 
 fn parse_header(line: &str) -> Option<(u8, Vec<(String, Column)>)> {
+    let separator = table::separator(line)?;
+    let cells = table::cells(line, separator)?;
+    let names: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
+    is_about_hosts(&names).then(|| (separator, names.iter().map(|n| (table::plain_name(n), column(n))).collect()))
+}
+
+/// Whether names of columns are those of an inventory.
+pub(super) fn is_about_hosts(names: &[&str]) -> bool {
     const TELLING: [FieldId; 9] = [
         field::OWNER,
         field::USER,
@@ -110,14 +122,11 @@ fn parse_header(line: &str) -> Option<(u8, Vec<(String, Column)>)> {
         "qid",
         "nvt_name",
     ];
-    let separator = table::separator(line)?;
-    let cells = table::cells(line, separator)?;
-    let names: Vec<String> = cells.iter().map(|c| table::plain_name(c)).collect();
-    let columns: Vec<(String, Column)> = names.iter().map(|n| (n.clone(), column(n))).collect();
-    let identified = columns.iter().any(|(_, c)| matches!(c, Column::Address | Column::Field(field::HOSTNAME)));
-    let telling = columns.iter().filter(|(_, c)| matches!(c, Column::Field(id) if TELLING.contains(id))).count();
-    let foreign = names.iter().any(|n| FOREIGN.contains(&n.as_str()));
-    (identified && telling >= 1 && !foreign).then_some((separator, columns))
+    let columns: Vec<Column> = names.iter().map(|n| column(n)).collect();
+    let identified = columns.iter().any(|c| matches!(c, Column::Address | Column::Field(field::HOSTNAME)));
+    let telling = columns.iter().any(|c| matches!(c, Column::Field(id) if TELLING.contains(id)));
+    let foreign = names.iter().any(|n| FOREIGN.contains(&table::plain_name(n).as_str()));
+    identified && telling && !foreign
 }
 
 struct Rows {

@@ -100,6 +100,30 @@ pub(super) fn member<'a>(members: &Members<'a>, key: &str) -> Option<&'a RawValu
     members.iter().find(|(k, _)| k == key).map(|(_, v)| *v)
 }
 
+/// The value at the end of a path of keys.
+pub(super) fn at<'a>(members: &Members<'a>, path: &[&str]) -> Option<&'a RawValue> {
+    let (first, rest) = path.split_first()?;
+    let value = member(members, first)?;
+    if rest.is_empty() { Some(value) } else { at(&object(value.get())?, rest) }
+}
+
+/// The text of the scalar at the end of a path of keys, else empty; of an array its scalars with spaces between.
+pub(super) fn text_at(members: &Members<'_>, path: &[&str]) -> String {
+    let Some(value) = at(members, path) else { return String::new() };
+    elements(value).into_iter().filter(|e| !is_nested(e)).map(scalar).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a head begins as JSON does and has all of these keys.
+pub(super) fn has_keys(head: &[u8], keys: &[&str]) -> bool {
+    let head = super::head::plain(head).trim_ascii_start();
+    let has = |key: &str| {
+        let quoted = format!("\"{key}\"");
+        memchr::memmem::find_iter(head, quoted.as_bytes())
+            .any(|at| head[at + quoted.len()..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':'))
+    };
+    (head.starts_with(b"{") || head.starts_with(b"[")) && keys.iter().all(|k| has(k))
+}
+
 /// Appends a text as a JSON string.
 pub(super) fn quote(text: &str, to: &mut String) {
     match serde_json::to_string(text) {

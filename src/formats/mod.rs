@@ -220,14 +220,21 @@ pub mod conntrack;
 pub mod csv_lines;
 /// Shared: not a member.
 pub mod dates;
+pub mod defender;
 /// Shared: not a member.
 pub mod draft;
 pub mod elastic;
 /// Shared: not a member.
+pub mod element;
+/// Shared: not a member.
 pub mod envelope;
 pub mod evtx;
 pub mod filterlog;
+/// Shared: not a member.
+pub mod finding;
 pub mod fortigate;
+/// Shared: not a member.
+pub mod glossary;
 /// Shared: not a member.
 pub mod head;
 /// Shared: not a member.
@@ -242,6 +249,7 @@ pub mod indicator_words;
 /// Shared: not a member.
 pub mod indicators;
 pub mod inventory_csv;
+pub mod inventory_json;
 /// Shared: not a member.
 pub mod json;
 pub mod json_document;
@@ -250,25 +258,42 @@ pub mod json_lines;
 pub mod lift;
 /// Shared: not a member.
 pub mod lines;
+pub mod masscan;
 pub mod nessus;
+pub mod nessus_csv;
 pub mod netfilter;
+pub mod nexpose;
+pub mod nmap_grepable;
+pub mod nmap_normal;
 pub mod nmap_xml;
+pub mod nuclei;
 /// Shared: not a member.
 pub mod objects;
+pub mod openvas_csv;
+pub mod openvas_xml;
 pub mod palo_alto;
+pub mod qualys_csv;
+pub mod qualys_xml;
 pub mod reputation_csv;
 pub mod reputation_list;
+/// Shared: not a member.
+pub mod scan_table;
 pub mod splunk;
 pub mod squid;
+pub mod ssh_audit;
+pub mod sslscan;
 pub mod suricata_eve;
 /// Shared: not a member.
 pub mod suricata_objects;
 pub mod syslog;
 /// Shared: not a member.
 pub mod table;
+pub mod testssl;
+pub mod testssl_json;
 pub mod text_lines;
 /// Shared: not a member.
 pub mod unwrap;
+pub mod wazuh;
 /// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
@@ -277,6 +302,7 @@ pub mod windows;
 pub mod windows_codes;
 pub mod windows_event;
 pub mod windows_xml;
+pub mod xccdf;
 /// Shared: not a member.
 pub mod xml;
 pub mod zeek;
@@ -306,8 +332,26 @@ pub const ALL: &[&dyn Format] = &[
     &auth_log::FORMAT,
     &syslog::FORMAT,
     &nmap_xml::FORMAT,
+    &nmap_grepable::FORMAT,
+    &nmap_normal::FORMAT,
+    &masscan::FORMAT,
     &nessus::FORMAT,
+    &nessus_csv::FORMAT,
+    &openvas_xml::FORMAT,
+    &openvas_csv::FORMAT,
+    &nexpose::FORMAT,
+    &qualys_xml::FORMAT,
+    &qualys_csv::FORMAT,
+    &nuclei::FORMAT,
+    &sslscan::FORMAT,
+    &testssl::FORMAT,
+    &testssl_json::FORMAT,
+    &ssh_audit::FORMAT,
+    &wazuh::FORMAT,
+    &defender::FORMAT,
+    &xccdf::FORMAT,
     &inventory_csv::FORMAT,
+    &inventory_json::FORMAT,
     &reputation_csv::FORMAT,
     &reputation_list::FORMAT,
     &json_lines::FORMAT,

@@ -42,43 +42,46 @@ struct Scan {
     context: Context,
 }
 
-/// A host while it is read.
+/// A host while it is read, here and from the other outputs of nmap.
 #[derive(Default)]
-struct Host {
-    at: u64,
-    start: Option<Time>,
-    end: Option<Time>,
-    up: bool,
-    addresses: Vec<String>,
-    mac: String,
-    vendor: String,
-    names: Vec<String>,
-    system: String,
-    ports: Vec<Port>,
-    scripts: Vec<(String, String)>,
+pub(super) struct Host {
+    pub at: u64,
+    pub start: Option<Time>,
+    pub end: Option<Time>,
+    pub up: bool,
+    pub addresses: Vec<String>,
+    pub mac: String,
+    pub vendor: String,
+    pub names: Vec<String>,
+    pub system: String,
+    pub ports: Vec<Port>,
+    pub scripts: Vec<(String, String)>,
+    /// What else is said of it.
+    pub more: Vec<(&'static str, String)>,
     /// Text of the `cpe` element that is open, and whether it belongs to a port.
-    cpe: Option<String>,
-    cpes: Vec<String>,
-    in_port: bool,
-    in_system: bool,
-    partial: bool,
+    pub cpe: Option<String>,
+    pub cpes: Vec<String>,
+    pub in_port: bool,
+    pub in_system: bool,
+    pub partial: bool,
 }
 
+/// A port of a host.
 #[derive(Default)]
-struct Port {
-    proto: String,
-    number: String,
-    state: String,
-    reason: String,
-    fields: Vec<(FieldId, String)>,
-    extra: Vec<(&'static str, String)>,
-    scripts: Vec<(String, String)>,
+pub(super) struct Port {
+    pub proto: String,
+    pub number: String,
+    pub state: String,
+    pub reason: String,
+    pub fields: Vec<(FieldId, String)>,
+    pub extra: Vec<(&'static str, String)>,
+    pub scripts: Vec<(String, String)>,
 }
 
 /// Most ports of one host that are kept.
-const PORTS_MAX: usize = 60_000;
+pub(super) const PORTS_MAX: usize = 60_000;
 /// Most scripts of one port or host that are kept.
-const SCRIPTS_MAX: usize = 100;
+pub(super) const SCRIPTS_MAX: usize = 100;
 
 impl Reader for Scan {
     fn line(&mut self, _: &[u8], _: Unit, _: &mut Out) -> Status {
@@ -195,7 +198,8 @@ impl Host {
         }
     }
 
-    fn give(self, end: u64, scan: Option<Time>, context: &Context, out: &mut Out) -> Status {
+    /// Its records: the host, each port, each script that names CVEs. `end`: where it ends; `scan`: when the scan began.
+    pub fn give(self, end: u64, scan: Option<Time>, context: &Context, out: &mut Out) -> Status {
         // masscan writes no status.
         if !self.up && self.ports.is_empty() {
             return Status::Skipped;
@@ -231,6 +235,9 @@ impl Host {
         }
         for (id, output) in &self.scripts {
             d.keep(&format!("script.{id}"), output);
+        }
+        for (key, value) in &self.more {
+            d.keep(key, value);
         }
         let status = d.finish(None, out);
         for port in &self.ports {

@@ -4,6 +4,8 @@
 //! Knows no format. One pass over the bytes without recursion. An object that is too long, nests too deep or breaks off is said, and the
 //! scan goes on at the next one: a string never spans lines, and no object begins where a value has just ended.
 
+use super::{Out, Status, Unit};
+use crate::model::oddity::Oddity;
 use std::io::BufRead;
 
 /// Longest object.
@@ -67,6 +69,41 @@ impl<'a> Objects<'a> {
             }
         }
     }
+}
+
+/// Reads every object of a stream as a unit; what is no object is a failed one.
+pub(super) fn read_each(
+    input: &mut dyn BufRead,
+    holders: &'static [&'static str],
+    each: &mut dyn FnMut(Status, Out) -> bool,
+    read: &mut dyn FnMut(&str, Unit, &mut Out) -> Status,
+) {
+    let mut objects = Objects::new(input, holders);
+    loop {
+        let (found, offset) = match objects.next() {
+            Found::Object(text, offset) => (Ok(text), offset),
+            Found::Bad(what, offset) => (Err(what), offset),
+            Found::Over => return,
+        };
+        let unit = Unit { offset, line: 0 };
+        let mut out = Out { unit, ..Out::default() };
+        let status = match found {
+            Ok(text) => read(&text, unit, &mut out),
+            Err(what) => {
+                out.oddities.push(Oddity::at(what, format!("byte {offset}")));
+                Status::Failed
+            }
+        };
+        if !each(status, out) {
+            return;
+        }
+    }
+}
+
+/// An object that is none: said and failed.
+pub(super) fn malformed(unit: Unit, out: &mut Out) -> Status {
+    out.oddities.push(Oddity::at("json_malformed", format!("byte {}", unit.offset)));
+    Status::Failed
 }
 
 /// An open array or object.

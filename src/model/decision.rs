@@ -107,6 +107,62 @@ pub struct Carried {
     pub sound: bool,
 }
 
+/// What a feed is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedKind {
+    /// Indicators of what is bad.
+    #[default]
+    Indicators,
+    /// What is known to be harmless: its entries keep a score low.
+    Allow,
+    /// What explains an address or name and is neither good nor bad: clouds, dynamic DNS, scanners.
+    Context,
+    /// Who registered and announces addresses.
+    Registration,
+}
+
+impl FeedKind {
+    /// Every kind.
+    pub const ALL: [FeedKind; 4] = [FeedKind::Indicators, FeedKind::Allow, FeedKind::Context, FeedKind::Registration];
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            FeedKind::Indicators => "indicators",
+            FeedKind::Allow => "allow",
+            FeedKind::Context => "context",
+            FeedKind::Registration => "registration",
+        }
+    }
+    /// The kind that a word means.
+    pub fn parse(word: &str) -> Option<FeedKind> {
+        FeedKind::ALL.into_iter().find(|k| k.name().eq_ignore_ascii_case(word))
+    }
+}
+
+/// How the entries of a feed count. Percents are whole numbers so that the same settings are the same text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FeedSettings {
+    /// What it is for.
+    #[serde(default)]
+    pub kind: FeedKind,
+    /// Class of entries that state none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub category: String,
+    /// Confidence of entries that state none, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<u8>,
+    /// What the whole feed is worth, percent; none: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
+    /// After how many nanoseconds an entry says half as much; 0: never; none: by the class of the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_life: Option<i64>,
+    /// Feeds of one lineage are copies of each other and count once.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lineage: String,
+}
+
 /// What was decided. Ids are the sequence number of the decision that created the thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
@@ -185,6 +241,25 @@ pub enum What {
         /// Zone that its people and its zone-less logs live in, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         zone: Option<String>,
+    },
+    /// A feed was added or renewed, or (without a hash) removed. The last word on a name counts; its table is a file of the case.
+    Feed {
+        /// Name.
+        name: String,
+        /// SHA-256 of the file that its table was made of, hexadecimal; empty: it is removed.
+        sha256: String,
+        /// Where that file was.
+        #[serde(default)]
+        path: String,
+        /// What it is for.
+        #[serde(default)]
+        settings: FeedSettings,
+        /// Format it was read as.
+        #[serde(default)]
+        format: String,
+        /// Its entries.
+        #[serde(default)]
+        entries: u64,
     },
     /// A source's clock, zone, year, order of dates or site was set by hand. `None` fields stay as they are.
     SourceSet {

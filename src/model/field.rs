@@ -119,6 +119,12 @@ fields! {
     DST_MAC = 27, "dst.mac", ["eth.dst", "resp_l2_addr", "destination.mac"], Text, One, Some(E::Mac), "Hardware address of the responder.";
     DIRECTION_STATED = 28, "direction.stated", [], Text, One, None, "Direction as the source itself states it (in, out, to_client, ...); `direction` is by the home networks.";
     DIRECTION = 29, "direction", ["network.direction"], Text, Derived, None, "in, out, internal or external, by which of src.ip and dst.ip are home networks (confirmed, else guessed) when asked.";
+    COUNTRY = 230, "country", ["geo.country"], Text, Derived, None, "Country (ISO 3166) in which src.ip or dst.ip is registered, by the registration feeds; as a column that of the end that is not one's own.";
+    SRC_COUNTRY = 231, "src.country", ["source.geo.country_iso_code", "src.geo"], Text, Derived, None, "Country in which src.ip is registered.";
+    DST_COUNTRY = 232, "dst.country", ["destination.geo.country_iso_code", "dst.geo"], Text, Derived, None, "Country in which dst.ip is registered.";
+    AS = 233, "as", ["asn"], Uint, Derived, None, "Number of the autonomous system that announces src.ip or dst.ip, by the registration feeds; as a column that of the end that is not one's own.";
+    SRC_AS = 234, "src.as", ["source.as.number", "src.asn"], Uint, Derived, None, "Number of the autonomous system that announces src.ip.";
+    DST_AS = 235, "dst.as", ["destination.as.number", "dst.asn"], Uint, Derived, None, "Number of the autonomous system that announces dst.ip.";
     // --- the life of a flow
     STATE = 30, "state", ["conn_state"], Text, One, None, "Zeek's connection state: S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH; of other sources their own word.";
     HISTORY = 31, "history", [], Text, One, None, "Zeek's history letters: upper case the originator, lower case the responder.";
@@ -251,6 +257,7 @@ fields! {
     FEED = 174, "feed", ["threat.feed.name"], Text, One, None, "Reputation list that the indicator is on.";
     CONFIDENCE = 175, "confidence", [], Float, One, None, "Confidence that the source states, 0 to 1.";
     SITE = 176, "site", ["location"], Text, One, None, "Site or location.";
+    CHECK_RESULT = 177, "check.result", ["rule.result"], Text, One, None, "Result of a configuration check: pass, fail, error, unknown, notapplicable, notchecked, informational.";
     // --- oddities and the rest
     ODDITY = 180, "oddity", ["weird", "anomaly"], Text, One, Some(E::Signature), "What was malformed, as a short name.";
     PLACE = 181, "place", [], Text, One, None, "Where it was malformed: layer, offset, line.";
@@ -261,6 +268,14 @@ fields! {
     VIA_CONFIDENCE = 187, "via.confidence", [], Float, Derived, None, "How sure that translation is, 0 to 1.";
     VIA_EVIDENCE = 188, "via.evidence", [], Text, Derived, None, "Id of the record that proves that translation.";
     TEXT = 183, "any", [], Text, Any(&[NAME, SNI, URL, HTTP_HOST, HTTP_URI, SIGNATURE, USER, HOSTNAME, MESSAGE, FILE_NAME, INDICATOR, ODDITY]), None, "What a bare word is looked for in: names, URLs, signatures, users, messages, file names.";
+}
+
+/// The fields that the registration feeds give.
+pub const REGISTRATION: [FieldId; 6] = [COUNTRY, SRC_COUNTRY, DST_COUNTRY, AS, SRC_AS, DST_AS];
+
+/// Whether a field is given by the registration feeds.
+pub fn is_registration(id: FieldId) -> bool {
+    REGISTRATION.contains(&id)
 }
 
 /// The field with a number. Constant time.

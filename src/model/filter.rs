@@ -161,6 +161,15 @@ impl Filter {
     pub fn any(filters: Vec<Filter>) -> Filter {
         Filter::Or(filters)
     }
+    /// Whether it tests any of some fields.
+    pub fn asks_for(&self, fields: &[FieldId]) -> bool {
+        match self {
+            Filter::All => false,
+            Filter::And(list) | Filter::Or(list) => list.iter().any(|f| f.asks_for(fields)),
+            Filter::Not(inner) => inner.asks_for(fields),
+            Filter::Test(id, _) => fields.contains(id),
+        }
+    }
     /// Whether a record satisfies it. `head` gives the values of `source` and `evidence`, whose names only the case knows.
     pub fn matches(&self, record: &Record, head: &dyn Fn(FieldId) -> Option<Value>) -> bool {
         match self {
@@ -196,7 +205,9 @@ impl Filter {
                 Some(Place::Derived) if *id == field::COMMUNITY_ID => {
                     out.extend([field::SRC_IP, field::SRC_PORT, field::DST_IP, field::DST_PORT, field::PROTO]);
                 }
-                Some(Place::Derived) if *id == field::DIRECTION => out.extend([field::SRC_IP, field::DST_IP]),
+                Some(Place::Derived) if *id == field::DIRECTION || field::is_registration(*id) => {
+                    out.extend([field::SRC_IP, field::DST_IP]);
+                }
                 _ => out.push(*id),
             },
         }

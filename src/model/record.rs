@@ -186,8 +186,14 @@ impl Record {
             field::RAW_START => return Some(Value::Time(self.start)),
             field::DURATION => return Some(Value::Uint(self.end.since(self.start).max(0) as u64)),
             field::COMMUNITY_ID => return community_id::of_record(self).map(Value::from),
-            // Put there by whoever answers: it needs the home networks.
-            field::DIRECTION => return self.get(id).cloned(),
+            // Put there by whoever answers: it needs the home networks, the feeds.
+            field::DIRECTION
+            | field::COUNTRY
+            | field::SRC_COUNTRY
+            | field::DST_COUNTRY
+            | field::AS
+            | field::SRC_AS
+            | field::DST_AS => return self.get(id).cloned(),
             _ => {}
         }
         match field::get(id)?.place {

@@ -140,6 +140,11 @@ impl From<u64> for Value {
         Value::Uint(n)
     }
 }
+impl From<f64> for Value {
+    fn from(x: f64) -> Value {
+        Value::Float(x)
+    }
+}
 impl From<IpAddr> for Value {
     fn from(a: IpAddr) -> Value {
         Value::Addr(a)

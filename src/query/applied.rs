@@ -1,6 +1,8 @@
-//! What is said of a record only when it is asked for: the names of its source and evidence, its direction, the verdict that stands on it.
+//! What is said of a record only when it is asked for: the names of its source and evidence, its direction, the verdict that stands on it, who
+//! registered its ends.
 
 use super::standing::Current;
+use crate::context::feeds::Feeds;
 use crate::model::{FieldId, Record, Value, field};
 use crate::store::Snapshot;
 use std::sync::Arc;
@@ -9,16 +11,20 @@ use std::sync::Arc;
 pub struct Applied<'a> {
     snapshot: &'a Snapshot,
     current: Arc<Current>,
+    feeds: Arc<Feeds>,
+    /// Whether any feed says who registered addresses.
+    registered: bool,
 }
 
 impl<'a> Applied<'a> {
     /// Over a view, with what stands now.
-    pub fn new(snapshot: &'a Snapshot, current: Arc<Current>) -> Applied<'a> {
-        Applied { snapshot, current }
+    pub fn new(snapshot: &'a Snapshot, current: Arc<Current>, feeds: Arc<Feeds>) -> Applied<'a> {
+        Applied { snapshot, current, registered: feeds.has_registrations(), feeds }
     }
-    /// A record as it is answered: with its direction and verdict.
+    /// A record as it is answered: with its direction and verdict, and who registered its ends.
     pub fn on(&self, mut record: Record) -> Record {
-        for id in [field::DIRECTION, field::VERDICT] {
+        let registration = if self.registered { &field::REGISTRATION[..] } else { &[] };
+        for id in [field::DIRECTION, field::VERDICT].iter().chain(registration).copied() {
             if let Some(value) = self.value(&record, id) {
                 record.set(id, value);
             }
@@ -31,6 +37,10 @@ impl<'a> Applied<'a> {
             field::DIRECTION => self.current.home.direction(record).map(|d| Value::text(d.name())),
             field::VERDICT if self.current.verdicts.is_empty() => None,
             field::VERDICT => self.current.verdicts.on(record, &|f| self.value(record, f)).map(|j| Value::text(j.name())),
+            id if field::is_registration(id) => {
+                let (src, dst) = (record.addr(field::SRC_IP), record.addr(field::DST_IP));
+                self.registered.then(|| self.feeds.value_of(id, src, dst, &|a| self.current.home.is_near(a))).flatten()
+            }
             field::SOURCE => self.snapshot.source_name(record.source).map(Value::text),
             field::EVIDENCE => self.snapshot.evidence_path(record.id.evidence).map(Value::from),
             _ => None,
@@ -39,12 +49,13 @@ impl<'a> Applied<'a> {
     /// Stored fields that the values of some fields are made of as well; whether there are any such fields.
     pub fn needs(&self, fields: &mut Vec<FieldId>) -> bool {
         let (direction, verdict) = (fields.contains(&field::DIRECTION), fields.contains(&field::VERDICT));
-        if direction {
+        let registration = fields.iter().any(|f| field::is_registration(*f));
+        if direction || registration {
             fields.extend([field::SRC_IP, field::DST_IP]);
         }
         if verdict {
             fields.extend(self.current.verdicts.fields());
         }
-        direction || verdict
+        direction || verdict || registration
     }
 }

@@ -2,7 +2,7 @@
 //! listed networks) is kept until records of its kind come, go or are moved in time.
 
 use super::local::Knowledge;
-use crate::context::{self, Networks, sites};
+use crate::context::{self, Given, Networks, sites};
 use crate::error::Result;
 use crate::links::nat::{self, AskedEnd, Bound};
 use crate::links::{Names, Nat, exact, names, sightings};
@@ -106,8 +106,15 @@ impl Knowledge for Known {
         *slot = Some((of, Instant::now(), Arc::clone(&guess)));
         Ok(guess)
     }
-    fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
+    fn facts(
+        &self,
+        snapshot: &Snapshot,
+        given: &Given<'_>,
+        entity: &Entity,
+        at: Option<Time>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Fact>> {
         let networks = self.networks(snapshot, cancel)?;
-        context::facts(snapshot, &networks, entity, at, cancel)
+        context::facts(snapshot, &networks, given, entity, at, cancel)
     }
 }

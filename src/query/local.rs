@@ -10,7 +10,8 @@ use super::stages::Tally;
 use super::standing::{Current, Standing};
 use super::views::Views;
 use super::{Cancel, check, passive, sets, summed};
-use crate::context::sites as own;
+use crate::context::feeds::{Feeds, Keeping};
+use crate::context::{Given, sites as own};
 use crate::error::{Error, Result};
 use crate::links::nat::{AskedEnd, Bound};
 use crate::model::answer::{Coverage, Fact, Link, NameUsed};
@@ -77,8 +78,15 @@ pub trait Knowledge: Send + Sync {
         Ok(Arc::default())
     }
     /// What is known of an entity at a time besides its traffic.
-    fn facts(&self, snapshot: &Snapshot, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
-        let _ = (snapshot, entity, at, cancel);
+    fn facts(
+        &self,
+        snapshot: &Snapshot,
+        given: &Given<'_>,
+        entity: &Entity,
+        at: Option<Time>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Fact>> {
+        let _ = (snapshot, given, entity, at, cancel);
         Ok(Vec::new())
     }
 }
@@ -94,12 +102,13 @@ pub struct LocalEngine {
     knowledge: Box<dyn Knowledge>,
     views: Views,
     standing: Standing,
+    feeds: Keeping,
 }
 
 impl LocalEngine {
     /// An engine over a store.
     pub fn new(store: Store, knowledge: Box<dyn Knowledge>) -> LocalEngine {
-        LocalEngine { store, knowledge, views: Views::default(), standing: Standing::default() }
+        LocalEngine { store, knowledge, views: Views::default(), standing: Standing::default(), feeds: Keeping::default() }
     }
     /// The store.
     pub fn store(&self) -> &Store {
@@ -127,7 +136,10 @@ impl LocalEngine {
         Ok(self.standing.of(&decisions, snapshot.sequence(), now(), &guess, &compile))
     }
     fn applied<'a>(&self, view: &'a Arc<Snapshot>, cancel: &Cancel) -> Result<Applied<'a>> {
-        Ok(Applied::new(view, self.standing(view, cancel)?))
+        Ok(Applied::new(view, self.standing(view, cancel)?, self.feeds()))
+    }
+    fn feeds(&self) -> Arc<Feeds> {
+        self.feeds.of(&self.store.dir(), &self.store.journal().decisions())
     }
     /// As [`Engine::compile`], with the sets that are files where the text was typed.
     pub fn compile_with(&self, text: &str, files: &dyn Fn(&str) -> Option<Arc<Members>>) -> Result<Question> {
@@ -156,6 +168,9 @@ impl LocalEngine {
         let mut question = check::compile(text, &scope)?;
         if let Some(current) = current.filter(|_| site::asks_for_direction(&question.filter)) {
             question.filter = current.home.expand(question.filter);
+        }
+        if question.filter.asks_for(&field::REGISTRATION) {
+            question.filter = self.feeds().expand(question.filter)?;
         }
         question.filter = self.knowledge.widen(snapshot, question.filter)?;
         Ok(question)
@@ -394,7 +409,10 @@ impl Engine for LocalEngine {
         self.knowledge.name_used(&self.store.snapshot(), flow)
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
-        self.knowledge.facts(&*self.view(cancel)?, entity, at, cancel)
+        let view = self.view(cancel)?;
+        let (standing, feeds, decisions) = (self.standing(&view, cancel)?, self.feeds(), self.store.journal().decisions());
+        let given = Given { feeds: &feeds, decisions: &decisions, sets: standing.sets(), home: &standing.home, now: now() };
+        self.knowledge.facts(&view, &given, entity, at, cancel)
     }
     fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
         let home = self.home(cancel)?;

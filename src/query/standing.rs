@@ -39,6 +39,10 @@ impl Current {
         made.insert(name.to_owned(), Arc::clone(&members));
         Some(members)
     }
+    /// The sets, with what has left them.
+    pub fn sets(&self) -> &[Set] {
+        &self.sets
+    }
     /// Names that may stand behind `@`.
     pub fn names(&self) -> &[String] {
         &self.names

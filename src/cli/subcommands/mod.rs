@@ -21,6 +21,8 @@ pub mod export;
 
 pub mod extract;
 
+pub mod feeds;
+
 pub mod fields;
 
 pub mod formats;
@@ -97,6 +99,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &tag::Tag,
     &verdict::Verdict,
     &set::Set,
+    &feeds::Feeds,
     &trail::Trail,
     &report::Report,
     &serve::Serve,
