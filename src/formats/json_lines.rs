@@ -237,7 +237,8 @@ impl Fill<'_> {
     }
 }
 
-fn id_of(name: &str) -> Option<FieldId> {
+/// The field that a key means.
+pub(super) fn id_of(name: &str) -> Option<FieldId> {
     if let Some((_, id)) = KEYS.iter().find(|(k, _)| *k == name) {
         return Some(*id);
     }

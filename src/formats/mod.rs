@@ -270,6 +270,9 @@ pub mod text_lines;
 /// Shared: not a member.
 pub mod unwrap;
 /// Shared: not a member.
+pub mod w3c_columns;
+pub mod w3c_extended;
+/// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
 pub mod windows;
@@ -303,6 +306,7 @@ pub const ALL: &[&dyn Format] = &[
     &filterlog::FORMAT,
     &access_log::FORMAT,
     &squid::FORMAT,
+    &w3c_extended::FORMAT,
     &auth_log::FORMAT,
     &syslog::FORMAT,
     &nmap_xml::FORMAT,
