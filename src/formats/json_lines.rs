@@ -29,15 +29,9 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special: [&dyn Format; 5] = [
-            &super::suricata_eve::FORMAT,
-            &super::zeek::FORMAT,
-            &super::windows_event::FORMAT,
-            &super::elastic::FORMAT,
-            &super::splunk::FORMAT,
-        ];
+        let special = super::ALL.iter().take_while(|f| f.name() != "json-lines");
         let timed = |l: &str| l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o));
-        let found = head::most(head, 50, timed) && special.iter().all(|f| f.sniff(head) == Sniff::No);
+        let found = head::most(head, 50, timed) && special.into_iter().all(|f| f.sniff(head) == Sniff::No);
         if found { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
