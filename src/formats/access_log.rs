@@ -35,12 +35,12 @@ impl Format for AccessLog {
 }
 
 /// The parts of a line, as written.
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     vhost: &'a str,
     client: &'a str,
     ident: &'a str,
     user: &'a str,
-    stamp: clock::Stamp,
+    pub stamp: clock::Stamp,
     request: &'a str,
     status: &'a str,
     bytes: &'a str,
@@ -56,7 +56,7 @@ fn enveloped(line: &str) -> Option<(&str, Parts<'_>)> {
     }
 }
 
-fn parse(line: &str) -> Option<Parts<'_>> {
+pub(super) fn parse(line: &str) -> Option<Parts<'_>> {
     let open = memchr::memchr(b'[', line.as_bytes())?;
     // Users may hold brackets: take the first that opens a time.
     let open = if clock::apache(line.as_bytes().get(open + 1..)?).is_some() { open } else { line.find(" [")? + 1 };
@@ -116,7 +116,7 @@ impl Reader for Lines {
 }
 
 impl Parts<'_> {
-    fn fill(&self, d: &mut Draft) {
+    pub fn fill(&self, d: &mut Draft) {
         d.text(field::APP, "http");
         if !d.addr(field::SRC_IP, self.client) && self.client != "-" {
             d.text(field::HOSTNAME, self.client);
@@ -186,7 +186,7 @@ impl Parts<'_> {
 }
 
 /// `METHOD target HTTP/x`; a target may hold spaces.
-fn request(text: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn request(text: &str) -> Option<(&str, &str, &str)> {
     let (method, rest) = text.split_once(' ')?;
     if method.is_empty() || method.len() > 32 || !method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'_') {
         return None;

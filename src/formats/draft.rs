@@ -183,6 +183,19 @@ impl Draft {
     }
 }
 
+/// Adds members (`"a":1,"b":2`) to a record's extra ones.
+pub(super) fn add_extra(record: &mut Record, more: &str) {
+    if more.is_empty() {
+        return;
+    }
+    let at = record.fields.iter().position(|(id, _)| *id == field::EXTRA);
+    let extra = match at.map(|at| record.fields.remove(at).1) {
+        Some(Value::Text(text)) if text.ends_with('}') && text.len() > 2 => format!("{},{more}}}", &text[..text.len() - 1]),
+        _ => format!("{{{more}}}"),
+    };
+    record.set(field::EXTRA, Value::Text(extra.into()));
+}
+
 /// An address, also in brackets or with an interface (`fe80::1%eth0`).
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();

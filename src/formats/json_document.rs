@@ -35,11 +35,16 @@ impl Format for JsonDocument {
 
 /// The first object of a head that begins as JSON does, if it is whole.
 pub(super) fn first_object(head: &[u8]) -> Option<String> {
+    first_held(head, &[])
+}
+
+/// The first object of the arrays with these keys, if it is whole.
+pub(super) fn first_held(head: &[u8], holders: &'static [&'static str]) -> Option<String> {
     let mut text = head::plain(head).trim_ascii_start();
     if !text.starts_with(b"{") && !text.starts_with(b"[") {
         return None;
     }
-    match Objects::new(&mut text, &[]).next() {
+    match Objects::new(&mut text, holders).next() {
         Found::Object(object, _) => Some(object),
         Found::Bad(..) | Found::Over => None,
     }

@@ -29,22 +29,9 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special: [&dyn Format; 12] = [
-            &super::suricata_eve::FORMAT,
-            &super::zeek::FORMAT,
-            &super::windows_event::FORMAT,
-            &super::elastic::FORMAT,
-            &super::splunk::FORMAT,
-            &super::masscan::FORMAT,
-            &super::nuclei::FORMAT,
-            &super::testssl_json::FORMAT,
-            &super::ssh_audit::FORMAT,
-            &super::wazuh::FORMAT,
-            &super::defender::FORMAT,
-            &super::inventory_json::FORMAT,
-        ];
+        let special = super::ALL.iter().take_while(|f| f.name() != "json-lines");
         let timed = |l: &str| l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o));
-        let found = head::most(head, 50, timed) && special.iter().all(|f| f.sniff(head) == Sniff::No);
+        let found = head::most(head, 50, timed) && special.into_iter().all(|f| f.sniff(head) == Sniff::No);
         if found { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
@@ -244,7 +231,8 @@ impl Fill<'_> {
     }
 }
 
-fn id_of(name: &str) -> Option<FieldId> {
+/// The field that a key means.
+pub(super) fn id_of(name: &str) -> Option<FieldId> {
     if let Some((_, id)) = KEYS.iter().find(|(k, _)| *k == name) {
         return Some(*id);
     }

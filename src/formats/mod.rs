@@ -210,55 +210,83 @@ pub trait Reader: Send {
 }
 
 pub mod access_log;
+pub mod arp_table;
 pub mod auth_log;
+/// Shared: not a member.
+pub mod blocks;
+pub mod caddy;
 pub mod cisco_asa;
 /// Shared: not a member.
 pub mod cisco_text;
 /// Shared: not a member.
 pub mod clock;
+pub mod cloudflare;
+pub mod cloudtrail;
 pub mod conntrack;
 pub mod csv_lines;
 /// Shared: not a member.
 pub mod dates;
 pub mod defender;
+pub mod dhcp_leases;
+pub mod dhcp_log;
+/// Shared: not a member.
+pub mod dhcp_text;
+pub mod dns_log;
+/// Shared: not a member.
+pub mod dns_text;
+pub mod dnsmasq_leases;
 /// Shared: not a member.
 pub mod draft;
+/// Shared: not a member.
+pub mod each_line;
 pub mod elastic;
 /// Shared: not a member.
 pub mod element;
 /// Shared: not a member.
 pub mod envelope;
 pub mod evtx;
+pub mod exim;
 pub mod filterlog;
 /// Shared: not a member.
 pub mod finding;
 pub mod fortigate;
+pub mod haproxy;
 /// Shared: not a member.
 pub mod glossary;
 /// Shared: not a member.
 pub mod head;
+pub mod hosts_file;
 /// Shared: not a member.
 pub mod indicator;
-
 /// Shared: not a member.
 pub mod indicator_json;
-
 /// Shared: not a member.
 pub mod indicator_words;
-
 /// Shared: not a member.
 pub mod indicators;
 pub mod inventory_csv;
 pub mod inventory_json;
 /// Shared: not a member.
+pub mod journal;
+pub mod journald_export;
+pub mod journald_json;
+/// Shared: not a member.
 pub mod json;
 pub mod json_document;
 pub mod json_lines;
+pub mod kea_leases;
+/// Shared: not a member.
+pub mod keyed;
+pub mod kubernetes_audit;
 /// Shared: not a member.
 pub mod lift;
 /// Shared: not a member.
 pub mod lines;
 pub mod masscan;
+pub mod mail_log;
+/// Shared: not a member.
+pub mod mail_text;
+pub mod microsoft_365;
 pub mod nessus;
 pub mod nessus_csv;
 pub mod netfilter;
@@ -278,6 +306,15 @@ pub mod reputation_csv;
 pub mod reputation_list;
 /// Shared: not a member.
 pub mod scan_table;
+pub mod passive_dns;
+/// Shared: not a member.
+pub mod services;
+pub mod snort_csv;
+pub mod snort_fast;
+pub mod snort_full;
+pub mod snort_json;
+/// Shared: not a member.
+pub mod snort_text;
 pub mod splunk;
 pub mod squid;
 pub mod ssh_audit;
@@ -295,11 +332,18 @@ pub mod text_lines;
 pub mod unwrap;
 pub mod wazuh;
 /// Shared: not a member.
+pub mod w3c_columns;
+pub mod w3c_extended;
+/// Shared: not a member.
 pub mod web;
+pub mod web_error;
+pub mod web_json;
 /// Shared: not a member.
 pub mod windows;
 /// Shared: not a member.
 pub mod windows_codes;
+pub mod windows_dhcp;
+pub mod windows_dns;
 pub mod windows_event;
 pub mod windows_xml;
 pub mod xccdf;
@@ -308,6 +352,7 @@ pub mod xml;
 pub mod zeek;
 /// Shared: not a member.
 pub mod zeek_map;
+pub mod zone_file;
 
 pub use dates::Dates;
 pub use lines::read;
@@ -315,6 +360,15 @@ pub use lines::read;
 /// Every format, in the order in which help lists them and in which they are asked: the special before the general.
 pub const ALL: &[&dyn Format] = &[
     &suricata_eve::FORMAT,
+    &journald_json::FORMAT,
+    &caddy::FORMAT,
+    &cloudflare::FORMAT,
+    &web_json::FORMAT,
+    &snort_json::FORMAT,
+    &kubernetes_audit::FORMAT,
+    &cloudtrail::FORMAT,
+    &microsoft_365::FORMAT,
+    &passive_dns::FORMAT,
     &zeek::FORMAT,
     &evtx::FORMAT,
     &elastic::FORMAT,
@@ -329,6 +383,25 @@ pub const ALL: &[&dyn Format] = &[
     &filterlog::FORMAT,
     &access_log::FORMAT,
     &squid::FORMAT,
+    &w3c_extended::FORMAT,
+    &haproxy::FORMAT,
+    &web_error::FORMAT,
+    &mail_log::FORMAT,
+    &exim::FORMAT,
+    &dns_log::FORMAT,
+    &windows_dns::FORMAT,
+    &dhcp_log::FORMAT,
+    &dhcp_leases::FORMAT,
+    &kea_leases::FORMAT,
+    &dnsmasq_leases::FORMAT,
+    &windows_dhcp::FORMAT,
+    &journald_export::FORMAT,
+    &arp_table::FORMAT,
+    &zone_file::FORMAT,
+    &hosts_file::FORMAT,
+    &snort_fast::FORMAT,
+    &snort_full::FORMAT,
+    &snort_csv::FORMAT,
     &auth_log::FORMAT,
     &syslog::FORMAT,
     &nmap_xml::FORMAT,

@@ -7,7 +7,7 @@
 
 use super::envelope::{self, Envelope};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit};
-use super::{auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, lift, netfilter, palo_alto};
+use super::{auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, lift, netfilter, palo_alto, services};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -85,7 +85,10 @@ impl Reader for Lines {
         if let Some(status) = self.firewall(&envelope, line.len(), unit, out) {
             return status;
         }
-        if !envelope.found && envelope.stamp.is_none() {
+        let service = services::of(&text, &envelope);
+        if let Some((_, own)) = service {
+            envelope = own;
+        } else if !envelope.found && envelope.stamp.is_none() {
             return self.continued(&text, unit, line.len(), out);
         }
         let time = match envelope.time(&self.context, out) {
@@ -98,7 +101,10 @@ impl Reader for Lines {
             None => None,
         };
         let mut d = Draft::timed(Kind::Log, &self.context, unit, line.len(), time, out);
-        auth_log::read(&envelope, &mut d);
+        match service {
+            Some((service, _)) => (service.read)(&envelope, &mut d, &self.context, out),
+            None => auth_log::read(&envelope, &mut d),
+        }
         self.finish(d, &envelope, time, out)
     }
 }

@@ -6,12 +6,15 @@
 //! What the wrapper's own members say besides is added where the inner line says nothing.
 
 use super::json::{self, Members};
-use super::{Context, Format, Framing, Out, Sniff, Status, Unit, draft::Draft, json_lines, syslog, windows_event, windows_xml};
+use super::{
+    Context, Format, Framing, Out, Sniff, Status, Unit,
+    draft::{self, Draft},
+    journald_json, json_lines, keyed, syslog, windows_event, windows_xml,
+};
 use crate::model::field::{self, Place};
 use crate::model::oddity::Oddity;
 use crate::model::record::{Kind, Record};
 use crate::model::time::Time;
-use crate::model::value::Value;
 
 /// Members that hold a whole object, and those that hold a line, best first.
 const OBJECTS: [&str; 2] = ["_source", "result"];
@@ -83,6 +86,14 @@ impl Job<'_> {
                     &outer,
                     out,
                 );
+            }
+            if journald_json::is(&members) {
+                let status = journald_json::read(&members, self.context, self.unit, self.len, out);
+                return self.finish(status, 0, None, &outer, out);
+            }
+            if let Some(keyed) = keyed::of(&members) {
+                let status = keyed.read(&members, self.context, self.unit, self.len, outer.time, out);
+                return self.finish(status, 0, None, &outer, out);
             }
             if let Some(format) = format_of(text, true) {
                 return self.line(format, text, &members, &outer, out);
@@ -208,15 +219,7 @@ impl Outer {
         if let Some(time) = self.time.filter(|t| *t != record.start) {
             add("wrapper.time", &format!("\"{time}\""));
         }
-        if more.is_empty() {
-            return;
-        }
-        let at = record.fields.iter().position(|(id, _)| *id == field::EXTRA);
-        let extra = match at.map(|at| record.fields.remove(at).1) {
-            Some(Value::Text(text)) if text.ends_with('}') && text.len() > 2 => format!("{},{more}}}", &text[..text.len() - 1]),
-            _ => format!("{{{more}}}"),
-        };
-        record.set(field::EXTRA, Value::Text(extra.into()));
+        draft::add_extra(record, &more);
     }
 }
 
