@@ -211,7 +211,10 @@ pub trait Reader: Send {
 
 pub mod access_log;
 pub mod auth_log;
+pub mod cef;
+pub mod check_point;
 pub mod cisco_asa;
+pub mod cisco_ios;
 /// Shared: not a member.
 pub mod cisco_text;
 /// Shared: not a member.
@@ -246,10 +249,18 @@ pub mod inventory_csv;
 pub mod json;
 pub mod json_document;
 pub mod json_lines;
+pub mod juniper_srx;
+/// Shared: not a member.
+pub mod key_value;
+pub mod leef;
 /// Shared: not a member.
 pub mod lift;
 /// Shared: not a member.
 pub mod lines;
+/// Shared: not a member.
+pub mod message;
+/// Shared: not a member.
+pub mod moments;
 pub mod nessus;
 pub mod netfilter;
 pub mod nmap_xml;
@@ -269,6 +280,12 @@ pub mod table;
 pub mod text_lines;
 /// Shared: not a member.
 pub mod unwrap;
+/// Shared: not a member.
+pub mod vendor_names;
+/// Shared: not a member.
+pub mod vendor_values;
+/// Shared: not a member.
+pub mod verdict_words;
 /// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
@@ -304,6 +321,11 @@ pub const ALL: &[&dyn Format] = &[
     &access_log::FORMAT,
     &squid::FORMAT,
     &auth_log::FORMAT,
+    &cef::FORMAT,
+    &leef::FORMAT,
+    &juniper_srx::FORMAT,
+    &check_point::FORMAT,
+    &cisco_ios::FORMAT,
     &syslog::FORMAT,
     &nmap_xml::FORMAT,
     &nessus::FORMAT,
