@@ -14,6 +14,12 @@ pub(super) const ALL: &[&Layout] = &[
     &super::juniper_srx::FORMAT,
     &super::check_point::FORMAT,
     &super::cisco_ios::FORMAT,
+    &super::cisco_wsa::FORMAT,
+    &super::meraki::FORMAT,
+    &super::netscaler::FORMAT,
+    &super::sonicwall::FORMAT,
+    &super::sophos::FORMAT,
+    &super::watchguard::FORMAT,
 ];
 
 /// A layout of messages in syslog, which is a format too.

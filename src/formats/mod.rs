@@ -217,6 +217,7 @@ pub mod cisco_asa;
 pub mod cisco_ios;
 /// Shared: not a member.
 pub mod cisco_text;
+pub mod cisco_wsa;
 /// Shared: not a member.
 pub mod clock;
 pub mod conntrack;
@@ -257,18 +258,22 @@ pub mod leef;
 pub mod lift;
 /// Shared: not a member.
 pub mod lines;
+pub mod meraki;
 /// Shared: not a member.
 pub mod message;
 /// Shared: not a member.
 pub mod moments;
 pub mod nessus;
 pub mod netfilter;
+pub mod netscaler;
 pub mod nmap_xml;
 /// Shared: not a member.
 pub mod objects;
 pub mod palo_alto;
 pub mod reputation_csv;
 pub mod reputation_list;
+pub mod sonicwall;
+pub mod sophos;
 pub mod splunk;
 pub mod squid;
 pub mod suricata_eve;
@@ -286,6 +291,7 @@ pub mod vendor_names;
 pub mod vendor_values;
 /// Shared: not a member.
 pub mod verdict_words;
+pub mod watchguard;
 /// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
@@ -326,6 +332,12 @@ pub const ALL: &[&dyn Format] = &[
     &juniper_srx::FORMAT,
     &check_point::FORMAT,
     &cisco_ios::FORMAT,
+    &cisco_wsa::FORMAT,
+    &meraki::FORMAT,
+    &netscaler::FORMAT,
+    &sonicwall::FORMAT,
+    &sophos::FORMAT,
+    &watchguard::FORMAT,
     &syslog::FORMAT,
     &nmap_xml::FORMAT,
     &nessus::FORMAT,
