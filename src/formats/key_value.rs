@@ -145,12 +145,32 @@ fn is_title(key: &str) -> bool {
     plain && key.len() <= KEY_MAX && key.split(' ').count() <= 5 && key.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
 }
 
+/// The leaves of XML inside of a message: `<Name>value</Name>`.
+fn element_pairs(text: &str) -> Vec<Pair<'_>> {
+    let mut pairs = Vec::new();
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b'<', &text.as_bytes()[from..]).map(|n| n + from) {
+        from = at + 1;
+        let name = text[from..].bytes().take(KEY_MAX).take_while(|b| is_key(*b)).count();
+        let Some(value) = text[from + name..].strip_prefix('>').filter(|_| name > 0) else { continue };
+        let end = memchr::memchr(b'<', value.as_bytes()).unwrap_or(value.len());
+        let closed = value[end..].strip_prefix("</").is_some_and(|rest| rest.starts_with(&text[from..from + name]));
+        if closed && pairs.len() < PAIRS_MAX {
+            pairs.push((&text[from..from + name], &value[..end]));
+        }
+    }
+    pairs
+}
+
 /// Reads a message that no format claims, and its structured data: gives what its pairs mean, if enough of them are known. The message stays as
 /// it is.
 pub(super) fn read(message: &str, data: &str, d: &mut Draft) {
     let mut found = if data.is_empty() { Vec::new() } else { pairs(data) };
     if memchr::memchr(b'=', message.as_bytes()).is_some() || message.contains(":\"") {
         found.extend(pairs(message));
+    }
+    if message.contains("</") {
+        found.extend(element_pairs(message));
     }
     if !tells(&found) {
         // Titles are worth a look where there are three of them.
@@ -210,6 +230,12 @@ mod tests {
         ] {
             assert_eq!(shown(pairs(text)), want, "{text}");
         }
+    }
+
+    #[test]
+    fn leaves_of_elements_are_pairs() {
+        let text = "?<?xml version=\"1.0\"?><E><M><IPAddress>192.0.2.1</IPAddress><User/><Empty></Empty></M><Cut>x";
+        assert_eq!(shown(element_pairs(text)), "IPAddress=192.0.2.1|Empty=");
     }
 
     #[test]

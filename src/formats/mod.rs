@@ -270,6 +270,8 @@ pub mod nmap_xml;
 /// Shared: not a member.
 pub mod objects;
 pub mod palo_alto;
+/// Shared: not a member.
+pub mod palo_alto_rows;
 pub mod reputation_csv;
 pub mod reputation_list;
 pub mod sonicwall;

@@ -59,7 +59,7 @@ const NAMES: &[(&str, Means)] = &[
     ("c6a2 sourceipv6address deviceipv6source", SRC),
     ("clientip clientaddress clientaddr clientipaddress cip client remoteip remoteaddr remoteaddress remoteipaddress", MAYBE_SRC),
     (
-        "userip actorip whoip useripaddress userhostaddress callingstationid callerip clientsrcip proxysrcip clientsourceip",
+        "userip actorip whoip ipclient useripaddress userhostaddress callingstationid callerip clientsrcip proxysrcip clientsourceip",
         MAYBE_SRC,
     ),
     (
@@ -68,7 +68,10 @@ const NAMES: &[(&str, Means)] = &[
     ),
     ("rhost peerip peeraddress peer fromip originatingip agentip computerip publicip localhostip", MAYBE_SRC),
     ("dst dstip dstipv4 dstipv6 dstaddr dstaddress destip destaddr destaddress destinationip destinationaddress", DST),
-    ("destinationipaddress destination dest daddr dip destipaddress targetip victimip responderip dsthostip c6a3", DST),
+    (
+        "destinationipaddress destination dest daddr dip destipaddress targetip targetipv4 victimip responderip dsthostip c6a3",
+        DST,
+    ),
     ("destinationipv6address destinationipv4 destinationipv6 victimaddress destinationaddr", DST),
     ("serverip serveraddr serveraddress serveripaddress vip virtualip vsip dnsserverip targetaddress dsthost dhost", MAYBE_DST),
     ("vserver virtualserverip destinationhost desthost remoteserverip", MAYBE_DST),
@@ -128,7 +131,7 @@ const NAMES: &[(&str, Means)] = &[
     ("srczone sourcezone sourcezonename ingresszone fromzone srczonename inzone zonesrc srczonetype", Of(field::ZONE_IN)),
     ("dstzone destinationzone destinationzonename egresszone tozone dstzonename outzone zonedst", Of(field::ZONE_OUT)),
     (
-        "action act disposition verdict ruleaction fwaction policyaction connectionaction aclaction deviceaction actiontaken",
+        "action act disposition verdict ruleaction fwaction policyaction connectionaction aclaction deviceaction actiontaken requeststatus threatactiontaken",
         Action,
     ),
     ("accesscontrolruleaction filteraction proxyaction actionname webaction securityaction enforcementaction logsubtype", Action),
@@ -139,7 +142,7 @@ const NAMES: &[(&str, Means)] = &[
     ("loginname administrator admin adminuser authenticateduser actor initiateduser srcusername useraccount", User),
     ("userprincipalname useremail emailaddress usernames requestinguser clientuser httpusername xauthuser remoteuser", User),
     ("duser dstuser destinationuser destinationusername targetuser targetusername targetaccount", Beside(field::USER)),
-    ("url uri request requesturl httpurl requesturi fullurl resource requestedurl eurl", Url),
+    ("url uri request requesturl httpurl requesturi fullurl resource requestedurl targeturl sourceurl eurl", Url),
     ("urlpath uripath httppath httpuri", Of(field::HTTP_URI)),
     ("httphost hosthdr hostheader httphostname serverhostname", Of(field::HTTP_HOST)),
     ("httpmethod requestmethod httpverb verb method reqmethod", Of(field::HTTP_METHOD)),
@@ -150,7 +153,7 @@ const NAMES: &[(&str, Means)] = &[
     ("useragent httpuseragent requestclientapplication httpagent httpuseragentoriginal ua", Of(field::HTTP_AGENT)),
     ("referer referrer httpreferer httpreferrer refererurl httprefererurl requestcontext", Of(field::HTTP_REFERER)),
     ("contenttype httpcontenttype mimetype respcontenttype", Of(field::HTTP_TYPE)),
-    ("xff xforwardedfor forwardedfor httpxff httpxforwardedfor", Of(field::XFF)),
+    ("xff xforwardedfor xforwardedforheadervalue forwardedfor httpxff httpxforwardedfor", Of(field::XFF)),
     (
         "bytesout sentbytes sentbyte bytessent txbytes bytesfromclient srcbytes clientbytes initiatorbytes bytessrc",
         Of(field::BYTES_OUT),
@@ -170,7 +173,10 @@ const NAMES: &[(&str, Means)] = &[
     ),
     ("rulename ruleid rule policyname policyid policy acl aclname accessrule fwrule firewallrule fwruleid", Of(field::RULE)),
     ("accesscontrolrulename rulenumber ruleuid secruleid policyrule accessgroup urlruleid securityrule", Of(field::RULE)),
-    ("attack attackname signaturename threatname threat virusname virus malwarename malware protectionname sigid", Signature),
+    (
+        "attack attackname signaturename threatname signames threat virusname virus malwarename malware protectionname sigid",
+        Signature,
+    ),
     ("signature signatureid attackid sid idssignature detectionname infection threatid vulnname", Signature),
     ("severity sev threatseverity severitylevel alertseverity risk threatlevel risklevel attackseverity prioritylevel", Severity),
     ("level loglevel pri", Beside(field::SEVERITY)),
@@ -182,7 +188,7 @@ const NAMES: &[(&str, Means)] = &[
     ("filesize fsize", Of(field::FILE_SIZE)),
     ("filetype", Of(field::FILE_TYPE)),
     (
-        "md5 sha1 sha256 filehash hash md5hash sha1hash sha256hash filemd5 filesha1 filesha256 hashmd5 hashsha256 samplesha256",
+        "md5 sha1 sha256 filehash hash md5hash targethash sha1hash sha256hash filemd5 filesha1 filesha256 hashmd5 hashsha256 samplesha256",
         Hash,
     ),
     ("threatmd5 filehashsha256 trendmicrodsfilemd5 trendmicrodsfilesha1 trendmicrodsfilesha256 objectmd5", Hash),

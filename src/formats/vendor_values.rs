@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// A value without quotes; nothing if it says that there is none.
 fn stated(value: &str) -> &str {
-    const NONE: [&str; 21] = [
+    const NONE: [&str; 22] = [
         "-",
         "--",
         "n/a",
@@ -37,6 +37,7 @@ fn stated(value: &str) -> &str {
         "[none]",
         "no authentication required",
         "\\n",
+        "_",
     ];
     let value = value.trim().trim_matches(['"', '\'', '\u{201c}', '\u{201d}']).trim();
     if NONE.iter().any(|n| n.eq_ignore_ascii_case(value)) { "" } else { value }
