@@ -15,6 +15,7 @@ pub(super) const ALL: &[&Layout] = &[
     &super::check_point::FORMAT,
     &super::cisco_ios::FORMAT,
     &super::cisco_wsa::FORMAT,
+    &super::f5_bigip::FORMAT,
     &super::meraki::FORMAT,
     &super::netscaler::FORMAT,
     &super::sonicwall::FORMAT,

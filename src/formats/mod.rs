@@ -230,6 +230,7 @@ pub mod elastic;
 /// Shared: not a member.
 pub mod envelope;
 pub mod evtx;
+pub mod f5_bigip;
 pub mod filterlog;
 pub mod fortigate;
 /// Shared: not a member.
@@ -335,6 +336,7 @@ pub const ALL: &[&dyn Format] = &[
     &check_point::FORMAT,
     &cisco_ios::FORMAT,
     &cisco_wsa::FORMAT,
+    &f5_bigip::FORMAT,
     &meraki::FORMAT,
     &netscaler::FORMAT,
     &sonicwall::FORMAT,
