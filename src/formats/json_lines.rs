@@ -126,13 +126,7 @@ impl Reader for Lines {
 
 /// The first time that an object states, with its key: one of the usual keys, else one that speaks of a time and holds one.
 pub(super) fn time<'a>(members: &'a Members<'_>, context: &Context, out: &mut Out) -> Option<(&'a str, Time)> {
-    let usual = TIMES.iter().find_map(|key| {
-        let value = json::member(members, key)?;
-        // MongoDB writes {"$date": ...}.
-        let inner = json::object(value.get());
-        let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
-        Some((*key, clock::any(&json::scalar(value), context, out)?))
-    });
+    let usual = usual_time(members, context, out);
     let likely = |time: &Time| (946_684_800..4_102_444_800).contains(&(time.0 / 1_000_000_000));
     let spoken = || {
         members
@@ -141,6 +135,17 @@ pub(super) fn time<'a>(members: &'a Members<'_>, context: &Context, out: &mut Ou
             .find_map(|(key, raw)| Some((key.as_ref(), clock::any(&json::scalar(raw), context, out).filter(likely)?)))
     };
     usual.or_else(spoken)
+}
+
+/// The first time that an object states under one of the usual keys.
+pub(super) fn usual_time(members: &Members<'_>, context: &Context, out: &mut Out) -> Option<(&'static str, Time)> {
+    TIMES.iter().find_map(|key| {
+        let value = json::member(members, key)?;
+        // MongoDB writes {"$date": ...}.
+        let inner = json::object(value.get());
+        let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
+        Some((*key, clock::any(&json::scalar(value), context, out)?))
+    })
 }
 
 /// `EdgeStartTimestamp`, `started_at`, `logged date`.

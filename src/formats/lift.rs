@@ -29,11 +29,13 @@ const ACCOUNTS: [&str; 8] = ["user", "username", "usr", "suser", "duser", "accou
 /// Lifts what a text tells into fields that are still empty.
 pub(super) fn lift(text: &str, d: &mut Draft) {
     let text = &text[..text.floor_char_boundary(TEXT_MAX)];
-    let free = !d.has(field::SRC_IP) && !d.has(field::DST_IP);
+    let free = !d.has(field::SRC_IP) && !d.has(field::DST_IP) && !tuple(text, d);
     let (mut found, mut names) = (0, 0);
     // The word before, without its `=` or `:`.
     let mut before = "";
     let mut wants_account = false;
+    // `192.0.2.1 port 22`, `192.0.2.1(22)`: where the last address ended, and the field for its port.
+    let mut open: Option<(usize, FieldId)> = None;
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '(' | ')' | '<' | '>' | '|' | '{' | '}');
     for word in text.split(is_end).filter(|w| !w.is_empty()) {
         // `key=value`: the value is a word too. URLs hold `=` of their own.
@@ -41,7 +43,7 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
             Some(at) if !word[..at].contains(['/', ':', '.', '?']) => (&word[..at], &word[at + 1..]),
             _ => ("", word),
         };
-        let value = value.trim_start_matches(['[', '=']).trim_end_matches(['.', ']', ':', '!', '?', '=']);
+        let value = value.trim_start_matches(['[', '=']).trim_end_matches(['.', ']', ':', '!', '?', '=', '-']);
         let named = |w: &str| ACCOUNTS.iter().any(|a| a.eq_ignore_ascii_case(w.trim_end_matches([':', '='])));
         if value.is_empty() {
             wants_account = named(if key.is_empty() { word } else { key });
@@ -50,15 +52,23 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
         }
         let said = if key.is_empty() { wants_account || named(before) && for_user(before, value) } else { named(key) };
         wants_account = key.is_empty() && named(value) && word.ends_with([':', '=']);
-        if said && is_account(value) {
+        let at = word.as_ptr() as usize - text.as_ptr() as usize;
+        if let Some((end, number)) = open
+            && let Ok(port) = value.parse::<u16>()
+            && (at == end + 1 && text.as_bytes().get(end) == Some(&b'(') || before.eq_ignore_ascii_case("port"))
+        {
+            d.uint(number, u64::from(port));
+            open = None;
+        } else if said && is_account(value) {
             d.text(field::USER, value);
-        } else if let Some((ip, port)) = endpoint(value) {
+        } else if let Some((ip, port)) = endpoint(value).or_else(|| interface(value)) {
             if free && found < 2 {
                 let ids = [(field::SRC_IP, field::SRC_PORT), (field::DST_IP, field::DST_PORT)];
                 let (address, number) = ids[found];
                 if found == 0 || d.record.addr(field::SRC_IP) != Some(ip) {
                     d.give(address, Value::Addr(ip));
                     port.map(|p| d.uint(number, u64::from(p)));
+                    open = port.is_none().then_some((at + word.len(), number));
                     found += 1;
                 }
             }
@@ -122,7 +132,40 @@ fn is_account(word: &str) -> bool {
         && !matches!(word, "-" | "N/A" | "null" | "none" | "true" | "false")
 }
 
-/// An address with or without a port (`192.0.2.1:80`, `[2001:db8::1]:443`, `192.0.2.1/80` is none: it may be a network).
+/// Ends of a packet in a row of values: `192.0.2.1,50123,198.51.100.7,443,tcp` or `192.0.2.1,198.51.100.7,50123,443,tcp`.
+fn tuple(text: &str, d: &mut Draft) -> bool {
+    if memchr::memchr_iter(b',', text.as_bytes()).nth(4).is_none() {
+        return false;
+    }
+    let cells: Vec<&str> = text.split(',').map(str::trim).collect();
+    let ip = |t: &str| t.parse::<IpAddr>().ok().filter(|ip| plain(*ip));
+    for cell in cells.windows(5) {
+        let Some(number) = crate::model::proto::parse(cell[4]).filter(|n| matches!(n, 1 | 6 | 17 | 58 | 132)) else { continue };
+        let first = cell[0].rsplit(' ').next().unwrap_or("");
+        for [a, b, c] in [[2, 1, 3], [1, 2, 3]] {
+            let ports = (cell[b].parse::<u16>(), cell[c].parse::<u16>());
+            if let (Some(from), Some(to), (Ok(sport), Ok(dport))) = (ip(first), ip(cell[a]), ports) {
+                d.give(field::SRC_IP, Value::Addr(from));
+                d.give(field::DST_IP, Value::Addr(to));
+                d.uint(field::SRC_PORT, u64::from(sport));
+                d.uint(field::DST_PORT, u64::from(dport));
+                d.uint(field::PROTO, u64::from(number));
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// An address after the name of an interface or of what it is: `outside:192.0.2.1/8023`.
+fn interface(word: &str) -> Option<(IpAddr, Option<u16>)> {
+    let (name, rest) = word.split_once(':')?;
+    let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && name.bytes().any(|b| b.is_ascii_alphabetic());
+    endpoint(rest).filter(|(ip, _)| sound && ip.is_ipv4())
+}
+
+/// An address with or without a port (`192.0.2.1:80`, `192.0.2.1#80`, `[2001:db8::1]:443`; `192.0.2.1/24` may be a network, `/443` is none).
 fn endpoint(word: &str) -> Option<(IpAddr, Option<u16>)> {
     let first = word.bytes().next()?;
     if word.len() > 60 || !(first.is_ascii_hexdigit() || first == b':') || !word.contains(['.', ':']) {
@@ -135,8 +178,12 @@ fn endpoint(word: &str) -> Option<(IpAddr, Option<u16>)> {
     if let Some((v6, port)) = word.split_once("]:") {
         return v6.parse::<IpAddr>().ok().map(|ip| (ip, port.parse().ok())).filter(|(ip, _)| plain(*ip));
     }
-    let (ip, port) = word.split_once(':')?;
-    Some((ip.parse::<std::net::Ipv4Addr>().ok()?.into(), Some(port.parse().ok()?))).filter(|(ip, _)| plain(*ip))
+    if let Some((ip, port)) = word.split_once('#') {
+        return Some((ip.parse().ok()?, Some(port.parse().ok()?))).filter(|(ip, _)| plain(*ip));
+    }
+    let (ip, port) = word.split_once([':', '/'])?;
+    let port = port.parse::<u16>().ok().filter(|p| *p > 32 || word.contains(':'))?;
+    Some((ip.parse::<std::net::Ipv4Addr>().ok()?.into(), Some(port))).filter(|(ip, _)| plain(*ip))
 }
 
 fn plain(ip: IpAddr) -> bool {
@@ -240,6 +287,21 @@ mod tests {
                 "src.mac=00:11:22:aa:bb:cc md5=d41d8cd98f00b204e9800998ecf8427e",
             ),
             ("lookup evil.example.com. failed", "name=evil.example.com"),
+            (
+                "client 192.0.2.1#5300: from inside:198.51.100.7/443",
+                "src.ip=192.0.2.1 src.port=5300 dst.ip=198.51.100.7 dst.port=443",
+            ),
+            (
+                "tcp 192.0.2.1(55244) -> 198.51.100.7(443), 1 packet",
+                "src.ip=192.0.2.1 src.port=55244 dst.ip=198.51.100.7 dst.port=443",
+            ),
+            ("failed for x from 192.0.2.1 port 4711 ssh2", "src.ip=192.0.2.1 src.port=4711"),
+            (
+                "a, 192.0.2.1,4711,198.51.100.7,443,tcp,1",
+                "src.ip=192.0.2.1 src.port=4711 dst.ip=198.51.100.7 dst.port=443 proto=tcp",
+            ),
+            ("192.0.2.1:4711->198.51.100.7:443", "src.ip=192.0.2.1 src.port=4711 dst.ip=198.51.100.7 dst.port=443"),
+            ("route 192.0.2.0/24 metric 5", ""),
         ] {
             assert_eq!(lifted(text), want, "{text}");
         }

@@ -215,9 +215,13 @@ pub mod auth_log;
 /// Shared: not a member.
 pub mod blocks;
 pub mod caddy;
+pub mod cef;
+pub mod check_point;
 pub mod cisco_asa;
+pub mod cisco_ios;
 /// Shared: not a member.
 pub mod cisco_text;
+pub mod cisco_wsa;
 /// Shared: not a member.
 pub mod clock;
 pub mod cloudflare;
@@ -246,6 +250,7 @@ pub mod element;
 pub mod envelope;
 pub mod evtx;
 pub mod exim;
+pub mod f5_bigip;
 pub mod filterlog;
 /// Shared: not a member.
 pub mod finding;
@@ -278,6 +283,10 @@ pub mod kea_leases;
 /// Shared: not a member.
 pub mod keyed;
 pub mod kubernetes_audit;
+pub mod juniper_srx;
+/// Shared: not a member.
+pub mod key_value;
+pub mod leef;
 /// Shared: not a member.
 pub mod lift;
 /// Shared: not a member.
@@ -287,12 +296,18 @@ pub mod mail_log;
 /// Shared: not a member.
 pub mod mail_text;
 pub mod microsoft_365;
+pub mod meraki;
+/// Shared: not a member.
+pub mod message;
+/// Shared: not a member.
+pub mod moments;
 pub mod nessus;
 pub mod nessus_csv;
 pub mod netfilter;
 pub mod nexpose;
 pub mod nmap_grepable;
 pub mod nmap_normal;
+pub mod netscaler;
 pub mod nmap_xml;
 pub mod nuclei;
 /// Shared: not a member.
@@ -315,6 +330,10 @@ pub mod snort_full;
 pub mod snort_json;
 /// Shared: not a member.
 pub mod snort_text;
+/// Shared: not a member.
+pub mod palo_alto_rows;
+pub mod sonicwall;
+pub mod sophos;
 pub mod splunk;
 pub mod squid;
 pub mod ssh_audit;
@@ -334,6 +353,13 @@ pub mod wazuh;
 /// Shared: not a member.
 pub mod w3c_columns;
 pub mod w3c_extended;
+/// Shared: not a member.
+pub mod vendor_names;
+/// Shared: not a member.
+pub mod vendor_values;
+/// Shared: not a member.
+pub mod verdict_words;
+pub mod watchguard;
 /// Shared: not a member.
 pub mod web;
 pub mod web_error;
@@ -403,6 +429,18 @@ pub const ALL: &[&dyn Format] = &[
     &snort_full::FORMAT,
     &snort_csv::FORMAT,
     &auth_log::FORMAT,
+    &cef::FORMAT,
+    &leef::FORMAT,
+    &juniper_srx::FORMAT,
+    &check_point::FORMAT,
+    &cisco_ios::FORMAT,
+    &cisco_wsa::FORMAT,
+    &f5_bigip::FORMAT,
+    &meraki::FORMAT,
+    &netscaler::FORMAT,
+    &sonicwall::FORMAT,
+    &sophos::FORMAT,
+    &watchguard::FORMAT,
     &syslog::FORMAT,
     &nmap_xml::FORMAT,
     &nmap_grepable::FORMAT,

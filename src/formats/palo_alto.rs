@@ -1,10 +1,11 @@
-//! Palo Alto Networks' TRAFFIC and THREAT logs: comma-separated, by position (PAN-OS, "Syslog Field Descriptions"); other types as logs.
+//! Palo Alto Networks' logs: comma-separated, by position (PAN-OS, "Syslog Field Descriptions"): TRAFFIC, THREAT and what else has a session here,
+//! other types in [`palo_alto_rows`].
 //!
 //! Times are the firewall's own without a zone. A session lasts from its start for its elapsed seconds, and is logged when it has aged out. `0.0.0.0`
 //! as translated address means none. Later versions append columns: what is past the known ones is left to the evidence.
 
 use super::table::cells;
-use super::{Context, Format, Framing, Out, Reader, Sniff, clock, draft, draft::Draft, head, syslog};
+use super::{Context, Format, Framing, Out, Reader, Sniff, clock, draft, draft::Draft, head, palo_alto_rows, syslog};
 use crate::model::field::{self, FieldId};
 use crate::model::record::Kind;
 use crate::model::time::Time;
@@ -22,7 +23,7 @@ impl Format for PaloAlto {
         "palo-alto"
     }
     fn doc(&self) -> &'static str {
-        "Palo Alto Networks PAN-OS TRAFFIC and THREAT logs as CSV, with or without syslog envelope."
+        "Palo Alto Networks PAN-OS logs of every type as CSV (TRAFFIC, THREAT, GLOBALPROTECT, ...), with or without syslog envelope."
     }
     fn framing(&self) -> Framing {
         syslog::LINES
@@ -98,13 +99,29 @@ impl<'a> Row<'a> {
                 self.threat(d);
                 self.at(60)
             }
-            _ => {
-                d.record.kind = Kind::Log;
-                let cells = self.0.iter().skip(7).filter(|c| !c.is_empty()).map(|c| &**c).collect::<Vec<_>>();
-                d.text(field::MESSAGE, &cells.join(","));
+            "DECRYPTION" => {
+                self.session(d);
+                palo_alto_rows::decryption(|n| self.at(n), d);
                 ""
             }
+            "SCTP" | "TUNNEL" if draft::address(self.at(8)).is_some() => {
+                self.session(d);
+                d.record.kind = Kind::Fw;
+                self.rest(32, d);
+                ""
+            }
+            kind => {
+                let device = palo_alto_rows::fill(kind, |n| self.at(n), d);
+                self.rest(8, d);
+                device
+            }
         }
+    }
+
+    /// The columns from one on as the message, if there is none.
+    fn rest(&self, from: usize, d: &mut Draft) {
+        let cells = self.0.iter().skip(from - 1).filter(|c| !c.is_empty()).map(|c| &**c).collect::<Vec<_>>();
+        d.text(field::MESSAGE, &cells.join(","));
     }
 
     /// What TRAFFIC and THREAT have alike.

@@ -4,7 +4,7 @@
 //! A line is written when the request ends: the record begins `elapsed` milliseconds before. Denied is a result with `DENIED`, or status 403 or
 //! 407. The peer is the destination only where Squid went there directly.
 
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, draft::Draft, envelope, head, web};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, cisco_wsa, draft::Draft, envelope, head, web};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -27,11 +27,8 @@ impl Format for Squid {
         Framing::Lines { max: 1 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        if head::most(head, 50, |l| parse(l).is_some() || parse(envelope::open(l).message).is_some()) {
-            Sniff::Yes
-        } else {
-            Sniff::No
-        }
+        let squid = |l: &str| parse(l).is_some() && !cisco_wsa::is_request(l);
+        if head::most(head, 50, |l| squid(l) || squid(envelope::open(l).message)) { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Lines { context: context.clone() })

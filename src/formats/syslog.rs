@@ -7,7 +7,10 @@
 
 use super::envelope::{self, Envelope};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit};
-use super::{auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, lift, netfilter, palo_alto, services};
+use super::{
+    auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, key_value, lift, message, netfilter, palo_alto,
+    services, unwrap, verdict_words,
+};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -85,25 +88,27 @@ impl Reader for Lines {
         if let Some(status) = self.firewall(&envelope, line.len(), unit, out) {
             return status;
         }
+        if let Some(layout) = message::of(&envelope) {
+            return self.layout(layout, &envelope, line.len(), unit, out);
+        }
         let service = services::of(&text, &envelope);
         if let Some((_, own)) = service {
             envelope = own;
+        } else if let Some(status) = self.object(&envelope, line.len(), unit, out) {
+            return status;
         } else if !envelope.found && envelope.stamp.is_none() {
             return self.continued(&text, unit, line.len(), out);
         }
-        let time = match envelope.time(&self.context, out) {
-            Some(time) => Some(time),
-            // A relay that adds a priority only: the file's own time is all there is.
-            None if envelope.stamp.is_none() => {
-                clock::assume(out, TIME_ASSUMED);
-                Some(self.last.as_ref().map_or(self.context.modified, |(t, _)| *t))
-            }
-            None => None,
-        };
+        // A relay that adds a priority only: the file's own time is all there is.
+        let time = self.time(&envelope, out);
         let mut d = Draft::timed(Kind::Log, &self.context, unit, line.len(), time, out);
-        match service {
-            Some((service, _)) => (service.read)(&envelope, &mut d, &self.context, out),
-            None => auth_log::read(&envelope, &mut d),
+        if let Some((service, _)) = service {
+            (service.read)(&envelope, &mut d, &self.context, out);
+        } else {
+            auth_log::read(&envelope, &mut d);
+            if d.record.kind == Kind::Log {
+                key_value::read(envelope.message, envelope.data, &mut d);
+            }
         }
         self.finish(d, &envelope, time, out)
     }
@@ -145,6 +150,43 @@ impl Lines {
         None
     }
 
+    /// A message of a device's own layout.
+    fn layout(&mut self, layout: &message::Layout, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Status {
+        let mut d = Draft::new(Kind::Log, &self.context, unit, len, self.context.modified);
+        let said = (layout.read)(envelope, &mut d, &self.context, out);
+        match said.time.or_else(|| self.time(envelope, out)) {
+            Some(time) => {
+                said.set(time, &mut d);
+                self.last = Some((time, said.host.to_owned()));
+            }
+            None => {
+                d.partial = true;
+                out.oddities.push(Oddity::new("time_missing"));
+            }
+        }
+        let host = if said.host.is_empty() { envelope.host } else { said.host };
+        let data = if said.parameters { "" } else { envelope.data };
+        enclose(&mut d, &Envelope { host, data, ..*envelope });
+        d.finish(Some(host), out)
+    }
+
+    /// A message that is a JSON object, maybe after a word or two: read by its own format, else by its names.
+    fn object(&mut self, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Option<Status> {
+        let (before, object) = unwrap::object_in(envelope.message)?;
+        let time = self.time(envelope, out);
+        let around = unwrap::Around { envelope, before, time };
+        Some(unwrap::carried(&object, &around, &self.context, unit, len, out))
+    }
+
+    /// The envelope's time; if it states none, that of the line before, or the file's.
+    fn time(&self, envelope: &Envelope<'_>, out: &mut Out) -> Option<Time> {
+        if envelope.stamp.is_some() {
+            return envelope.time(&self.context, out);
+        }
+        clock::assume(out, TIME_ASSUMED);
+        Some(self.last.as_ref().map_or(self.context.modified, |(t, _)| *t))
+    }
+
     fn finish(&mut self, mut d: Draft, envelope: &Envelope<'_>, time: Option<Time>, out: &mut Out) -> Status {
         fill(&mut d, envelope);
         if let Some(time) = time {
@@ -170,8 +212,35 @@ impl Lines {
     }
 }
 
-/// Gives what the envelope says.
+/// Gives what the envelope says, and what a free message tells.
 pub(super) fn fill(d: &mut Draft, envelope: &Envelope<'_>) {
+    if matches!(d.record.kind, Kind::Log | Kind::Auth) {
+        d.text(field::MESSAGE, envelope.message);
+    }
+    if d.record.kind == Kind::Log {
+        lift::lift(envelope.message, d);
+        lift::lift(envelope.data, d);
+        decide(envelope.message, d);
+    }
+    enclose(d, envelope);
+}
+
+/// Gives what a free message says was done: of a login, or of a packet between two addresses.
+fn decide(message: &str, d: &mut Draft) {
+    if d.has(field::ACTION) {
+        return;
+    }
+    let who = d.has(field::USER) || d.has(field::SRC_IP);
+    if let Some(action) = verdict_words::phrase(message).filter(|_| who) {
+        d.record.kind = Kind::Auth;
+        d.text(field::ACTION, action);
+    } else if d.has(field::SRC_IP) && d.has(field::DST_IP) {
+        d.text(field::ACTION, verdict_words::decision(message).unwrap_or(""));
+    }
+}
+
+/// Gives what the envelope says.
+fn enclose(d: &mut Draft, envelope: &Envelope<'_>) {
     d.text(field::HOSTNAME, envelope.host);
     d.text(field::PROCESS, envelope.process);
     if let Some(pid) = envelope.pid {
@@ -179,13 +248,6 @@ pub(super) fn fill(d: &mut Draft, envelope: &Envelope<'_>) {
     }
     if let Some(severity) = envelope.severity() {
         d.uint(field::SEVERITY, severity);
-    }
-    if matches!(d.record.kind, Kind::Log | Kind::Auth) {
-        d.text(field::MESSAGE, envelope.message);
-    }
-    if d.record.kind == Kind::Log {
-        lift::lift(envelope.message, d);
-        lift::lift(envelope.data, d);
     }
     d.keep("syslog.id", envelope.id);
     d.keep("syslog.data", envelope.data);

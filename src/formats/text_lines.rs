@@ -7,7 +7,7 @@
 //! comments. Lines before the first time are records at that, and partial, if it is in the first 64 KiB; else they fail.
 
 use super::draft::{Draft, TEXT_MAX};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, head, lift};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, head, key_value, lift};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -141,6 +141,9 @@ impl Held {
         }
         self.message.push_str(line);
         self.lines += 1;
+        if self.lines == 1 {
+            key_value::pairs_of(line, &mut self.draft);
+        }
         lift::lift(line, &mut self.draft);
     }
     fn give(mut self, out: &mut Out) -> Status {

@@ -5,16 +5,19 @@
 //! sensor is the inner host; the time of the wrapper is used where the inner line states none, gives it its year, and is kept where it differs.
 //! What the wrapper's own members say besides is added where the inner line says nothing.
 
+use super::envelope::Envelope;
 use super::json::{self, Members};
 use super::{
     Context, Format, Framing, Out, Sniff, Status, Unit,
     draft::{self, Draft},
-    journald_json, json_lines, keyed, syslog, windows_event, windows_xml,
+    journald_json, json_lines, keyed, syslog, vendor_values, windows_event, windows_xml,
 };
 use crate::model::field::{self, Place};
 use crate::model::oddity::Oddity;
 use crate::model::record::{Kind, Record};
 use crate::model::time::Time;
+use crate::model::value::Value;
+use std::borrow::Cow;
 
 /// Members that hold a whole object, and those that hold a line, best first.
 const OBJECTS: [&str; 2] = ["_source", "result"];
@@ -50,6 +53,8 @@ struct Outer {
     /// Members that are kept, as JSON.
     kept: Vec<(String, String)>,
     layers: usize,
+    /// It is a line's envelope: the object's own time is only what it calls so, and names are those of devices.
+    envelope: bool,
 }
 
 /// A unit that is read.
@@ -62,6 +67,59 @@ struct Job<'a> {
 /// Reads an object with whatever is wrapped in it.
 pub(super) fn read(text: &str, context: &Context, unit: Unit, len: usize, out: &mut Out) -> Status {
     Job { context, unit, len }.object(text, Outer::default(), out)
+}
+
+/// What stands around an object in a line.
+pub(super) struct Around<'a> {
+    pub envelope: &'a Envelope<'a>,
+    /// Text before it.
+    pub before: &'a str,
+    pub time: Option<Time>,
+}
+
+/// The object that a message ends in, with the text before it; the members of one without its brackets too.
+pub(super) fn object_in(message: &str) -> Option<(&str, Cow<'_, str>)> {
+    let message = message.trim_end();
+    if message.starts_with('"') && message.contains("\":") {
+        let object = format!("{{{}}}", message.trim_end_matches(','));
+        return json::object(&object).is_some().then_some(("", Cow::Owned(object)));
+    }
+    let start = message.find("{").filter(|at| *at <= 256 && message.ends_with('}'))?;
+    let (before, object) = message.split_at(start);
+    (object.contains('"') && json::object(object).is_some()).then_some((before.trim(), Cow::Borrowed(object)))
+}
+
+/// Reads an object that a line carries.
+pub(super) fn carried(text: &str, around: &Around<'_>, context: &Context, unit: Unit, len: usize, out: &mut Out) -> Status {
+    let (before, first) = (out.records.len(), around.envelope);
+    let mut outer = Outer { time: around.time, host: first.host.to_owned(), envelope: true, ..Outer::default() };
+    let word = around.before.trim_end_matches(':');
+    let one_word = !word.is_empty() && !word.contains([' ', '[', '=']);
+    let process = if first.process.is_empty() && one_word { word } else { first.process };
+    for (key, text) in [("syslog.id", first.id), ("syslog.data", first.data), ("syslog.text", around.before)] {
+        if !text.is_empty() && (key != "syslog.text" || process != word) {
+            let mut quoted = String::new();
+            json::quote(text, &mut quoted);
+            outer.kept.push((key.to_owned(), quoted));
+        }
+    }
+    if let Some(priority) = first.priority {
+        outer.kept.push(("syslog.facility".to_owned(), (priority / 8).to_string()));
+    }
+    let status = Job { context, unit, len }.object(text, outer, out);
+    for read in out.records.iter_mut().skip(before) {
+        let record = &mut read.record;
+        if record.get(field::PROCESS).is_none() && !process.is_empty() {
+            record.set_text(field::PROCESS, process);
+        }
+        if let (None, Some(pid)) = (record.get(field::PID), first.pid) {
+            record.set(field::PID, Value::Uint(pid));
+        }
+        if let (None, Some(severity)) = (record.get(field::SEVERITY), first.severity()) {
+            record.set(field::SEVERITY, Value::Uint(severity));
+        }
+    }
+    status
 }
 
 impl Job<'_> {
@@ -172,14 +230,27 @@ impl Job<'_> {
     /// An object that nobody more special understands.
     fn plain(&self, members: &Members<'_>, outer: &Outer, out: &mut Out) -> Status {
         let before = out.records.len();
-        let time = json_lines::time(members, self.context, out);
-        let wrapped = outer.layers > 1 || !outer.kept.is_empty();
+        let time = match outer.envelope && outer.time.is_some() {
+            true => json_lines::usual_time(members, self.context, out),
+            false => json_lines::time(members, self.context, out),
+        };
+        let wrapped = outer.layers > 1 || !outer.kept.is_empty() && !outer.envelope;
         let mut d = Draft::timed(kind(members), self.context, self.unit, self.len, time.map(|(_, t)| t).or(outer.time), out);
         let mut skip: Vec<&str> = time.map(|(key, _)| key).into_iter().collect();
         if wrapped {
             skip.extend(DROPPED.iter().chain(&KEPT));
         }
         json_lines::fill(members, &skip, self.context, &mut d, out);
+        if outer.envelope {
+            let mut leaves = Vec::new();
+            gather(members, 0, &mut leaves);
+            let pairs: Vec<(&str, &str)> = leaves.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            // What has no field is in `extra` already.
+            vendor_values::fill(&pairs, false, &mut d);
+            if d.record.kind == Kind::Log {
+                d.record.kind = vendor_values::kind(&d);
+            }
+        }
         let status = d.finish(None, out);
         self.finish(status, before, None, outer, out)
     }
@@ -220,6 +291,20 @@ impl Outer {
             add("wrapper.time", &format!("\"{time}\""));
         }
         draft::add_extra(record, &more);
+    }
+}
+
+/// The scalars of an object with their keys, those of objects inside too.
+fn gather(members: &Members<'_>, depth: usize, leaves: &mut Vec<(String, String)>) {
+    for (key, raw) in members {
+        if leaves.len() >= 200 {
+            return;
+        }
+        if !json::is_nested(raw) {
+            leaves.push((key.to_string(), json::scalar(raw).into_owned()));
+        } else if let Some(inner) = json::object(raw.get()).filter(|_| depth < 4) {
+            gather(&inner, depth + 1, leaves);
+        }
     }
 }
 
