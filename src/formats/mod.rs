@@ -252,6 +252,7 @@ pub mod lift;
 pub mod lines;
 pub mod nessus;
 pub mod netfilter;
+pub mod netflow;
 pub mod nmap_xml;
 /// Shared: not a member.
 pub mod objects;
@@ -291,6 +292,7 @@ pub const ALL: &[&dyn Format] = &[
     &suricata_eve::FORMAT,
     &zeek::FORMAT,
     &evtx::FORMAT,
+    &netflow::FORMAT,
     &elastic::FORMAT,
     &splunk::FORMAT,
     &windows_event::FORMAT,
