@@ -227,6 +227,8 @@ pub mod elastic;
 pub mod envelope;
 pub mod evtx;
 pub mod filterlog;
+/// Shared: not a member.
+pub mod flow_text;
 pub mod fortigate;
 /// Shared: not a member.
 pub mod head;
@@ -253,6 +255,8 @@ pub mod lines;
 pub mod nessus;
 pub mod netfilter;
 pub mod netflow;
+pub mod nfdump;
+pub mod nfdump_csv;
 pub mod nmap_xml;
 /// Shared: not a member.
 pub mod objects;
@@ -293,6 +297,8 @@ pub const ALL: &[&dyn Format] = &[
     &zeek::FORMAT,
     &evtx::FORMAT,
     &netflow::FORMAT,
+    &nfdump::FORMAT,
+    &nfdump_csv::FORMAT,
     &elastic::FORMAT,
     &splunk::FORMAT,
     &windows_event::FORMAT,

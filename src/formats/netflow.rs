@@ -13,10 +13,10 @@ mod elements;
 mod nat;
 pub(in crate::formats) mod record;
 pub(in crate::formats) mod state;
-mod templates;
+pub(in crate::formats) mod templates;
 #[cfg(test)]
 mod tests;
-mod times;
+pub(in crate::formats) mod times;
 
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit};
 use crate::model::oddity::Oddity;

@@ -6,7 +6,7 @@
 
 /// Which numbering an exporter uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Numbering {
+pub(in crate::formats) enum Numbering {
     /// Not seen yet: read as RFC 8158.
     #[default]
     Unknown,
@@ -18,7 +18,7 @@ pub(super) enum Numbering {
 
 /// What a record shows besides the number of its event.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Shown {
+pub(in crate::formats) struct Shown {
     /// The source's address is IPv6.
     pub v6: bool,
     /// There is a source's address.
@@ -97,7 +97,7 @@ const DRAFT: [&str; 16] = [
 ];
 
 /// The action and the words for an event of a translator.
-pub(super) fn nat(event: u64, numbering: Numbering) -> Option<(&'static str, &'static str)> {
+pub(in crate::formats) fn nat(event: u64, numbering: Numbering) -> Option<(&'static str, &'static str)> {
     let names: &[&str] = if numbering == Numbering::Draft { &DRAFT } else { &RFC };
     let name = usize::try_from(event).ok().filter(|n| *n > 0).and_then(|n| names.get(n))?;
     let action = match name.rsplit(' ').next() {
@@ -109,7 +109,7 @@ pub(super) fn nat(event: u64, numbering: Numbering) -> Option<(&'static str, &'s
 }
 
 /// The action of `firewallEvent` (IANA; Cisco's NSEL has the same numbers in `NF_F_FW_EVENT`).
-pub(super) fn firewall(event: u64) -> Option<&'static str> {
+pub(in crate::formats) fn firewall(event: u64) -> Option<&'static str> {
     Some(match event {
         1 => "start",
         2 => "close",
@@ -121,7 +121,7 @@ pub(super) fn firewall(event: u64) -> Option<&'static str> {
 }
 
 /// Why a flow was denied or deleted (Cisco ASA NetFlow Implementation Guide, `NF_F_FW_EXT_EVENT`).
-pub(super) fn extended(event: u64) -> Option<&'static str> {
+pub(in crate::formats) fn extended(event: u64) -> Option<&'static str> {
     Some(match event {
         1001 => "denied by an ingress ACL",
         1002 => "denied by an egress ACL",

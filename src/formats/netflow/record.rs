@@ -23,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(in crate::formats) const SAMPLED: &str =
     "the exporter sampled packets: counts of packets and bytes are those of the sample (sampling.interval in extra)";
 /// The phrase for a time that no element states.
-const TIME_ASSUMED: &str = "records without a time stand at the time of their export packet";
+const TIME_ASSUMED: &str = "records without a time stand at when they were exported or collected";
 /// Deepest nesting of lists in a record, and most lists and list records of one.
 const DEPTH: usize = 4;
 const LISTS: usize = 256;
@@ -48,7 +48,7 @@ struct Way {
 }
 
 /// A record being read.
-pub(super) struct Reading<'a> {
+pub(in crate::formats) struct Reading<'a> {
     state: &'a State,
     exported: Exported,
     d: Draft,
@@ -114,6 +114,15 @@ impl<'a> Reading<'a> {
     /// A number that the record's packet states for all of them.
     pub fn number(&mut self, id: u16, value: u64) {
         self.element(&Spec { id, enterprise: 0, length: 8, is_scope9: false }, &value.to_be_bytes());
+    }
+
+    /// Keeps a text under a name.
+    pub fn keep_text(&mut self, name: &str, text: &str) {
+        self.d.keep(name, text);
+    }
+    /// A part of it could not be read.
+    pub fn partial(&mut self) {
+        self.d.partial = true;
     }
 
     fn nested(&mut self, spec: &Spec, bytes: &[u8], depth: usize) {
@@ -485,7 +494,8 @@ impl Reading<'_> {
         ];
         self.icmp();
         for (way, [ip, port, hardware, nat_ip, nat_port]) in self.ways.iter().zip(IDS) {
-            if let Some(a) = way.addr {
+            // An event of a translator may have no destination.
+            if let Some(a) = way.addr.filter(|a| self.nat_event.is_none() || !a.is_unspecified()) {
                 self.d.give(ip, Value::Addr(a));
             }
             // Ports of ICMP are its type and code, which have been given.

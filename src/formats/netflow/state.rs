@@ -38,13 +38,8 @@ pub(in crate::formats) struct Sampling {
 }
 
 impl Sampling {
-    /// One in so many.
-    pub fn one_in(n: u64, algorithm: Option<u64>) -> Sampling {
-        let algorithm = algorithm.filter(|a| *a > 0).map(|a| (false, a));
-        Sampling { one_in: Some(n as f64), algorithm, ..Sampling::default() }
-    }
     /// Takes an element that is about sampling.
-    pub(super) fn take(&mut self, id: u16, n: u64) -> bool {
+    pub(in crate::formats) fn take(&mut self, id: u16, n: u64) -> bool {
         match id {
             34 | 50 => self.one_in = Some(n as f64).filter(|_| n > 0).or(self.one_in),
             35 | 49 => self.algorithm = Some((false, n)).filter(|_| n > 0).or(self.algorithm),
@@ -94,7 +89,7 @@ impl Sampling {
 
 /// What is known of an observation domain.
 #[derive(Default)]
-pub(super) struct State {
+pub(in crate::formats) struct State {
     templates: HashMap<u16, Template>,
     samplers: HashMap<u64, Sampling>,
     interfaces: HashMap<u64, String>,
@@ -106,7 +101,7 @@ pub(super) struct State {
 }
 
 /// Bytes, about, that the states of all observation domains may still take.
-pub(super) struct Room(pub usize);
+pub(in crate::formats) struct Room(pub usize);
 
 impl Room {
     fn take(&mut self, bytes: usize) -> bool {

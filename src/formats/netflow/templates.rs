@@ -5,13 +5,13 @@
 use super::bytes::{u16_at, u32_at};
 
 /// A length that says: the record itself states it (RFC 7011, 7).
-pub(super) const VARIABLE: u16 = 65_535;
+pub(in crate::formats) const VARIABLE: u16 = 65_535;
 /// Most elements of a template.
 const MOST_FIELDS: usize = 1_024;
 
 /// One element of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Spec {
+pub(in crate::formats) struct Spec {
     /// Element number, without the enterprise bit.
     pub id: u16,
     /// Enterprise number; 0 is IANA's, and everything in NetFlow v9.
@@ -24,7 +24,7 @@ pub(super) struct Spec {
 
 /// A template, or options template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template {
+pub(in crate::formats) struct Template {
     /// Its elements.
     pub fields: Vec<Spec>,
     /// How many of them, from the first, are the scope of options; 0: data.
@@ -61,7 +61,7 @@ impl Template {
 
 /// What a set of templates says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(in crate::formats) enum Said {
     /// A template with its number.
     New(u16, Template),
     /// One that is withdrawn.
@@ -73,7 +73,7 @@ pub(super) enum Said {
 }
 
 /// Reads a set of templates, or of options templates, without its header.
-pub(super) fn read(set: &[u8], version: u16, options: bool, each: &mut dyn FnMut(Said)) {
+pub(in crate::formats) fn read(set: &[u8], version: u16, options: bool, each: &mut dyn FnMut(Said)) {
     let mut at = 0usize;
     // What is shorter than the smallest template is padding.
     while set.len().saturating_sub(at) >= 4 {

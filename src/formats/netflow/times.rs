@@ -14,7 +14,7 @@ const MILLI: i64 = 1_000_000;
 
 /// The time of an export packet.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Exported {
+pub(in crate::formats) struct Exported {
     /// When it was sent, by the exporter's clock.
     pub at: Time,
     /// Milliseconds since the exporter began, where the header has them.
@@ -40,7 +40,7 @@ impl Exported {
 }
 
 /// NTP's 64 bits: seconds since 1900, or since 2036 where the first bit is not set (RFC 4330, 3), and a binary fraction.
-pub(super) fn ntp(bits: u64) -> Time {
+pub(in crate::formats) fn ntp(bits: u64) -> Time {
     let mut seconds = (bits >> 32) as i64;
     if seconds < 1 << 31 {
         seconds += 1 << 32;
@@ -52,7 +52,7 @@ pub(super) fn ntp(bits: u64) -> Time {
 
 /// What a record says of its times.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Stated {
+pub(in crate::formats) struct Stated {
     /// Start and end, with how fine each is stated: the finer wins.
     pub span: [Option<(Time, u8)>; 2],
     /// Counters since the exporter began, of start and end.
@@ -67,7 +67,7 @@ pub(super) struct Stated {
 
 /// What [`Stated::span`] comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(in crate::formats) struct Span {
     /// First instant.
     pub start: Time,
     /// Last instant.
@@ -118,12 +118,12 @@ impl Stated {
 }
 
 /// Seconds since 1970.
-pub(super) fn seconds(n: u64) -> Time {
+pub(in crate::formats) fn seconds(n: u64) -> Time {
     Time::from_parts(i64::try_from(n).unwrap_or(i64::MAX / SECOND), 0)
 }
 
 /// Milliseconds since 1970.
-pub(super) fn millis(n: u64) -> Time {
+pub(in crate::formats) fn millis(n: u64) -> Time {
     Time(i64::try_from(n).unwrap_or(i64::MAX / MILLI).saturating_mul(MILLI))
 }
 
