@@ -29,12 +29,14 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special: [&dyn Format; 5] = [
+        let special: [&dyn Format; 7] = [
             &super::suricata_eve::FORMAT,
             &super::zeek::FORMAT,
             &super::windows_event::FORMAT,
             &super::elastic::FORMAT,
             &super::splunk::FORMAT,
+            &super::azure_flow::FORMAT,
+            &super::gcp_flow::FORMAT,
         ];
         let timed = |l: &str| l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o));
         let found = head::most(head, 50, timed) && special.iter().all(|f| f.sniff(head) == Sniff::No);

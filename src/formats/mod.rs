@@ -210,7 +210,9 @@ pub trait Reader: Send {
 }
 
 pub mod access_log;
+pub mod argus_ra;
 pub mod auth_log;
+pub mod azure_flow;
 pub mod cisco_asa;
 /// Shared: not a member.
 pub mod cisco_text;
@@ -230,6 +232,7 @@ pub mod filterlog;
 /// Shared: not a member.
 pub mod flow_text;
 pub mod fortigate;
+pub mod gcp_flow;
 /// Shared: not a member.
 pub mod head;
 /// Shared: not a member.
@@ -263,6 +266,7 @@ pub mod objects;
 pub mod palo_alto;
 pub mod reputation_csv;
 pub mod reputation_list;
+pub mod silk_rwcut;
 pub mod splunk;
 pub mod squid;
 pub mod suricata_eve;
@@ -274,6 +278,7 @@ pub mod table;
 pub mod text_lines;
 /// Shared: not a member.
 pub mod unwrap;
+pub mod vpc_flow;
 /// Shared: not a member.
 pub mod web;
 /// Shared: not a member.
@@ -299,6 +304,11 @@ pub const ALL: &[&dyn Format] = &[
     &netflow::FORMAT,
     &nfdump::FORMAT,
     &nfdump_csv::FORMAT,
+    &silk_rwcut::FORMAT,
+    &argus_ra::FORMAT,
+    &vpc_flow::FORMAT,
+    &azure_flow::FORMAT,
+    &gcp_flow::FORMAT,
     &elastic::FORMAT,
     &splunk::FORMAT,
     &windows_event::FORMAT,
