@@ -266,6 +266,7 @@ pub mod objects;
 pub mod palo_alto;
 pub mod reputation_csv;
 pub mod reputation_list;
+pub mod sflow;
 pub mod silk_rwcut;
 pub mod splunk;
 pub mod squid;
@@ -302,6 +303,7 @@ pub const ALL: &[&dyn Format] = &[
     &zeek::FORMAT,
     &evtx::FORMAT,
     &netflow::FORMAT,
+    &sflow::FORMAT,
     &nfdump::FORMAT,
     &nfdump_csv::FORMAT,
     &silk_rwcut::FORMAT,
