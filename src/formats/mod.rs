@@ -228,6 +228,8 @@ pub mod elastic;
 /// Shared: not a member.
 pub mod envelope;
 pub mod evtx;
+/// Shared: not a member.
+pub mod exports;
 pub mod filterlog;
 /// Shared: not a member.
 pub mod flow_text;
