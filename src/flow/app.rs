@@ -151,6 +151,7 @@ impl App {
         let mut own = Out { keeping: out.keeping.clone(), ..Out::default() };
         let alive = guarded(&mut own, at, |own| call(&mut **parser, own));
         out.events.append(&mut own.events);
+        out.carried.append(&mut own.carried);
         out.oddities.append(&mut own.oddities);
         if !alive || own.done {
             self.announced = None;

@@ -137,11 +137,14 @@ impl Meter {
 
     /// Gives the events and oddities that a parser left.
     pub(super) fn give(&mut self, slot: u32, out: Out, sink: &mut dyn Sink) {
-        if out.events.is_empty() && out.oddities.is_empty() {
+        if out.events.is_empty() && out.oddities.is_empty() && out.carried.is_empty() {
             return;
         }
         let Some(entry) = self.table.at(slot) else { return };
         let (ends, id, interface) = (ends_of(entry), entry.id, entry.interface);
+        for carried in &out.carried {
+            sink.carried(carried, if carried.side == Side::Out { ends.src } else { ends.dst }, interface);
+        }
         let Some(app) = entry.app.as_deref_mut() else { return };
         let first = app.events;
         app.events = app.events.wrapping_add(out.events.len() as u32);

@@ -14,6 +14,7 @@ use crate::model::packet::{Packet, PacketRef};
 use crate::model::record::Record;
 use crate::model::time::Time;
 use crate::protocols;
+use crate::protocols::Carried;
 use crate::protocols::common::keep::Keeping;
 use crate::protocols::layers::{self, Conversation};
 use fragments::{Datagram, Fragments};
@@ -108,6 +109,10 @@ pub trait Sink {
     /// An event, complete but for its source (0): times, addresses, ports, protocol, id and the id of its flow. It may come before its
     /// flow does.
     fn event(&mut self, record: Record, interface: u32);
+    /// A datagram that holds records of a format of logs came from an address.
+    fn carried(&mut self, carried: &Carried, from: std::net::IpAddr, interface: u32) {
+        let _ = (carried, from, interface);
+    }
     /// The file that an event tells of is kept under a number ([`Config::keeping`]); said before the event is given.
     fn kept(&mut self, event: RecordId, number: u64) {
         let _ = (event, number);

@@ -210,8 +210,10 @@ pub trait Reader: Send {
 }
 
 pub mod access_log;
+pub mod argus_ra;
 pub mod arp_table;
 pub mod auth_log;
+pub mod azure_flow;
 /// Shared: not a member.
 pub mod blocks;
 pub mod caddy;
@@ -250,14 +252,19 @@ pub mod element;
 pub mod envelope;
 pub mod evtx;
 pub mod exim;
+/// Shared: not a member.
+pub mod exports;
 pub mod f5_bigip;
 pub mod filterlog;
 /// Shared: not a member.
 pub mod finding;
+/// Shared: not a member.
+pub mod flow_text;
 pub mod fortigate;
-pub mod haproxy;
+pub mod gcp_flow;
 /// Shared: not a member.
 pub mod glossary;
+pub mod haproxy;
 /// Shared: not a member.
 pub mod head;
 pub mod hosts_file;
@@ -279,35 +286,38 @@ pub mod journald_json;
 pub mod json;
 pub mod json_document;
 pub mod json_lines;
+pub mod juniper_srx;
 pub mod kea_leases;
+/// Shared: not a member.
+pub mod key_value;
 /// Shared: not a member.
 pub mod keyed;
 pub mod kubernetes_audit;
-pub mod juniper_srx;
-/// Shared: not a member.
-pub mod key_value;
 pub mod leef;
 /// Shared: not a member.
 pub mod lift;
 /// Shared: not a member.
 pub mod lines;
-pub mod masscan;
 pub mod mail_log;
 /// Shared: not a member.
 pub mod mail_text;
-pub mod microsoft_365;
+pub mod masscan;
 pub mod meraki;
 /// Shared: not a member.
 pub mod message;
+pub mod microsoft_365;
 /// Shared: not a member.
 pub mod moments;
 pub mod nessus;
 pub mod nessus_csv;
 pub mod netfilter;
+pub mod netflow;
+pub mod netscaler;
 pub mod nexpose;
+pub mod nfdump;
+pub mod nfdump_csv;
 pub mod nmap_grepable;
 pub mod nmap_normal;
-pub mod netscaler;
 pub mod nmap_xml;
 pub mod nuclei;
 /// Shared: not a member.
@@ -315,23 +325,25 @@ pub mod objects;
 pub mod openvas_csv;
 pub mod openvas_xml;
 pub mod palo_alto;
+/// Shared: not a member.
+pub mod palo_alto_rows;
+pub mod passive_dns;
 pub mod qualys_csv;
 pub mod qualys_xml;
 pub mod reputation_csv;
 pub mod reputation_list;
 /// Shared: not a member.
 pub mod scan_table;
-pub mod passive_dns;
 /// Shared: not a member.
 pub mod services;
+pub mod sflow;
+pub mod silk_rwcut;
 pub mod snort_csv;
 pub mod snort_fast;
 pub mod snort_full;
 pub mod snort_json;
 /// Shared: not a member.
 pub mod snort_text;
-/// Shared: not a member.
-pub mod palo_alto_rows;
 pub mod sonicwall;
 pub mod sophos;
 pub mod splunk;
@@ -349,17 +361,18 @@ pub mod testssl_json;
 pub mod text_lines;
 /// Shared: not a member.
 pub mod unwrap;
-pub mod wazuh;
-/// Shared: not a member.
-pub mod w3c_columns;
-pub mod w3c_extended;
 /// Shared: not a member.
 pub mod vendor_names;
 /// Shared: not a member.
 pub mod vendor_values;
 /// Shared: not a member.
 pub mod verdict_words;
+pub mod vpc_flow;
+/// Shared: not a member.
+pub mod w3c_columns;
+pub mod w3c_extended;
 pub mod watchguard;
+pub mod wazuh;
 /// Shared: not a member.
 pub mod web;
 pub mod web_error;
@@ -397,6 +410,15 @@ pub const ALL: &[&dyn Format] = &[
     &passive_dns::FORMAT,
     &zeek::FORMAT,
     &evtx::FORMAT,
+    &netflow::FORMAT,
+    &sflow::FORMAT,
+    &nfdump::FORMAT,
+    &nfdump_csv::FORMAT,
+    &silk_rwcut::FORMAT,
+    &argus_ra::FORMAT,
+    &vpc_flow::FORMAT,
+    &azure_flow::FORMAT,
+    &gcp_flow::FORMAT,
     &elastic::FORMAT,
     &splunk::FORMAT,
     &windows_event::FORMAT,

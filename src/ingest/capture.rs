@@ -1,5 +1,6 @@
 //! A capture: packets through the meter, flows, events and oddities to the writer.
 
+use super::exports::{Carrier, Taker};
 use super::sanity::{self, Directions, Times};
 use super::sanity_missed::Missed;
 use super::writer::Writer;
@@ -7,12 +8,15 @@ use crate::flow::{Checksums, Config, Meter, MeterStats, Profile, Sink};
 use crate::model::flow::Flow;
 use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::{Kind, Record};
+use crate::model::source::Counts;
 use crate::model::{EvidenceKey, Oddity, RecordId, SourceId, Time, Value, field};
+use crate::protocols::Carried;
 use crate::protocols::layers::link_name;
 use crate::sources::ahead;
 use crate::sources::capture::{self, CaptureKind, Item};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::net::IpAddr;
 
 /// Ordinal of the first oddity or comment at an offset: far above the meter's own.
 pub(super) const FIRST_ORDINAL: u16 = 0x8000;
@@ -74,6 +78,8 @@ struct Stream<'a> {
     directions: Directions,
     /// The longest snapshot length that an interface states.
     snaplen: u32,
+    /// What exporters sent, once there is any.
+    carrier: Option<Carrier>,
 }
 
 impl Stream<'_> {
@@ -144,7 +150,26 @@ impl Stream<'_> {
     }
 }
 
+impl Taker for Stream<'_> {
+    fn record(&mut self, format: &'static str, sensor: &str, mut record: Record) {
+        record.source = self.writer.source(format, sensor);
+        self.writer.push(record);
+    }
+    fn odd(&mut self, oddity: &Oddity, at: Time, offset: u64) {
+        self.oddity(oddity.clone(), at, offset, self.last.unwrap_or(0));
+    }
+    fn count(&mut self, format: &'static str, sensor: &str, counts: Counts) {
+        let source = self.writer.source(format, sensor);
+        self.writer.count(source).add(&counts);
+    }
+}
+
 impl Sink for Stream<'_> {
+    fn carried(&mut self, carried: &Carried, from: IpAddr, _: u32) {
+        let mut carrier = self.carrier.take().unwrap_or_else(|| Carrier::new(self.about.evidence, &self.about.stem));
+        carrier.take(carried, from, self);
+        self.carrier = Some(carrier);
+    }
     fn flow(&mut self, flow: Flow, packets: &[PacketRef], interface: u32) {
         self.directions.flow(&flow);
         let source = self.source(interface);
@@ -206,6 +231,7 @@ pub fn read(
         times: Times::default(),
         directions: Directions::default(),
         snaplen: 0,
+        carrier: None,
     };
     let (mut last, mut packets) = (None, 0u64);
     let mut heads = BTreeSet::new();
@@ -253,6 +279,10 @@ pub fn read(
         false => ahead::read(kind, input, &mut take),
     };
     meter.finish(&mut stream);
+    let mut carrier = stream.carrier.take();
+    if let Some(carrier) = &mut carrier {
+        carrier.end(&mut stream);
+    }
     let time = last.unwrap_or(about.modified);
     let damage = end.damage.map(|(what, at)| {
         stream.damaged(&Oddity::at("capture_damaged", &what), time, at);
@@ -262,6 +292,7 @@ pub fn read(
     let mut warnings = warnings(meter.stats());
     warnings.extend(sanity::cut(meter.stats().cut, meter.stats().packets, stream.snaplen));
     warnings.extend(missed.say());
+    warnings.extend(carrier.iter().flat_map(Carrier::warnings));
     warnings.extend(sanity::offload(&meter.senders()));
     warnings.extend(sanity::one_way(&stream.directions));
     // What the snapshot length cut is missing too.

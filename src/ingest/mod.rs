@@ -11,6 +11,7 @@ pub mod batch;
 pub mod capture;
 
 pub mod exported;
+pub mod exports;
 
 pub mod file;
 

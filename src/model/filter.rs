@@ -167,6 +167,7 @@ impl Filter {
             Filter::All => false,
             Filter::And(list) | Filter::Or(list) => list.iter().any(|f| f.asks_for(fields)),
             Filter::Not(inner) => inner.asks_for(fields),
+            Filter::Elsewhere(..) => false,
             Filter::Test(id, _) => fields.contains(id),
         }
     }

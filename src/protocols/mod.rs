@@ -76,8 +76,23 @@ pub struct Out {
     pub follows: Option<&'static str>,
     /// A protocol that this one carries, recognised by it.
     pub also: Option<&'static str>,
+    /// Datagrams that hold records of a format of logs, which whoever imports reads.
+    pub carried: Vec<Carried>,
     /// Given to the parser: who wants the bytes of carried files.
     pub keeping: Keeping,
+}
+
+/// A datagram that holds records of a format of logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The format: `netflow`, `sflow`.
+    pub format: &'static str,
+    /// Who sent it.
+    pub side: Side,
+    /// Where its packet stands.
+    pub at: At,
+    /// All of it.
+    pub bytes: Vec<u8>,
 }
 
 /// A connection that another one announces.
@@ -186,6 +201,7 @@ pub mod mssql;
 pub mod mysql;
 pub mod nbdgm;
 pub mod nbns;
+pub mod netflow;
 pub mod ntp;
 pub mod oracle;
 pub mod pop3;
@@ -196,6 +212,7 @@ pub mod rdp;
 pub mod rdpeudp;
 pub mod redis;
 pub mod rfb;
+pub mod sflow;
 pub mod sip;
 pub mod smb;
 pub mod smtp;
@@ -254,6 +271,8 @@ pub const ALL: &[&dyn Protocol] = &[
     &ike::PROTOCOL,
     &radius::PROTOCOL,
     &rdpeudp::PROTOCOL,
+    &netflow::PROTOCOL,
+    &sflow::PROTOCOL,
     &tftp::PROTOCOL,
     &ntp::PROTOCOL,
     &syslog::PROTOCOL,

@@ -115,6 +115,10 @@ fn every_format_knows_its_own_sample_and_no_other() {
             assert_eq!(format.sniff(&data), want, "{} of the sample of {}", format.name(), of.name());
         }
         assert_eq!(formats::recognise(&data).map(|f| f.name()), Some(of.name()));
+        // What is not text has no byte order mark and no line ends.
+        if matches!(of.framing(), Framing::Document) && data.contains(&0) {
+            continue;
+        }
         let marked = [b"\xef\xbb\xbf", data.as_slice()].concat();
         assert_eq!(formats::recognise(&marked).map(|f| f.name()), Some(of.name()), "{} after a byte order mark", of.name());
         let dos = String::from_utf8_lossy(&data).replace('\n', "\r\n");
