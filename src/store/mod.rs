@@ -36,6 +36,7 @@ pub mod mend;
 pub mod names;
 pub mod names_chunk;
 pub mod numbers;
+pub mod opening;
 pub mod packets;
 pub mod parallel;
 pub mod parts;
@@ -206,7 +207,7 @@ impl Store {
         let mut notices: Vec<String> = case.exposed().into_iter().collect();
         let journal = Journal::open(dir, &mut notices)?;
         let segments = Arc::new(segment::Segments::open(dir, options.segment)?);
-        let (catalog, contents) = open_catalog(dir, options, &segments, &mut notices)?;
+        let (catalog, contents) = opening::open_catalog(dir, options, &segments, &mut notices)?;
         case.keep_ballast(options.ballast);
         let state = State {
             contents,
@@ -453,52 +454,6 @@ impl Store {
 /// Whether an import is of this file and could not read it.
 fn is_unread(import: &ImportData, new: &NewEvidence) -> bool {
     import.done.format == UNREAD && (import.done.key == new.key.0 || import.done.path == new.path)
-}
-
-/// Opens the catalog; in doubt sets it aside and rebuilds it from the segments.
-fn open_catalog(
-    dir: &Path,
-    options: &OpenOptions,
-    segments: &segment::Segments,
-    notices: &mut Vec<String>,
-) -> Result<(Box<dyn Catalog>, Contents)> {
-    let path = dir.join("catalog");
-    let mut lost = false;
-    if !options.forget && path.exists() {
-        let loaded = sled_catalog::SledCatalog::open(&path).and_then(|mut catalog| {
-            let contents = recover::load(segments, &mut catalog, &mut lost, notices)?;
-            Ok((Box::new(catalog) as Box<dyn Catalog>, contents))
-        });
-        match loaded {
-            Ok(loaded) => return Ok(loaded),
-            Err(doubt) => {
-                let aside = set_aside(&path)?;
-                notices.push(format!("{}; it was set aside as {aside} and rebuilt from the segments", doubt.what));
-            }
-        }
-    }
-    let (contents, changes) = recover::rebuild(segments, lost, notices)?;
-    let mut catalog: Box<dyn Catalog> = if options.forget {
-        Box::new(memory_catalog::MemoryCatalog::default())
-    } else {
-        Box::new(sled_catalog::SledCatalog::open(&path)?)
-    };
-    // The entry that says that it is complete is the last.
-    catalog::commit_all(catalog.as_mut(), changes)?;
-    Ok((catalog, contents))
-}
-
-fn set_aside(path: &Path) -> Result<String> {
-    let stamp = journal::now().utc().format("%Y%m%dT%H%M%S").to_string();
-    for n in 0..1000 {
-        let name = if n == 0 { format!("catalog.bad-{stamp}") } else { format!("catalog.bad-{stamp}-{n}") };
-        let aside = path.with_file_name(&name);
-        if !aside.exists() {
-            std::fs::rename(path, &aside).map_err(|e| segment::write_error(&e, path))?;
-            return Ok(name);
-        }
-    }
-    Err(Error::store("the catalog cannot be set aside").at_path(path))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn estimate(case: &Case, name: &str) -> ClockEstimate {
 fn ahead(case: &Case, name: &str) -> f64 {
     let e = estimate(case, name);
     assert_eq!((e.state, e.pieces.len()), (ClockState::Confident, 1), "{name}: {e:?}");
-    assert_eq!(e.pieces[0].skew, 0, "{name}: {e:?}");
+    assert!(e.pieces[0].skew.abs() < 1_000, "{name}: no part per million: {e:?}");
     e.offset(&e.pieces[0]) as f64 / SECOND as f64
 }
 
