@@ -1,7 +1,8 @@
 //! The other records of a record's connection: by its own reference to a flow, by its source's connection id, by protocol and both ends
 //! (what a Community ID says) within the flow's span.
 //!
-//! Log times of whole seconds are off by up to a second, so spans are widened by one; a flow that contains the record without that is preferred.
+//! Log times of whole seconds are off by up to a second, so spans are widened by one, and by what measured clocks leave open; a flow that
+//! contains the record without that is preferred.
 
 use crate::error::{Error, Result};
 use crate::model::answer::{Link, Match};
@@ -90,14 +91,17 @@ impl Found<'_> {
         let Some(same) = same_ends(self.record) else { return Ok(()) };
         let method = if with_ports(self.record.uint(field::PROTO)) { COMMUNITY_ID } else { "tuple" };
         let only_flows = Filter::is(field::KIND, Kind::Flow.name()).and(same.clone());
-        let mut flows = self.ask(&only_flows, around(self.record, SECOND), None)?;
-        let mut window = around(self.record, SECOND);
+        let widest = self.sources.iter().map(|s| self.slack(s.id)).max().unwrap_or(SECOND);
+        let mut flows = self.ask(&only_flows, around(self.record, widest), None)?;
+        let mut window = around(self.record, widest);
         let mut candidates = 1;
-        if self.record.kind != Kind::Flow {
-            flows = nearest(self.record, flows);
+        if self.record.kind == Kind::Flow {
+            flows.retain(|f| touches(self.record, f, self.slack(f.source)));
+        } else {
+            flows = self.nearest(self.record, flows);
             candidates = most_of_a_source(&flows);
             for flow in &flows {
-                let span = around(flow, SECOND);
+                let span = around(flow, widest);
                 window = Window::new(window.start.min(span.start), window.end.max(span.end));
             }
         }
@@ -114,7 +118,7 @@ impl Found<'_> {
         for other in others {
             // Of several flows of this source that the event fits alike, this is one.
             let n = if self.record.kind == Kind::Flow {
-                let fitting = nearest(&other, counted.iter().filter(|f| f.source == self.record.source).cloned().collect());
+                let fitting = self.nearest(&other, counted.iter().filter(|f| f.source == self.record.source).cloned().collect());
                 let mine = fitting.iter().any(|f| f.id == self.record.id);
                 if !mine && !fitting.is_empty() {
                     continue;
@@ -136,9 +140,33 @@ impl Found<'_> {
         } else if other.source != self.record.source && (unchecked(other.source) || unchecked(self.record.source)) {
             Match::ClockUnchecked
         } else {
-            Match::Exact
+            match self.uncertainty(other.source) {
+                0 => Match::Exact,
+                within => Match::Within(within),
+            }
         }
     }
+
+    /// How far a record of another source may be off this one's time for the clocks of both, as measured: nothing if neither was moved.
+    fn uncertainty(&self, other: SourceId) -> i64 {
+        let of = |id: SourceId| self.sources.iter().find(|s| s.id == id && s.is_measured()).and_then(|s| s.estimate.as_ref());
+        let of = |id: SourceId| of(id).map_or(0, |e| e.uncertainty) as f64;
+        if other == self.record.source { 0 } else { (2.0 * of(other).hypot(of(self.record.source))) as i64 }
+    }
+    /// How far apart records of both may be and be one: what clocks leave open, and a second of rounding.
+    fn slack(&self, other: SourceId) -> i64 {
+        self.uncertainty(other).saturating_add(SECOND)
+    }
+    /// The flows that contain a record; if none does, those that do within the slack.
+    fn nearest(&self, record: &Record, flows: Vec<Record>) -> Vec<Record> {
+        let (inside, near): (Vec<Record>, Vec<Record>) = flows.into_iter().partition(|f| touches(record, f, 0));
+        let other = |f: &Record| if f.source == self.record.source { record.source } else { f.source };
+        if inside.is_empty() { near.into_iter().filter(|f| touches(record, f, self.slack(other(f)))).collect() } else { inside }
+    }
+}
+
+fn touches(record: &Record, flow: &Record, slack: i64) -> bool {
+    around(flow, slack).overlaps(record.time(), record.until())
 }
 
 /// `zeek-conn` and `zeek-dns` are of one family.
@@ -148,13 +176,6 @@ fn family_of(format: &str) -> &str {
 
 fn around(record: &Record, slack: i64) -> Window {
     Window::new(record.time().plus(-slack), record.until().plus(slack).plus(1))
-}
-
-/// The flows that contain a record; if none does, those that do within a second.
-fn nearest(record: &Record, flows: Vec<Record>) -> Vec<Record> {
-    let touches = |f: &Record, slack: i64| around(f, slack).overlaps(record.time(), record.until());
-    let (inside, near): (Vec<Record>, Vec<Record>) = flows.into_iter().partition(|f| touches(f, 0));
-    if inside.is_empty() { near.into_iter().filter(|f| touches(f, SECOND)).collect() } else { inside }
 }
 
 /// Several sources may see one connection; several flows of one source are several connections.
@@ -254,6 +275,34 @@ mod tests {
         let line = world.record(fw, Kind::Fw, 1_000, 1_000, &World::ends(SRC, DST));
         let snapshot = world.snapshot();
         assert_eq!(shown(&snapshot, line), [(flow, "community_id", "clock unchecked".into())]);
+    }
+
+    #[test]
+    fn a_measured_clock_joins_within_what_it_leaves_open_and_says_so() {
+        use crate::model::clock::{ClockEstimate, ClockPiece, ClockState};
+        use crate::model::Time;
+        use crate::store::estimates::{Estimated, Estimates};
+        let mut world = World::new();
+        let pcap = world.source("pcap", "a");
+        let fw = world.source_with("netfilter", "a", Basis::Assumed);
+        let flow = world.flow(pcap, 1_000, 2_000, SRC, DST);
+        // An hour ahead; this line 2.5 s after its flow began, a second one five.
+        let near = world.record(fw, Kind::Fw, 3_604_500, 3_604_500, &World::ends(SRC, DST));
+        let far = world.record(fw, Kind::Fw, 3_607_000, 3_607_000, &World::ends(SRC, DST));
+        world.snapshot();
+        let piece = ClockPiece { from: Time::MIN, middle: Time(0), offset: 3_600 * SECOND, skew: 0, keys: 40 };
+        let estimate = ClockEstimate {
+            state: ClockState::Confident,
+            pieces: vec![piece],
+            uncertainty: SECOND,
+            ..ClockEstimate::unknown()
+        };
+        let of = [(fw.0, Estimated { rows: 2, of: 3, estimate })].into();
+        world.store().keep_estimates(Estimates { reference: Some(pcap), of }).unwrap();
+        let snapshot = world.store().snapshot();
+        assert_eq!(shown(&snapshot, near), [(flow, "community_id", "~2.0s".into())]);
+        assert_eq!(shown(&snapshot, flow), [(near, "community_id", "~2.0s".into())]);
+        assert_eq!(shown(&snapshot, far), []);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum Match {
     Exact,
     /// So many candidates fit alike.
     Ambiguous(u32),
+    /// The tuple fits, and the time within what measured clocks leave open: so many nanoseconds.
+    Within(i64),
     /// The tuple fits; the source's clock was never checked.
     ClockUnchecked,
     /// On the other side of a translation that a log states.
@@ -59,10 +61,20 @@ impl std::fmt::Display for Match {
         match self {
             Match::Exact => f.pad("="),
             Match::Ambiguous(n) => f.pad(&format!("×{n}")),
+            Match::Within(nanos) => f.pad(&format!("~{}", within(*nanos))),
             Match::ClockUnchecked => f.pad("clock unchecked"),
             Match::Translated => f.pad("⇄"),
             Match::Inferred(confidence) => f.pad(&format!("?{confidence:.2}")),
         }
+    }
+}
+
+/// A span as a column has room for: `1.8s`, `40ms`, `3us`.
+fn within(nanos: i64) -> String {
+    match nanos {
+        n if n >= 100_000_000 => format!("{:.1}s", n as f64 / 1e9),
+        n if n >= 1_000_000 => format!("{}ms", n / 1_000_000),
+        n => format!("{}us", n / 1_000),
     }
 }
 

@@ -387,10 +387,11 @@ struct GoPackets(Option<Record>, RecordId);
 fn best_flow(links: Vec<crate::query::engine::Link>) -> Option<Record> {
     let rank = |m: &Match| match m {
         Match::Exact => 0,
-        Match::ClockUnchecked => 1,
-        Match::Ambiguous(_) => 2,
-        Match::Translated => 3,
-        Match::Inferred(_) => 4,
+        Match::Within(_) => 1,
+        Match::ClockUnchecked => 2,
+        Match::Ambiguous(_) => 3,
+        Match::Translated => 4,
+        Match::Inferred(_) => 5,
     };
     links.into_iter().filter(|l| l.record.kind == Kind::Flow).min_by_key(|l| rank(&l.quality)).map(|l| l.record)
 }

@@ -35,6 +35,9 @@ impl Joined {
             None => "no other record of its connection is in the case".into(),
             Some(Match::Exact) => format!("= exactly with {records}"),
             Some(Match::Ambiguous(of)) => format!("×{of}: so many flows fit alike; {records}"),
+            Some(quality @ Match::Within(_)) => {
+                format!("{quality}: with {records}, by a clock that was measured to within that")
+            }
             Some(Match::ClockUnchecked) => format!("clock unchecked: {records} by protocol and ends, the time is not proven"),
             Some(Match::Translated) => format!("⇄ through a translation of addresses that a log states, with {records}"),
             Some(Match::Inferred(sure)) => {
@@ -86,7 +89,7 @@ fn weakest(record: &Record, links: &[Link]) -> Option<Match> {
         Match::Exact => 0,
         Match::Ambiguous(n) => 1 + u64::from(*n),
         Match::ClockUnchecked => u64::MAX,
-        Match::Translated | Match::Inferred(_) => 1,
+        Match::Within(_) | Match::Translated | Match::Inferred(_) => 1,
     };
     // The other side of a translation says how well the two sides fit, not how well what is here does.
     let here: Vec<&Link> = links.iter().filter(|l| l.via.is_none()).collect();
