@@ -59,7 +59,11 @@ fn every_translation_of_the_story_is_in_the_connection_table() {
         let got = of_truth(&TABLE, truth);
         assert_eq!(got.len(), 1, "{truth}");
         assert_eq!(got[0].inside.to_string(), truth["inside"].as_str().unwrap(), "{truth}");
-        assert!(got[0].method.name() == "log" && got[0].confidence >= 0.95 && !got[0].conflict && got[0].evidence.len() == 2, "{:?}", got[0]);
+        assert!(
+            got[0].method.name() == "log" && got[0].confidence >= 0.95 && !got[0].conflict && got[0].evidence.len() == 2,
+            "{:?}",
+            got[0]
+        );
     }
 }
 
@@ -149,10 +153,16 @@ fn what_is_seen_outside_opens_the_host_inside_and_back() {
                 .iter()
                 .any(|(ip, p)| record.addr(*ip).is_some_and(|ip| End::new(ip, port(*p)) == *end))
         };
-        let rows = ALL.rows(&format!("kind = flow and host = {} and port = {} and host = {}", outside.ip, outside.port.unwrap(), peer.ip));
+        let rows = ALL.rows(&format!(
+            "kind = flow and host = {} and port = {} and host = {}",
+            outside.ip,
+            outside.port.unwrap(),
+            peer.ip
+        ));
         let seen = rows.iter().find(|r| of(r, &outside) && of(r, &peer)).unwrap_or_else(|| panic!("{truth}"));
         let links = ALL.engine.links(seen, &cancel).unwrap();
-        let here = links.iter().find(|l| l.record.kind == Kind::Flow && of(&l.record, &inside)).unwrap_or_else(|| panic!("{truth}"));
+        let here =
+            links.iter().find(|l| l.record.kind == Kind::Flow && of(&l.record, &inside)).unwrap_or_else(|| panic!("{truth}"));
         assert_eq!((here.method.as_ref(), here.quality), ("nat", Match::Translated), "{truth}");
         assert!(here.via.as_ref().is_some_and(|v| v.method == "log" && !v.evidence.is_empty()));
         let back = ALL.engine.links(&here.record, &cancel).unwrap();
