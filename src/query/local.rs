@@ -3,7 +3,7 @@
 
 use super::applied::Applied;
 use super::check::Scope;
-use super::elsewhere::{self, Marks};
+use super::elsewhere::{self, Marks, Sides};
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
@@ -137,7 +137,12 @@ impl LocalEngine {
         let mut question = self.compile_in(text, &snapshot, Some(&current), files)?;
         if elsewhere::is_widened(&question) {
             let cancel = Cancel::default();
-            question.filter = self.knowledge.elsewhere(&*self.view(&cancel)?, question.filter, &cancel)?;
+            let (sides, filter) = elsewhere::sides(question.filter);
+            question.filter = match sides {
+                Sides::Own => filter,
+                Sides::Both => self.knowledge.elsewhere(&*self.view(&cancel)?, filter, &cancel)?,
+                Sides::Other => elsewhere::only_other(self.knowledge.elsewhere(&*self.view(&cancel)?, filter, &cancel)?),
+            };
         }
         Ok(question)
     }
