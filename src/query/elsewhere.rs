@@ -15,6 +15,46 @@ pub fn is_widened(question: &Question) -> bool {
     question.stages.iter().all(|s| matches!(s, Stage::Sort { .. } | Stage::Head { .. })) && asks_for_host(&question.filter)
 }
 
+/// Which rows of a host are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sides {
+    /// Those that name it, and those of what it was elsewhere.
+    Both,
+    /// Those that name it: `not exists via`.
+    Own,
+    /// Those of what it was elsewhere: `exists via`, `via = nat`.
+    Other,
+}
+
+/// Takes the conditions on `via` out of a condition: rows get it only when they are answered.
+pub fn sides(filter: Filter) -> (Sides, Filter) {
+    let is_via = |f: &Filter| matches!(f, Filter::Test(field::VIA, _));
+    let of = |f: &Filter| match f {
+        Filter::Not(inner) if is_via(inner) => Some(Sides::Own),
+        f if is_via(f) => Some(Sides::Other),
+        _ => None,
+    };
+    let Filter::And(mut all) = filter else { return (Sides::Both, filter) };
+    let said = all.iter().find_map(of);
+    all.retain(|f| of(f).is_none());
+    (said.unwrap_or(Sides::Both), if all.len() == 1 { all.remove(0) } else { Filter::And(all) })
+}
+
+/// A widened condition without what names the host.
+pub fn only_other(filter: Filter) -> Filter {
+    match filter {
+        Filter::And(all) => Filter::And(all.into_iter().map(only_other).collect()),
+        Filter::Or(list) => match <[Filter; 2]>::try_from(list) {
+            Ok([own @ Filter::Test(..), other @ Filter::Elsewhere(..)]) => other.and(Filter::Not(Box::new(own))),
+            Ok(list) => Filter::Or(list.into_iter().map(only_other).collect()),
+            Err(list) => Filter::Or(list.into_iter().map(only_other).collect()),
+        },
+        // A host that was nothing elsewhere has no such rows.
+        Filter::Test(id, test) if asks_for_host(&Filter::Test(id, test.clone())) && id == field::HOST => Filter::Or(Vec::new()),
+        other => other,
+    }
+}
+
 /// Marks rows that were found as what a host was elsewhere.
 #[derive(Default)]
 pub struct Marks(Vec<(Arc<Ends>, Which)>);
@@ -126,5 +166,12 @@ mod tests {
         let count = |f: &Filter| snapshot.count(&Ask::new(f), u64::MAX, &|| false).unwrap().0;
         assert_eq!(parts.iter().map(|f| count(f)).sum::<u64>(), 2);
         assert_eq!(apart(&Filter::All).len(), 1);
+        // Either side alone.
+        let exists = || Filter::Test(field::VIA, Test::Exists);
+        let (side, rest) = sides(filter.clone().and(Filter::Not(Box::new(exists()))));
+        assert_eq!((side, count(&rest)), (Sides::Own, 2), "it is left to the caller not to widen");
+        let (side, rest) = sides(filter.clone().and(exists()));
+        assert_eq!((side, count(&only_other(rest))), (Sides::Other, 1));
+        assert_eq!(sides(Filter::All).0, Sides::Both);
     }
 }

@@ -8,7 +8,7 @@ use crate::links::nat::{self, AskedEnd, Bound};
 use crate::links::{Names, Nat, exact, names, sightings};
 use crate::model::answer::{Cancel, Fact, Link, NameUsed};
 use crate::model::site::Site;
-use crate::model::{Entity, Filter, Kind, Record, RecordId, SourceId, Time};
+use crate::model::{Entity, Filter, Kind, Record, RecordId, SourceId, Time, Value};
 use crate::store::clocks::Shift;
 use crate::store::{Sightings, Snapshot};
 use std::collections::HashSet;
@@ -115,6 +115,10 @@ impl Knowledge for Known {
         cancel: &Cancel,
     ) -> Result<Vec<Fact>> {
         let networks = self.networks(snapshot, cancel)?;
-        context::facts(snapshot, &networks, given, entity, at, cancel)
+        let mut facts = context::facts(snapshot, &networks, given, entity, at, cancel)?;
+        if let Value::Addr(addr) = entity.value {
+            facts.extend(nat::fact(&*self.nat(snapshot, cancel)?, addr, at));
+        }
+        Ok(facts)
     }
 }

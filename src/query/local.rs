@@ -3,7 +3,7 @@
 
 use super::applied::Applied;
 use super::check::Scope;
-use super::elsewhere::{self, Marks};
+use super::elsewhere::{self, Marks, Sides};
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
@@ -149,7 +149,12 @@ impl LocalEngine {
         let mut question = self.compile_in(text, &snapshot, Some(&current), files)?;
         if elsewhere::is_widened(&question) {
             let cancel = Cancel::default();
-            question.filter = self.knowledge.elsewhere(&*self.view(&cancel)?, question.filter, &cancel)?;
+            let (sides, filter) = elsewhere::sides(question.filter);
+            question.filter = match sides {
+                Sides::Own => filter,
+                Sides::Both => self.knowledge.elsewhere(&*self.view(&cancel)?, filter, &cancel)?,
+                Sides::Other => elsewhere::only_other(self.knowledge.elsewhere(&*self.view(&cancel)?, filter, &cancel)?),
+            };
         }
         Ok(question)
     }
@@ -300,30 +305,36 @@ impl Engine for LocalEngine {
         let mut out = Timeline { start, bin, bins: vec![0.0; n], alerts: vec![0; n] };
         let stop = || cancel.is_cancelled();
         let fields: Vec<FieldId> = weight.into_iter().collect();
-        let all = Ask { fields: Some(&fields), ..ask(question) };
-        let known = summed::bins(&view, &all, bin, weight, &stop, &mut |t, n| out.bins[place(t)] += n as f64)?;
-        view.visit(&Ask { without: Some(&known), ..all }, &stop, &mut |row| {
-            out.bins[place(row.time())] += match weight {
-                Some(field::DURATION) => row.until().since(row.time()).max(0) as f64,
-                Some(field) => match row.uint(field) {
-                    Some(n) => n as f64,
-                    None => row.values(field).next().and_then(|v| v.as_number()).unwrap_or(0.0),
-                },
-                None => 1.0,
+        // What was seen on both sides of a translation is shown twice, but summed once.
+        let parts = elsewhere::apart(&question.filter);
+        for filter in parts.iter().take(if weight.is_some() { 1 } else { parts.len() }) {
+            let all = Ask { filter, fields: Some(&fields), ..ask(question) };
+            let known = summed::bins(&view, &all, bin, weight, &stop, &mut |t, n| out.bins[place(t)] += n as f64)?;
+            view.visit(&Ask { without: Some(&known), ..all }, &stop, &mut |row| {
+                out.bins[place(row.time())] += match weight {
+                    Some(field::DURATION) => row.until().since(row.time()).max(0) as f64,
+                    Some(field) => match row.uint(field) {
+                        Some(n) => n as f64,
+                        None => row.values(field).next().and_then(|v| v.as_number()).unwrap_or(0.0),
+                    },
+                    None => 1.0,
+                };
+                true
+            })?;
+        }
+        for filter in parts {
+            let alerts = of_any_kind(&filter).and(Filter::is(field::KIND, Kind::Alert.name()));
+            let ask = Ask { filter: &alerts, fields: Some(&[]), ..ask(question) };
+            let mut alert = |t: Time, n: u64| {
+                let count = &mut out.alerts[place(t)];
+                *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
             };
-            true
-        })?;
-        let alerts = of_any_kind(&question.filter).and(Filter::is(field::KIND, Kind::Alert.name()));
-        let ask = Ask { filter: &alerts, fields: Some(&[]), ..ask(question) };
-        let mut alert = |t: Time, n: u64| {
-            let count = &mut out.alerts[place(t)];
-            *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-        };
-        let known = summed::bins(&view, &ask, bin, None, &stop, &mut alert)?;
-        view.visit(&Ask { without: Some(&known), ..ask }, &stop, &mut |row| {
-            alert(row.time(), 1);
-            true
-        })?;
+            let known = summed::bins(&view, &ask, bin, None, &stop, &mut alert)?;
+            view.visit(&Ask { without: Some(&known), ..ask }, &stop, &mut |row| {
+                alert(row.time(), 1);
+                true
+            })?;
+        }
         Ok(out)
     }
     fn values(&self, field: FieldId, prefix: &str, limit: usize, cancel: &Cancel) -> Result<Vec<(Value, u64)>> {

@@ -20,7 +20,7 @@ use crate::model::packet::PacketRef;
 use crate::model::source::{Clock, Counts, SourceInfo};
 use crate::model::{Cancel, EvidenceKey, Kind, Record, RecordId, SourceId, Window};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A block of a case: number of its import, number within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +46,13 @@ pub struct Snapshot {
     pruned: Arc<pruned::Before>,
     sequence: u64,
     published: u64,
+}
+
+/// Which view a view is, without holding what it holds.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    imports: Weak<Vec<Arc<ImportData>>>,
+    shifts: Weak<HashMap<(u32, SourceId), Shift>>,
 }
 
 /// A source with what is known of it.
@@ -127,6 +134,15 @@ impl Snapshot {
             }
         }
         out.into_iter().map(|((import, source), shift)| (import, source, shift)).collect()
+    }
+    /// Which view it is.
+    pub fn identity(&self) -> Identity {
+        Identity { imports: Arc::downgrade(&self.imports), shifts: Arc::downgrade(&self.shifts) }
+    }
+    /// Whether it has the same records at the same times as the view of an identity, known without looking at any.
+    pub fn is(&self, identity: &Identity) -> bool {
+        let imports = std::ptr::eq(Arc::as_ptr(&self.imports), identity.imports.as_ptr());
+        imports && std::ptr::eq(Arc::as_ptr(&self.shifts), identity.shifts.as_ptr())
     }
     /// Number of the newest import: grows with each.
     pub fn sequence(&self) -> u64 {

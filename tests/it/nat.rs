@@ -128,6 +128,9 @@ fn a_question_for_patient_zero_finds_its_beacons_outside_and_says_how() {
         assert!(proof.kind == Kind::Fw && proof.get(f::NAT_SRC_PORT) == row.get(f::SRC_PORT), "{proof:?}");
     }
     assert_eq!(ALL.count("kind = flow and host = 10.8.21.5 and dst.ip = 203.0.113.9"), 2 * beacons as u64);
+    let beacon = "kind = flow and host = 10.8.21.5 and dst.ip = 203.0.113.9";
+    let counts = ["not exists via", "exists via", "via = nat"].map(|side| ALL.count(&format!("{beacon} and {side}")) as usize);
+    assert_eq!(counts, [beacons; 3]);
     // Sums are of what names the host: both sides of one connection would count twice.
     let sum = |text: &str| ALL.sum(text, "bytes");
     assert_eq!(
@@ -181,4 +184,36 @@ fn without_a_port_one_of_many_hosts_is_behind_the_gateway() {
     let truth = TRUTH.iter().find(|t| t["tag"] == "printer-exposed" && t["in_captures"] == true).unwrap();
     let one = bound(&ALL, asked(end(truth["outside"].as_str().unwrap()), None, window(truth)));
     assert_eq!(one.behind.iter().map(|b| Value::Addr(b.host).to_string()).collect::<Vec<_>>(), ["10.8.50.10"]);
+}
+
+/// `backtrail links ...` over files of the story: standard output and error.
+fn program(args: &[&str]) -> (String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_backtrail"));
+    command.env_clear().env("HOME", home.path()).env("TMPDIR", home.path()).current_dir(home.path()).args(args);
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    (String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap())
+}
+
+#[test]
+fn the_program_prints_who_an_outside_end_was_and_what_proves_it() {
+    let table = story("conntrack.log.gz").display().to_string();
+    let truth = TRUTH.iter().find(|t| t["tag"] == "download").unwrap();
+    let (outside, inside) = (truth["outside"].as_str().unwrap(), truth["inside"].as_str().unwrap());
+    let (out, _) = program(&["links", outside, "--window", "around 2026-11-17T08:03:42Z 2s", "-o", "jsonl", "-r", &table]);
+    let rows: Vec<Json> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let binding = &rows[0];
+    assert_eq!((rows.len(), &binding["schema"]), (2, &Json::from("backtrail.link/1")), "{out}");
+    assert_eq!((binding["inside"].as_str(), binding["method"].as_str()), (Some(inside), Some("log")));
+    assert!(binding["confidence"].as_f64().unwrap() >= 0.95 && binding["evidence"].as_array().unwrap().len() == 2);
+    assert_eq!(
+        (&rows[1]["decided"], &rows[1]["hosts"][0]["host"]),
+        (&Json::from(true), &Json::from(&inside[..inside.find(':').unwrap()]))
+    );
+    let (out, err) = program(&["links", "198.51.100.2", "-n", "3", "-r", &table]);
+    assert!(out.lines().count() == 4 && out.contains("inside") && out.contains("napt"), "{out}");
+    assert!(err.contains("hosts, port needed to decide") && err.contains("more translations than the 3 shown"), "{err}");
+    let (out, err) = program(&["links", "10.99.99.99", "-r", &table]);
+    assert!(out.lines().count() <= 1 && err.contains("no translation of this end is known"), "{out}{err}");
 }

@@ -234,7 +234,7 @@ fn alerts_are_those_of_the_truth() {
 fn beacons_and_uploads_are_all_there_with_their_bytes() {
     let to = |what: &str| {
         format!(
-            "kind = flow and src.ip = {} and dst.ip = {} and dst.port = {}",
+            "kind = flow and src.ip = {} and dst.ip = {} and dst.port = {} and not exists via",
             text(&format!("/{what}/src")),
             text(&format!("/{what}/dst")),
             number(&format!("/{what}/dst_port"))
@@ -470,7 +470,7 @@ fn the_printer_answered_the_internet() {
 #[test]
 fn the_spam_burst_is_counted() {
     let spam = format!(
-        "kind = flow and src.ip = {} and dst.port = 25 and between {} and {}",
+        "kind = flow and src.ip = {} and dst.port = 25 and not exists via and between {} and {}",
         text("/spam/src"),
         text("/spam/first"),
         time(text("/spam/last")).plus(60 * SECOND)
@@ -591,7 +591,7 @@ fn each_alert_has_its_flow_exactly_and_the_packet_that_made_it_fire() {
     let mut proven: BTreeMap<u64, u64> = BTreeMap::new();
     for alert in &alerts {
         let links = CASE.engine.links(alert, &cancel).unwrap();
-        let flows: Vec<_> = links.iter().filter(|l| l.record.kind == Kind::Flow).collect();
+        let flows: Vec<_> = links.iter().filter(|l| l.record.kind == Kind::Flow && l.via.is_none()).collect();
         assert!(!flows.is_empty(), "{alert:?}");
         for flow in &flows {
             assert_eq!(flow.quality, Match::Exact, "{} {:?}", CASE.source(&flow.record), alert);

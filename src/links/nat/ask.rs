@@ -5,9 +5,10 @@ use super::count::{AtLeast, Counter};
 use super::index::{AskedEnd, Behind, Side};
 use super::read::Nat;
 use crate::error::Result;
-use crate::model::answer::{Link, Match, Via};
+use crate::model::answer::{Fact, Link, Match, Via};
 use crate::model::ends::{Elsewhere, Ends, Method, Pair, Which};
 use crate::model::filter::Test;
+use crate::model::time::SECOND;
 use crate::model::{Cancel, FieldId, Filter, Record, RecordId, Time, Value, Window, field, proto};
 use crate::store::{Ask, Snapshot};
 use serde::{Deserialize, Serialize};
@@ -288,6 +289,34 @@ pub fn bound(nat: &Nat, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel)
     let AtLeast { hosts, systems } =
         if wanted.end.port.is_none() && !outside.is_empty() { agents(snapshot, wanted, cancel)? } else { AtLeast::default() };
     Ok(Bound { inside, outside, behind, at_least: hosts, systems, more, notices: nat.notices.clone() })
+}
+
+/// What a card says of an address: what it was on the other side, or how many were behind it. At a time within a minute of it, else ever.
+pub fn fact(nat: &Nat, addr: IpAddr, at: Option<Time>) -> Option<Fact> {
+    let window = at.map_or(Window::ALL, |at| Window::around(at, 60 * SECOND));
+    let asked = AskedEnd { end: End::new(addr, None), proto: None, peer: None, window };
+    let fact = |text, evidence| Some(Fact { label: "links".into(), text, severity: None, evidence });
+    let mut most: Vec<(IpAddr, usize)> = Vec::new();
+    let inside = nat.bindings.of(&asked, Side::Inside, SHOWN);
+    for binding in &inside {
+        match most.iter_mut().find(|(ip, _)| *ip == binding.outside.ip) {
+            Some((_, n)) => *n += 1,
+            None => most.push((binding.outside.ip, 1)),
+        }
+    }
+    most.sort_by_key(|(ip, n)| (std::cmp::Reverse(*n), *ip));
+    if let Some(first) = inside.first() {
+        let list: Vec<String> = most.iter().take(3).map(|(ip, _)| ip.to_string()).collect();
+        let more = if inside.len() == SHOWN { "+" } else { "" };
+        let text = format!("NAT {} ({}{more} translations, by {})", list.join(", "), inside.len(), first.method.name());
+        return fact(text, first.evidence.first().copied());
+    }
+    let behind = nat.bindings.behind(&asked);
+    match behind.as_slice() {
+        [] => None,
+        [one] => fact(format!("NAT of {}, {:.2}", one.host, one.confidence), None),
+        many => fact(format!("NAT of {} hosts: a port is needed to decide", many.len()), None),
+    }
 }
 
 /// How many hosts an address was at least, by the user agents of its requests.

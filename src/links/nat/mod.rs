@@ -24,7 +24,7 @@ pub mod read;
 
 pub mod vantage;
 
-pub use ask::{Bound, bound, links, widen};
+pub use ask::{Bound, bound, fact, links, widen};
 pub use binding::{Binding, BindingKind, End, Method};
 pub use index::{AskedEnd, Bindings, Side};
 pub use read::Nat;
