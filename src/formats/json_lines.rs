@@ -29,7 +29,7 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special: [&dyn Format; 12] = [
+        let special: [&dyn Format; 15] = [
             &super::suricata_eve::FORMAT,
             &super::zeek::FORMAT,
             &super::windows_event::FORMAT,
@@ -42,6 +42,9 @@ impl Format for JsonLines {
             &super::wazuh::FORMAT,
             &super::defender::FORMAT,
             &super::inventory_json::FORMAT,
+            &super::misp::FORMAT,
+            &super::stix::FORMAT,
+            &super::iprep::FORMAT,
         ];
         let timed = |l: &str| l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o));
         let found = head::most(head, 50, timed) && special.iter().all(|f| f.sniff(head) == Sniff::No);

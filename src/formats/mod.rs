@@ -250,6 +250,7 @@ pub mod indicator_words;
 pub mod indicators;
 pub mod inventory_csv;
 pub mod inventory_json;
+pub mod iprep;
 /// Shared: not a member.
 pub mod json;
 pub mod json_document;
@@ -259,6 +260,8 @@ pub mod lift;
 /// Shared: not a member.
 pub mod lines;
 pub mod masscan;
+pub mod misp;
+pub mod misp_warninglist;
 pub mod nessus;
 pub mod nessus_csv;
 pub mod netfilter;
@@ -282,6 +285,7 @@ pub mod splunk;
 pub mod squid;
 pub mod ssh_audit;
 pub mod sslscan;
+pub mod stix;
 pub mod suricata_eve;
 /// Shared: not a member.
 pub mod suricata_objects;
@@ -352,6 +356,10 @@ pub const ALL: &[&dyn Format] = &[
     &xccdf::FORMAT,
     &inventory_csv::FORMAT,
     &inventory_json::FORMAT,
+    &misp::FORMAT,
+    &misp_warninglist::FORMAT,
+    &stix::FORMAT,
+    &iprep::FORMAT,
     &reputation_csv::FORMAT,
     &reputation_list::FORMAT,
     &json_lines::FORMAT,
