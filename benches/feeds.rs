@@ -31,7 +31,9 @@ fn main() {
     let few: Vec<String> = (0..500).map(|n| indicator(n * (count / 500)).to_lowercase()).filter(|t| !t.contains('/')).collect();
     let many: Vec<String> = (0..100_000).map(|n| indicator(n * 97 % count)).filter(|t| !t.contains('/')).collect();
     let none: Vec<String> = (0..100_000).map(|n| format!("no{n}.example")).collect();
-    for (what, texts) in [("warm, listed", &few), ("spread over the table, listed", &many), ("spread over the table, not listed", &none)] {
+    for (what, texts) in
+        [("warm, listed", &few), ("spread over the table, listed", &many), ("spread over the table, not listed", &none)]
+    {
         let listed = !std::ptr::eq(texts, &none);
         let took = best(|| assert!(texts.iter().all(|t| table.has(t).unwrap() == listed)));
         println!("lookup, {what}: {:.0} ns", took.as_nanos() as f64 / texts.len() as f64);

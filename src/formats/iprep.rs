@@ -124,7 +124,10 @@ mod tests {
             "inventory 2026-11-20T12:00:00Z dst.ip=203.0.113.9 category=category 5 action=listed indicator=203.0.113.9 feed=sample confidence=1"
         );
         assert_eq!(
-            show(&FORMAT, "# DShield\nStart\tEnd\tNetmask\tAttacks\tName\tCountry\temail\n198.51.100.0\t198.51.100.255\t24\t1044\tODD\tXX\ta@odd.example\n"),
+            show(
+                &FORMAT,
+                "# DShield\nStart\tEnd\tNetmask\tAttacks\tName\tCountry\temail\n198.51.100.0\t198.51.100.255\t24\t1044\tODD\tXX\ta@odd.example\n"
+            ),
             "inventory 2026-11-20T12:00:00Z category=scanner action=listed indicator=198.51.100.0/24 feed=sample extra={\"attacks\":\"1044\",\"name\":\"ODD\",\"country\":\"XX\",\"email\":\"a@odd.example\"}"
         );
         let drop = "{\"cidr\":\"192.0.2.0/24\",\"sblid\":\"SBL256894\",\"rir\":\"apnic\"}\n{\"type\":\"metadata\",\"timestamp\":1763625600}\nx\n";

@@ -66,7 +66,15 @@ impl Bundle {
         let read = if matches!(language.as_str(), "" | "stix") { values(&pattern) } else { Pattern::default() };
         let mut listed = 0;
         for (path, value) in &read.values {
-            let known = ["ipv4-addr:", "ipv6-addr:", "domain-name:", "url:", "file:hashes", "x509-certificate:hashes", "network-traffic:"];
+            let known = [
+                "ipv4-addr:",
+                "ipv6-addr:",
+                "domain-name:",
+                "url:",
+                "file:hashes",
+                "x509-certificate:hashes",
+                "network-traffic:",
+            ];
             if !known.iter().any(|k| path.starts_with(k)) || indicator::recognise(value).is_none() {
                 continue;
             }
@@ -178,7 +186,9 @@ mod tests {
         };
         assert_eq!(of("[ipv4-addr:value = '203.0.113.9']"), ("ipv4-addr:value 203.0.113.9".into(), false, false));
         assert_eq!(
-            of("[file:hashes.'SHA-256' = 'ab' OR file:hashes.MD5 = 'cd'] START t'2025-01-01T00:00:00Z' STOP t'2025-02-01T00:00:00Z'"),
+            of(
+                "[file:hashes.'SHA-256' = 'ab' OR file:hashes.MD5 = 'cd'] START t'2025-01-01T00:00:00Z' STOP t'2025-02-01T00:00:00Z'"
+            ),
             ("file:hashes.SHA-256 ab; file:hashes.MD5 cd".into(), false, false)
         );
         assert_eq!(

@@ -28,7 +28,9 @@ impl Case {
         let dir = tempfile::tempdir().unwrap();
         let engine = open(&dir.path().join("case"));
         let line = |s: &str, d: &str| {
-            format!("Nov 20 08:00:00 gw kernel: DENY IN=e0 OUT=e1 SRC={s} DST={d} LEN=60 TOS=0x00 PREC=0x00 TTL=63 ID=1 DF PROTO=TCP SPT=4000 DPT=443 WINDOW=1 RES=0x00 SYN URGP=0\n")
+            format!(
+                "Nov 20 08:00:00 gw kernel: DENY IN=e0 OUT=e1 SRC={s} DST={d} LEN=60 TOS=0x00 PREC=0x00 TTL=63 ID=1 DF PROTO=TCP SPT=4000 DPT=443 WINDOW=1 RES=0x00 SYN URGP=0\n"
+            )
         };
         let log = [("10.0.0.5", "192.0.2.9"), ("10.0.0.5", "198.51.100.7"), ("192.0.2.200", "10.0.0.6")].map(|(s, d)| line(s, d));
         let case = Case { dir, engine };
@@ -114,7 +116,10 @@ fn a_score_is_that_of_the_time_and_is_kept_low_by_an_allow_list() {
     let listed = Time(listed.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as i64);
     let first = |at: i64| case.said("www.evil.example", Some(listed.plus(at)))[0].clone();
     // 0.8 · 0.7, and half of that a week later.
-    assert_eq!((first(0).as_str(), first(7 * DAY).as_str()), ("reputation: 56 of 100, on 1 list", "reputation: 28 of 100, on 1 list"));
+    assert_eq!(
+        (first(0).as_str(), first(7 * DAY).as_str()),
+        ("reputation: 56 of 100, on 1 list", "reputation: 28 of 100, on 1 list")
+    );
     assert_eq!(first(7 * DAY), first(7 * DAY), "the same question has the same answer");
     let said = case.said("198.51.100.7", Some(listed));
     assert_eq!(said[0], "reputation: 64 of 100, on 1 list");
@@ -160,7 +165,10 @@ fn a_copy_of_the_case_has_its_feeds_and_what_is_removed_is_gone() {
 #[test]
 fn what_is_no_list_is_refused() {
     let case = Case::new();
-    for (name, text) in [("letter", "Dear reader,\nthis is a letter.\n"), ("log", "Nov 20 08:00:00 h sshd[1]: Failed password for x from 192.0.2.1 port 1 ssh2\n")] {
+    for (name, text) in [
+        ("letter", "Dear reader,\nthis is a letter.\n"),
+        ("log", "Nov 20 08:00:00 h sshd[1]: Failed password for x from 192.0.2.1 port 1 ssh2\n"),
+    ] {
         let path = case.write(name, text);
         assert!(feeds::compile(&case.path(), &path, None).is_err(), "{name}");
     }
