@@ -32,7 +32,8 @@ impl Format for Misp {
         Framing::Document
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        if json::has_keys(head, &["Event"]) && json::has_keys(head, &["info"]) { Sniff::Yes } else { Sniff::No }
+        let parts = ["Attribute", "Object", "threat_level_id"].iter().any(|k| json::has_keys(head, &[k]));
+        if parts && json::has_keys(head, &["Event", "info"]) { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Events { context: context.clone() })
