@@ -53,7 +53,7 @@ pub fn facts(
     at: Option<Time>,
     cancel: &Cancel,
 ) -> Result<Vec<Fact>> {
-    let mut facts = inventory::facts(snapshot, entity, cancel)?;
+    let mut facts = inventory::facts(snapshot, given, entity, at, cancel)?;
     facts.extend(reputation::facts(snapshot, networks, given, entity, at, cancel)?);
     facts.extend(services::facts(snapshot, entity, cancel)?);
     Ok(facts)

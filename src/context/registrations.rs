@@ -291,4 +291,63 @@ mod tests {
             assert_eq!(Form::of(text.as_bytes(), b""), None, "{text}");
         }
     }
+
+    fn text(t: &str) -> Vec<u8> {
+        [&[0x40 | t.len() as u8][..], t.as_bytes()].concat()
+    }
+
+    /// A database of IPv4 that knows one /24; `link` is what the tree's last node leads to, none: the data.
+    fn database(net: [u8; 3], link: Option<u32>) -> Vec<u8> {
+        const NODES: u32 = 24;
+        let bits = u32::from_be_bytes([net[0], net[1], net[2], 0]);
+        let mut out = Vec::new();
+        for n in 0..NODES {
+            let next = if n + 1 < NODES { n + 1 } else { link.unwrap_or(NODES + 16) };
+            let right = bits >> (31 - n) & 1 == 1;
+            for side in [false, true] {
+                out.extend(&(if side == right { next } else { NODES }).to_be_bytes()[1..]);
+            }
+        }
+        out.extend([0; 16]);
+        // {"country": {"iso_code": "DE"}, "autonomous_system_number": 64500, "autonomous_system_organization": "Odd"}
+        out.push(0xe3);
+        out.extend([text("country"), vec![0xe1], text("iso_code"), text("DE"), text("autonomous_system_number")].concat());
+        out.extend([&[0xc4][..], &64_500u32.to_be_bytes()].concat());
+        // A name of 30 bytes: its length is 29 and one byte more.
+        out.extend([&[0x5d, 1][..], b"autonomous_system_organization"].concat());
+        out.extend(text("Odd"));
+        out.extend(b"\xab\xcd\xefMaxMind.com\xe9");
+        for (key, value) in [("node_count", NODES as u16), ("record_size", 24), ("ip_version", 4)] {
+            out.extend([&text(key)[..], &[0xa2], &value.to_be_bytes()].concat());
+        }
+        out.extend([text("database_type"), text("Test"), text("languages"), vec![0, 4]].concat());
+        for key in ["binary_format_major_version", "binary_format_minor_version"] {
+            out.extend([text(key), vec![0xa1, if key.contains("major") { 2 } else { 0 }]].concat());
+        }
+        out.extend([text("build_epoch"), vec![4, 2, 0x60, 0, 0, 0], text("description"), vec![0xe0]].concat());
+        out
+    }
+
+    #[test]
+    fn a_database_of_maxminds_format_is_read_and_damage_is_an_error() {
+        let data = database([192, 0, 2], None);
+        assert_eq!(Form::of(b"", &data), Some(Form::MaxMind));
+        let mut maker = Maker::default();
+        assert_eq!(maxmind(data.clone(), &mut maker).unwrap(), Counts { networks: 1, failed: 0 });
+        let dir = tempfile::tempdir().unwrap();
+        maker.end(dir.path(), Description { sha256: "aa".repeat(32), ..Description::default() }).unwrap();
+        let table = Table::open(&path(dir.path(), &"aa".repeat(32))).unwrap();
+        let of = |t: &str| table.value_of(t.parse().unwrap()).unwrap();
+        assert_eq!((of("192.0.2.9"), of("192.0.3.0"), of("192.0.1.255")), (1, 0, 0));
+        let want = Registered { country: "DE".into(), number: 64_500, name: "Odd".into(), ..Registered::default() };
+        assert_eq!(table.values().unwrap(), [want]);
+        for end in 0..data.len() {
+            let _ = maxmind(data[..end].to_vec(), &mut Maker::default());
+            let mut bad = data.clone();
+            bad[end] ^= 0x55;
+            let _ = maxmind(bad, &mut Maker::default());
+        }
+        // A tree that leads back into itself.
+        assert!(maxmind(database([192, 0, 2], Some(3)), &mut Maker::default()).is_err());
+    }
 }

@@ -149,8 +149,10 @@ pub(super) fn column(name: &str) -> Column {
     match table::plain_name(name).as_str() {
         "indicator" | "ioc" | "ioc_value" | "observable" | "value" | "ip" | "ip_address" | "ipaddress" | "address" | "dst_ip"
         | "src_ip" | "cidr" | "network" | "prefix" | "domain" | "domain_name" | "host" | "hostname" | "fqdn" | "url" | "hash"
-        | "md5" | "md5_hash" | "sha1" | "sha1_hash" | "sha256" | "sha256_hash" | "ja4" | "destinationip" => Column::Indicator,
-        "port" | "dst_port" | "dest_port" => Column::Port,
+        | "md5" | "md5_hash" | "sha1" | "sha1_hash" | "sha256" | "sha256_hash" | "ja4" | "destinationip" | "dstip" => {
+            Column::Indicator
+        }
+        "port" | "dst_port" | "dest_port" | "dstport" => Column::Port,
         "category" | "threat" | "threat_type" | "type_of_threat" | "malware" | "malware_printable" | "malware_family"
         | "classification" | "tag" | "tags" | "signature" | "listing_reason" | "listingreason" => Column::Category,
         "confidence" | "confidence_level" | "score" | "abuse_confidence_score" | "reputation" | "risk" | "fraud_score" => {

@@ -8,7 +8,7 @@
 //! [`inventory_csv`]: super::inventory_csv
 
 use super::inventory_csv::{self, Column};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, draft, draft::Draft, json, objects};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, draft, draft::Draft, json, json_lines, objects};
 use crate::model::field;
 use crate::model::record::Kind;
 use serde_json::value::RawValue;
@@ -72,7 +72,9 @@ impl Format for InventoryJson {
 /// Whether an object is about a host, as the header of a table would be.
 fn is_host(members: &json::Members<'_>) -> bool {
     let names: Vec<&str> = members.iter().map(|(k, _)| k.as_ref()).collect();
-    inventory_csv::is_about_hosts(&names)
+    // When a row was made says nothing against it; the time of an event does.
+    let event = names.iter().any(|n| json_lines::TIMES.contains(n) && !matches!(*n, "created" | "created_at" | "date" | "t"));
+    !event && inventory_csv::is_about_hosts(&names)
 }
 
 struct Hosts {

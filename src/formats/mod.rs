@@ -218,6 +218,7 @@ pub mod indicator_words;
 pub mod indicators;
 pub mod inventory_csv;
 pub mod inventory_json;
+pub mod iprep;
 /// Shared: not a member.
 pub mod journal;
 pub mod journald_export;
@@ -246,6 +247,8 @@ pub mod meraki;
 /// Shared: not a member.
 pub mod message;
 pub mod microsoft_365;
+pub mod misp;
+pub mod misp_warninglist;
 /// Shared: not a member.
 pub mod moments;
 pub mod nessus;
@@ -290,6 +293,7 @@ pub mod splunk;
 pub mod squid;
 pub mod ssh_audit;
 pub mod sslscan;
+pub mod stix;
 pub mod suricata_eve;
 /// Shared: not a member.
 pub mod suricata_objects;
@@ -362,6 +366,7 @@ pub const ALL: &[&dyn Format] = &[
     &vpc_flow::FORMAT,
     &azure_flow::FORMAT,
     &gcp_flow::FORMAT,
+    &wazuh::FORMAT,
     &elastic::FORMAT,
     &splunk::FORMAT,
     &windows_event::FORMAT,
@@ -423,11 +428,14 @@ pub const ALL: &[&dyn Format] = &[
     &testssl::FORMAT,
     &testssl_json::FORMAT,
     &ssh_audit::FORMAT,
-    &wazuh::FORMAT,
     &defender::FORMAT,
     &xccdf::FORMAT,
     &inventory_csv::FORMAT,
     &inventory_json::FORMAT,
+    &misp::FORMAT,
+    &misp_warninglist::FORMAT,
+    &stix::FORMAT,
+    &iprep::FORMAT,
     &reputation_csv::FORMAT,
     &reputation_list::FORMAT,
     &json_lines::FORMAT,

@@ -214,7 +214,21 @@ impl Host {
             service => _ = d.text(field::APP, service),
         }
         d.put_or_keep(field::PLUGIN, "pluginID", part.attribute("pluginID"));
-        d.text(field::SIGNATURE, part.attribute("pluginName"));
+        // A compliance check has a name and result of its own (Tenable, "Compliance Checks Reference").
+        let result = part.child("cm:compliance-result");
+        if !result.is_empty() {
+            let word = match result {
+                "PASSED" => "pass",
+                "FAILED" => "fail",
+                "ERROR" => "error",
+                _ => "unknown",
+            };
+            d.text(field::CHECK_RESULT, word);
+            d.text(field::SIGNATURE, part.child("cm:compliance-check-name"));
+            let all = part.children.iter().filter(|(k, _)| k.starts_with("cm:") && k != "cm:compliance-check-name");
+            all.for_each(|(key, value)| d.keep(key, draft::cut(value.trim())));
+        }
+        d.put_or_keep(field::SIGNATURE, "pluginName", part.attribute("pluginName"));
         d.text(field::CATEGORY, part.attribute("pluginFamily"));
         match part.attribute("severity").parse::<u64>() {
             Ok(rank @ 0..=4) => _ = d.uint(field::SEVERITY, rank),
@@ -254,6 +268,19 @@ impl Host {
 mod tests {
     use super::*;
     use crate::formats::tests::read_all;
+
+    #[test]
+    fn a_compliance_check_is_a_check_with_its_result() {
+        let text = r#"<NessusClientData_v2><Report name="r"><ReportHost name="192.0.2.20"><HostProperties><tag name="HOST_START_TIMESTAMP">1763625600</tag></HostProperties>
+<ReportItem port="0" svc_name="general" protocol="tcp" severity="3" pluginID="21157" pluginName="Unix Compliance Checks" pluginFamily="Policy Compliance"><cm:compliance-check-name>5.2.8 No root login</cm:compliance-check-name><cm:compliance-result>FAILED</cm:compliance-result><cm:compliance-actual-value>yes</cm:compliance-actual-value></ReportItem></ReportHost></Report></NessusClientData_v2>"#;
+        let read = read_all(&FORMAT, text);
+        let record = &read.records[1].record;
+        assert_eq!(
+            (record.text(field::SIGNATURE), record.text(field::CHECK_RESULT)),
+            (Some("5.2.8 No root login"), Some("fail"))
+        );
+        assert!(record.text(field::EXTRA).is_some_and(|e| e.contains("\"pluginName\":\"Unix Compliance Checks\"")));
+    }
 
     #[test]
     fn hosts_and_findings_are_records_of_their_scan() {

@@ -119,6 +119,10 @@ impl Reader for Rows {
                         d.keep(name, cell);
                     }
                 }
+                // A file has several hashes, of which the first is what is listed.
+                Column::Indicator if hash_field(name).is_some() => {
+                    d.put_or_keep(hash_field(name).unwrap_or(field::MD5), name, cell);
+                }
                 Column::Port => d.put_or_keep(field::DST_PORT, name, cell),
                 Column::Category => d.put_or_keep(field::CATEGORY, name, cell),
                 Column::Feed => d.put_or_keep(field::FEED, name, cell),
@@ -142,6 +146,16 @@ impl Reader for Rows {
         d.record.start = first.or(last).unwrap_or(self.context.modified);
         d.record.end = last.unwrap_or(d.record.start).max(d.record.start);
         d.finish(None, out)
+    }
+}
+
+/// The field of a column of hashes.
+fn hash_field(name: &str) -> Option<field::FieldId> {
+    match name.split('_').next() {
+        Some("md5") => Some(field::MD5),
+        Some("sha1") => Some(field::SHA1),
+        Some("sha256") => Some(field::SHA256),
+        _ => None,
     }
 }
 
@@ -171,6 +185,16 @@ mod tests {
             "inventory 2026-11-01T00:00:00Z..2026-11-19T00:00:00Z dst.ip=203.0.113.9 category=c2 action=listed indicator=203.0.113.9 \
              feed=sample confidence=0.85 extra={\"actor\":\"Odd, Inc\"}"
         );
+    }
+
+    #[test]
+    fn a_file_is_listed_with_all_its_hashes() {
+        let text = "# \"first_seen_utc\",\"sha256_hash\",\"md5_hash\",\"reporter\",\"file_name\",\"signature\"\n\"2026-11-01 10:00:00\", \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\", \"d41d8cd98f00b204e9800998ecf8427e\", \"x\", \"a.exe\", \"Odd\"\n";
+        let read = read_all(&FORMAT, text);
+        let record = &read.records[0].record;
+        assert_eq!(record.text(field::MD5), Some("d41d8cd98f00b204e9800998ecf8427e"));
+        assert!(record.text(field::INDICATOR).is_some_and(|i| i.starts_with("e3b0c442")) && record.get(field::SHA256).is_some());
+        assert_eq!((record.text(field::CATEGORY), record.text(field::FEED)), (Some("Odd"), Some("x")));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod docs;
 mod evtx;
 mod export;
 mod extract;
+mod feeds;
 mod formats;
 mod handed;
 mod home;
