@@ -265,6 +265,43 @@ mod tests {
     }
 
     #[test]
+    fn pairs_parameters_objects_and_sentences_of_any_device_are_understood() {
+        for (line, want) in [
+            (
+                "<134>Nov 20 08:12:01 fw1 app: acl_action=\"DENY\" src_ip=\"192.0.2.1\" src_port=\"4312\" dest_ip=\"198.51.100.7\" dest_port=\"22\" acl_protocol=\"tcp\" rule_id=\"7\"",
+                "fw 2026-11-20T08:12:01Z src.ip=192.0.2.1 src.port=4312 dst.ip=198.51.100.7 dst.port=22 proto=tcp severity=info action=deny rule=7 hostname=fw1 process=app",
+            ),
+            (
+                "<134>1 2026-11-20T08:12:01Z idp1 app 7 ID1 [a@1 UserHostAddress=\"192.0.2.1\" UserName=\"joe\" Event=\"Login\" Result=\"Failed\"] x",
+                "auth 2026-11-20T08:12:01Z src.ip=192.0.2.1 severity=info action=login_fail user=joe hostname=idp1 process=app pid=7 message=x",
+            ),
+            (
+                "<134>Nov 20 08:12:01 api1 audit {\"username\":\"joe\",\"client_ip\":\"192.0.2.1\",\"description\":\"Failed login\",\"nested\":{\"dst_port\":443}}",
+                "auth 2026-11-20T08:12:01Z src.ip=192.0.2.1 dst.port=443 severity=info action=login_fail user=joe hostname=api1 process=audit",
+            ),
+            (
+                "<134>Nov 20 08:12:01 fp1 SFIMS: Protocol: TCP, SrcIP: 192.0.2.1, OriginalClientIP: ::, DstIP: 198.51.100.7, SrcPort: 47097, DstPort: 443, AccessControlRuleName: a, b, AccessControlRuleAction: Block with reset",
+                "fw 2026-11-20T08:12:01Z src.ip=192.0.2.1 src.port=47097 dst.ip=198.51.100.7 dst.port=443 proto=tcp severity=info action=reset rule=a, b hostname=fp1",
+            ),
+            (
+                "<134>Nov 20 08:12:01 epo1 fwd: <E><IPAddress>192.0.2.1</IPAddress><UserName>joe</UserName><ThreatName>EICAR</ThreatName></E>",
+                "alert 2026-11-20T08:12:01Z src.ip=192.0.2.1 signature=EICAR severity=info user=joe hostname=epo1",
+            ),
+            (
+                "<134>Nov 20 08:12:01 sw1 Security: SSH login denied for joe from 192.0.2.1 to 198.51.100.7",
+                "auth 2026-11-20T08:12:01Z src.ip=192.0.2.1 dst.ip=198.51.100.7 severity=info action=login_fail hostname=sw1 process=Security",
+            ),
+            (
+                "<134>Nov 20 08:12:01 ups1 x: took=5 size=7 src=eth0 action=none",
+                "log 2026-11-20T08:12:01Z severity=info hostname=ups1 process=x message=took=5 size=7 src=eth0 action=none",
+            ),
+        ] {
+            let shown = show(&FORMAT, line);
+            assert!(shown.starts_with(want), "{shown}");
+        }
+    }
+
+    #[test]
     fn continuation_lines_stand_at_the_time_of_the_line_before() {
         let read = read_all(&FORMAT, "\tlost\nAug 16 00:32:15 air syslogd[314]: Notice:\n\tmodule\n\n");
         assert_eq!(read.counts, [1, 1, 1, 1]);

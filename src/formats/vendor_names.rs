@@ -147,7 +147,7 @@ const NAMES: &[(&str, Means)] = &[
     ("httphost hosthdr hostheader httphostname serverhostname", Of(field::HTTP_HOST)),
     ("httpmethod requestmethod httpverb verb method reqmethod", Of(field::HTTP_METHOD)),
     (
-        "httpstatus statuscode responsecode httpresponsecode httpretcode httpstatuscode respcode httpresponsestatuscode",
+        "httpstatus statuscode responsecode httpresponsecode httpretcode httpstatuscode respcode httpresponsestatuscode resstatuscode",
         Of(field::HTTP_STATUS),
     ),
     ("useragent httpuseragent requestclientapplication httpagent httpuseragentoriginal ua", Of(field::HTTP_AGENT)),
