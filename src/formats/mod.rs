@@ -275,6 +275,7 @@ pub mod palo_alto;
 pub mod palo_alto_rows;
 pub mod reputation_csv;
 pub mod reputation_list;
+pub mod snort_syslog;
 pub mod sonicwall;
 pub mod sophos;
 pub mod splunk;
@@ -339,6 +340,7 @@ pub const ALL: &[&dyn Format] = &[
     &f5_bigip::FORMAT,
     &meraki::FORMAT,
     &netscaler::FORMAT,
+    &snort_syslog::FORMAT,
     &sonicwall::FORMAT,
     &sophos::FORMAT,
     &watchguard::FORMAT,

@@ -169,7 +169,9 @@ impl Lines {
     /// A message that is a JSON object, maybe after a word or two: read by its own format, else by its names.
     fn object(&mut self, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Option<Status> {
         let (before, object) = unwrap::object_in(envelope.message)?;
-        let time = self.time(envelope, out);
+        // Without an envelope the object's own time is all there is.
+        let enclosed = envelope.found || envelope.stamp.is_some();
+        let time = if enclosed { self.time(envelope, out) } else { None };
         let around = unwrap::Around { envelope, before, time };
         Some(unwrap::carried(&object, &around, &self.context, unit, len, out))
     }
