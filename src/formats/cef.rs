@@ -26,7 +26,7 @@ const PAIRS_MAX: usize = 300;
 
 /// Where it begins: `CEF:0|`, as some write it `CEF: 0|`.
 fn start(message: &str) -> Option<usize> {
-    let at = memchr::memmem::find(message.as_bytes(), b"CEF:").filter(|at| *at < 512)?;
+    let at = memchr::memmem::find(&message.as_bytes()[..message.len().min(512)], b"CEF:")?;
     let rest = message[at + 4..].trim_start();
     let version = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
     (version > 0 && rest.as_bytes().get(version) == Some(&b'|') && memchr::memchr_iter(b'|', rest.as_bytes()).nth(5).is_some())

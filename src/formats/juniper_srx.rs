@@ -233,7 +233,10 @@ fn told(text: &str, d: &mut Draft) {
     }
     let attack = after(text, " attack: ").and_then(|t| after(t, " name=")).and_then(|t| t.split(',').next());
     d.text(field::SIGNATURE, attack.unwrap_or(""));
-    let pairs = if text.contains(": ") && !text.contains('=') { key_value::colon_pairs(text) } else { key_value::pairs(text) };
+    // `TCP port scan! source: ...`: the sentence ends before the pairs.
+    let listed = text.split_once("! ").map_or(text, |(_, rest)| rest);
+    let titles = listed.contains(": ") && !listed.contains('=');
+    let pairs = if titles { key_value::colon_pairs(listed) } else { key_value::pairs(text) };
     let action = pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case("action")).map_or("", |(_, v)| *v);
     d.text(field::ACTION, &verdict_words::action(action.trim_start_matches("URL ")));
     for (key, value) in &pairs {
@@ -299,7 +302,7 @@ mod tests {
             ),
             (
                 "<14>Nov 20 08:12:01 srx RT_UTM: WEBFILTER_URL_BLOCKED: WebFilter: ACTION=\"URL Blocked\" 192.0.2.1(58071)->198.51.100.39(80) CATEGORY=\"cat1\" REASON=\"BY_BLACK_LIST\" PROFILE=\"uf1\" URL=www.evil.example OBJ=/a username N/A roles N/A",
-                "http 2026-11-20T08:12:01Z src.ip=192.0.2.1 src.port=58071 dst.ip=198.51.100.39 dst.port=80 name=www.evil.example url=http://www.evil.example/a category=cat1 severity=info action=deny reason=BY_BLACK_LIST",
+                "http 2026-11-20T08:12:01Z src.ip=192.0.2.1 src.port=58071 dst.ip=198.51.100.39 dst.port=80 name=www.evil.example url=http://www.evil.example/a severity=info category=cat1 action=deny reason=BY_BLACK_LIST",
             ),
         ] {
             let shown = show(&FORMAT, line);

@@ -23,7 +23,7 @@ pub static FORMAT: Layout = Layout {
 const PAIRS_MAX: usize = 300;
 
 fn start(message: &str) -> Option<usize> {
-    let at = memchr::memmem::find(message.as_bytes(), b"LEEF:").filter(|at| *at < 512)?;
+    let at = memchr::memmem::find(&message.as_bytes()[..message.len().min(512)], b"LEEF:")?;
     let rest = message[at + 5..].trim_start();
     let version = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
     (version > 0 && rest.as_bytes().get(version) == Some(&b'|') && memchr::memchr_iter(b'|', rest.as_bytes()).nth(3).is_some())

@@ -77,6 +77,7 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, _: &Context, _: &mut Out) ->
             "agent" => _ = d.text(field::HTTP_AGENT, value),
             "name" => left.push(("filename", value)),
             "decision" | "disposition" if matches!(value, "blocked" | "allowed") => left.push(("action", value)),
+            "decision" | "disposition" => d.keep(key, value),
             "type" => d.put_or_keep(field::CATEGORY, key, value),
             _ => left.push((key, value)),
         }

@@ -18,6 +18,7 @@ pub(super) const ALL: &[&Layout] = &[
     &super::f5_bigip::FORMAT,
     &super::meraki::FORMAT,
     &super::netscaler::FORMAT,
+    &super::snort_syslog::FORMAT,
     &super::sonicwall::FORMAT,
     &super::sophos::FORMAT,
     &super::watchguard::FORMAT,

@@ -285,6 +285,7 @@ pub mod snort_csv;
 pub mod snort_fast;
 pub mod snort_full;
 pub mod snort_json;
+pub mod snort_syslog;
 /// Shared: not a member.
 pub mod snort_text;
 pub mod sonicwall;
@@ -408,6 +409,7 @@ pub const ALL: &[&dyn Format] = &[
     &f5_bigip::FORMAT,
     &meraki::FORMAT,
     &netscaler::FORMAT,
+    &snort_syslog::FORMAT,
     &sonicwall::FORMAT,
     &sophos::FORMAT,
     &watchguard::FORMAT,

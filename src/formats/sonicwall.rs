@@ -94,7 +94,7 @@ fn end(text: &str, [ip, port, interface]: [FieldId; 3], key: &str, d: &mut Draft
         return;
     };
     d.give(ip, crate::model::value::Value::Addr(address));
-    number.map(|n| d.uint(port, u64::from(n)));
+    number.filter(|n| *n > 0).map(|n| d.uint(port, u64::from(n)));
     let rest = text.strip_prefix('[').and_then(|t| t.split_once("]:")).map_or(text, |(_, r)| r);
     let parts: Vec<&str> = rest.split(':').collect();
     let from = if text.starts_with('[') { 1 } else { 2 };

@@ -1,8 +1,10 @@
-//! Any syslog line: BSD (RFC 3164), RFC 5424, or with an ISO date. What its message says is asked of the formats that live in syslog
-//! (netfilter, logins); anything else is a log record with host, program and message.
+//! Any syslog line: BSD (RFC 3164), RFC 5424, or with an ISO date. What its message says is asked of the formats that live in syslog: packet
+//! filters, firewalls, the layouts of [`message`], logins. A message that is a JSON object is read as one; pairs, structured data, titles before colons
+//! and leaves of XML give what their names mean ([`key_value`], [`vendor_values`](super::vendor_values)). Anything else is a log record with host,
+//! program and message, and what its words tell.
 //!
-//! The reader is shared by [`netfilter`] and [`auth_log`], which differ in what they recognise. Severity is
-//! that of the priority: emergency to critical are critical, error high, warning medium, notice low, the rest info. A line without
+//! The reader is shared by [`netfilter`], [`auth_log`] and every layout, which differ in what they recognise. Severity is
+//! that of the priority, if the message states none: emergency to critical are critical, error high, warning medium, notice low, the rest info. A line without
 //! envelope that is indented or blank of time continues the one before it: it stands at that one's time and is partial.
 
 use super::envelope::{self, Envelope};
@@ -173,7 +175,9 @@ impl Lines {
     /// A message that is a JSON object, maybe after a word or two: read by its own format, else by its names.
     fn object(&mut self, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Option<Status> {
         let (before, object) = unwrap::object_in(envelope.message)?;
-        let time = self.time(envelope, out);
+        // Without an envelope the object's own time is all there is.
+        let enclosed = envelope.found || envelope.stamp.is_some();
+        let time = if enclosed { self.time(envelope, out) } else { None };
         let around = unwrap::Around { envelope, before, time };
         Some(unwrap::carried(&object, &around, &self.context, unit, len, out))
     }
@@ -268,6 +272,43 @@ mod tests {
             "log 2003-10-11T22:14:15.003Z severity=critical hostname=gw.example.com process=su message=hello \
              extra={\"syslog.id\":\"ID47\",\"syslog.data\":\"[x@1 a=\\\"b\\\"]\",\"syslog.facility\":4} sensor=gw.example.com"
         );
+    }
+
+    #[test]
+    fn pairs_parameters_objects_and_sentences_of_any_device_are_understood() {
+        for (line, want) in [
+            (
+                "<134>Nov 20 08:12:01 fw1 app: acl_action=\"DENY\" src_ip=\"192.0.2.1\" src_port=\"4312\" dest_ip=\"198.51.100.7\" dest_port=\"22\" acl_protocol=\"tcp\" rule_id=\"7\"",
+                "fw 2026-11-20T08:12:01Z src.ip=192.0.2.1 src.port=4312 dst.ip=198.51.100.7 dst.port=22 proto=tcp severity=info action=deny rule=7 hostname=fw1 process=app",
+            ),
+            (
+                "<134>1 2026-11-20T08:12:01Z idp1 app 7 ID1 [a@1 UserHostAddress=\"192.0.2.1\" UserName=\"joe\" Event=\"Login\" Result=\"Failed\"] x",
+                "auth 2026-11-20T08:12:01Z src.ip=192.0.2.1 severity=info action=login_fail user=joe hostname=idp1 process=app pid=7 message=x",
+            ),
+            (
+                "<134>Nov 20 08:12:01 api1 audit {\"username\":\"joe\",\"client_ip\":\"192.0.2.1\",\"description\":\"Failed login\",\"nested\":{\"dst_port\":443}}",
+                "auth 2026-11-20T08:12:01Z src.ip=192.0.2.1 dst.port=443 severity=info action=login_fail user=joe hostname=api1 process=audit",
+            ),
+            (
+                "<134>Nov 20 08:12:01 fp1 SFIMS: Protocol: TCP, SrcIP: 192.0.2.1, OriginalClientIP: ::, DstIP: 198.51.100.7, SrcPort: 47097, DstPort: 443, AccessControlRuleName: a, b, AccessControlRuleAction: Block with reset",
+                "fw 2026-11-20T08:12:01Z src.ip=192.0.2.1 src.port=47097 dst.ip=198.51.100.7 dst.port=443 proto=tcp severity=info action=reset rule=a, b hostname=fp1",
+            ),
+            (
+                "<134>Nov 20 08:12:01 epo1 fwd: <E><IPAddress>192.0.2.1</IPAddress><UserName>joe</UserName><ThreatName>EICAR</ThreatName></E>",
+                "alert 2026-11-20T08:12:01Z src.ip=192.0.2.1 signature=EICAR severity=info user=joe hostname=epo1",
+            ),
+            (
+                "<134>Nov 20 08:12:01 sw1 Security: SSH login denied for joe from 192.0.2.1 to 198.51.100.7",
+                "auth 2026-11-20T08:12:01Z src.ip=192.0.2.1 dst.ip=198.51.100.7 severity=info action=login_fail hostname=sw1 process=Security",
+            ),
+            (
+                "<134>Nov 20 08:12:01 ups1 x: took=5 size=7 src=eth0 action=none",
+                "log 2026-11-20T08:12:01Z severity=info hostname=ups1 process=x message=took=5 size=7 src=eth0 action=none",
+            ),
+        ] {
+            let shown = show(&FORMAT, line);
+            assert!(shown.starts_with(want), "{shown}");
+        }
     }
 
     #[test]

@@ -66,7 +66,10 @@ const NAMES: &[(&str, Means)] = &[
         "ip ipaddr ipaddress ipv4address hostip hostaddress machineip endpointip deviceip sourcehost srchost shost ipv4 ipsrc",
         MAYBE_SRC,
     ),
-    ("rhost peerip peeraddress peer fromip originatingip agentip computerip publicip localhostip", MAYBE_SRC),
+    (
+        "rhost peerip peeraddress peer fromip originatingip agentip computerip publicip localhostip clientpublicip clientprivateip",
+        MAYBE_SRC,
+    ),
     ("dst dstip dstipv4 dstipv6 dstaddr dstaddress destip destaddr destaddress destinationip destinationaddress", DST),
     (
         "destinationipaddress destination dest daddr dip destipaddress targetip targetipv4 victimip responderip dsthostip c6a3",
@@ -74,7 +77,7 @@ const NAMES: &[(&str, Means)] = &[
     ),
     ("destinationipv6address destinationipv4 destinationipv6 victimaddress destinationaddr", DST),
     ("serverip serveraddr serveraddress serveripaddress vip virtualip vsip dnsserverip targetaddress dsthost dhost", MAYBE_DST),
-    ("vserver virtualserverip destinationhost desthost remoteserverip", MAYBE_DST),
+    ("vserver virtualserverip destinationhost desthost remoteserverip remotehostip", MAYBE_DST),
     (
         "srcport sourceport sport spt srcprt sprt srcpt clientport clientsrcport sourceportnumber initiatorport",
         Of(field::SRC_PORT),
@@ -117,6 +120,8 @@ const NAMES: &[(&str, Means)] = &[
         "app application applicationname appname appproto appprotocol l7proto applicationprotocol nestedapplication",
         Of(field::APP),
     ),
+    ("localport", Beside(field::SRC_PORT)),
+    ("remoteport", Beside(field::DST_PORT)),
     ("service servicename svc svcname", Beside(field::APP)),
     ("srcintf srcinterface sourceinterface sourceinterfacename ingressinterface ininterface srciface inif", Of(field::IFACE_IN)),
     (
@@ -131,7 +136,7 @@ const NAMES: &[(&str, Means)] = &[
     ("srczone sourcezone sourcezonename ingresszone fromzone srczonename inzone zonesrc srczonetype", Of(field::ZONE_IN)),
     ("dstzone destinationzone destinationzonename egresszone tozone dstzonename outzone zonedst", Of(field::ZONE_OUT)),
     (
-        "action act disposition verdict ruleaction fwaction policyaction connectionaction aclaction deviceaction actiontaken requeststatus threatactiontaken",
+        "action act disposition verdict ruleaction fwaction policyaction connectionaction aclaction deviceaction actiontaken requeststatus threatactiontaken actualaction",
         Action,
     ),
     ("accesscontrolruleaction filteraction proxyaction actionname webaction securityaction enforcementaction logsubtype", Action),
@@ -142,12 +147,12 @@ const NAMES: &[(&str, Means)] = &[
     ("loginname administrator admin adminuser authenticateduser actor initiateduser srcusername useraccount", User),
     ("userprincipalname useremail emailaddress usernames requestinguser clientuser httpusername xauthuser remoteuser", User),
     ("duser dstuser destinationuser destinationusername targetuser targetusername targetaccount", Beside(field::USER)),
-    ("url uri request requesturl httpurl requesturi fullurl resource requestedurl targeturl sourceurl eurl", Url),
+    ("url uri request requesturl httpurl requesturi fullurl resource requestedurl targeturl intrusionurl sourceurl eurl", Url),
     ("urlpath uripath httppath httpuri", Of(field::HTTP_URI)),
     ("httphost hosthdr hostheader httphostname serverhostname", Of(field::HTTP_HOST)),
     ("httpmethod requestmethod httpverb verb method reqmethod", Of(field::HTTP_METHOD)),
     (
-        "httpstatus statuscode responsecode httpresponsecode httpretcode httpstatuscode respcode httpresponsestatuscode",
+        "httpstatus statuscode responsecode httpresponsecode httpretcode httpstatuscode respcode httpresponsestatuscode resstatuscode",
         Of(field::HTTP_STATUS),
     ),
     ("useragent httpuseragent requestclientapplication httpagent httpuseragentoriginal ua", Of(field::HTTP_AGENT)),
@@ -174,7 +179,7 @@ const NAMES: &[(&str, Means)] = &[
     ("rulename ruleid rule policyname policyid policy acl aclname accessrule fwrule firewallrule fwruleid", Of(field::RULE)),
     ("accesscontrolrulename rulenumber ruleuid secruleid policyrule accessgroup urlruleid securityrule", Of(field::RULE)),
     (
-        "attack attackname signaturename threatname signames threat virusname virus malwarename malware protectionname sigid",
+        "attack attackname signaturename threatname signames cidssignaturestring riskname threat virusname virus malwarename malware protectionname sigid",
         Signature,
     ),
     ("signature signatureid attackid sid idssignature detectionname infection threatid vulnname", Signature),
@@ -188,7 +193,7 @@ const NAMES: &[(&str, Means)] = &[
     ("filesize fsize", Of(field::FILE_SIZE)),
     ("filetype", Of(field::FILE_TYPE)),
     (
-        "md5 sha1 sha256 filehash hash md5hash targethash sha1hash sha256hash filemd5 filesha1 filesha256 hashmd5 hashsha256 samplesha256",
+        "md5 sha1 sha256 filehash hash md5hash targethash applicationhash sha1hash sha256hash filemd5 filesha1 filesha256 hashmd5 hashsha256 samplesha256",
         Hash,
     ),
     ("threatmd5 filehashsha256 trendmicrodsfilemd5 trendmicrodsfilesha1 trendmicrodsfilesha256 objectmd5", Hash),

@@ -267,7 +267,7 @@ fn of(id: FieldId, value: &str, d: &mut Draft) -> bool {
         (field::HTTP_HOST, _) => {
             let host = value.split(':').next().unwrap_or(value);
             if super::draft::address(host).is_none() && host.contains('.') {
-                d.text(field::NAME, host);
+                name(host, d);
             }
             d.text(id, value)
         }
@@ -288,6 +288,14 @@ fn of(id: FieldId, value: &str, d: &mut Draft) -> bool {
             ended && value[..digits].parse().is_ok_and(|n| d.uint(id, n))
         }
         _ => d.put(id, value),
+    }
+}
+
+/// Gives a name, once.
+fn name(host: &str, d: &mut Draft) {
+    let host = host.trim_end_matches('.');
+    if !d.record.fields.iter().any(|(id, v)| *id == field::NAME && v.to_string().eq_ignore_ascii_case(host)) {
+        d.text(field::NAME, host);
     }
 }
 
@@ -317,7 +325,7 @@ fn url(value: &str, d: &mut Draft) -> bool {
             port.map(|p| d.uint(field::DST_PORT, p));
         }
         Some(_) => {}
-        None => _ = d.text(field::NAME, host),
+        None => name(host, d),
     }
     true
 }

@@ -33,7 +33,7 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
     let time = clock::iso(inside.as_bytes()).map(|s| clock::Stamp { east: Some(s.east.unwrap_or(0)), ..s });
     let time = time.and_then(|s| moments::instant(moments::Moment::Wall(s), envelope, context, out));
     let process = head.trim_end_matches([' ', ':']).rsplit([' ', ')']).next().unwrap_or("");
-    d.text(field::PROCESS, process);
+    d.text(field::PROCESS, process.split('[').next().unwrap_or(""));
     let traffic = matches!(
         body.split(' ').next(),
         Some("Allow" | "Deny" | "Drop" | "Block" | "ProxyAllow" | "ProxyDeny" | "ProxyDrop" | "ProxyBlock" | "ProxyAvScan")
@@ -50,7 +50,8 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
 fn traffic_of(body: &str, d: &mut Draft) {
     let pairs_at = body.find("=\"").and_then(|at| body[..at].rfind(' ')).unwrap_or(body.len());
     let policy = body.rsplit_once('(').map(|(_, t)| t.trim_end_matches(')')).filter(|_| body.ends_with(')'));
-    let mut words = body[..pairs_at].split_ascii_whitespace();
+    let end = policy.map_or(body.len(), |p| body.len() - p.len() - 2).max(1);
+    let mut words = body[..pairs_at.min(end)].split_ascii_whitespace();
     let disposition = words.next().unwrap_or("");
     let action = verdict_words::action(disposition.strip_prefix("Proxy").unwrap_or(disposition));
     d.text(field::ACTION, &action);
@@ -66,7 +67,7 @@ fn traffic_of(body: &str, d: &mut Draft) {
     });
     let Some(at) = protocol else {
         d.partial = true;
-        d.keep("message", body);
+        d.text(field::MESSAGE, body);
         return;
     };
     let application = rest[at].split_once('/');
@@ -76,8 +77,12 @@ fn traffic_of(body: &str, d: &mut Draft) {
     }
     let length = rest.get(at.wrapping_sub(1)).filter(|w| w.bytes().all(|b| b.is_ascii_digit()));
     let interfaces = &rest[..at - usize::from(length.is_some())];
+    // What a session has sent says more than the length of its first packet.
     if let Some(bytes) = length {
-        d.put(field::BYTES_OUT, bytes);
+        match body.contains(" sent_bytes=") {
+            true => d.keep("length", bytes),
+            false => _ = d.put(field::BYTES_OUT, bytes),
+        }
     }
     d.text(field::IFACE_IN, interfaces.first().copied().unwrap_or(""));
     d.text(field::IFACE_OUT, interfaces.get(1).copied().unwrap_or(""));
@@ -85,15 +90,17 @@ fn traffic_of(body: &str, d: &mut Draft) {
     d.addr(field::SRC_IP, after.next().unwrap_or(""));
     d.addr(field::DST_IP, after.next().unwrap_or(""));
     let mut left = after.peekable();
-    for id in [field::SRC_PORT, field::DST_PORT] {
-        if let Some(port) =
-            left.next_if(|w| w.parse::<u16>().is_ok()).filter(|_| matches!(d.record.uint(field::PROTO), Some(6 | 17)))
-        {
-            d.put(id, port);
+    let mut number = || left.next_if(|w| w.parse::<u16>().is_ok()).and_then(|w| w.parse::<u64>().ok());
+    match (d.record.uint(field::PROTO), number(), number()) {
+        (Some(1 | 58), Some(kind), Some(code)) => d.icmp(kind, code),
+        (Some(6 | 17 | 132), from, to) => {
+            from.map(|p| d.uint(field::SRC_PORT, p));
+            to.map(|p| d.uint(field::DST_PORT, p));
         }
+        _ => {}
     }
     d.keep("packet", &left.collect::<Vec<_>>().join(" "));
-    let end = policy.map_or(body.len(), |p| body.len() - p.len() - 2).max(pairs_at);
+    let end = end.max(pairs_at);
     let pairs = key_value::pairs(&body[pairs_at..end]);
     let one = |key: &str| pairs.iter().find(|(k, _)| *k == key).map_or("", |(_, v)| *v);
     let mut more = Vec::new();
