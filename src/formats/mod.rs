@@ -211,6 +211,7 @@ pub trait Reader: Send {
 
 pub mod access_log;
 pub mod arp_table;
+pub mod auditd;
 pub mod auth_log;
 /// Shared: not a member.
 pub mod blocks;
@@ -218,14 +219,17 @@ pub mod caddy;
 pub mod cisco_asa;
 /// Shared: not a member.
 pub mod cisco_text;
+pub mod clamav;
 /// Shared: not a member.
 pub mod clock;
 pub mod cloudflare;
 pub mod cloudtrail;
 pub mod conntrack;
+pub mod container_log;
 pub mod csv_lines;
 /// Shared: not a member.
 pub mod dates;
+pub mod defender_mplog;
 pub mod dhcp_leases;
 pub mod dhcp_log;
 /// Shared: not a member.
@@ -278,6 +282,12 @@ pub mod mail_log;
 /// Shared: not a member.
 pub mod mail_text;
 pub mod microsoft_365;
+pub mod mysql_audit;
+pub mod mysql_error;
+pub mod mysql_general;
+pub mod mysql_slow;
+/// Shared: not a member.
+pub mod mysql_text;
 pub mod nessus;
 pub mod netfilter;
 pub mod nmap_xml;
@@ -285,6 +295,11 @@ pub mod nmap_xml;
 pub mod objects;
 pub mod palo_alto;
 pub mod passive_dns;
+pub mod postgres;
+pub mod postgres_csv;
+pub mod postgres_json;
+/// Shared: not a member.
+pub mod postgres_text;
 pub mod reputation_csv;
 pub mod reputation_list;
 /// Shared: not a member.
@@ -343,6 +358,7 @@ pub const ALL: &[&dyn Format] = &[
     &cloudtrail::FORMAT,
     &microsoft_365::FORMAT,
     &passive_dns::FORMAT,
+    &postgres_json::FORMAT,
     &zeek::FORMAT,
     &evtx::FORMAT,
     &elastic::FORMAT,
@@ -373,6 +389,16 @@ pub const ALL: &[&dyn Format] = &[
     &arp_table::FORMAT,
     &zone_file::FORMAT,
     &hosts_file::FORMAT,
+    &container_log::FORMAT,
+    &postgres::FORMAT,
+    &postgres_csv::FORMAT,
+    &mysql_error::FORMAT,
+    &mysql_general::FORMAT,
+    &mysql_slow::FORMAT,
+    &mysql_audit::FORMAT,
+    &auditd::FORMAT,
+    &clamav::FORMAT,
+    &defender_mplog::FORMAT,
     &snort_fast::FORMAT,
     &snort_full::FORMAT,
     &snort_csv::FORMAT,

@@ -101,9 +101,15 @@ impl Reader for Lines {
             None => None,
         };
         let mut d = Draft::timed(Kind::Log, &self.context, unit, line.len(), time, out);
-        match service {
-            Some((service, _)) => (service.read)(&envelope, &mut d, &self.context, out),
-            None => auth_log::read(&envelope, &mut d),
+        let Some((service, _)) = service else {
+            auth_log::read(&envelope, &mut d);
+            return self.finish(d, &envelope, time, out);
+        };
+        let before = d.record.fields.len();
+        (service.read)(&envelope, &mut d, &self.context, out);
+        // What a service understood needs no guesses.
+        if d.record.fields.len() > before + 1 {
+            d.lifts = false;
         }
         self.finish(d, &envelope, time, out)
     }
@@ -183,7 +189,7 @@ pub(super) fn fill(d: &mut Draft, envelope: &Envelope<'_>) {
     if matches!(d.record.kind, Kind::Log | Kind::Auth) {
         d.text(field::MESSAGE, envelope.message);
     }
-    if d.record.kind == Kind::Log {
+    if d.record.kind == Kind::Log && d.lifts {
         lift::lift(envelope.message, d);
         lift::lift(envelope.data, d);
     }
