@@ -293,6 +293,8 @@ pub mod netfilter;
 pub mod nmap_xml;
 /// Shared: not a member.
 pub mod objects;
+/// Shared: not a member.
+pub mod own;
 pub mod palo_alto;
 pub mod passive_dns;
 pub mod postgres;
@@ -415,13 +417,20 @@ pub const ALL: &[&dyn Format] = &[
     &text_lines::FORMAT,
 ];
 
-/// The format with a name.
+/// The format with a name, a responder's own too.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
-    ALL.iter().copied().find(|f| f.name() == name)
+    ALL.iter()
+        .copied()
+        .find(|f| f.name() == name)
+        .or_else(|| own::installed().iter().copied().find(|f| f.name() == name).map(|f| f as &'static dyn Format))
 }
 
-/// The format of a file by its head: the one that says `Yes` (the first such), else the only one that says `Maybe`.
+/// The format of a file by its head: a responder's own, the one that says `Yes` (the first such), else the first that says `Maybe`.
 pub fn recognise(head: &[u8]) -> Option<&'static dyn Format> {
+    // What a responder defined is meant.
+    if let Some(own) = own::installed().iter().copied().find(|f| f.sniff(head) == Sniff::Yes) {
+        return Some(own);
+    }
     let mut maybe = None;
     for format in ALL {
         match format.sniff(head) {
