@@ -10,6 +10,8 @@ pub mod opened;
 
 pub mod output;
 
+pub mod own_formats;
+
 pub mod secret;
 
 pub mod subcommands;
@@ -120,6 +122,12 @@ fn run() -> Result<Done> {
         Some((name, matches)) => (name, Some(matches)),
         None => ("open", None),
     };
+    let wrong = own_formats::install();
+    if matches!(name, "ingest" | "formats") {
+        for error in wrong {
+            let _ = writeln!(std::io::stderr(), "note: own format left out: {error}");
+        }
+    }
     match subcommands::ALL.iter().find(|c| c.command().get_name() == name) {
         // Without a command that of the workbench runs as if it had been typed, with its options at their defaults.
         Some(command) => match matches {

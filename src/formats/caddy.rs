@@ -22,6 +22,7 @@ pub static FORMAT: Keyed = Keyed {
             && (keyed::at(o, "request.remote_ip").is_some() || keyed::at(o, "request.remote_addr").is_some())
     },
     times: &["ts", "time", "timestamp"],
+    time: keyed::no_time,
     fields: &[
         ("request.remote_ip", field::SRC_IP),
         ("request.remote_port", field::SRC_PORT),

@@ -222,7 +222,7 @@ pub(super) fn bsd(text: &[u8]) -> Option<Stamp> {
     let (nanos, mut len) = fraction(text, at + 8);
     if year.is_none()
         && text.get(len) == Some(&b' ')
-        && matches!(text.get(len + 5), None | Some(b' ' | b':'))
+        && matches!(text.get(len + 5), None | Some(b' ' | b':' | b']'))
         && let Some(y) = digits(text, len + 1, 4).filter(|y| (1990..2100).contains(y))
     {
         year = Some(y as i32);
@@ -373,6 +373,15 @@ pub(super) fn epoch(text: &str) -> Option<Time> {
         _ => 1,
     };
     i64::try_from(whole).ok()?.checked_mul(scale).map(Time)
+}
+
+/// The wall-clock time of an instant in UTC.
+pub(super) fn utc(time: Time) -> Option<Stamp> {
+    let seconds = time.0.div_euclid(SECOND);
+    let (year, month, day) = civil(i32::try_from(seconds.div_euclid(86_400)).ok()?);
+    let second = u32::try_from(seconds.rem_euclid(86_400)).ok()?;
+    let nanos = u32::try_from(time.0.rem_euclid(SECOND)).ok()?;
+    Some(Stamp { year: Some(year), month, day, second, nanos, east: Some(0), either: false, len: 0 })
 }
 
 fn month(text: &[u8]) -> Option<u32> {

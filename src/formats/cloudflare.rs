@@ -27,6 +27,7 @@ pub static FORMAT: Keyed = Keyed {
             || has(&["Application", "ClientIP", "ColoCode", "Event"])
     },
     times: &["EdgeStartTimestamp", "Datetime", "Timestamp", "ConnectTimestamp", "EdgeEndTimestamp"],
+    time: keyed::no_time,
     fields: &[
         ("ClientIP", field::SRC_IP),
         ("SourceIP", field::SRC_IP),

@@ -19,6 +19,7 @@ pub static FORMAT: Keyed = Keyed {
     document: Some(&["Records"]),
     is: |o| keyed::has(o, &["eventVersion", "eventSource", "eventName", "eventTime"]),
     times: &["eventTime"],
+    time: keyed::no_time,
     fields: &[
         ("userAgent", field::HTTP_AGENT),
         ("errorCode", field::REASON),

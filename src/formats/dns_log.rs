@@ -33,7 +33,7 @@ fn own(line: &str) -> Option<Envelope<'_>> {
     if let Some(rest) = line.strip_prefix('[') {
         let (time, rest) = rest.split_once("] ")?;
         let rest = rest.strip_prefix("unbound[")?;
-        let stamp = epoch(time)?;
+        let stamp = clock::epoch(time).and_then(clock::utc)?;
         let (pid, message) = rest.split_once("] ")?;
         let pid = pid.split(':').next().and_then(|p| p.parse().ok());
         return Some(Envelope { stamp: Some(stamp), process: "unbound", pid, message, ..Envelope::default() });
@@ -56,14 +56,6 @@ fn own(line: &str) -> Option<Envelope<'_>> {
         .iter()
         .any(|c| rest.starts_with(c));
     known.then_some(Envelope { stamp: Some(stamp), process: "named", message: rest, ..Envelope::default() })
-}
-
-/// A whole number of seconds since 1970.
-fn epoch(text: &str) -> Option<Stamp> {
-    let seconds: i64 = text.parse().ok().filter(|s| (0..4_102_444_800).contains(s))?;
-    let (year, month, day) = clock::civil(i32::try_from(seconds.div_euclid(86_400)).ok()?);
-    let second = u32::try_from(seconds.rem_euclid(86_400)).ok()?;
-    Some(Stamp { year: Some(year), month, day, second, nanos: 0, east: Some(0), either: false, len: text.len() })
 }
 
 /// `20-Nov-2026 08:00:00.123`: Apache's form with other separators.

@@ -25,6 +25,8 @@ pub(super) struct Draft {
     extra: String,
     /// Something was malformed.
     pub partial: bool,
+    /// What the text tells is worth a guess: no format has understood it.
+    pub lifts: bool,
 }
 
 impl Draft {
@@ -34,7 +36,7 @@ impl Draft {
         let mut record = Record::new(kind, id, SourceId(0), start);
         record.len = u32::try_from(len).unwrap_or(u32::MAX);
         record.fields.reserve(16);
-        Draft { record, extra: String::new(), partial: false }
+        Draft { record, extra: String::new(), partial: false, lifts: true }
     }
     /// A record of a unit whose time may be missing: then it stands at the file's modification time, is partial, and an oddity says so.
     pub fn timed(kind: Kind, context: &Context, unit: Unit, len: usize, start: Option<Time>, out: &mut Out) -> Draft {

@@ -96,6 +96,6 @@ mod tests {
         assert_eq!(read.counts, [1, 0, 0, 1]);
         assert_eq!(read.records[0].record.text(field::MESSAGE), Some("hi\n\u{fffd}"));
         assert_eq!(read.records[0].record.text(field::PROCESS), Some("x_y"));
-        assert_eq!(read.oddities, ["message_missing byte 81"]);
+        assert_eq!(read.oddities, ["message_missing byte 85"]);
     }
 }

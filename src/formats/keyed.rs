@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::json::{self, Members};
 use super::json_document::{self, Document};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, head, unwrap};
-use super::{caddy, cloudflare, cloudtrail, kubernetes_audit, microsoft_365, passive_dns, snort_json, web_json};
+use super::{caddy, cloudflare, cloudtrail, kubernetes_audit, microsoft_365, passive_dns, postgres_json, snort_json, web_json};
 use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::record::Kind;
 use crate::model::time::Time;
@@ -25,6 +25,8 @@ pub struct Keyed {
     pub(super) is: fn(&Members<'_>) -> bool,
     /// Keys of the time, best first.
     pub(super) times: &'static [&'static str],
+    /// The time where no key states one that stands for itself.
+    pub(super) time: fn(&Members<'_>, &Context, &mut Out) -> Option<Time>,
     /// Which key is which field.
     pub(super) fields: &'static [(&'static str, FieldId)],
     /// What the table cannot say of a member. True: it is done.
@@ -43,7 +45,13 @@ pub(super) static ALL: &[&Keyed] = &[
     &cloudtrail::FORMAT,
     &microsoft_365::FORMAT,
     &passive_dns::FORMAT,
+    &postgres_json::FORMAT,
 ];
+
+/// For logs whose times stand for themselves.
+pub(super) fn no_time(_: &Members<'_>, _: &Context, _: &mut Out) -> Option<Time> {
+    None
+}
 
 /// Deepest object that is flattened, and most keys of an object.
 const DEPTH: usize = 6;
@@ -82,7 +90,8 @@ impl Keyed {
         out: &mut Out,
     ) -> Status {
         let stated = self.times.iter().find_map(|key| Some((*key, clock::any(&at(members, key)?, context, out)?)));
-        let mut d = Draft::timed(self.kind, context, unit, len, stated.map(|(_, t)| t).or(outer), out);
+        let start = stated.map(|(_, t)| t).or_else(|| (self.time)(members, context, out)).or(outer);
+        let mut d = Draft::timed(self.kind, context, unit, len, start, out);
         let mut left = KEYS_MAX;
         let mut walk = Walk { keyed: self, context, time: stated.map(|(key, _)| key), left: &mut left };
         walk.members(members, "", 0, &mut d, out);

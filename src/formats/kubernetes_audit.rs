@@ -24,6 +24,7 @@ pub static FORMAT: Keyed = Keyed {
         version && keyed::has(o, &["auditID", "verb"])
     },
     times: &["requestReceivedTimestamp", "timestamp", "stageTimestamp", "metadata.creationTimestamp"],
+    time: keyed::no_time,
     fields: &[
         ("user.username", field::USER),
         ("userAgent", field::HTTP_AGENT),

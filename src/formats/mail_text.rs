@@ -48,7 +48,7 @@ pub(super) fn pairs(text: &str) -> Vec<(&str, &str)> {
     let mut rest = text.trim_start();
     while !rest.is_empty() && pairs.len() < 64 {
         let Some(at) = rest.find('=') else { break };
-        let key = rest[..at].rsplit([' ', ',', '\t']).next().unwrap_or("");
+        let key = rest[..at].rsplit([' ', ',', '\t', '(']).next().unwrap_or("");
         let value = &rest[at + 1..];
         let end = match value.as_bytes().first() {
             Some(b'<') => value.find('>').map(|e| e + 1),
@@ -56,9 +56,16 @@ pub(super) fn pairs(text: &str) -> Vec<(&str, &str)> {
             Some(b'(') => value.find(')').map(|e| e + 1),
             _ => None,
         };
-        let end = end.unwrap_or(0) + value[end.unwrap_or(0)..].find(',').unwrap_or(value.len() - end.unwrap_or(0));
-        // Without commas the next key ends the value.
-        let end = next_key(&value[..end]).unwrap_or(end);
+        let end = match end {
+            // A quoted value is over where its quotes are.
+            Some(end) if value.starts_with('"') => end,
+            end => {
+                let from = end.unwrap_or(0);
+                let comma = value[from..].find(',').map_or(value.len(), |at| from + at);
+                // Without commas the next key ends the value.
+                next_key(&value[..comma]).unwrap_or(comma)
+            }
+        };
         if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
             pairs.push((key, value[..end].trim()));
         }

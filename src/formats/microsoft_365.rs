@@ -9,6 +9,7 @@ use super::keyed::{self, Keyed};
 use super::{Context, Out, Zone, clock};
 use crate::model::field;
 use crate::model::record::Kind;
+use crate::model::time::Time;
 use serde_json::value::RawValue;
 
 /// The format.
@@ -24,6 +25,7 @@ pub static FORMAT: Keyed = Keyed {
             || has(&["category", "operationName", "properties"]) && has(&["tenantId"])
     },
     times: &["createdDateTime", "properties.createdDateTime", "time"],
+    time,
     fields: &[
         ("UserId", field::USER),
         ("userPrincipalName", field::USER),
@@ -56,19 +58,16 @@ pub static FORMAT: Keyed = Keyed {
     finish,
 };
 
-fn special(key: &str, raw: &RawValue, d: &mut Draft, context: &Context, out: &mut Out) -> bool {
+/// The audit log's time, which is UTC and does not say so.
+fn time(o: &Members<'_>, context: &Context, _: &mut Out) -> Option<Time> {
+    let utc = Context { zone: Zone::Fixed(0), ..context.clone() };
+    clock::any(&keyed::at(o, "CreationTime")?, &utc, &mut Out::default())
+}
+
+fn special(key: &str, raw: &RawValue, d: &mut Draft, context: &Context, _: &mut Out) -> bool {
     let text = json::scalar(raw);
     match key {
-        "CreationTime" => {
-            // UTC without a zone.
-            let utc = Context { zone: Zone::Fixed(0), ..context.clone() };
-            let before = out.assumed.len();
-            let Some(time) = clock::any(&text, &utc, out) else { return false };
-            out.assumed.truncate(before);
-            out.oddities.retain(|o| o.what != "time_missing");
-            (d.record.start, d.record.end, d.partial) = (time, time, false);
-            true
-        }
+        "CreationTime" => d.record.start != context.modified,
         "ClientIP"
         | "ipAddress"
         | "properties.ipAddress"

@@ -4,8 +4,8 @@
 //! its own, never fails on content: a unit is ok, partial, skipped or failed, and the counts reconcile.
 //!
 //! To add one: write `src/formats/<name>.rs` with a `pub static FORMAT`; add its `pub mod` line and its name to [`ALL`]; put a sample into
-//! `sample-data/formats/<name>.<ext>` and run `cargo test`. What several formats share is
-//! marked as such and is not in the list.
+//! `sample-data/formats/<name>.<ext>` and run `cargo test`. What several formats share is marked as such and is not in the list: lines on their own
+//! ([`each_line`]), records over several lines ([`blocks`]), programs in syslog ([`services`]), JSON objects by their keys ([`keyed`]).
 
 use crate::model::oddity::Oddity;
 use crate::model::origin::EvidenceKey;
@@ -152,6 +152,7 @@ pub trait Reader: Send {
 pub mod access_log;
 pub mod argus_ra;
 pub mod arp_table;
+pub mod auditd;
 pub mod auth_log;
 pub mod azure_flow;
 /// Shared: not a member.
@@ -164,15 +165,18 @@ pub mod cisco_ios;
 /// Shared: not a member.
 pub mod cisco_text;
 pub mod cisco_wsa;
+pub mod clamav;
 /// Shared: not a member.
 pub mod clock;
 pub mod cloudflare;
 pub mod cloudtrail;
 pub mod conntrack;
+pub mod container_log;
 pub mod csv_lines;
 /// Shared: not a member.
 pub mod dates;
 pub mod defender;
+pub mod defender_mplog;
 pub mod dhcp_leases;
 pub mod dhcp_log;
 /// Shared: not a member.
@@ -251,6 +255,12 @@ pub mod misp;
 pub mod misp_warninglist;
 /// Shared: not a member.
 pub mod moments;
+pub mod mysql_audit;
+pub mod mysql_error;
+pub mod mysql_general;
+pub mod mysql_slow;
+/// Shared: not a member.
+pub mod mysql_text;
 pub mod nessus;
 pub mod nessus_csv;
 pub mod netfilter;
@@ -267,10 +277,17 @@ pub mod nuclei;
 pub mod objects;
 pub mod openvas_csv;
 pub mod openvas_xml;
+/// Shared: not a member.
+pub mod own;
 pub mod palo_alto;
 /// Shared: not a member.
 pub mod palo_alto_rows;
 pub mod passive_dns;
+pub mod postgres;
+pub mod postgres_csv;
+pub mod postgres_json;
+/// Shared: not a member.
+pub mod postgres_text;
 pub mod qualys_csv;
 pub mod qualys_xml;
 pub mod reputation_csv;
@@ -356,6 +373,7 @@ pub const ALL: &[&dyn Format] = &[
     &cloudtrail::FORMAT,
     &microsoft_365::FORMAT,
     &passive_dns::FORMAT,
+    &postgres_json::FORMAT,
     &zeek::FORMAT,
     &evtx::FORMAT,
     &netflow::FORMAT,
@@ -396,6 +414,16 @@ pub const ALL: &[&dyn Format] = &[
     &arp_table::FORMAT,
     &zone_file::FORMAT,
     &hosts_file::FORMAT,
+    &container_log::FORMAT,
+    &postgres::FORMAT,
+    &postgres_csv::FORMAT,
+    &mysql_error::FORMAT,
+    &mysql_general::FORMAT,
+    &mysql_slow::FORMAT,
+    &mysql_audit::FORMAT,
+    &auditd::FORMAT,
+    &clamav::FORMAT,
+    &defender_mplog::FORMAT,
     &snort_fast::FORMAT,
     &snort_full::FORMAT,
     &snort_csv::FORMAT,
@@ -446,13 +474,20 @@ pub const ALL: &[&dyn Format] = &[
     &text_lines::FORMAT,
 ];
 
-/// The format with a name.
+/// The format with a name, a responder's own too.
 pub fn find(name: &str) -> Option<&'static dyn Format> {
-    ALL.iter().copied().find(|f| f.name() == name)
+    ALL.iter()
+        .copied()
+        .find(|f| f.name() == name)
+        .or_else(|| own::installed().iter().copied().find(|f| f.name() == name).map(|f| f as &'static dyn Format))
 }
 
-/// The format of a file by its head: the one that says `Yes` (the first such), else the only one that says `Maybe`.
+/// The format of a file by its head: a responder's own, the one that says `Yes` (the first such), else the first that says `Maybe`.
 pub fn recognise(head: &[u8]) -> Option<&'static dyn Format> {
+    // What a responder defined is meant.
+    if let Some(own) = own::installed().iter().copied().find(|f| f.sniff(head) == Sniff::Yes) {
+        return Some(own);
+    }
     let mut maybe = None;
     for format in ALL {
         match format.sniff(head) {

@@ -20,6 +20,7 @@ pub static FORMAT: Keyed = Keyed {
     document: None,
     is: |o| keyed::has(o, &["rrname", "rrtype", "rdata"]) && !keyed::has(o, &["event_type"]),
     times: &["time_first_ms", "time_first_rfc3339", "time_first", "zone_time_first"],
+    time: keyed::no_time,
     fields: &[("rrname", field::NAME)],
     special,
     finish,

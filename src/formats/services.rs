@@ -7,7 +7,7 @@ use super::clock::Stamp;
 use super::draft::Draft;
 use super::envelope::{self, Envelope};
 use super::{Context, Format, Framing, Out, Reader, Sniff, head, syslog};
-use super::{dhcp_log, dns_log, exim, haproxy, mail_log, snort_fast, web_error};
+use super::{auditd, clamav, dhcp_log, dns_log, exim, haproxy, mail_log, snort_fast, web_error};
 
 /// A program that writes into syslog.
 pub struct Service {
@@ -32,6 +32,8 @@ static ALL: &[&Service] = &[
     &dns_log::FORMAT,
     &dhcp_log::FORMAT,
     &snort_fast::FORMAT,
+    &auditd::FORMAT,
+    &clamav::FORMAT,
 ];
 
 /// For members that write into syslog only.

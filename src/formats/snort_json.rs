@@ -9,6 +9,7 @@ use super::keyed::{self, Keyed};
 use super::{Context, Out, snort_text};
 use crate::model::field;
 use crate::model::record::Kind;
+use crate::model::time::{SECOND, Time};
 use serde_json::value::RawValue;
 
 /// The format.
@@ -24,6 +25,7 @@ pub static FORMAT: Keyed = Keyed {
             && (has(&["src_ap"]) || has(&["src_addr"]) || has(&["pkt_num"]))
     },
     times: &["seconds"],
+    time,
     fields: &[
         ("pkt_num", field::PCAP_CNT),
         ("src_addr", field::SRC_IP),
@@ -45,20 +47,26 @@ pub static FORMAT: Keyed = Keyed {
     finish,
 };
 
-fn special(key: &str, raw: &RawValue, d: &mut Draft, context: &Context, out: &mut Out) -> bool {
+/// The time of an alert without `seconds`.
+fn time(o: &Members<'_>, context: &Context, out: &mut Out) -> Option<Time> {
+    snort_text::stamp(keyed::at(o, "timestamp")?.trim())?.time(context, out)
+}
+
+fn special(key: &str, raw: &RawValue, d: &mut Draft, _: &Context, _: &mut Out) -> bool {
     let text = json::scalar(raw);
     match key {
-        "timestamp" => {
-            let Some(time) = snort_text::stamp(text.trim()).and_then(|s| s.time(context, out)) else { return false };
-            // Without `seconds` the record stands where the file was modified until now.
-            if d.record.start == context.modified || (time.0 - d.record.start.0).abs() < 2_000_000_000 {
-                (d.record.start, d.record.end) = (time, time);
-                d.partial = false;
-                out.oddities.retain(|o| o.what != "time_missing");
-                return true;
+        // With `seconds` it says the fraction too, and no year.
+        "timestamp" => match snort_text::stamp(text.trim()) {
+            Some(stamp) => {
+                let fraction = i64::from(stamp.nanos);
+                if d.record.start.0 % SECOND == 0 {
+                    d.record.start = d.record.start.plus(fraction);
+                    d.record.end = d.record.start;
+                }
+                true
             }
-            false
-        }
+            None => false,
+        },
         "proto" => d.put(field::PROTO, &text.to_ascii_lowercase()),
         "rule" => snort_text::rule(&text, d),
         "action" => {

@@ -105,7 +105,12 @@ impl Reader for Lines {
         let time = self.time(&envelope, out);
         let mut d = Draft::timed(Kind::Log, &self.context, unit, line.len(), time, out);
         if let Some((service, _)) = service {
+            let before = d.record.fields.len();
             (service.read)(&envelope, &mut d, &self.context, out);
+            // What a service understood needs no guesses.
+            if d.record.fields.len() > before + 1 {
+                d.lifts = false;
+            }
         } else {
             auth_log::read(&envelope, &mut d);
             if d.record.kind == Kind::Log {
@@ -221,7 +226,7 @@ pub(super) fn fill(d: &mut Draft, envelope: &Envelope<'_>) {
     if matches!(d.record.kind, Kind::Log | Kind::Auth) {
         d.text(field::MESSAGE, envelope.message);
     }
-    if d.record.kind == Kind::Log {
+    if d.record.kind == Kind::Log && d.lifts {
         lift::lift(envelope.message, d);
         lift::lift(envelope.data, d);
         decide(envelope.message, d);

@@ -54,7 +54,7 @@ impl Format for TextLines {
     }
 }
 
-enum Start {
+pub(super) enum Start {
     Stamp(clock::Stamp),
     Epoch(Time),
 }
@@ -70,7 +70,7 @@ const MOST_LINES: u32 = 256;
 const INSIDE: usize = 160;
 
 /// The first time in a line, and whether the line begins with it.
-fn stamp(line: &str) -> Option<(Start, bool)> {
+pub(super) fn stamp(line: &str) -> Option<(Start, bool)> {
     let plain = uncoloured(line);
     let bytes = plain.as_bytes();
     let before = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
@@ -83,7 +83,7 @@ fn stamp(line: &str) -> Option<(Start, bool)> {
 }
 
 /// A line without the colours of a terminal.
-fn uncoloured(line: &str) -> Cow<'_, str> {
+pub(super) fn uncoloured(line: &str) -> Cow<'_, str> {
     if !line.contains('\x1b') {
         return Cow::Borrowed(line);
     }

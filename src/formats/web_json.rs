@@ -33,6 +33,7 @@ pub static FORMAT: Keyed = Keyed {
         "datetime",
         "date",
     ],
+    time: keyed::no_time,
     fields: FIELDS,
     special,
     finish,

@@ -26,10 +26,11 @@ fn read(text: &str, line: &mut Line<'_>) -> Option<Status> {
     let cells = table::cells(text, b',')?;
     let at = |n: usize| cells.get(n).map_or("", |c| c.as_ref());
     let id = at(0).trim().parse::<u32>().ok()?;
-    let written = format!("{} {}", at(1), at(2));
-    let stamp = clock::numeric(written.as_bytes())?;
-    // Always month first, whatever the server's language: no other file needs to be asked.
-    let time = clock::Stamp { either: false, ..stamp }.time(line.context, line.out);
+    // Always month first with two digits of the year, whatever the server's language.
+    let mut date = at(1).split('/');
+    let (month, day, year) = (date.next()?, date.next()?, date.next()?);
+    let stamp = clock::iso(format!("20{year}-{month}-{day} {}", at(2)).as_bytes())?;
+    let time = stamp.time(line.context, line.out);
     let mut d = line.draft(Kind::Dhcp, time);
     d.text(field::EVENT_CODE, at(0).trim());
     d.text(field::APP, "dhcp");

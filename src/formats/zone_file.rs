@@ -122,7 +122,10 @@ impl Joined {
                                 word.push('\\');
                                 word.extend(chars.next());
                             }
-                            Some('\n') | None => return false,
+                            Some('\n') | None => {
+                                self.words.push(word);
+                                return false;
+                            }
                             Some(c) => word.push(c),
                         }
                     }
@@ -318,7 +321,7 @@ mod tests {
     #[test]
     fn open_brackets_and_quotes_are_said() {
         let read = read_all(&FORMAT, "a. 60 IN TXT \"open\nb. 60 IN A 192.0.2.1\nc. IN SOA x. y. (\n 1 2 3\n");
-        assert_eq!(read.oddities, ["record_cut byte 0", "record_cut byte 43"]);
+        assert_eq!(read.oddities, ["record_cut byte 0", "record_cut byte 40"]);
         assert_eq!(
             show(&FORMAT, "b. 60 IN A 192.0.2.1"),
             "dns 2026-11-20T12:00:00Z app=dns name=b dns.type=A dns.answer.ip=192.0.2.1 dns.ttl=60 action=stated"
