@@ -33,6 +33,8 @@ pub mod ingest;
 
 pub mod keys;
 
+pub mod listen;
+
 pub mod man;
 
 pub mod note;
@@ -75,6 +77,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &demo::Demo,
     &ingest::Ingest,
     &capture::Capture,
+    &listen::Listen,
     &home::Home,
     &ask::FLOWS,
     &ask::EVENTS,
