@@ -206,7 +206,8 @@ impl Event<'_> {
         }
         for (n, id) in [(9, field::PACKETS_OUT), (10, field::BYTES_OUT), (11, field::PACKETS_IN), (12, field::BYTES_IN)] {
             // What begins or is denied has no counts yet.
-            if !cell(n).is_empty() && !(cell(n) == "0" && matches!(state, "B" | "")) {
+            let none = cell(n).is_empty() || cell(n) == "0" && matches!(state, "B" | "");
+            if !none {
                 d.put_or_keep(id, &field::name(id), cell(n));
             }
         }

@@ -10,6 +10,8 @@
 pub(in crate::formats) mod bytes;
 pub(in crate::formats) mod collector;
 mod elements;
+mod filled;
+pub(in crate::formats) mod forms;
 mod nat;
 pub(in crate::formats) mod record;
 pub(in crate::formats) mod state;

@@ -12,6 +12,7 @@ use crate::ingest::{Input, Request, dates_of};
 use crate::model::{Filter, Window};
 use crate::query::{Engine, LocalEngine};
 use crate::sources::archive::keys::Ask;
+use crate::sources::listen;
 use crate::sources::live::{Wanted, find};
 use crate::sources::ring::Limits;
 use crate::store::{Pruned, now};
@@ -174,8 +175,10 @@ impl PruneOrder {
 impl CaptureOrder {
     /// As it is carried out.
     pub fn request(&self, engine: &Arc<LocalEngine>, files: Vec<(String, Set)>) -> Result<live::Request> {
+        // Listening needs no program with a privilege.
+        let ports = self.interfaces.iter().all(|i| i.interface.starts_with(listen::PREFIX));
         Ok(live::Request {
-            program: find()?,
+            program: if ports { PathBuf::new() } else { find()? },
             interfaces: self.interfaces.clone(),
             packets: packets(engine, self.packets.clone(), files),
             ring: self.ring,

@@ -2,6 +2,7 @@
 //! pipe. What several of them send comes in the order in which it arrives. No child is left behind, whatever happens here.
 
 use super::capture::{self, CaptureKind, Interface, Item};
+use super::listen::{Listening, PREFIX};
 use super::missed::Missed;
 use super::packets::Packets;
 use crate::error::{Error, Result};
@@ -95,6 +96,8 @@ pub fn find() -> Result<PathBuf> {
 /// Running captures.
 pub struct Live {
     children: Vec<Running>,
+    /// Ports that are listened to, where those were asked for instead of interfaces.
+    ports: Vec<Listening>,
     from: Option<Receiver<Said>>,
     /// What came while others were still opening their interface.
     early: VecDeque<Said>,
@@ -112,9 +115,13 @@ impl Live {
     /// Starts the program once for every interface, and waits until all of them are open. If one is not, none is left running.
     pub fn start(program: &Path, wanted: &[Wanted]) -> Result<Live> {
         let (to, from) = bounded(WAITING);
-        let mut live = Live { children: Vec::new(), from: Some(from), early: VecDeque::new() };
+        let mut live = Live { children: Vec::new(), ports: Vec::new(), from: Some(from), early: VecDeque::new() };
         for (n, want) in wanted.iter().enumerate() {
-            live.children.push(spawn(program, want, n, to.clone())?);
+            match want.interface.strip_prefix(PREFIX) {
+                Some(at) if live.children.is_empty() => live.ports.push(Listening::start(at, want.buffer, n, to.clone())?),
+                None if live.ports.is_empty() => live.children.push(spawn(program, want, n, to.clone())?),
+                _ => return Err(Error::user("interfaces are captured and ports listened to by one command each")),
+            }
         }
         drop(to);
         let until = Instant::now() + OPENING;
@@ -128,7 +135,7 @@ impl Live {
                 // One that was open may be over before the others are: that is for whoever takes what it had.
                 Said::Ended(n, ending) if !open[n] => {
                     let error = ending.error.unwrap_or_else(|| Error::input("the capture ended before it began"));
-                    let place = if error.place.is_empty() { live.children[n].name.clone() } else { error.place.clone() };
+                    let place = if error.place.is_empty() { wanted[n].interface.clone() } else { error.place.clone() };
                     return Err(error.at(place));
                 }
                 _ => {}
@@ -152,19 +159,26 @@ impl Live {
             }
         };
         Some(match said {
-            Said::Ended(n, ending) => Said::Ended(n, self.children[n].reap(ending)),
+            Said::Ended(n, ending) => match self.ports.get_mut(n) {
+                Some(port) => {
+                    port.ended = true;
+                    Said::Ended(n, ending)
+                }
+                None => Said::Ended(n, self.children[n].reap(ending)),
+            },
             said => said,
         })
     }
     /// Whether one of them goes on.
     pub fn is_running(&self) -> bool {
-        !self.early.is_empty() || self.children.iter().any(|c| !c.ended)
+        !self.early.is_empty() || self.children.iter().any(|c| !c.ended) || self.ports.iter().any(|p| !p.ended)
     }
     /// Asks all of them to end; what they have is still to be taken, until each said [`Said::Ended`].
     pub fn stop(&self) {
         for child in self.children.iter().filter(|c| !c.ended) {
             let _ = kill_process(Pid::from_child(&child.child), Signal::TERM);
         }
+        self.ports.iter().for_each(Listening::stop);
     }
     /// How long to wait for them after [`Live::stop`]; then they are killed when this is dropped.
     pub const fn patience() -> Duration {
@@ -182,6 +196,7 @@ impl Drop for Live {
                 child.gone(GONE);
             }
         }
+        self.ports.iter_mut().for_each(Listening::gone);
     }
 }
 

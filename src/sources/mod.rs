@@ -14,6 +14,8 @@ pub mod frames;
 
 pub mod input;
 
+pub mod listen;
+
 pub mod live;
 
 pub mod missed;

@@ -211,18 +211,18 @@ fn in_words(summary: &Summary) -> String {
     summary.interfaces.iter().map(one).chain(summary.notices.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
-fn size(text: &str) -> Result<u64> {
+pub(super) fn size(text: &str) -> Result<u64> {
     let size = parse_size(text).filter(|n| *n >= 1 << 20);
     size.ok_or_else(|| Error::user(format!("`{text}` is not a size of at least 1 MiB")).hint("for example 512MiB or 20GB"))
 }
 
-fn span(text: &str) -> Result<Duration> {
+pub(super) fn span(text: &str) -> Result<Duration> {
     let span = parse_span(text).and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(Duration::from_nanos);
     span.ok_or_else(|| Error::user(format!("`{text}` is not a span")).hint("for example 90s, 10m or 12h"))
 }
 
 /// How a capture does, in one line.
-fn line(status: &LiveStatus) -> String {
+pub(super) fn line(status: &LiveStatus) -> String {
     let (rate, total, drops) = (status.rate(), status.total(), status.drops());
     let open: u64 = status.sources.iter().map(|s| s.open).sum();
     let names: Vec<&str> = status.sources.iter().map(|s| s.name.as_str()).collect();
@@ -242,7 +242,7 @@ fn line(status: &LiveStatus) -> String {
     )
 }
 
-fn print(summary: &Summary, form: Form) -> Result<()> {
+pub(super) fn print(summary: &Summary, form: Form) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if form == Form::Jsonl {
         for c in &summary.interfaces {

@@ -37,6 +37,8 @@ pub mod keys;
 
 pub mod links;
 
+pub mod listen;
+
 pub mod man;
 
 pub mod note;
@@ -79,6 +81,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &demo::Demo,
     &ingest::Ingest,
     &capture::Capture,
+    &listen::Listen,
     &home::Home,
     &ask::FLOWS,
     &ask::EVENTS,

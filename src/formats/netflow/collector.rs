@@ -5,7 +5,8 @@
 
 use super::bytes::{u16_at, u32_at};
 use super::elements;
-use super::record::{Reading, json_of};
+use super::forms::json_of;
+use super::record::Reading;
 use super::state::{Room, State};
 use super::templates::{self, Said, Spec, Template};
 use super::times::{Exported, seconds};

@@ -3,43 +3,9 @@
 //!
 //! A table; knows no record. An element that is not here is shown as `ie` and its number, its value as a number if it has at most 8 bytes.
 
+use super::forms::Form;
 use super::templates::Spec;
 use std::borrow::Cow;
-
-/// How the bytes of a value are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Unsigned, 1 to 8 bytes, big-endian.
-    Uint,
-    /// Signed, 1 to 8 bytes.
-    Int,
-    /// IEEE 754, 4 or 8 bytes.
-    Float,
-    /// 1 true, 2 false.
-    Bool,
-    /// IPv4 or IPv6 address by its length.
-    Addr,
-    /// 6 bytes.
-    Mac,
-    /// UTF-8.
-    Text,
-    /// Bytes without a meaning known here, shown as hexadecimals.
-    Octets,
-    /// Seconds since 1970.
-    Seconds,
-    /// Milliseconds since 1970.
-    Millis,
-    /// 64 bits of NTP (RFC 7011, 6.1.9 and 6.1.10).
-    Ntp,
-    /// A list of one element (RFC 6313).
-    BasicList,
-    /// A list of records of one template.
-    SubTemplateList,
-    /// A list of records of several templates.
-    SubTemplateMultiList,
-    /// Bytes without content.
-    Padding,
-}
 
 use Form::{
     Addr, BasicList, Bool, Float, Int, Mac, Millis, Ntp, Octets, Padding, Seconds, SubTemplateList, SubTemplateMultiList, Text,

@@ -4,86 +4,69 @@
 //! nothing, which is not zero. Of the elements without a field, those that are zero or empty say that there is none (no AS, no next hop) and
 //! are left out. A translated address and port are kept where they differ from the original.
 
-use super::bytes::{flags, u16_at, u32_at, u64_at, uint};
-use super::elements::{self, CERT, Form, REVERSE};
-use super::nat::{self, Shown};
+use super::bytes::{u16_at, u32_at, u64_at, uint};
+use super::elements::{self, CERT, REVERSE};
+use super::forms::{Form, addr, application, json_of, text};
+use super::nat;
 use super::state::{Sampling, State};
 use super::templates::Spec;
 use super::times::{Exported, Stated, millis, ntp, seconds};
-use crate::formats::{Context, Out, Status, Unit, clock, draft::Draft, json};
+use crate::formats::{Context, Unit, draft::Draft};
 use crate::model::field::{self, FieldId};
-use crate::model::hex::{hex, mac};
-use crate::model::oddity::Oddity;
-use crate::model::proto;
+use crate::model::hex::mac;
 use crate::model::record::Kind;
-use crate::model::value::Value;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The phrase for counts of a sample.
 pub(in crate::formats) const SAMPLED: &str =
     "the exporter sampled packets: counts of packets and bytes are those of the sample (sampling.interval in extra)";
-/// The phrase for a time that no element states.
-const TIME_ASSUMED: &str = "records without a time stand at when they were exported or collected";
 /// Deepest nesting of lists in a record, and most lists and list records of one.
 const DEPTH: usize = 4;
 const LISTS: usize = 256;
 
 /// What one direction has.
 #[derive(Default)]
-struct Way {
-    addr: Option<IpAddr>,
-    port: Option<u64>,
-    mac: Option<String>,
-    nat: Option<IpAddr>,
-    nat_port: Option<u64>,
-    bytes: Option<u64>,
-    packets: Option<u64>,
-    totals: [Option<u64>; 2],
-    post: [Option<u64>; 2],
-    payload: Option<u64>,
-    l2: Option<u64>,
-    flags: Option<u64>,
-    first_flags: Option<u64>,
-    icmp: [Option<u64>; 2],
+pub(super) struct Way {
+    pub(super) addr: Option<IpAddr>,
+    pub(super) port: Option<u64>,
+    pub(super) mac: Option<String>,
+    pub(super) nat: Option<IpAddr>,
+    pub(super) nat_port: Option<u64>,
+    pub(super) bytes: Option<u64>,
+    pub(super) packets: Option<u64>,
+    pub(super) totals: [Option<u64>; 2],
+    pub(super) post: [Option<u64>; 2],
+    pub(super) payload: Option<u64>,
+    pub(super) l2: Option<u64>,
+    pub(super) flags: Option<u64>,
+    pub(super) first_flags: Option<u64>,
+    pub(super) icmp: [Option<u64>; 2],
 }
 
 /// A record being read.
 pub(in crate::formats) struct Reading<'a> {
-    state: &'a State,
-    exported: Exported,
-    d: Draft,
-    ways: [Way; 2],
-    times: Stated,
-    sampling: Sampling,
-    proto: Option<u64>,
-    interfaces: [Option<u64>; 2],
-    application: String,
-    nat_event: Option<u64>,
-    firewall_event: Option<u64>,
-    reason: Option<u64>,
-    initiator: Option<u64>,
-    range: bool,
-    lists: usize,
+    pub(super) state: &'a State,
+    pub(super) exported: Exported,
+    pub(super) d: Draft,
+    pub(super) ways: [Way; 2],
+    pub(super) times: Stated,
+    pub(super) sampling: Sampling,
+    pub(super) proto: Option<u64>,
+    pub(super) interfaces: [Option<u64>; 2],
+    pub(super) application: String,
+    pub(super) nat_event: Option<u64>,
+    pub(super) firewall_event: Option<u64>,
+    pub(super) reason: Option<u64>,
+    pub(super) initiator: Option<u64>,
+    pub(super) range: bool,
+    pub(super) lists: usize,
 }
 
-/// An address of 4 or 16 bytes.
-pub(in crate::formats) fn addr(bytes: &[u8]) -> Option<IpAddr> {
-    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
-        return Some(IpAddr::V4(Ipv4Addr::from(four)));
-    }
-    <[u8; 16]>::try_from(bytes).ok().map(|sixteen| IpAddr::V6(Ipv6Addr::from(sixteen)))
-}
-
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).trim().to_owned()
-}
-
-/// An application's number: the registry that it is of, and its number there (RFC 6759, 4.1).
-pub(super) fn application(bytes: &[u8]) -> Option<String> {
-    let (engine, selector) = bytes.split_first()?;
-    let number = uint(selector.trim_ascii_start()).or_else(|| uint(selector));
-    Some(number.map_or_else(|| format!("{engine}:{}", hex(selector)), |n| format!("{engine}:{n}")))
+/// Takes an address where there is none yet that says anything. Whether it is taken.
+fn said(slot: &mut Option<IpAddr>, bytes: &[u8]) -> bool {
+    let new = addr(bytes).filter(|_| slot.is_none_or(|old| old.is_unspecified()));
+    *slot = new.or(*slot);
+    new.is_some()
 }
 
 impl<'a> Reading<'a> {
@@ -278,12 +261,8 @@ impl<'a> Reading<'a> {
         let side = usize::from(matches!(id, 12 | 28 | 226 | 282 | 40_002 | 80));
         let Some(way) = self.ways.get_mut(side) else { return false };
         match id {
-            8 | 27 | 12 | 28 => {
-                way.addr.is_none_or(|a| a.is_unspecified()) && addr(bytes).is_some_and(|a| way.addr.replace(a).is_none() || true)
-            }
-            225 | 226 | 281 | 282 | 40_001 | 40_002 => {
-                way.nat.is_none_or(|a| a.is_unspecified()) && addr(bytes).is_some_and(|a| way.nat.replace(a).is_none() || true)
-            }
+            8 | 27 | 12 | 28 => said(&mut way.addr, bytes),
+            225 | 226 | 281 | 282 | 40_001 | 40_002 => said(&mut way.nat, bytes),
             56 | 80 if bytes.len() == 6 => {
                 let none = bytes.iter().all(|b| *b == 0);
                 none || way.mac.is_none() && way.mac.replace(mac(bytes)).is_none()
@@ -314,7 +293,10 @@ impl<'a> Reading<'a> {
                 true
             }
             154..=157 | 324 | 325 => match u64_at(bytes, 0).filter(|bits| bytes.len() == 8 && *bits != 0) {
-                Some(bits) if id >= 324 => self.times.observed.replace(ntp(bits)).is_none() || true,
+                Some(bits) if id >= 324 => {
+                    self.times.observed = Some(ntp(bits));
+                    true
+                }
                 Some(bits) => {
                     self.times.take(usize::from(id % 2 == 1), ntp(bits), if id < 156 { 2 } else { 3 });
                     true
@@ -380,220 +362,3 @@ impl<'a> Reading<'a> {
         }
     }
 }
-
-/// A value as JSON.
-pub(super) fn json_of(form: Form, bytes: &[u8]) -> Option<String> {
-    let quoted = |text: &str| {
-        let mut out = String::new();
-        json::quote(text, &mut out);
-        out
-    };
-    Some(match form {
-        Form::Padding => return None,
-        Form::Uint | Form::Seconds | Form::Millis => match uint(bytes) {
-            Some(n) if form == Form::Seconds && n > 0 => quoted(&seconds(n).rfc3339()),
-            Some(n) if form == Form::Millis && n > 0 => quoted(&millis(n).rfc3339()),
-            Some(n) => n.to_string(),
-            None => quoted(&hex(bytes)),
-        },
-        Form::Int => {
-            let n = uint(bytes)?;
-            let shift = 64 - bytes.len() * 8;
-            ((n << shift) as i64 >> shift).to_string()
-        }
-        Form::Float => {
-            let x = match bytes.len() {
-                4 => f64::from(f32::from_bits(u32_at(bytes, 0)?)),
-                _ => f64::from_bits(u64_at(bytes, 0)?),
-            };
-            if x.is_finite() { x.to_string() } else { quoted(&x.to_string()) }
-        }
-        Form::Bool => matches!(bytes, [1]).to_string(),
-        Form::Addr => match addr(bytes) {
-            Some(a) if a.is_unspecified() => return None,
-            Some(a) => quoted(&a.to_string()),
-            None => quoted(&hex(bytes)),
-        },
-        Form::Mac if bytes.iter().all(|b| *b == 0) => return None,
-        Form::Mac => quoted(&mac(bytes)),
-        Form::Text => quoted(&text(bytes)),
-        Form::Ntp => quoted(&ntp(u64_at(bytes, 0)?).rfc3339()),
-        Form::Octets | Form::BasicList | Form::SubTemplateList | Form::SubTemplateMultiList => {
-            if bytes.iter().all(|b| *b == 0) {
-                return None;
-            }
-            quoted(&hex(bytes))
-        }
-    })
-}
-
-impl Reading<'_> {
-    /// The number of the event of a translator, with what tells its numbering.
-    pub fn translation(&self) -> Option<(u64, Shown)> {
-        let source = self.ways[0].addr;
-        let shown = Shown { v6: source.is_some_and(|a| a.is_ipv6()), source: source.is_some(), range: self.range };
-        self.nat_event.map(|event| (event, shown))
-    }
-    /// Gives the record out.
-    pub fn finish(mut self, sensor: Option<&str>, out: &mut Out) -> Status {
-        let span = self.times.span(&Exported { began: self.exported.began.or(self.state.began), ..self.exported });
-        (self.d.record.start, self.d.record.end) = (span.start, span.end);
-        if span.assumed {
-            clock::assume(out, TIME_ASSUMED);
-        }
-        if span.backwards {
-            self.d.partial = true;
-            out.oddities.push(Oddity::new("flow_ends_before_it_begins"));
-        }
-        // RFC 5103, 6.3: 2 says that the destination began.
-        match self.initiator {
-            Some(2) => self.ways.swap(0, 1),
-            Some(3) => self.d.keep("biflowDirection", "perimeter"),
-            _ => {}
-        }
-        self.kind();
-        if let Some(p) = self.proto {
-            self.d.uint(field::PROTO, p);
-        }
-        self.ends();
-        self.counts();
-        self.words();
-        if self.state.sampling(&self.sampling).keep(&mut self.d) {
-            clock::assume(out, SAMPLED);
-        }
-        self.d.finish(sensor, out)
-    }
-    fn kind(&mut self) {
-        if let Some(event) = self.nat_event.filter(|e| *e > 0) {
-            self.d.record.kind = Kind::Fw;
-            self.d.text(field::EVENT_CODE, &event.to_string());
-            match nat::nat(event, self.state.numbering.get()) {
-                Some((action, words)) => {
-                    self.d.text(field::ACTION, action);
-                    self.d.text(field::REASON, words);
-                }
-                None => self.d.keep_json("natEvent", &event.to_string()),
-            }
-        }
-        if let Some(event) = self.firewall_event {
-            self.d.record.kind = Kind::Fw;
-            match nat::firewall(event) {
-                Some(action) => _ = self.d.text(field::ACTION, action),
-                None => self.d.keep_json("firewallEvent", &event.to_string()),
-            }
-        }
-        if self.ways.iter().all(|w| w.addr.is_none()) && self.d.record.kind == Kind::Flow {
-            self.d.record.kind = Kind::Log;
-        }
-    }
-    /// Addresses, ports and their translation.
-    fn ends(&mut self) {
-        const IDS: [[FieldId; 5]; 2] = [
-            [field::SRC_IP, field::SRC_PORT, field::SRC_MAC, field::NAT_SRC_IP, field::NAT_SRC_PORT],
-            [field::DST_IP, field::DST_PORT, field::DST_MAC, field::NAT_DST_IP, field::NAT_DST_PORT],
-        ];
-        self.icmp();
-        for (way, [ip, port, hardware, nat_ip, nat_port]) in self.ways.iter().zip(IDS) {
-            // An event of a translator may have no destination.
-            if let Some(a) = way.addr.filter(|a| self.nat_event.is_none() || !a.is_unspecified()) {
-                self.d.give(ip, Value::Addr(a));
-            }
-            // Ports of ICMP are its type and code, which have been given.
-            if let Some(p) = way.port.filter(|_| !self.d.has(port)) {
-                self.d.uint(port, p);
-            }
-            if let Some(mac) = &way.mac {
-                self.d.text(hardware, mac);
-            }
-            let ip_after = way.nat.filter(|a| !a.is_unspecified());
-            let port_after = way.nat_port.filter(|p| *p > 0);
-            let moved = ip_after.is_some_and(|a| Some(a) != way.addr) || port_after.is_some_and(|p| Some(p) != way.port);
-            if moved {
-                ip_after.or(way.addr).map(|a| self.d.give(nat_ip, Value::Addr(a)));
-                port_after.map(|p| self.d.uint(nat_port, p));
-            }
-        }
-    }
-    fn icmp(&mut self) {
-        if !matches!(self.proto, Some(p) if p == u64::from(proto::ICMP) || p == u64::from(proto::ICMP6)) {
-            return;
-        }
-        let ports = [self.ways[0].port, self.ways[1].port];
-        let (kind, code) = match (self.ways[0].icmp, ports) {
-            ([Some(kind), code], _) => (kind, code.unwrap_or(0)),
-            // As NetFlow v5 has it: both in the destination's port.
-            (_, [None | Some(0), Some(both)]) => (both >> 8, both & 0xff),
-            _ => return,
-        };
-        self.d.icmp(kind, code);
-        // A code other than 0 of a type with a counterpart has no place in the ports.
-        if code != 0 && self.d.record.uint(field::DST_PORT) != Some(code) {
-            self.d.keep_json("icmpCode", &code.to_string());
-        }
-    }
-    fn counts(&mut self) {
-        const IDS: [[FieldId; 4]; 2] = [
-            [field::BYTES_OUT, field::PACKETS_OUT, field::PAYLOAD_OUT, field::L2_BYTES_OUT],
-            [field::BYTES_IN, field::PACKETS_IN, field::PAYLOAD_IN, field::L2_BYTES_IN],
-        ];
-        for (side, (way, ids)) in self.ways.iter().zip(IDS).enumerate() {
-            let spare = |delta: Option<u64>, n: usize| delta.or(way.totals[n]).or(way.post[n]);
-            for (id, value) in ids.into_iter().zip([spare(way.bytes, 0), spare(way.packets, 1), way.payload, way.l2]) {
-                value.map(|n| self.d.uint(id, n));
-            }
-            let names = match side {
-                0 => ["octetTotalCount", "packetTotalCount", "postOctetDeltaCount", "postPacketDeltaCount"],
-                _ => [
-                    "reverseOctetTotalCount",
-                    "reversePacketTotalCount",
-                    "reversePostOctetDeltaCount",
-                    "reversePostPacketDeltaCount",
-                ],
-            };
-            let given = [way.bytes, way.packets];
-            for n in 0..2 {
-                if let (Some(total), Some(_)) = (way.totals[n], given[n]) {
-                    self.d.keep_json(names[n], &total.to_string());
-                }
-                if let Some(post) = way.post[n].filter(|p| *p > 0 && given[n].or(way.totals[n]).is_some()) {
-                    self.d.keep_json(names[n + 2], &post.to_string());
-                }
-            }
-            let bits = way.flags.or(way.first_flags).filter(|_| self.proto.is_none_or(|p| p == u64::from(proto::TCP)));
-            if let Some(bits) = bits.filter(|b| *b > 0) {
-                match side {
-                    0 => _ = self.d.text(field::TCP_FLAGS, &flags(bits)),
-                    _ => self.d.keep("tcp.flags.in", &flags(bits)),
-                }
-            }
-            if let Some(bits) = way.first_flags.filter(|b| *b > 0) {
-                self.d.keep(if side == 0 { "initialTCPFlags" } else { "reverseInitialTCPFlags" }, &flags(bits));
-            }
-        }
-    }
-    fn words(&mut self) {
-        for (n, id, name) in [(0, field::IFACE_IN, "ingressInterface"), (1, field::IFACE_OUT, "egressInterface")] {
-            let Some(number) = self.interfaces[n] else { continue };
-            match self.state.interface(number) {
-                Some(word) => {
-                    self.d.text(id, word);
-                    self.d.keep_json(name, &number.to_string());
-                }
-                None => _ = self.d.text(id, &number.to_string()),
-            }
-        }
-        if let Some(name) = self.state.application(&self.application) {
-            self.d.text(field::APP, name);
-        }
-        match self.reason {
-            None | Some(0) => {}
-            Some(n) => match END_REASONS.get(n as usize).filter(|w| !w.is_empty()) {
-                Some(word) => _ = self.d.text(field::END_REASON, word),
-                None => self.d.keep_json("flowEndReason", &n.to_string()),
-            },
-        }
-    }
-}
-
-/// `flowEndReason` (RFC 5102, 5.11.3).
-const END_REASONS: [&str; 6] = ["", "timeout", "active timeout", "close", "forced", "eviction"];

@@ -3,8 +3,8 @@
 //! Bounded: what a stranger sends may not take more memory than the numbers here.
 
 use super::bytes::uint;
+use super::forms;
 use super::nat::Numbering;
-use super::record;
 use super::templates::{Spec, Template};
 use super::times::millis;
 use crate::formats::draft::Draft;
@@ -171,7 +171,7 @@ impl State {
                 (true, ..) => {}
                 (false, 0, 82) => name = word(),
                 (false, 0, 83) => name = name.or_else(word),
-                (false, 0, 95) => app = record::application(bytes),
+                (false, 0, 95) => app = forms::application(bytes),
                 (false, 0, 96) => app_name = word(),
                 (false, 0, 160) => self.began = number.map(millis),
                 (false, 0, id) => _ = number.is_some_and(|n| sampling.take(id, n)),

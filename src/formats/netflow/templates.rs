@@ -33,13 +33,16 @@ pub(in crate::formats) struct Template {
     pub least: usize,
 }
 
+/// Values with what describes them.
+type Values<'a> = Vec<(Spec, &'a [u8])>;
+
 impl Template {
     fn new(fields: Vec<Spec>, scope: usize) -> Template {
         let least = fields.iter().map(|f| if f.length == VARIABLE { 1 } else { usize::from(f.length) }).sum();
         Template { fields, scope, least }
     }
     /// The fields of a data record at the beginning of `bytes`, and its length. `None`: it does not fit.
-    pub fn cut<'a>(&self, bytes: &'a [u8]) -> Option<(Vec<(Spec, &'a [u8])>, usize)> {
+    pub fn cut<'a>(&self, bytes: &'a [u8]) -> Option<(Values<'a>, usize)> {
         let mut at = 0usize;
         let mut values = Vec::with_capacity(self.fields.len());
         for spec in &self.fields {

@@ -2,7 +2,8 @@
 
 use super::structures::{Sample, give};
 use crate::formats::netflow::bytes::{u16_at, u32_at};
-use crate::formats::netflow::record::{SAMPLED, addr};
+use crate::formats::netflow::forms::addr;
+use crate::formats::netflow::record::SAMPLED;
 use crate::formats::{Context, Loss, Out, Status, Unit, clock, draft::Draft};
 use crate::model::field;
 use crate::model::oddity::Oddity;

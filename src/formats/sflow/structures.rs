@@ -3,7 +3,7 @@
 use super::datagram::{address, half, text};
 use crate::formats::draft::Draft;
 use crate::formats::netflow::bytes::{flags, u32_at};
-use crate::formats::netflow::record::addr;
+use crate::formats::netflow::forms::addr;
 use crate::model::field;
 use crate::model::hex::{hex, mac};
 use crate::model::packet::LinkType;

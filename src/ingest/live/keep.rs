@@ -8,6 +8,7 @@ use crate::model::source::{Basis, Counts, SourceKey};
 use crate::model::{Record, RecordId, SourceId};
 use crate::store::{Done, Import, NewEvidence, SourceRead, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -17,7 +18,8 @@ const WAITING: usize = 16;
 
 /// One thing to write.
 enum Item {
-    Record(Record),
+    /// A record; of the capture's own source, or of another one.
+    Record(Record, Option<Arc<SourceKey>>),
     Packets(RecordId, Vec<PacketRef>),
 }
 
@@ -39,6 +41,8 @@ pub struct Part {
     pub warnings: Vec<String>,
     /// It is committed even without rows: for what it says.
     pub last: bool,
+    /// What was read of sources besides its own: of exporters whose datagrams it saw.
+    pub others: Vec<(Arc<SourceKey>, Counts)>,
 }
 
 /// What the thread works for.
@@ -89,7 +93,11 @@ impl Keep {
     }
     /// Writes a record.
     pub fn record(&mut self, record: Record) {
-        self.add(Item::Record(record), 0);
+        self.add(Item::Record(record, None), 0);
+    }
+    /// Writes a record of another source.
+    pub fn record_of(&mut self, source: &Arc<SourceKey>, record: Record) {
+        self.add(Item::Record(record, Some(Arc::clone(source))), 0);
     }
     /// Writes packet references of a flow.
     pub fn packets(&mut self, flow: RecordId, refs: &[PacketRef]) {
@@ -140,6 +148,8 @@ impl Keep {
 
 fn write(mut about: About, from: &Receiver<Work>, committed: &AtomicU64) -> Result<()> {
     let mut open: Option<(Import, SourceId)> = None;
+    // Numbers of other sources, as far as the open part knows them.
+    let mut others: HashMap<Arc<SourceKey>, SourceId> = HashMap::new();
     let begin = |about: &About| -> Result<(Import, SourceId)> {
         let mut import = about.store.go_on(&about.evidence)?;
         let source = import.source(&about.source, about.rename.as_deref())?;
@@ -154,8 +164,18 @@ fn write(mut about: About, from: &Receiver<Work>, committed: &AtomicU64) -> Resu
                 };
                 for item in items {
                     match item {
-                        Item::Record(mut record) => {
-                            record.source = *source;
+                        Item::Record(mut record, of) => {
+                            record.source = match of {
+                                None => *source,
+                                Some(key) => match others.get(&key) {
+                                    Some(id) => *id,
+                                    None => {
+                                        let id = import.source(&key, None)?;
+                                        others.insert(key, id);
+                                        id
+                                    }
+                                },
+                            };
                             import.push(record)?;
                         }
                         Item::Packets(flow, refs) => import.packets(flow, *source, &refs)?,
@@ -169,7 +189,12 @@ fn write(mut about: About, from: &Receiver<Work>, committed: &AtomicU64) -> Resu
                     None if part.last => begin(&about)?,
                     None => continue,
                 };
-                let done = done(&about, source, &part);
+                let mut done = done(&about, source, &part);
+                for (key, counts) in &part.others {
+                    let Some(source) = others.get(key) else { continue };
+                    done.clocks.push(read(*source, *counts, Vec::new()));
+                }
+                others.clear();
                 match part.last {
                     // From the same moment on nothing is shown that is not committed.
                     true => import.finish_publishing(done, Vec::new())?,
@@ -182,16 +207,14 @@ fn write(mut about: About, from: &Receiver<Work>, committed: &AtomicU64) -> Resu
     Ok(())
 }
 
+fn read(source: SourceId, counts: Counts, warnings: Vec<String>) -> SourceRead {
+    SourceRead { source, zone: None, basis: Basis::Stated, year: None, dates: None, counts, warnings }
+}
+
 fn done(about: &About, source: SourceId, part: &Part) -> Done {
-    let read = SourceRead {
-        source,
-        zone: None,
-        basis: Basis::Stated,
-        year: None,
-        dates: None,
-        counts: part.counts,
-        warnings: part.warnings.clone(),
-    };
+    let of_others: u64 = part.others.iter().map(|(_, counts)| counts.records).sum();
+    let own = Counts { records: part.counts.records.saturating_sub(of_others), ..part.counts };
+    let read = read(source, own, part.warnings.clone());
     Done {
         format: LIVE.to_owned(),
         counts: part.counts,

@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
                 ring.add(evidence.key, Described { name, filter, link: interface.link, snaplen: interface.snaplen });
             }
             let meter = Meter::new(config(request.timeouts, request.checksums), evidence.key);
-            taps.push(Tap::new(&wanted.interface, evidence, source, meter, keep, publish.is_some()));
+            taps.push(Tap::new(&wanted.interface, store, evidence, source, meter, keep, publish.is_some()));
         }
         let all = taps.iter().map(|t| t.evidence.clone()).collect();
         let publisher = publish.map(|to| Publisher::start(all, to)).transpose()?;

@@ -5,15 +5,20 @@ use super::publish::Change;
 use crate::error::Error;
 use crate::flow::{Meter, Sink};
 use crate::ingest::capture::{FIRST_ORDINAL, warnings};
+use crate::ingest::exports::{Carrier, Taker};
 use crate::ingest::sanity;
 use crate::model::flow::Flow;
 use crate::model::live::{Drops, LiveSource, NONE_DROPPED, Traffic};
 use crate::model::packet::{Packet, PacketRef};
-use crate::model::source::Counts;
+use crate::model::source::{Counts, SourceKey};
 use crate::model::time::SECOND;
 use crate::model::{Kind, Oddity, Record, RecordId, SourceId, Time, Window};
+use crate::protocols::Carried;
 use crate::sources::missed::Missed;
-use crate::store::{NewEvidence, now};
+use crate::store::{NewEvidence, Store, now};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Open flows that are shown anew a second, of one capture: what making so many costs is a tenth of a second.
@@ -63,11 +68,38 @@ struct Rows {
     fresh: Option<Vec<(u64, Record)>>,
     last_offset: u64,
     ordinal: u16,
+    store: Store,
+    /// What exporters sent, once there is any; their sources, with what was counted of each for the part.
+    carrier: Option<Carrier>,
+    exporters: HashMap<(&'static str, String), Exporter>,
+    name: String,
+}
+
+/// An exporter's source.
+struct Exporter {
+    id: SourceId,
+    key: Arc<SourceKey>,
+    part: Counts,
 }
 
 impl Rows {
+    /// The source of an exporter. `None`: the case cannot take it; its rows are of the capture's own.
+    fn exporter(&mut self, format: &'static str, sensor: &str) -> Option<&mut Exporter> {
+        let of = (format, sensor.to_owned());
+        if !self.exporters.contains_key(&of) {
+            let key = SourceKey { format: format.to_owned(), sensor: sensor.to_owned() };
+            let id = self.store.source_for(&key, None).ok()?;
+            self.exporters.insert(of.clone(), Exporter { id, key: Arc::new(key), part: Counts::default() });
+        }
+        self.exporters.get_mut(&of)
+    }
     fn push(&mut self, mut record: Record) {
         record.source = self.source;
+        self.note(&record);
+        self.keep.record(record);
+    }
+    /// Counts a record, and has it shown.
+    fn note(&mut self, record: &Record) {
         self.part.records += 1;
         self.part.oddities += u64::from(record.kind == Kind::Oddity);
         let end = record.end.plus(1);
@@ -76,7 +108,6 @@ impl Rows {
         if let Some(fresh) = &mut self.fresh {
             fresh.push((self.number, record.clone()));
         }
-        self.keep.record(record);
     }
     fn odd(&mut self, oddity: &Oddity, at: Time, offset: u64) {
         self.ordinal = if offset == self.last_offset { self.ordinal.saturating_add(1) } else { FIRST_ORDINAL };
@@ -86,7 +117,31 @@ impl Rows {
     }
 }
 
+impl Taker for Rows {
+    fn record(&mut self, format: &'static str, sensor: &str, mut record: Record) {
+        let Some(exporter) = self.exporter(format, sensor) else { return self.push(record) };
+        exporter.part.records += 1;
+        let key = Arc::clone(&exporter.key);
+        record.source = exporter.id;
+        self.note(&record);
+        self.keep.record_of(&key, record);
+    }
+    fn odd(&mut self, oddity: &Oddity, at: Time, offset: u64) {
+        Rows::odd(self, oddity, at, offset);
+    }
+    fn count(&mut self, format: &'static str, sensor: &str, counts: Counts) {
+        if let Some(exporter) = self.exporter(format, sensor) {
+            exporter.part.add(&counts);
+        }
+    }
+}
+
 impl Sink for Rows {
+    fn carried(&mut self, carried: &Carried, from: IpAddr, _: u32) {
+        let mut carrier = self.carrier.take().unwrap_or_else(|| Carrier::new(self.evidence, &self.name));
+        carrier.take(carried, from, self);
+        self.carrier = Some(carrier);
+    }
     fn flow(&mut self, flow: Flow, packets: &[PacketRef], _: u32) {
         self.keep.packets(flow.id, packets);
         self.push(flow.into_record(self.source));
@@ -104,7 +159,15 @@ impl Sink for Rows {
 
 impl Tap {
     /// Of an interface that is open.
-    pub fn new(name: &str, evidence: NewEvidence, source: SourceId, meter: Meter, keep: Keep, publishes: bool) -> Tap {
+    pub fn new(
+        name: &str,
+        store: &Store,
+        evidence: NewEvidence,
+        source: SourceId,
+        meter: Meter,
+        keep: Keep,
+        publishes: bool,
+    ) -> Tap {
         let rows = Rows {
             keep,
             source,
@@ -116,6 +179,10 @@ impl Tap {
             fresh: publishes.then(Vec::new),
             last_offset: u64::MAX,
             ordinal: 0,
+            store: store.clone(),
+            carrier: None,
+            exporters: HashMap::new(),
+            name: name.to_owned(),
         };
         let mut status = LiveSource::new(name);
         status.source = Some(source);
@@ -169,6 +236,10 @@ impl Tap {
     /// Ends every flow that is open.
     pub fn finish(&mut self) {
         self.meter.finish(&mut self.rows);
+        if let Some(mut carrier) = self.rows.carrier.take() {
+            carrier.end(&mut self.rows);
+            self.rows.carrier = Some(carrier);
+        }
     }
     /// What changed since the last call, to be shown.
     pub fn change(&mut self, capture: usize) -> Change {
@@ -197,7 +268,9 @@ impl Tap {
         let rows = &mut self.rows;
         let counts = std::mem::take(&mut rows.part);
         rows.all.add(&counts);
-        rows.keep.commit(Part { number: rows.number, counts, bytes: self.bytes, warnings, last });
+        let others = rows.exporters.values_mut().filter(|e| e.part != Counts::default());
+        let others = others.map(|e| (Arc::clone(&e.key), std::mem::take(&mut e.part))).collect();
+        rows.keep.commit(Part { number: rows.number, counts, bytes: self.bytes, warnings, last, others });
         rows.number += 1;
         self.waiting = None;
     }
@@ -221,6 +294,7 @@ impl Tap {
         out.extend(warnings(stats));
         out.extend(sanity::cut(stats.cut, stats.packets, 0));
         out.extend(sanity::offload(&self.meter.senders()));
+        out.extend(self.rows.carrier.iter().flat_map(Carrier::warnings));
         out
     }
     /// Counts of all that was read, and the span of the records.
