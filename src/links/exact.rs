@@ -279,8 +279,8 @@ mod tests {
 
     #[test]
     fn a_measured_clock_joins_within_what_it_leaves_open_and_says_so() {
-        use crate::model::clock::{ClockEstimate, ClockPiece, ClockState};
         use crate::model::Time;
+        use crate::model::clock::{ClockEstimate, ClockPiece, ClockState};
         use crate::store::estimates::{Estimated, Estimates};
         let mut world = World::new();
         let pcap = world.source("pcap", "a");
@@ -291,12 +291,8 @@ mod tests {
         let far = world.record(fw, Kind::Fw, 3_607_000, 3_607_000, &World::ends(SRC, DST));
         world.snapshot();
         let piece = ClockPiece { from: Time::MIN, middle: Time(0), offset: 3_600 * SECOND, skew: 0, keys: 40 };
-        let estimate = ClockEstimate {
-            state: ClockState::Confident,
-            pieces: vec![piece],
-            uncertainty: SECOND,
-            ..ClockEstimate::unknown()
-        };
+        let estimate =
+            ClockEstimate { state: ClockState::Confident, pieces: vec![piece], uncertainty: SECOND, ..ClockEstimate::unknown() };
         let of = [(fw.0, Estimated { rows: 2, of: 3, estimate })].into();
         world.store().keep_estimates(Estimates { reference: Some(pcap), of }).unwrap();
         let snapshot = world.store().snapshot();

@@ -232,6 +232,7 @@ fn linked(of: RecordId, link: &Link, engine: &dyn Engine) -> Json {
         Match::Exact => "exact",
         Match::Ambiguous(_) => "ambiguous",
         Match::ClockUnchecked => "clock unchecked",
+        Match::Within(_) => "within the clock",
         Match::Translated => "translated",
         Match::Inferred(_) => "inferred",
     };
