@@ -278,6 +278,8 @@ pub mod kubernetes_audit;
 pub mod lift;
 /// Shared: not a member.
 pub mod lines;
+/// Shared: not a member.
+pub mod log_format;
 pub mod mail_log;
 /// Shared: not a member.
 pub mod mail_text;
