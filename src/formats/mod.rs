@@ -243,6 +243,8 @@ pub mod leef;
 pub mod lift;
 /// Shared: not a member.
 pub mod lines;
+/// Shared: not a member.
+pub mod log_format;
 pub mod mail_log;
 /// Shared: not a member.
 pub mod mail_text;

@@ -20,10 +20,14 @@
 //! fields = { "src.ip" = "192.0.2.5", user = "bob", start = "2026-11-20T07:00:00Z" }
 //! ```
 //!
+//! Instead of `match`, `[fields]` and `[time]`, `nginx = '...'`, `apache = '...'` or `squid = '...'` is the log format as the server is told it: see
+//! [`log_format`](super::log_format).
+//!
 //! Groups that are no field's are kept in `extra`. Does no I/O: whoever read the text hands it over. Patterns cannot backtrack, and what they may grow
 //! to is bounded. Definitions are installed once, before anything is read; they are asked before the built-in formats.
 
 use super::draft::Draft;
+use super::log_format::{LogFormat, Server};
 use super::{Context, Dates, Format, Framing, Out, Reader, Sniff, Status, Unit, Zone, clock, head};
 use crate::error::{Error, Result};
 use crate::model::field::{self, FieldId, Place, Type};
@@ -52,8 +56,15 @@ struct Written {
     doc: String,
     #[serde(default)]
     kind: Option<String>,
-    #[serde(rename = "match")]
-    pattern: String,
+    #[serde(rename = "match", default)]
+    pattern: Option<String>,
+    /// The format as the server is told it, instead of `match`, `[fields]` and `[time]`.
+    #[serde(default)]
+    nginx: Option<String>,
+    #[serde(default)]
+    apache: Option<String>,
+    #[serde(default)]
+    squid: Option<String>,
     #[serde(default)]
     fields: BTreeMap<String, String>,
     #[serde(default)]
@@ -87,11 +98,17 @@ pub struct Own {
     name: &'static str,
     doc: &'static str,
     kind: Kind,
-    pattern: Regex,
+    reads: Reads,
     /// Groups by name: a field, or `extra`.
     groups: Vec<(String, Option<FieldId>)>,
     constant: Vec<(FieldId, String)>,
     time: Option<OwnTime>,
+}
+
+/// How its lines are read.
+enum Reads {
+    Pattern(Regex),
+    LogFormat(LogFormat),
 }
 
 struct OwnTime {
@@ -150,9 +167,52 @@ pub fn parse(text: &str, place: &str) -> Result<Own> {
             Error::config(format!("`{word}` is no kind of record")).at(format!("{place}:{}", line_of("kind"))).hint(all)
         })?,
     };
+    let field_of = |name: &str| {
+        let known = field::find(name).filter(|f| matches!(f.place, Place::One | Place::Many) && f.id != field::EXTRA);
+        known.map(|f| f.id).ok_or_else(|| {
+            let near = crate::error::nearest(name, field::ALL.iter().map(|f| f.name));
+            Error::config(format!("`{name}` is no field that a format can give"))
+                .at(format!("{place}:{}", line_of(name)))
+                .hint(near.map_or("backtrail fields lists them".into(), |n| format!("did you mean `{n}`?")))
+        })
+    };
+    let given = [
+        (Server::Nginx, "nginx", &written.nginx),
+        (Server::Apache, "apache", &written.apache),
+        (Server::Squid, "squid", &written.squid),
+    ];
+    let given: Vec<_> = given.into_iter().filter_map(|(server, key, format)| Some((server, key, format.as_deref()?))).collect();
+    if given.len() + usize::from(written.pattern.is_some()) != 1 {
+        return Err(wrong("how its lines are read is not said, or twice".into(), "one of match, nginx, apache, squid"));
+    }
+    if let [(server, key, format)] = given[..] {
+        let at = format!("{place}:{}", line_of(key));
+        if !written.fields.is_empty() || written.time.is_some() || written.kind.is_some() {
+            return Err(Error::config(format!("{key} says the fields, the time and the kind itself"))
+                .at(at)
+                .hint("leave [fields], [time] and kind out"));
+        }
+        let format = LogFormat::parse(server, format).map_err(|what| {
+            Error::config(format!("{key}: {what}")).at(at).hint("write it as the server's configuration has it")
+        })?;
+        let constant = constants(&written, &field_of)?;
+        let own = Own {
+            name: leak(written.name.clone()),
+            doc: leak(sentence(&written.doc)),
+            kind: format.kind(),
+            reads: Reads::LogFormat(format),
+            groups: Vec::new(),
+            constant,
+            time: None,
+        };
+        return own.checked(&written.samples, place, &line_of);
+    }
     let at_match = format!("{place}:{}", line_of("match"));
-    let pattern =
-        RegexBuilder::new(&written.pattern).size_limit(PATTERN_MAX).dfa_size_limit(2 * PATTERN_MAX).nest_limit(NEST_MAX).build();
+    let pattern = RegexBuilder::new(written.pattern.as_deref().unwrap_or_default())
+        .size_limit(PATTERN_MAX)
+        .dfa_size_limit(2 * PATTERN_MAX)
+        .nest_limit(NEST_MAX)
+        .build();
     let pattern = pattern.map_err(|e| {
         let what = e.to_string();
         let what = what.lines().last().unwrap_or("is no pattern").trim().to_owned();
@@ -172,21 +232,11 @@ pub fn parse(text: &str, place: &str) -> Result<Own> {
             .at(format!("{place}:{}", line_of(key)))
             .hint(format!("its groups: {}", names.join(", ")))),
     };
-    let field_of = |name: &str| {
-        let known = field::find(name).filter(|f| matches!(f.place, Place::One | Place::Many) && f.id != field::EXTRA);
-        known.map(|f| f.id).ok_or_else(|| {
-            let near = crate::error::nearest(name, field::ALL.iter().map(|f| f.name));
-            Error::config(format!("`{name}` is no field that a format can give"))
-                .at(format!("{place}:{}", line_of(name)))
-                .hint(near.map_or("backtrail fields lists them".into(), |n| format!("did you mean `{n}`?")))
-        })
-    };
     let mut fields = BTreeMap::new();
     for (group, name) in &written.fields {
         fields.insert(group_of(group, group)?, field_of(name)?);
     }
-    let constant =
-        written.constant.iter().map(|(name, value)| Ok((field_of(name)?, value.clone()))).collect::<Result<Vec<_>>>()?;
+    let constant = constants(&written, &field_of)?;
     let time = match &written.time {
         None => None,
         Some(time) => {
@@ -208,27 +258,49 @@ pub fn parse(text: &str, place: &str) -> Result<Own> {
         }
     };
     let groups = names.iter().map(|n| (n.clone(), fields.get(n).copied())).collect();
-    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
-    let doc = written.doc.trim();
-    let doc = if doc.ends_with('.') { doc.to_owned() } else { format!("{doc}.") };
-    let own = Own { name: leak(written.name), doc: leak(doc), kind, pattern, groups, constant, time };
-    if written.samples.is_empty() {
-        return Err(wrong(
-            "there are no samples".into(),
-            "write at least one [[samples]] with a line and the fields that it must give",
-        ));
-    }
-    for (n, sample) in written.samples.iter().enumerate() {
-        own.check(sample).map_err(|what| {
-            Error::config(format!("sample {}: {what}", n + 1))
-                .at(format!("{place}:{}", line_of(sample.line.get(..20).unwrap_or(&sample.line))))
-                .hint("mend match, or what the sample says")
-        })?;
-    }
-    Ok(own)
+    let own = Own {
+        name: leak(written.name.clone()),
+        doc: leak(sentence(&written.doc)),
+        kind,
+        reads: Reads::Pattern(pattern),
+        groups,
+        constant,
+        time,
+    };
+    own.checked(&written.samples, place, &line_of)
+}
+
+/// Formats are known by `&'static`: their names live as long as the program.
+fn leak(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+fn sentence(doc: &str) -> String {
+    let doc = doc.trim();
+    if doc.ends_with('.') { doc.to_owned() } else { format!("{doc}.") }
+}
+
+fn constants(written: &Written, field_of: &dyn Fn(&str) -> Result<FieldId>) -> Result<Vec<(FieldId, String)>> {
+    written.constant.iter().map(|(name, value)| Ok((field_of(name)?, value.clone()))).collect()
 }
 
 impl Own {
+    /// Itself, if it reads its samples as they say.
+    fn checked(self, samples: &[WrittenSample], place: &str, line_of: &dyn Fn(&str) -> usize) -> Result<Own> {
+        if samples.is_empty() {
+            return Err(Error::config("there are no samples")
+                .at(place)
+                .hint("write at least one [[samples]] with a line and the fields that it must give"));
+        }
+        for (n, sample) in samples.iter().enumerate() {
+            self.check(sample).map_err(|what| {
+                Error::config(format!("sample {}: {what}", n + 1))
+                    .at(format!("{place}:{}", line_of(sample.line.get(..20).unwrap_or(&sample.line))))
+                    .hint("mend how lines are read, or what the sample says")
+            })?;
+        }
+        Ok(self)
+    }
     /// Whether a sample is read as it says; else what differs.
     fn check(&self, sample: &WrittenSample) -> std::result::Result<(), String> {
         let context = Context {
@@ -272,7 +344,11 @@ impl Own {
         if text.is_empty() {
             return Status::Skipped;
         }
-        let Some(groups) = self.pattern.captures(text) else {
+        let pattern = match &self.reads {
+            Reads::Pattern(pattern) => pattern,
+            Reads::LogFormat(format) => return self.web(format, text, line.len(), unit, context, out),
+        };
+        let Some(groups) = pattern.captures(text) else {
             out.oddities.push(Oddity::at("line_malformed", format!("line {}", unit.line)));
             return Status::Failed;
         };
@@ -299,6 +375,25 @@ impl Own {
             d.text(field::MESSAGE, text);
         }
         d.finish(None, out)
+    }
+}
+
+impl Own {
+    /// A line by the format that a server was told.
+    fn web(&self, format: &LogFormat, text: &str, len: usize, unit: Unit, context: &Context, out: &mut Out) -> Status {
+        let before = out.records.len();
+        let Some(status) = format.read(text, context, unit, len, out) else {
+            out.oddities.push(Oddity::at("line_malformed", format!("line {}", unit.line)));
+            return Status::Failed;
+        };
+        for read in out.records.iter_mut().skip(before) {
+            for (id, value) in &self.constant {
+                if read.record.get(*id).is_none() {
+                    read.record.set_text(*id, value);
+                }
+            }
+        }
+        status
     }
 }
 
@@ -339,7 +434,14 @@ impl Format for Own {
         Framing::Lines { max: 256 << 10 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        if head::most(head, 50, |l| self.pattern.is_match(l)) { Sniff::Yes } else { Sniff::No }
+        if head::most(head, 50, |l| match &self.reads {
+            Reads::Pattern(pattern) => pattern.is_match(l),
+            Reads::LogFormat(format) => format.is(l),
+        }) {
+            Sniff::Yes
+        } else {
+            Sniff::No
+        }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         // What is installed lives as long as the program; a definition that is only checked reads its samples itself.

@@ -112,6 +112,9 @@ const FIELDS: &[(&str, FieldId)] = &[
     ("requested_server_name", field::SNI),
     ("request_id", field::UID),
     ("hostname", field::HOSTNAME),
+    // Of proxies, see `log_format`.
+    ("url", field::URL),
+    ("result", field::REASON),
 ];
 
 /// A client, what it asked for, and what became of it.

@@ -29,6 +29,7 @@ const OWN: &str = r#"Own line formats are read from $XDG_CONFIG_HOME/backtrail/f
   fields = { "src.ip" = "192.0.2.5", user = "bob", start = "2026-11-20T07:00:00Z" }
 
 Left out: kind (log), [time] format (any form that is known), zone (that of the import), [constant] (field = value).
+Instead of match, [fields] and [time]: nginx = '...', apache = '...' or squid = '...', the log format as the server is told it.
 Groups that are no field's are kept in extra. Own formats are asked before the built-in ones."#;
 
 /// `backtrail formats`.
