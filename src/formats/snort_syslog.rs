@@ -57,7 +57,7 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, _: &Context, _: &mut Out) ->
     let bracket = |name: &str| after.split_once(name).and_then(|(_, t)| t.split(']').next()).unwrap_or("").trim();
     d.text(field::CATEGORY, bracket("[Classification:"));
     if let Ok(priority) = bracket("[Priority:").parse::<u64>() {
-        d.uint(field::SEVERITY, 4u64.saturating_sub(priority).min(3));
+        d.uint(field::SEVERITY, if (1..=3).contains(&priority) { 4 - priority } else { 0 });
     }
     let lower = envelope.message.to_ascii_lowercase();
     let action = match () {
@@ -114,7 +114,7 @@ mod tests {
             ),
             (
                 "snort: [1:477:3] ICMP Packet [Priority: 0] {IPV6-ICMP} 2001:db8::1 -> 2001:db8::2",
-                "alert 2026-11-20T08:12:01Z src.ip=2001:db8::1 dst.ip=2001:db8::2 proto=icmp6 signature=ICMP Packet signature.id=477",
+                "alert 2026-11-20T08:12:01Z src.ip=2001:db8::1 dst.ip=2001:db8::2 proto=icmp6 signature=ICMP Packet signature.id=477 signature.gid=1 signature.rev=3 severity=info",
             ),
             (
                 "snort: [1:1:1] six [Priority: 2] {TCP} 2001:db8::1:1500 -> 2001:db8::2:443",
