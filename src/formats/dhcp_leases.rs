@@ -35,14 +35,14 @@ impl Format for DhcpLeases {
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
         let lines = head::lines(head);
-        let begins = |l: &&[u8]| {
+        let begins = |l: &[u8]| {
             let text = String::from_utf8_lossy(l);
             let mut words = text.split_ascii_whitespace();
             matches!(words.next(), Some("lease" | "iaaddr"))
                 && words.next().is_some_and(|a| super::draft::address(a).is_some())
                 && words.next() == Some("{")
         };
-        let known = |l: &&[u8]| {
+        let known = |l: &[u8]| {
             [
                 &b"lease "[..],
                 b"ia-na ",
@@ -59,7 +59,7 @@ impl Format for DhcpLeases {
             .iter()
             .any(|p| l.starts_with(p))
         };
-        if lines.iter().any(|l| begins(&l)) && lines.iter().all(|l| known(&l)) { Sniff::Yes } else { Sniff::No }
+        if lines.iter().any(|l| begins(l)) && lines.iter().all(|l| known(l)) { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Leases { context: context.clone() })
