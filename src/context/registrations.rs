@@ -194,7 +194,7 @@ fn is_summary(line: &str) -> bool {
     let mut cells = line.split('|');
     let first = cells.next().unwrap_or("");
     let kind = cells.nth(1).unwrap_or("");
-    line.ends_with("|summary") || kind == "asn" || first.parse::<f32>().is_ok() && line.contains('|')
+    line.ends_with("|summary") || kind == "asn" || first.parse::<f32>().is_ok() && line.matches('|').count() >= 5
 }
 
 fn announced(line: &str) -> Option<(IpNet, u32)> {
@@ -317,7 +317,8 @@ mod tests {
         out.extend([&[0x5d, 1][..], b"autonomous_system_organization"].concat());
         out.extend(text("Odd"));
         out.extend(b"\xab\xcd\xefMaxMind.com\xe9");
-        for (key, value) in [("node_count", NODES as u16), ("record_size", 24), ("ip_version", 4)] {
+        out.extend([&text("node_count")[..], &[0xc4], &NODES.to_be_bytes()].concat());
+        for (key, value) in [("record_size", 24u16), ("ip_version", 4)] {
             out.extend([&text(key)[..], &[0xa2], &value.to_be_bytes()].concat());
         }
         out.extend([text("database_type"), text("Test"), text("languages"), vec![0, 4]].concat());

@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub static FORMAT: Service = Service {
     name: "auditd",
     doc: "Linux audit log, in its file and in syslog (auditd(8), audit event fields).",
-    is: |e| header(e.message).is_some(),
+    is: |e| !e.host.is_empty() && header(e.message).is_some(),
     own: |l| {
         header(l).and_then(|h| stamp(l).map(|s| Envelope { stamp: Some(s), host: h.node, message: l, ..Envelope::default() }))
     },

@@ -106,11 +106,12 @@ impl Reader for Lines {
                 }
                 _ => (message.to_owned(), unit),
             };
+            let time = stamp.time(&self.context, out);
+            self.last = time.or(self.last);
             if !whole {
                 self.parts = Some((joined, start));
                 return Status::Skipped;
             }
-            let time = stamp.time(&self.context, out);
             let end = unit.offset.saturating_add(line.len() as u64);
             let len = usize::try_from(end.saturating_sub(start.offset)).unwrap_or(usize::MAX);
             return self.wrapped(&joined, time, &[("stream", stream)], start, len, out);

@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(FORMAT.sniff(text.as_bytes()), Sniff::Yes);
         assert_eq!(
             read_all(&FORMAT, text).shown(),
-            "inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.5 dst.mac=00:00:5e:00:53:01 name=1e5bc9d7 category=HQ action=found hostname=pc1.example os=Windows11 23H2 criticality=High\n"
+            "inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.5 dst.mac=00:00:5e:00:53:01 name=1e5bc9d7 category=HQ action=found hostname=pc1.example os=Windows11 23H2 criticality=High extra={\"lastSeen\":\"2025-11-20T08:00:00Z\"}\n"
         );
         let text = r#"{"@odata.context":"x","value":[{"id":"a-_-CVE-2024-1111","cveId":"CVE-2024-1111","machineId":"1e5bc9d7","fixingKbId":null,"productName":"tools","productVendor":"odd","productVersion":"1.2","severity":"High"}]}"#;
         assert_eq!(

@@ -246,6 +246,6 @@ mod tests {
         assert_eq!(of("www.example.org:22"), " www.example.org 22");
         assert_eq!(of("[2001:db8::1]:443"), "2001:db8::1  443");
         assert_eq!(of("2001:db8::1"), "2001:db8::1  ");
-        assert_eq!(of("https://www.example.org/x"), " www.example.org ");
+        assert_eq!(of("https://www.example.org/x"), " www.example.org 443");
     }
 }

@@ -231,7 +231,6 @@ mod tests {
     #[test]
     fn times_after_prefixes_and_colours_are_found_and_those_inside_of_timed_lines_are_not_taken() {
         for text in [
-            "web-1  | 2026-11-20T08:00:00Z x",
             "logger=a t=2026-11-20T08:00:00Z level=info",
             "Main::ERROR::2026-11-20 08:00:00,000::x",
             "\x1b[0m\x1b[32m2026-11-20\x1b[0m 08:00:00 x",

@@ -106,7 +106,11 @@ impl Found<'_> {
             }
         }
         // The record's own flow has its own reference; flows of other sources are its sightings.
-        let others = self.ask(&Filter::Not(Box::new(Filter::is(field::KIND, Kind::Flow.name()))).and(same), window, None)?;
+        let mut others = self.ask(&Filter::Not(Box::new(Filter::is(field::KIND, Kind::Flow.name()))).and(same), window, None)?;
+        others.retain(|o| {
+            let slack = self.slack(o.source);
+            touches(o, self.record, slack) || flows.iter().any(|f| touches(o, f, slack))
+        });
         let counted: Vec<Record> = if self.record.kind == Kind::Flow { flows.clone() } else { Vec::new() };
         for flow in flows {
             if self.record.kind == Kind::Flow && flow.source == self.record.source {
