@@ -55,7 +55,10 @@ impl Format for EachLine {
         Framing::Lines { max: 1 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        if head::most(head, self.percent, self.is) { Sniff::Yes } else { Sniff::No }
+        // Comments alone are of any format.
+        let says = |l: &&[u8]| !l.trim_ascii_start().starts_with(b"#") && (self.is)(&String::from_utf8_lossy(l));
+        let any = head::lines(head).iter().any(says);
+        if any && head::most(head, self.percent, self.is) { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Lines { context: context.clone(), read: self.read })

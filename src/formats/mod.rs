@@ -84,21 +84,6 @@ pub struct Read {
     pub sensor: Option<String>,
 }
 
-/// What a sensor says that it missed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Loss {
-    /// What is counted: packets, acknowledged segments.
-    pub what: &'static str,
-    /// How many were missed.
-    pub lost: u64,
-    /// Of how many.
-    pub of: u64,
-    /// Both are counted since the sensor began, not since it last said so.
-    pub total: bool,
-    /// When it said so.
-    pub at: Option<Time>,
-}
-
 /// Where readers put what they read.
 #[derive(Debug, Default)]
 pub struct Out {
@@ -245,6 +230,8 @@ pub mod lift;
 pub mod lines;
 /// Shared: not a member.
 pub mod log_format;
+/// Shared: not a member.
+pub mod loss;
 pub mod mail_log;
 /// Shared: not a member.
 pub mod mail_text;
@@ -361,6 +348,7 @@ pub mod zone_file;
 
 pub use dates::Dates;
 pub use lines::read;
+pub use loss::Loss;
 pub use zone::Zone;
 
 /// Every format, in the order in which help lists them and in which they are asked: the special before the general.

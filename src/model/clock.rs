@@ -152,6 +152,9 @@ pub struct ClockEstimate {
     pub remarks: Vec<String>,
 }
 
+/// What sensors in different places are apart though their clocks agree: the way of a packet.
+const ON_THE_WAY: i64 = SECOND / 100;
+
 impl ClockEstimate {
     /// Of a source of which nothing is known.
     pub fn unknown() -> ClockEstimate {
@@ -220,7 +223,7 @@ impl ClockEstimate {
     }
     /// Whether times are moved by it: it is sure, and off by more than a single event is uncertain.
     pub fn applies(&self) -> bool {
-        let least = self.uncertainty.max(self.resolution).max(3 * self.interval);
+        let least = self.uncertainty.max(self.resolution).max(3 * self.interval).max(ON_THE_WAY);
         self.state == ClockState::Confident && self.pieces.iter().any(|p| self.offset(p).abs() > least)
     }
 }

@@ -380,7 +380,8 @@ fn fifty_indicators_out_of_prose_are_swept_with_coverage_exported_and_there_afte
     // The hosts that had to do with command and control: patient zero, who told it the address, and what the gateway makes of it.
     let control = rows.iter().find(|r| r["indicator"] == text("/beacon/dst")).unwrap();
     assert_eq!(control["hosts"], serde_json::json!(["10.8.21.5", "10.8.30.2", "198.51.100.2"]), "{control}");
-    let beacons = format!("kind = flow and src.ip = {} and dst.ip = {}", text("/beacon/src"), text("/beacon/dst"));
+    let beacons =
+        format!("kind = flow and src.ip = {} and dst.ip = {} and not exists via", text("/beacon/src"), text("/beacon/dst"));
     assert_eq!(desk.count(&beacons) as i64, number("/beacon/count"));
 
     // Coverage in the list itself: an indicator that is not there says who could have seen it.

@@ -265,7 +265,11 @@ fn the_story_through_the_service_is_the_story_without_it() {
         };
         let (one, other) = (told(direct.path()), told(through.path()));
         assert!(one.len() > 100, "{args:?}");
-        assert!(one == other, "{args:?}: {} and {} bytes", one.len(), other.len());
+        let apart = one.bytes().zip(other.bytes()).position(|(a, b)| a != b).unwrap_or(0).saturating_sub(80);
+        let near = |text: &str| {
+            String::from_utf8_lossy(&text.as_bytes()[apart.min(text.len())..(apart + 160).min(text.len())]).into_owned()
+        };
+        assert!(one == other, "{args:?}: {} and {} bytes: {} and {}", one.len(), other.len(), near(&one), near(&other));
     }
     drop(serving);
     // And so it is on disk, without any service.
