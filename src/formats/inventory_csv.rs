@@ -84,8 +84,8 @@ fn parse_header(line: &str) -> Option<(u8, Vec<(String, Column)>)> {
         field::CATEGORY,
         field::DST_MAC,
     ];
-    // What vulnerability scans and reputation lists have, and inventories do not.
-    const FOREIGN: [&str; 23] = [
+    // What vulnerability scans, reputation lists and leases have, and inventories do not.
+    const FOREIGN: [&str; 24] = [
         "ts",
         "uid",
         "id_orig_h",
@@ -109,6 +109,7 @@ fn parse_header(line: &str) -> Option<(u8, Vec<(String, Column)>)> {
         "time",
         "qid",
         "nvt_name",
+        "valid_lifetime",
     ];
     let separator = table::separator(line)?;
     let cells = table::cells(line, separator)?;
