@@ -96,8 +96,8 @@ pub(super) fn is_about_hosts(names: &[&str]) -> bool {
         field::CATEGORY,
         field::DST_MAC,
     ];
-    // What vulnerability scans and reputation lists have, and inventories do not.
-    const FOREIGN: [&str; 23] = [
+    // What vulnerability scans, reputation lists and leases have, and inventories do not.
+    const FOREIGN: [&str; 24] = [
         "ts",
         "uid",
         "id_orig_h",
@@ -121,6 +121,7 @@ pub(super) fn is_about_hosts(names: &[&str]) -> bool {
         "time",
         "qid",
         "nvt_name",
+        "valid_lifetime",
     ];
     let columns: Vec<Column> = names.iter().map(|n| column(n)).collect();
     let identified = columns.iter().any(|c| matches!(c, Column::Address | Column::Field(field::HOSTNAME)));
