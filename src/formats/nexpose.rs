@@ -217,10 +217,7 @@ impl Report {
         Self::place(&mut d, endpoint);
         d.text(field::PORT_STATE, endpoint.at.attribute("status"));
         if let Some(fingerprint) = &endpoint.product {
-            d.text(
-                field::PRODUCT,
-                &[fingerprint.attribute("vendor"), fingerprint.attribute("product")].join(" ").trim().to_owned(),
-            );
+            d.text(field::PRODUCT, [fingerprint.attribute("vendor"), fingerprint.attribute("product")].join(" ").trim());
             d.text(field::VERSION, fingerprint.attribute("version"));
             d.text(field::CPE, fingerprint.attribute("cpe"));
         }

@@ -231,7 +231,7 @@ impl Table {
         let key = key(text);
         let fail = |e: std::io::Error| Error::store(format!("a table of the case cannot be read: {e}")).hint(super::AGAIN);
         let mut n = sorted.lower(&key).map_err(fail)?;
-        while n < sorted.len() && found.len() < FOUND_MAX {
+        while n < sorted.count() && found.len() < FOUND_MAX {
             let record = sorted.record(n).map_err(fail)?;
             if record[..8] != key {
                 break;
@@ -252,7 +252,7 @@ impl Table {
         let key = key(text);
         let fail = |e: std::io::Error| Error::store(format!("a table of the case cannot be read: {e}")).hint(super::AGAIN);
         let n = sorted.lower(&key).map_err(fail)?;
-        Ok(n < sorted.len() && sorted.record(n).map_err(fail)?[..8] == key)
+        Ok(n < sorted.count() && sorted.record(n).map_err(fail)?[..8] == key)
     }
     /// The listed networks that hold an address or network, the narrowest first, with their rows.
     pub fn around(&self, inner: &IpNet) -> Result<Vec<(IpNet, Row)>> {
@@ -265,7 +265,7 @@ impl Table {
         after[16] = inner[16].saturating_add(1);
         let mut next = sorted.lower(&after).map_err(fail)?.checked_sub(1);
         let mut steps = 0;
-        while let Some(n) = next.filter(|n| *n < sorted.len() && steps < 4 * FOUND_MAX) {
+        while let Some(n) = next.filter(|n| *n < sorted.count() && steps < 4 * FOUND_MAX) {
             steps += 1;
             let record = sorted.record(n).map_err(fail)?;
             if holds(&record, &inner) && found.len() < FOUND_MAX {

@@ -101,6 +101,9 @@ pub fn path(case: &Path, sha256: &str) -> PathBuf {
     folder(case).join(format!("{}.tbl", sha256.get(..32).unwrap_or(sha256)))
 }
 
+/// Takes the next record of a run.
+type Push<'a> = dyn FnMut(&[u8]) -> std::io::Result<()> + 'a;
+
 /// A table being written. It takes its place in the case when it is whole.
 pub(super) struct Writer {
     file: BufWriter<NamedTempFile>,
@@ -133,12 +136,7 @@ impl Writer {
         Ok(at)
     }
     /// Writes sorted records; gives their place.
-    pub fn sorted(
-        &mut self,
-        width: usize,
-        key: usize,
-        fill: &mut dyn FnMut(&mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Result<()>,
-    ) -> Result<Place> {
+    pub fn sorted(&mut self, width: usize, key: usize, fill: &mut dyn FnMut(&mut Push<'_>) -> Result<()>) -> Result<Place> {
         let gap = self.at.next_multiple_of(PAGE as u64) - self.at;
         self.bytes(&vec![0; usize::try_from(gap).unwrap_or(0)])?;
         let mut run = pages::SortedWriter::new(width, key, self.at);

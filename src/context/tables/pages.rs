@@ -120,7 +120,7 @@ impl Sorted {
         Ok(Sorted { pages: Arc::clone(pages), place, first: pages.bulk(place.index, index)? })
     }
     /// How many records there are.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.place.count
     }
     fn per_page(&self) -> usize {
@@ -149,7 +149,7 @@ impl Sorted {
         }
         let Some(number) = low.checked_sub(1) else { return Ok(0) };
         let page = self.pages.page(self.place.page + number as u64)?;
-        let here = (self.len() - (number * self.per_page()) as u64).min(self.per_page() as u64) as usize;
+        let here = (self.count() - (number * self.per_page()) as u64).min(self.per_page() as u64) as usize;
         let (mut low, mut high) = (0, here);
         while low < high {
             let middle = usize::midpoint(low, high);
@@ -162,7 +162,7 @@ impl Sorted {
     pub fn each(&self, each: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
         const AT_ONCE: u64 = 64;
         let (width, per) = (usize::from(self.place.width), self.per_page());
-        let mut left = self.len();
+        let mut left = self.count();
         let mut page = 0;
         while left > 0 {
             let pages = left.div_ceil(per as u64).min(AT_ONCE);
@@ -251,7 +251,7 @@ mod tests {
             // Each number three times, only even ones.
             let numbers: Vec<u32> = (0..count).map(|n| n / 3 * 2).collect();
             let (sorted, _) = sorted(&numbers);
-            assert_eq!(sorted.len(), u64::from(count));
+            assert_eq!(sorted.count(), u64::from(count));
             for probe in 0..count + 2 {
                 let want = numbers.partition_point(|n| *n < probe) as u64;
                 assert_eq!(sorted.lower(&probe.to_be_bytes()).unwrap(), want, "{probe} of {count}");

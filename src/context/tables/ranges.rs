@@ -159,7 +159,7 @@ impl Table {
         let at = number(addr);
         let after = match at.checked_add(1) {
             Some(next) => sorted.lower(&next.to_be_bytes()).map_err(fail)?,
-            None => sorted.len(),
+            None => sorted.count(),
         };
         let Some(n) = after.checked_sub(1) else { return Ok(0) };
         let record = sorted.record(n).map_err(fail)?;
