@@ -205,7 +205,8 @@ fn finish(pairs: &[Pair], first: Piece, (key, meaning): (KeyKind, Meaning), reso
         uncertainty: (2.0 * spread).max(resolution as f64) as i64,
         interval: interval as i64,
         keys,
-        log_p,
+        // As it is kept in text: what is read back is what was written.
+        log_p: (log_p * 1e3).round() / 1e3,
         rival: rival.map(|(ahead, keys, _)| (ahead, keys)),
         residuals,
         remarks,
