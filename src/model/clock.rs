@@ -201,6 +201,9 @@ impl ClockEstimate {
         if self.state == ClockState::Confident && offsets.len() == 1 && !self.applies() {
             out = "agrees".to_owned();
         }
+        if self.applies() {
+            out += ", corrected,";
+        }
         out += &format!(" ±{}", super::time::show_span(roughly(self.interval.max(1_000))));
         if first.skew.abs() >= 1_000 {
             out += &format!(", {:+} ppm", first.skew / 1_000);
@@ -212,9 +215,6 @@ impl ClockEstimate {
         }
         if let (ClockState::Ambiguous, Some((rival, keys))) = (self.state, self.rival) {
             out += &format!(", {} fits {keys} as well", offset_in_words(rival));
-        }
-        if self.applies() {
-            out += "; corrected";
         }
         out
     }
@@ -258,6 +258,8 @@ fn rounded(n: i64) -> i64 {
         SECOND
     } else if n.abs() >= SECOND {
         10_000_000
+    } else if n.abs() >= SECOND / 100 {
+        1_000_000
     } else {
         1_000
     };
@@ -295,7 +297,7 @@ mod tests {
         let name = |id: SourceId| format!("s{}", id.0);
         assert_eq!(
             sure.in_words(&name),
-            "+1h (a zone) ±50ms, +2 ppm, confident: 40 keys (connection) shared with the reference; corrected"
+            "+1h (a zone), corrected, ±50ms, +2 ppm, confident: 40 keys (connection) shared with the reference"
         );
         // Times cut to whole seconds are half a second early on average: that is no offset.
         let mut even = sure.clone();

@@ -114,6 +114,8 @@ fn settings_of(given: Settings, by_content: Option<FeedKind>, registration: bool
         Some(word) => FeedKind::parse(&word).ok_or_else(|| {
             Error::user(format!("`{word}` is no kind of feed")).hint(FeedKind::ALL.map(FeedKind::name).join(", "))
         })?,
+        // A table that is there already says no kind of its own.
+        None if registration => FeedKind::Registration,
         None => by_content.unwrap_or_default(),
     };
     if registration != (kind == FeedKind::Registration) {

@@ -170,7 +170,8 @@ fn clock(source: &SourceInfo) -> String {
     }
     if clock.shift != 0 {
         let how = if source.is_measured() { " (measured)" } else { "" };
-        parts.push(format!("{}{}{how}", if clock.shift > 0 { "+" } else { "" }, show_span(rounded(clock.shift))));
+        // First: it is what most want to know where there is little room.
+        parts.insert(0, format!("{}{}{how}", if clock.shift > 0 { "+" } else { "" }, show_span(rounded(clock.shift))));
     }
     parts.join(", ")
 }
@@ -211,7 +212,11 @@ const PICTURE: (usize, usize) = (60, 4);
 
 /// To what fits a column.
 fn rounded(nanos: i64) -> i64 {
-    let step = if nanos.abs() >= SECOND { SECOND / 10 } else { SECOND / 1_000_000 };
+    let step = match nanos.abs() {
+        n if n >= SECOND => SECOND / 10,
+        n if n >= SECOND / 100 => SECOND / 1_000,
+        _ => SECOND / 1_000_000,
+    };
     (nanos + nanos.signum() * step / 2) / step * step
 }
 

@@ -27,7 +27,8 @@ pub fn lines(points: &[(i64, i64)], width: usize, height: usize, braille: bool) 
             const BITS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
             let bit = |c: usize, r: usize| if is_set(column * 2 + c, row * 4 + r) { BITS[c][r] } else { 0 };
             let bits = (0..2).flat_map(|c| (0..4).map(move |r| (c, r))).map(|(c, r)| bit(c, r)).sum::<u32>();
-            char::from_u32(0x2800 + bits).unwrap_or(' ')
+            // Not every font has the empty pattern.
+            if bits == 0 { ' ' } else { char::from_u32(0x2800 + bits).unwrap_or(' ') }
         }
     };
     (0..height).map(|row| (0..width).map(|column| cell(column, row)).collect()).collect()
