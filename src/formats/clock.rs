@@ -1,7 +1,7 @@
 //! How the formats read times: ISO 8601 and RFC 3339, the BSD syslog date (RFC 3164, 4.1.2), Apache's `%t`.
 //!
 //! Parsed by hand because they stand in every line. Knows no file: zone and year, where the text states none, come from the
-//! [`Context`], and using them is noted as an assumption.
+//! `Context`, and using them is noted as an assumption.
 
 use super::{Context, Out};
 use crate::model::source::DateOrder;

@@ -1,10 +1,10 @@
 //! Container logs whose lines name their container or stream before the message: Kubernetes' CRI format (Kubernetes documentation, "Logging
 //! architecture"; `time stream tag message`) and `docker compose logs` (`name  | message`).
 //!
-//! What the message says is read by its own format, as in every wrapper: see [`unwrap`]. Partial lines of CRI (`P`) are joined up to the full one
+//! What the message says is read by its own format, as in every wrapper: see `unwrap`. Partial lines of CRI (`P`) are joined up to the full one
 //! (`F`). A compose line without a time of its own stands at the time of the line before and is partial. Docker's `json-file` is `json-lines`.
 //!
-//! [`unwrap`]: super::unwrap
+//! `unwrap`: super::unwrap
 
 use super::text_lines::{Start, stamp, uncoloured};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, head, json, json_lines, unwrap};

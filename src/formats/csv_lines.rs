@@ -2,9 +2,9 @@
 //! lists of Windows, tables of unknown make.
 //!
 //! A row is read as the object that its header makes of it: names and aliases of fields become those, a line of a log in a cell is read by its
-//! own format: see [`unwrap`]. A row whose quotes stay open is joined with the lines after it.
+//! own format: see `unwrap`. A row whose quotes stay open is joined with the lines after it.
 //!
-//! [`unwrap`]: super::unwrap
+//! `unwrap`: super::unwrap
 
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, Zone, clock, head, json, json_lines, table, unwrap};
 use crate::model::oddity::Oddity;

@@ -1,11 +1,11 @@
 //! Elasticsearch and Kibana exports as JSON: one `{"_index":...,"_source":{...}}` a line (elasticdump, scroll), the answer to a search
 //! (`{"hits":{"hits":[...]}}`), or bare documents of the Elastic Common Schema (Elastic, "ECS field reference").
 //!
-//! Windows events are read as such; a line in `event.original`, `log.original` or `message` is read by its own format: see [`unwrap`]. Else
-//! the common schema's names give the fields. Exports as CSV are read as [`csv_lines`].
+//! Windows events are read as such; a line in `event.original`, `log.original` or `message` is read by its own format: see `unwrap`. Else
+//! the common schema's names give the fields. Exports as CSV are read as `csv_lines`.
 //!
-//! [`unwrap`]: super::unwrap
-//! [`csv_lines`]: super::csv_lines
+//! `unwrap`: super::unwrap
+//! `csv_lines`: super::csv_lines
 
 use super::json::{self, Members};
 use super::json_document::{self, Document};

@@ -1,7 +1,7 @@
 //! Windows event log files (EVTX; [MS-EVEN6], "BinXml", and the file format as libevtx documents it).
 //!
 //! A file is a header and chunks of 64 KiB, each complete in itself: so they are read one by one, whatever the header says of how many there
-//! are (a log that was not closed says too few). Records are turned into the JSON that [`windows_event`] reads: the same fields either way.
+//! are (a log that was not closed says too few). Records are turned into the JSON that `windows_event` reads: the same fields either way.
 //! Checksums are verified and a chunk that fails them is said and read all the same; a chunk or record that cannot be read is counted as failed.
 //! Records left over in the unused part of a chunk are read too, marked `carved` and partial.
 

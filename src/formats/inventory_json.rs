@@ -1,11 +1,11 @@
 //! An inventory as JSON: an array of hosts, one a line, or the list in an answer of a system that keeps them (NetBox `results`, ServiceNow
 //! `result`, Snipe-IT `rows`, Ansible and others `hosts`, `assets`, `devices`, `items`, `data`).
 //!
-//! What a member means is as for a column of the CSV (see [`inventory_csv`]); of an object under a member its `address`, `display_value`, `name`, `display`,
+//! What a member means is as for a column of the CSV (see `inventory_csv`); of an object under a member its `address`, `display_value`, `name`, `display`,
 //! `label` or `value` counts. Each host is an inventory record, action `stated`, at the file's modification time, one for each of its addresses. Members that
 //! are not known are in `extra`.
 //!
-//! [`inventory_csv`]: super::inventory_csv
+//! `inventory_csv`: super::inventory_csv
 
 use super::inventory_csv::{self, Column};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, draft, draft::Draft, json, json_lines, objects};

@@ -1,6 +1,6 @@
-//! Any JSON objects with a time that do not stand one a line: an array, objects over several lines. What [`json_lines`] is for lines.
+//! Any JSON objects with a time that do not stand one a line: an array, objects over several lines. What `json_lines` is for lines.
 //!
-//! [`json_lines`]: super::json_lines
+//! `json_lines`: super::json_lines
 
 use super::objects::{Found, Objects};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, head, json, json_lines, unwrap};

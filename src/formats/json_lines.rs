@@ -1,6 +1,6 @@
 //! Any JSON object a line that holds a time: what nobody more special understood.
 //!
-//! A line of a log that an object holds (`log`, `message`, `event.original` ...) is read by its own format: see [`unwrap`]. Else keys are flattened with dots; a key that is a field's name or alias (ours, Wireshark's, Zeek's, ECS's) gives that field where its value is
+//! A line of a log that an object holds (`log`, `message`, `event.original` ...) is read by its own format: see `unwrap`. Else keys are flattened with dots; a key that is a field's name or alias (ours, Wireshark's, Zeek's, ECS's) gives that field where its value is
 //! of the field's type, the rest is `extra`. Kind is log; objects without a time that can be read stand at the file's modification time and are
 //! partial.
 

@@ -1,7 +1,7 @@
 //! Messages of `key=value` pairs in the forms that devices write: values bare, in quotes of any kind or with spaces up to the next key; pairs
 //! after spaces, tabs, commas, semicolons or bars; `key: value, key: value`; `"key"="value"`; RFC 5424's structured data.
 //!
-//! Knows no format: what names mean is asked of [`vendor_values`]. One pass, no backtracking; at most [`PAIRS_MAX`] pairs.
+//! Knows no format: what names mean is asked of `vendor_values`. One pass, no backtracking; at most `PAIRS_MAX` pairs.
 
 use super::draft::Draft;
 use super::{lift, vendor_values};

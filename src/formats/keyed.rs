@@ -1,6 +1,6 @@
 //! Logs whose lines are JSON objects with keys of their own: a table says which key is which field, a function what a table cannot say.
 //!
-//! Knows no format; the list of them is [`ALL`]. Whatever reads objects (lines, arrays, exports of collectors) asks it, so an object is read the
+//! Knows no format; the list of them is `ALL`. Whatever reads objects (lines, arrays, exports of collectors) asks it, so an object is read the
 //! same wherever it stands. Nested keys are written with dots. What has no field goes to `extra` under its key.
 
 use super::draft::Draft;

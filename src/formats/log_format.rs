@@ -1,5 +1,5 @@
 //! An access log's format as its server is told it: nginx `log_format`, Apache `LogFormat`, Squid `logformat`; a line is read by it as the record that
-//! [`web_json`](super::web_json) makes of the same variables.
+//! `web_json` makes of the same variables.
 //!
 //! A variable takes what stands up to the text after it. Apache's and Squid's directives are given the names of nginx's variables; those without one are kept
 //! under their own. Escapes stay as written.

@@ -1,7 +1,7 @@
 //! Layouts of messages that devices write into syslog, one file each: how one is known by its content, and what it says.
 //!
-//! [`ALL`] is asked by [`syslog`] for every line, in order; a file in which most lines are of one layout is of that format. To add one: its file
-//! with a `pub static FORMAT: Layout`, its line in `ALL` here and in [`super::ALL`].
+//! `ALL` is asked by `syslog` for every line, in order; a file in which most lines are of one layout is of that format. To add one: its file
+//! with a `pub static FORMAT: Layout`, its line in `ALL` here and in `super::ALL`.
 
 use super::envelope::Envelope;
 use super::{Context, Format, Framing, Out, Reader, Sniff, draft::Draft, head, syslog};

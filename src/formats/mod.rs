@@ -3,9 +3,9 @@
 //! A member recognises its format by content (never by name) and turns each unit of it into records with their origin. It does no I/O of
 //! its own, never fails on content: a unit is ok, partial, skipped or failed, and the counts reconcile.
 //!
-//! To add one: write `src/formats/<name>.rs` with a `pub static FORMAT`; add its `pub mod` line and its name to [`ALL`]; put a sample into
+//! To add one: write `src/formats/<name>.rs` with a `pub static FORMAT`; add its `pub mod` line and its name to `ALL`; put a sample into
 //! `sample-data/formats/<name>.<ext>` and run `cargo test`. What several formats share is marked as such and is not in the list: lines on their own
-//! ([`each_line`]), records over several lines ([`blocks`]), programs in syslog ([`services`]), JSON objects by their keys ([`keyed`]).
+//! (`each_line`), records over several lines (`blocks`), programs in syslog (`services`), JSON objects by their keys (`keyed`).
 
 use crate::model::oddity::Oddity;
 use crate::model::origin::EvidenceKey;

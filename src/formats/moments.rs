@@ -1,4 +1,4 @@
-//! Times in the messages of devices: what [`clock`] reads, with a zone's abbreviation after it, and by a pattern that the message states
+//! Times in the messages of devices: what `clock` reads, with a zone's abbreviation after it, and by a pattern that the message states
 //! (Java's `SimpleDateFormat`, as LEEF's `devTimeFormat`).
 //!
 //! Knows no format. A time without a zone yields to the envelope's if that states its zone: then the difference is the device's zone, which

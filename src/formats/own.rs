@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Instead of `match`, `[fields]` and `[time]`, `nginx = '...'`, `apache = '...'` or `squid = '...'` is the log format as the server is told it: see
-//! [`log_format`](super::log_format).
+//! `log_format`.
 //!
 //! Groups that are no field's are kept in `extra`. Does no I/O: whoever read the text hands it over. Patterns cannot backtrack, and what they may grow
 //! to is bounded. Definitions are installed once, before anything is read; they are asked before the built-in formats.

@@ -1,5 +1,5 @@
 //! Palo Alto Networks' logs: comma-separated, by position (PAN-OS, "Syslog Field Descriptions"): TRAFFIC, THREAT and what else has a session here,
-//! other types in [`palo_alto_rows`].
+//! other types in `palo_alto_rows`.
 //!
 //! Times are the firewall's own without a zone. A session lasts from its start for its elapsed seconds, and is logged when it has aged out. `0.0.0.0`
 //! as translated address means none. Later versions append columns: what is past the known ones is left to the evidence.

@@ -1,6 +1,6 @@
 //! Programs that write into syslog with a layout of their own, beside the firewalls: load balancers, mail, names, leases, sensors.
 //!
-//! A member is a [`Service`]: whether a message is its, the envelope that it writes itself where no syslog does, and what a message says. The
+//! A member is a `Service`: whether a message is its, the envelope that it writes itself where no syslog does, and what a message says. The
 //! syslog reader asks them all, so a file in which many programs write is read as well as one of a single program.
 
 use super::clock::Stamp;

@@ -1,4 +1,4 @@
-//! Snort's `alert_fast` lines, of Snort 2 and 3, also as `alert_syslog` writes them (Snort Users Manual, 2.6), and Suricata's `fast.log`.
+//! Snort's `alert_fast` lines, of Snort 2 and 3 (Snort Users Manual, 2.6), and Suricata's `fast.log`; in syslog they are `snort-syslog`.
 //!
 //! Lines have no year unless `-y` is given, and local times unless `-U` is. A classification may be missing.
 
@@ -12,8 +12,9 @@ use crate::model::record::Kind;
 /// The format.
 pub static FORMAT: Service = Service {
     name: "snort-fast",
-    doc: "Snort alert_fast and alert_syslog lines, Suricata fast.log (Snort Users Manual, Output Modules).",
-    is: |e| e.process.starts_with("snort") && body(e.message).is_some(),
+    doc: "Snort alert_fast lines, Suricata fast.log (Snort Users Manual, Output Modules).",
+    // In syslog they are `snort-syslog`.
+    is: |_| false,
     own,
     stamp,
     read,

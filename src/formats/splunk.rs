@@ -1,7 +1,7 @@
 //! Splunk exports as JSON: `{"preview":...,"result":{"_raw":...,"_time":...}}` a line (REST export), or `{"results":[...]}` (Splunk REST API,
-//! "search/jobs/export"). The line in `_raw` is read by its own format: see [`super::unwrap`]. Exports as CSV are read as [`super::csv_lines`].
+//! "search/jobs/export"). The line in `_raw` is read by its own format: see `super::unwrap`. Exports as CSV are read as `super::csv_lines`.
 //!
-//! [`csv_lines`]: super::csv_lines
+//! `csv_lines`: super::csv_lines
 
 use super::json::{self, Members};
 use super::json_document::{self, Document};

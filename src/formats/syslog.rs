@@ -1,9 +1,9 @@
 //! Any syslog line: BSD (RFC 3164), RFC 5424, or with an ISO date. What its message says is asked of the formats that live in syslog: packet
-//! filters, firewalls, the layouts of [`message`], logins. A message that is a JSON object is read as one; pairs, structured data, titles before colons
-//! and leaves of XML give what their names mean ([`key_value`], [`vendor_values`](super::vendor_values)). Anything else is a log record with host,
+//! filters, firewalls, the layouts of `message`, logins. A message that is a JSON object is read as one; pairs, structured data, titles before colons
+//! and leaves of XML give what their names mean (`key_value`, `vendor_values`). Anything else is a log record with host,
 //! program and message, and what its words tell.
 //!
-//! The reader is shared by [`netfilter`], [`auth_log`] and every layout, which differ in what they recognise. Severity is
+//! The reader is shared by `netfilter`, `auth_log` and every layout, which differ in what they recognise. Severity is
 //! that of the priority, if the message states none: emergency to critical are critical, error high, warning medium, notice low, the rest info. A line without
 //! envelope that is indented or blank of time continues the one before it: it stands at that one's time and is partial.
 

@@ -1,7 +1,7 @@
 //! Findings of testssl.sh as JSON (testssl.sh, doc/testssl.1, "--jsonfile", "--jsonfile-pretty"): an array of findings, or a document that holds them by
 //! server and section.
 //!
-//! What severities mean is as in the CSV (see [`testssl`](super::testssl)). Neither form says when a finding was made: records stand at the file's
+//! What severities mean is as in the CSV (see `testssl`). Neither form says when a finding was made: records stand at the file's
 //! modification time.
 
 use super::draft::Draft;

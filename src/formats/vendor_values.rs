@@ -1,4 +1,4 @@
-//! Values that devices state under names of their own, given to a record: see [`vendor_names`].
+//! Values that devices state under names of their own, given to a record: see `vendor_names`.
 //!
 //! Knows no format. A value that is not of the field's type gives nothing: `src=eth0` is no address. What was not given is kept if asked.
 

@@ -2,7 +2,7 @@
 //! `Event.System`, PowerShell's `Get-WinEvent | ConvertTo-Json`.
 //!
 //! One object a line, an array, or objects over several lines (then the record stands where its object begins, and the other lines are
-//! skipped). What an event means is in [`windows`]. NXLog writes local times: their zone follows from the time of receipt, which
+//! skipped). What an event means is in `windows`. NXLog writes local times: their zone follows from the time of receipt, which
 //! is written both locally and in UTC; else it is the one of the file.
 
 use super::json::{self, Members};

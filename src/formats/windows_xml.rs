@@ -2,7 +2,7 @@
 //! `<Event>` a line (Microsoft, Windows Event schema, "Event" element).
 //!
 //! Each event is cut out and parsed by itself, so a malformed one is counted and the others are read. It becomes the object that an EVTX file
-//! gives for it, and [`windows_event`] reads that: the same fields whatever the rendering. Offsets are those of the `<Event` that a record was.
+//! gives for it, and `windows_event` reads that: the same fields whatever the rendering. Offsets are those of the `<Event` that a record was.
 
 use super::xml::{Node, Xml};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, head, json, windows_event};

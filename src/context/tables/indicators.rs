@@ -1,6 +1,6 @@
 //! A table of indicators: found by the hash of their text, networks by the addresses in them.
 //!
-//! Ten million indicators take 16 bytes each while they are sorted, in runs of [`RUN`] that are merged from temporary files.
+//! Ten million indicators take 16 bytes each while they are sorted, in runs of `RUN` that are merged from temporary files.
 
 use super::{Description, Table, Writer};
 use crate::error::{Error, Result};

@@ -145,7 +145,7 @@ struct There {
     evidence: Vec<RecordId>,
 }
 
-/// The records on the other sides of translations: of the same connection as it is seen there. At most [`LINKS`].
+/// The records on the other sides of translations: of the same connection as it is seen there. At most `LINKS`.
 pub fn links(nat: &Nat, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
     let Some(pair) = Pair::of(record).filter(|_| !nat.is_empty()) else { return Ok(Vec::new()) };
     let mut out: Vec<Link> = Vec::new();

@@ -1,6 +1,6 @@
 //! Bindings over time: what was an end elsewhere, at a time? Asked by its outside end (address, port) and by its inside one.
 //!
-//! Bindings are packed (addresses and evidence keys by number) and kept in two orders; within an order blocks of [`BLOCK`] rows know their
+//! Bindings are packed (addresses and evidence keys by number) and kept in two orders; within an order blocks of `BLOCK` rows know their
 //! latest end, so that a question reads the rows that begin before its window ends and skips blocks that had ended before it begins.
 
 use super::binding::{Binding, BindingKind, End, Method, fits};
