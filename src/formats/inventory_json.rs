@@ -72,6 +72,10 @@ impl Format for InventoryJson {
 /// Whether an object is about a host, as the header of a table would be.
 fn is_host(members: &json::Members<'_>) -> bool {
     let names: Vec<&str> = members.iter().map(|(k, _)| k.as_ref()).collect();
+    // A list of what is no indicator has a name and a type too.
+    if names.contains(&"list") || names.contains(&"matching_attributes") {
+        return false;
+    }
     // When a row was made says nothing against it; the time of an event does.
     let event = names.iter().any(|n| json_lines::TIMES.contains(n) && !matches!(*n, "created" | "created_at" | "date" | "t"));
     !event && inventory_csv::is_about_hosts(&names)
