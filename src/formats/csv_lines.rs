@@ -28,9 +28,10 @@ impl Format for CsvLines {
         Framing::Lines { max: 1 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special = super::ALL.iter().take_while(|f| f.name() != "json-lines");
-        let found = sniff(head) && special.into_iter().all(|f| f.sniff(head) == Sniff::No);
-        if found { Sniff::Maybe } else { Sniff::No }
+        super::choose::unclaimed(self, Sniff::Maybe, head)
+    }
+    fn looks(&self, head: &[u8]) -> Sniff {
+        if is_timed(head) { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Rows { context: context.clone(), header: None, open: None })
@@ -41,7 +42,7 @@ impl Format for CsvLines {
 const ROW_MAX: usize = 1 << 20;
 
 /// Whether the first row names a column whose next cells are times.
-fn sniff(head: &[u8]) -> bool {
+fn is_timed(head: &[u8]) -> bool {
     let lines = head::lines(head);
     let Some(header) = lines.first().and_then(|l| Header::parse(&String::from_utf8_lossy(l))) else { return false };
     let context = Context {

@@ -24,9 +24,11 @@ impl Format for JsonDocument {
         Framing::Document
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special = super::ALL.iter().take_while(|f| f.name() != "json-document");
+        super::choose::unclaimed(self, Sniff::Maybe, head)
+    }
+    fn looks(&self, head: &[u8]) -> Sniff {
         let timed = first_object(head).is_some_and(|t| json::object(&t).is_some_and(|o| json_lines::is_timed(&o)));
-        if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
+        if timed { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Document { context: context.clone(), holders: &[] })

@@ -29,10 +29,11 @@ impl Format for JsonLines {
         Framing::Lines { max: 4 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let special = super::ALL.iter().take_while(|f| f.name() != "json-lines");
+        super::choose::unclaimed(self, Sniff::Maybe, head)
+    }
+    fn looks(&self, head: &[u8]) -> Sniff {
         let timed = |l: &str| l.starts_with('{') && json::object(l).is_some_and(|o| is_timed(&o));
-        let found = head::most(head, 50, timed) && special.into_iter().all(|f| f.sniff(head) == Sniff::No);
-        if found { Sniff::Maybe } else { Sniff::No }
+        if head::most(head, 50, timed) { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Lines { context: context.clone() })

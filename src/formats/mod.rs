@@ -7,6 +7,8 @@
 //! `sample-data/formats/<name>.<ext>` and run `cargo test`. What several formats share is marked as such and is not in the list: lines on their own
 //! (`each_line`), records over several lines (`blocks`), programs in syslog (`services`), JSON objects by their keys (`keyed`).
 
+pub use choose::{find, recognise};
+
 use crate::model::oddity::Oddity;
 use crate::model::origin::EvidenceKey;
 use crate::model::record::Record;
@@ -109,6 +111,11 @@ pub trait Format: Sync {
     fn framing(&self) -> Framing;
     /// Whether the head of a file (up to 64 KiB, maybe cut inside a line) is of this format.
     fn sniff(&self, head: &[u8]) -> Sniff;
+    /// The same, whatever others say of it: a general format takes what no special one before it in the list claims, and asks them when it is
+    /// sniffed by itself. [`recognise`] asks in order and need not.
+    fn looks(&self, head: &[u8]) -> Sniff {
+        self.sniff(head)
+    }
     /// A reader for one file.
     fn reader(&self, context: &Context) -> Box<dyn Reader>;
 }
@@ -145,6 +152,8 @@ pub mod blocks;
 pub mod caddy;
 pub mod cef;
 pub mod check_point;
+/// Shared: not a member.
+pub mod choose;
 pub mod cisco_asa;
 pub mod cisco_ios;
 /// Shared: not a member.
@@ -463,31 +472,6 @@ pub const ALL: &[&dyn Format] = &[
     &csv_lines::FORMAT,
     &text_lines::FORMAT,
 ];
-
-/// The format with a name, a responder's own too.
-pub fn find(name: &str) -> Option<&'static dyn Format> {
-    ALL.iter()
-        .copied()
-        .find(|f| f.name() == name)
-        .or_else(|| own::installed().iter().copied().find(|f| f.name() == name).map(|f| f as &'static dyn Format))
-}
-
-/// The format of a file by its head: a responder's own, the one that says `Yes` (the first such), else the first that says `Maybe`.
-pub fn recognise(head: &[u8]) -> Option<&'static dyn Format> {
-    // What a responder defined is meant.
-    if let Some(own) = own::installed().iter().copied().find(|f| f.sniff(head) == Sniff::Yes) {
-        return Some(own);
-    }
-    let mut maybe = None;
-    for format in ALL {
-        match format.sniff(head) {
-            Sniff::Yes => return Some(*format),
-            Sniff::Maybe if maybe.is_none() => maybe = Some(*format),
-            Sniff::Maybe | Sniff::No => {}
-        }
-    }
-    maybe
-}
 
 #[cfg(test)]
 pub(crate) mod tests {

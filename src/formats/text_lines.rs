@@ -31,8 +31,10 @@ impl Format for TextLines {
         Framing::Lines { max: 256 << 10 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
+        super::choose::unclaimed(self, Sniff::Maybe, head)
+    }
+    fn looks(&self, head: &[u8]) -> Sniff {
         let binary = head.iter().take(4096).any(|b| *b == 0);
-        let special = super::ALL.iter().take_while(|f| f.name() != "text-lines");
         let (mut starting, mut inside) = (false, false);
         head::most(head, 0, |l| {
             let found = stamp(l);
@@ -47,7 +49,7 @@ impl Format for TextLines {
         let marked =
             headed || plain.starts_with(b"<") || plain.starts_with(b"{") || super::json_document::first_object(head).is_some();
         let timed = !binary && (starting || inside && !marked);
-        if timed && special.into_iter().all(|f| f.sniff(head) == Sniff::No) { Sniff::Maybe } else { Sniff::No }
+        if timed { Sniff::Maybe } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         Box::new(Lines { context: context.clone(), last: None, first: None, starts: false, held: None })
