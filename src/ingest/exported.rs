@@ -103,7 +103,7 @@ pub fn import_export(store: &Store, readers: &[Reader], watch: &Watch<'_>) -> Re
         );
         report.files.push(missing);
     }
-    report.clocks = super::compared(store)?;
+    report.clocks = super::compared(store, &watch.stop);
     Ok(report)
 }
 

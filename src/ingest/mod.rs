@@ -68,7 +68,9 @@ use crate::store::{Done, NewEvidence, Store};
 use file::{Subject, kept};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use stream::Late;
 
 /// What is read instead of this process's standard input, once.
@@ -185,10 +187,10 @@ impl<'a> Run<'a> {
 }
 
 impl Run<'_> {
-    fn compared(&mut self) -> Result<Vec<String>> {
+    fn compared(&mut self) -> Vec<String> {
         self.progress.path = "comparing clocks".into();
         (self.watch.progress)(&self.progress);
-        compared(self.store)
+        compared(self.store, &self.watch.stop)
     }
 }
 
@@ -206,17 +208,43 @@ pub fn ingest_stream(
 }
 
 /// Compares the clocks of what came with those of what was there; what is known anew of them, in words.
-fn compared(store: &Store) -> Result<Vec<String>> {
-    let changed = clocks::renew(store, &Cancel::default())?;
+fn compared(store: &Store, stop: &Stop) -> Vec<String> {
+    let cancel = Cancel::default();
+    let done = AtomicBool::new(false);
+    let changed = std::thread::scope(|scope| {
+        // What is read of a large case takes seconds: a stop must reach it.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) && !cancel.is_cancelled() {
+                if stop() {
+                    cancel.cancel();
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let changed = clocks::renew(store, &cancel);
+        done.store(true, Ordering::Relaxed);
+        changed
+    });
+    let changed = match changed {
+        Ok(changed) => changed,
+        // What was imported is there all the same; the next import compares again.
+        Err(e) => return vec![format!("clocks were not compared: {}", e.what)],
+    };
     let sources = store.sources();
     let name = |id| sources.iter().find(|s| s.id == id).map_or_else(|| "?".to_owned(), |s| s.name.clone());
-    // That nothing is known is said where the clock was only assumed.
-    let said = |s: &&SourceInfo| s.estimate.as_ref().is_some_and(|e| e.state != ClockState::Unknown || !s.is_checked());
-    Ok(changed
+    // That nothing is known is said where the clock was only assumed; the reference is named by those that are compared with it.
+    let said = |s: &&SourceInfo| {
+        s.estimate.as_ref().is_some_and(|e| match e.state {
+            ClockState::Reference => false,
+            ClockState::Unknown => !s.is_checked(),
+            _ => true,
+        })
+    };
+    changed
         .iter()
         .filter(said)
         .filter_map(|s| Some(format!("clock of {}: {}", s.name, s.estimate.as_ref()?.in_words(&name))))
-        .collect())
+        .collect()
 }
 
 /// Imports every file below the requested paths. Only a refusal of the case itself is an error: what becomes of each file is in the report.
@@ -271,6 +299,6 @@ pub fn ingest(store: &Store, request: &Request, watch: &Watch<'_>) -> Result<Rep
         stopped |= (watch.stop)();
     }
     run.keep_refused()?;
-    let clocks = if stopped { Vec::new() } else { run.compared()? };
+    let clocks = if stopped { Vec::new() } else { run.compared() };
     Ok(Report { files: run.rows, stopped, clocks })
 }

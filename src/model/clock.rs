@@ -223,13 +223,15 @@ impl ClockEstimate {
     }
     /// Whether times are moved by it: it is sure, and off by more than a single event is uncertain.
     pub fn applies(&self) -> bool {
-        let least = self.uncertainty.max(self.resolution).max(3 * self.interval).max(ON_THE_WAY);
-        self.state == ClockState::Confident && self.pieces.iter().any(|p| self.offset(p).abs() > least)
+        let least = self.uncertainty.max(self.resolution).max(self.interval.saturating_mul(3)).max(ON_THE_WAY);
+        self.state == ClockState::Confident && self.pieces.iter().any(|p| self.offset(p).saturating_abs() > least)
     }
 }
 
 /// An offset in words: `-7h37.4s`; of one that a zone explains also which: `UTC-7h −37.4s`.
 pub fn offset_in_words(offset: i64) -> String {
+    // What was kept in a file may be anything.
+    let offset = offset.clamp(-(1 << 62), 1 << 62);
     let shown = |n: i64| {
         let sign = if n < 0 { "-" } else { "+" };
         format!("{sign}{}", super::time::show_span(rounded(n).abs()))
@@ -248,6 +250,7 @@ pub fn offset_in_words(offset: i64) -> String {
 
 /// To two digits.
 fn roughly(n: i64) -> i64 {
+    let n = n.clamp(-(1 << 62), 1 << 62);
     let step = 10_i64.pow(n.unsigned_abs().max(1).ilog10().saturating_sub(1));
     (n + step / 2) / step * step
 }

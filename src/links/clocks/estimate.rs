@@ -129,8 +129,10 @@ pub fn estimate(source: &[Moment], reference: &[Moment], key: KeyKind) -> ClockE
 /// Steps, rivals and the state.
 fn finish(pairs: &[Pair], first: Piece, (key, meaning): (KeyKind, Meaning), resolution: i64) -> ClockEstimate {
     let around = (4.0 * first.line.spread).max(8.0 * SECOND as f64) as i64;
-    let same: Vec<Pair> = pairs.iter().filter(|p| first.rows.contains(&p.row)).copied().collect();
-    let rival = Piece::find(&same, Some((first.line.offset as i64, around)));
+    let rival = {
+        let same: Vec<Pair> = pairs.iter().filter(|p| first.rows.contains(&p.row)).copied().collect();
+        Piece::find(&same, Some((first.line.offset as i64, around)))
+    };
     let rival = rival.map(|r| (r.line.offset as i64, r.keys, r.rows.len() as f64 * CLEARLY >= first.rows.len() as f64));
     let mut ambiguous = rival.is_some_and(|(.., close)| close);
     let mut rest: Vec<Pair> = pairs.to_vec();

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 
 /// Most moments of one source and kind of key that are kept: beyond it a share of the keys stands for all.
 const MOST: usize = 1_000_000;
+/// Times that are compared, nanoseconds since 1970.
+const TIMES: std::ops::RangeInclusive<i64> = 0..=1 << 62;
 /// Flows from which on a source is compared by them.
 const ENOUGH: u64 = 24;
 /// Smallest size that tells clients' transfers apart.
@@ -83,6 +85,10 @@ pub fn moments(snapshot: &Snapshot, source: SourceId, only: Option<&HashSet<u64>
     snapshot.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
         out.rows += 1;
         let (start, end) = row.stored();
+        // A clock is not compared by times before 1970 or after 2116: differences of all others fit their type.
+        if !TIMES.contains(&start.0) || !TIMES.contains(&end.0) {
+            return true;
+        }
         let by_name = flows >= ENOUGH && row.kind() != Kind::Flow;
         let mut each = |kind: KeyKind, key: u64, client: u32| {
             if (!by_name || kind == KeyKind::Name) && only.is_none_or(|keys| keys.contains(&key)) {

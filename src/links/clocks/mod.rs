@@ -25,6 +25,8 @@ use std::collections::{BTreeMap, HashSet};
 const HELD: usize = 4_000_000;
 /// A source becomes the reference in place of another only if it has so many times its flows: else all clocks would move for nothing.
 const OUTGROWN: u64 = 4;
+/// What is not sure is tried again when the case has grown by this part: it takes reading the sources whole.
+const GROWN: u64 = 8;
 /// Most sources that a source is compared with besides the reference.
 const OTHERS: usize = 8;
 /// Fewest records that are worth a look.
@@ -70,8 +72,9 @@ pub fn estimates(snapshot: &Snapshot, before: &Estimates, cancel: &Cancel) -> Re
             continue;
         }
         let rows = rows[&source.id.0];
-        // What is sure stays until the source itself grows; the rest is tried again when anything does.
-        let stays = |e: &&Estimated| same && e.rows == rows && (e.estimate.state == ClockState::Confident || e.of == total);
+        // What is sure stays until the source itself grows; the rest is tried again when the case does.
+        let is_sure = |e: &Estimated| e.estimate.state == ClockState::Confident;
+        let stays = |e: &&Estimated| same && e.rows == rows && (is_sure(e) || total <= e.of + e.of / GROWN);
         match before.of.get(&source.id.0).filter(stays) {
             Some(kept) => drop(after.of.insert(source.id.0, kept.clone())),
             None if rows < FEWEST => {

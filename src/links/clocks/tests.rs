@@ -131,6 +131,24 @@ fn a_source_that_shares_nothing_with_the_reference_is_reached_through_a_third() 
 }
 
 #[test]
+fn times_of_other_centuries_are_not_compared() {
+    let mut world = World::new();
+    let (pcap, old) = (world.source("pcap", "a"), world.source("netfilter", "gw"));
+    // 1700 and 2255, among others of today.
+    for n in 0..30 {
+        let (src, dst) = (format!("10.0.0.{n}:{}", 20_000 + n), "192.0.2.1:443");
+        let now = 1_763_600_000_000 + n * n * 7_000;
+        world.flow(pcap, now, now + 100, &src, dst);
+        for at in [-8_520_336_000_000, 9_000_000_000_000, now + 5_000] {
+            let at = if at == now + 5_000 { at } else { at + n * n * 7_000 };
+            world.record(old, Kind::Fw, at, at, &World::ends(&src, dst));
+        }
+    }
+    let found = estimates(&world.snapshot(), &Estimates::default(), &Cancel::default()).unwrap();
+    assert_eq!(found.of[&2].estimate.pieces[0].offset, 5 * SECOND, "{:?}", found.of[&2]);
+}
+
+#[test]
 fn what_was_measured_moves_times_from_the_next_view_on_and_stays_where_nothing_came() {
     let (mut world, found) = three();
     let store = world.store().clone();
