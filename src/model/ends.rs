@@ -5,14 +5,15 @@ use super::record::Record;
 use super::time::{Time, Window};
 use super::{RecordId, field};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// Most ends that one condition asks for.
 pub const MOST: usize = 200_000;
 
 /// For a time a host had this end elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Elsewhere {
     /// The host that is asked for.
     pub host: IpAddr,
@@ -62,7 +63,7 @@ impl Method {
 }
 
 /// Which end of a record has to be the one that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// Originator or responder.
     Either,
@@ -101,66 +102,103 @@ impl Pair {
     }
 }
 
-/// Ends, found by address and port.
+/// Address and port of an end, and the address of its peer.
+type Key = (IpAddr, Option<u16>, Option<IpAddr>);
+
+/// Ends, found by address, port and peer.
 #[derive(Debug, Clone, Default)]
 pub struct Ends {
     list: Vec<Elsewhere>,
-    by: HashMap<(IpAddr, Option<u16>), Vec<u32>>,
+    /// The places of ends in `list`, by start, each with the latest end up to it.
+    by: HashMap<Key, Vec<(u32, Time)>, foldhash::fast::RandomState>,
+    addrs: BTreeSet<IpAddr>,
+    peers: Option<BTreeSet<IpAddr>>,
     span: Option<Window>,
+    beyond: usize,
 }
 
 impl Ends {
-    /// Of a list; what is beyond [`MOST`] is left out, the oldest first.
+    /// Of a list; what is beyond [`MOST`] is left out, the oldest first, and counted.
     pub fn new(mut list: Vec<Elsewhere>) -> Ends {
-        if list.len() > MOST {
-            list.sort_by_key(|e| std::cmp::Reverse(e.start));
+        let beyond = list.len().saturating_sub(MOST);
+        if beyond > 0 {
+            list.sort_by_key(|e| Reverse(e.start));
             list.truncate(MOST);
+        }
+        for end in &mut list {
+            end.ip = end.ip.to_canonical();
+            end.peer = end.peer.map(|(ip, port)| (ip.to_canonical(), port));
         }
         list.sort_by(|a, b| {
             (a.ip, a.port, a.start, a.end, a.host, a.peer, a.evidence)
                 .cmp(&(b.ip, b.port, b.start, b.end, b.host, b.peer, b.evidence))
         });
-        let mut by: HashMap<_, Vec<u32>> = HashMap::new();
+        let mut by: HashMap<Key, Vec<(u32, Time)>, _> = HashMap::default();
         let mut span: Option<Window> = None;
-        for (n, end) in list.iter_mut().enumerate() {
-            end.ip = end.ip.to_canonical();
-            end.peer = end.peer.map(|(ip, port)| (ip.to_canonical(), port));
-            by.entry((end.ip, end.port)).or_default().push(n as u32);
+        for (n, end) in list.iter().enumerate() {
+            let line = by.entry((end.ip, end.port, end.peer.map(|p| p.0))).or_default();
+            let latest = line.last().map_or(end.end, |(_, latest)| end.end.max(*latest));
+            line.push((n as u32, latest));
             let here = Window::new(end.start, end.end.plus(1));
             span = Some(span.map_or(here, |s| Window::new(s.start.min(here.start), s.end.max(here.end))));
         }
-        Ends { list, by, span }
+        let addrs = list.iter().map(|e| e.ip).collect();
+        let peers = list.iter().map(|e| e.peer.map(|p| p.0)).collect();
+        Ends { list, by, addrs, peers, span, beyond }
     }
     /// Every end, in order of address, port and time.
     pub fn list(&self) -> &[Elsewhere] {
         &self.list
     }
+    /// The addresses of the ends.
+    pub fn addrs(&self) -> &BTreeSet<IpAddr> {
+        &self.addrs
+    }
+    /// The addresses of the peers; none: some end is one with anybody.
+    pub fn peers(&self) -> Option<&BTreeSet<IpAddr>> {
+        self.peers.as_ref()
+    }
     /// The time that they take together; none: there is none.
     pub fn span(&self) -> Option<Window> {
         self.span
     }
-    /// The end that a record has; of several the surest.
+    /// Ends that were left out because there are too many.
+    pub fn beyond(&self) -> usize {
+        self.beyond
+    }
+    /// The same, of which some were left out before.
+    pub fn with_beyond(mut self, more: usize) -> Ends {
+        self.beyond = self.beyond.saturating_add(more);
+        self
+    }
+    /// The end that a record has; of several the surest, of those the first.
     pub fn find(&self, pair: &Pair, which: Which) -> Option<&Elsewhere> {
-        let mut best: Option<&Elsewhere> = None;
+        let mut best: Option<(u32, &Elsewhere)> = None;
         let sides = [(Which::Src, pair.src, pair.dst), (Which::Dst, pair.dst, pair.src)];
         for (_, own, peer) in sides.into_iter().filter(|(side, ..)| which == Which::Either || which == *side) {
-            let own = (own.0.to_canonical(), own.1);
-            let peer = (peer.0.to_canonical(), peer.1);
-            let keys = if own.1.is_some() { [Some((own.0, own.1)), Some((own.0, None))] } else { [Some((own.0, None)), None] };
-            for number in keys.into_iter().flatten().filter_map(|key| self.by.get(&key)).flatten() {
-                let end = &self.list[*number as usize];
-                if end.start > pair.end {
-                    break;
-                }
-                let fits = end.end >= pair.start
-                    && end.proto.zip(pair.proto).is_none_or(|(a, b)| a == b)
-                    && end.peer.is_none_or(|(ip, port)| ip == peer.0 && port.zip(peer.1).is_none_or(|(a, b)| a == b));
-                if fits && best.is_none_or(|b| b.confidence < end.confidence) {
-                    best = Some(end);
+            let (ip, with) = (own.0.to_canonical(), peer.0.to_canonical());
+            // Of most rows neither end is one of these.
+            if !self.addrs.contains(&ip) {
+                continue;
+            }
+            let ports = [Some(own.1), own.1.map(|_| None)];
+            for key in ports.into_iter().flatten().flat_map(|port| [(ip, port, Some(with)), (ip, port, None)]) {
+                let Some(line) = self.by.get(&key) else { continue };
+                let begun = line.partition_point(|(n, _)| self.list.get(*n as usize).is_some_and(|e| e.start <= pair.end));
+                // Back from the last that had begun, to where all had ended.
+                let there = line.iter().take(begun).rev().take_while(|(_, latest)| *latest >= pair.start);
+                for (n, end) in there.filter_map(|(n, _)| Some((*n, self.list.get(*n as usize)?))) {
+                    let fits = end.end >= pair.start
+                        && end.proto.zip(pair.proto).is_none_or(|(a, b)| a == b)
+                        && end.peer.is_none_or(|(_, port)| port.zip(peer.1).is_none_or(|(a, b)| a == b));
+                    let surer = |b: &(u32, &Elsewhere)| end.confidence.total_cmp(&b.1.confidence).then(b.0.cmp(&n)).is_gt();
+                    if fits && best.as_ref().is_none_or(surer) {
+                        best = Some((n, end));
+                    }
                 }
             }
         }
-        best
+        best.map(|(_, end)| end)
     }
 }
 
@@ -211,5 +249,44 @@ mod tests {
         (answer.src, answer.dst) = (answer.dst, answer.src);
         assert_eq!(found(answer, Which::Either), Some(0.8));
         assert_eq!(ends.span(), Some(Window::new(Time(100), Time(511))));
+    }
+    #[test]
+    fn a_busy_end_is_found_by_its_peer_and_time_and_what_is_beyond_the_bound_is_counted() {
+        let end = |n: u32, peer: Option<[u8; 4]>, long: i64| Elsewhere {
+            host: IpAddr::from([10, 0, 0, 5]),
+            proto: None,
+            ip: IpAddr::from([198, 51, 100, 2]),
+            port: None,
+            peer: peer.map(|p| (IpAddr::from(p), None)),
+            start: Time(i64::from(n) * 10),
+            end: Time(i64::from(n) * 10 + long),
+            confidence: 0.5,
+            method: Method::Log,
+            evidence: RecordId { offset: u64::from(n), ..RecordId::default() },
+        };
+        let peer = |n: u32| Some([192, 0, 2, (n % 7) as u8]);
+        // One that lasts does not hide what has ended after it.
+        let mut list: Vec<Elsewhere> = (0..1_000).map(|n| end(n, peer(n), if n == 3 { 9_000 } else { 5 })).collect();
+        let ends = Ends::new(list.clone());
+        for at in (0..10_500).step_by(3) {
+            for with in 0..8u32 {
+                let to = IpAddr::from(peer(with).unwrap());
+                let pair = Pair {
+                    proto: Some(6),
+                    src: (IpAddr::from([198, 51, 100, 2]), Some(1)),
+                    dst: (to, Some(443)),
+                    start: Time(at),
+                    end: Time(at + 20),
+                };
+                let scan = list.iter().find(|e| e.peer.is_some_and(|p| p.0 == to) && e.start <= pair.end && e.end >= pair.start);
+                assert_eq!(ends.find(&pair, Which::Src), scan, "{at} {with}");
+                assert_eq!(ends.find(&pair, Which::Dst), None);
+            }
+        }
+        assert_eq!((ends.peers().map(BTreeSet::len), ends.addrs().len(), ends.beyond()), (Some(7), 1, 0));
+        list.push(end(2_000, None, 5));
+        assert_eq!(Ends::new(list).peers(), None);
+        let many = Ends::new((0..MOST as u32 + 3).map(|n| end(n, None, 5)).collect()).with_beyond(1);
+        assert_eq!((many.list().len(), many.beyond(), many.list().first().map(|e| e.start)), (MOST, 4, Some(Time(30))));
     }
 }

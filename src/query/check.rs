@@ -140,7 +140,36 @@ pub fn check(query: Query, scope: &Scope) -> Result<Question, QueryError> {
     }
     let (nodes, stages) = check_stages::check(query.stages)?;
     canonical.stages = nodes;
-    Ok(Question { text: canonical.to_string(), filter, window: checker.window, stages, every_sighting: false })
+    canonical.expr.iter().try_for_each(|expr| of_sides(expr, true))?;
+    Ok(Question { text: canonical.to_string(), filter, window: checker.window, stages, every_sighting: false, elsewhere: false })
+}
+
+/// Rows get `via` only when they are found: what can be asked of it is which side of a translation is wanted, beside the other conditions.
+fn of_sides(expr: &Expr, top: bool) -> Parsed<()> {
+    let side = |expr: &Expr| match expr {
+        Expr::Exists(word) => is(word, field::VIA),
+        Expr::Test { field, op: Op::Eq | Op::Ne, items } => {
+            is(field, field::VIA) && matches!(items.as_slice(), [Item::Value(v)] if v.text.eq_ignore_ascii_case("nat"))
+        }
+        _ => false,
+    };
+    let word = match expr {
+        Expr::And(parts) => return parts.iter().try_for_each(|part| of_sides(part, top)),
+        Expr::Or(parts) => return parts.iter().try_for_each(|part| of_sides(part, false)),
+        Expr::Not(inner) if top && side(inner) && !matches!(**inner, Expr::Test { op: Op::Ne, .. }) => return Ok(()),
+        Expr::Not(inner) => return of_sides(inner, false),
+        Expr::Exists(word) | Expr::Test { field: word, .. } => word,
+        Expr::Bare(_) | Expr::Time(..) => return Ok(()),
+    };
+    let known = [field::VIA, field::VIA_HOST, field::VIA_METHOD, field::VIA_CONFIDENCE, field::VIA_EVIDENCE];
+    if !known.iter().any(|id| is(word, *id)) || top && side(expr) {
+        return Ok(());
+    }
+    Err(QueryError::new(
+        format!("`{}` cannot be asked for like this: rows have it only once they are found", word.text),
+        word.span,
+    )
+    .hint("beside the other conditions: exists via, or via = nat (what a host was elsewhere); not exists via (what names it)"))
 }
 
 /// The field that a word names, or an error with the nearest name.

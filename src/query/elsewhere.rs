@@ -4,6 +4,7 @@
 //! Questions that sum or group are not widened: both sides of a connection are in the case, and their bytes would count twice.
 
 use super::question::{Question, Stage};
+use crate::error::Result;
 use crate::links::nat::ask::asks_for_host;
 use crate::model::ends::{Ends, Pair, Which};
 use crate::model::{Filter, Record, Value, field};
@@ -26,33 +27,109 @@ pub enum Sides {
     Other,
 }
 
-/// Takes the conditions on `via` out of a condition: rows get it only when they are answered.
-pub fn sides(filter: Filter) -> (Sides, Filter) {
+/// Takes the conditions on `via` out of a condition: rows get it only when they are answered. None: two of them contradict each other.
+fn sides(filter: &Filter) -> Option<(Sides, Filter)> {
     let is_via = |f: &Filter| matches!(f, Filter::Test(field::VIA, _));
-    let of = |f: &Filter| match f {
-        Filter::Not(inner) if is_via(inner) => Some(Sides::Own),
-        f if is_via(f) => Some(Sides::Other),
-        _ => None,
-    };
-    let Filter::And(mut all) = filter else { return (Sides::Both, filter) };
-    let said = all.iter().find_map(of);
-    all.retain(|f| of(f).is_none());
-    (said.unwrap_or(Sides::Both), if all.len() == 1 { all.remove(0) } else { Filter::And(all) })
+    let (mut said, mut kept, mut waiting) = (Sides::Both, Filter::All, vec![filter]);
+    while let Some(filter) = waiting.pop() {
+        let side = match filter {
+            Filter::And(all) => {
+                waiting.extend(all.iter().rev());
+                continue;
+            }
+            Filter::Not(inner) if is_via(inner) => Sides::Own,
+            one if is_via(one) => Sides::Other,
+            other => {
+                kept = kept.and(other.clone());
+                continue;
+            }
+        };
+        if said != Sides::Both && said != side {
+            return None;
+        }
+        said = side;
+    }
+    Some((said, kept))
 }
 
-/// A widened condition without what names the host.
-pub fn only_other(filter: Filter) -> Filter {
-    match filter {
-        Filter::And(all) => Filter::And(all.into_iter().map(only_other).collect()),
-        Filter::Or(list) => match <[Filter; 2]>::try_from(list) {
-            Ok([own @ Filter::Test(..), other @ Filter::Elsewhere(..)]) => other.and(Filter::Not(Box::new(own))),
-            Ok(list) => Filter::Or(list.into_iter().map(only_other).collect()),
-            Err(list) => Filter::Or(list.into_iter().map(only_other).collect()),
-        },
-        // A host that was nothing elsewhere has no such rows.
-        Filter::Test(id, test) if asks_for_host(&Filter::Test(id, test.clone())) && id == field::HOST => Filter::Or(Vec::new()),
-        other => other,
+/// What is answered of a question.
+pub enum Answered<'q> {
+    /// The rows that its condition names.
+    Own(Cow<'q, Filter>),
+    /// Those of what hosts were elsewhere.
+    Other(Filter),
+    /// Both.
+    Both {
+        /// The condition without what they were elsewhere.
+        own: &'q Filter,
+        /// The condition with it.
+        wide: Filter,
+    },
+}
+
+impl<'q> Answered<'q> {
+    /// Of a question; `widen` adds to a condition what its hosts were elsewhere.
+    pub fn of(question: &'q Question, widen: impl FnOnce(Filter) -> Result<Filter>) -> Result<Answered<'q>> {
+        if !question.elsewhere || !is_widened(question) {
+            return Ok(Answered::Own(Cow::Borrowed(&question.filter)));
+        }
+        Ok(match sides(&question.filter) {
+            None => Answered::Own(Cow::Owned(Filter::Or(Vec::new()))),
+            Some((Sides::Own, own)) => Answered::Own(Cow::Owned(own)),
+            Some((Sides::Other, filter)) => Answered::Other(only_other(widen(filter)?)),
+            Some((Sides::Both, filter)) => match widen(filter)? {
+                wide if has_elsewhere(&wide) => Answered::Both { own: &question.filter, wide },
+                _ => Answered::Own(Cow::Borrowed(&question.filter)),
+            },
+        })
     }
+    /// The condition on all of its rows.
+    pub fn filter(&self) -> &Filter {
+        match self {
+            Answered::Own(filter) => filter,
+            Answered::Other(filter) | Answered::Both { wide: filter, .. } => filter,
+        }
+    }
+    /// The same in parts that exclude each other, of which sums can answer one.
+    pub fn parts(&self) -> Vec<Cow<'_, Filter>> {
+        match self {
+            Answered::Own(_) | Answered::Other(_) => vec![Cow::Borrowed(self.filter())],
+            Answered::Both { wide, .. } => apart(wide),
+        }
+    }
+    /// What is summed: of both sides of one connection only that which names the host.
+    pub fn summed(&self) -> &Filter {
+        match self {
+            Answered::Own(_) | Answered::Other(_) => self.filter(),
+            Answered::Both { own, .. } => own,
+        }
+    }
+}
+
+fn has_elsewhere(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(list) | Filter::Or(list) => list.iter().any(has_elsewhere),
+        Filter::Not(inner) => has_elsewhere(inner),
+        Filter::Elsewhere(..) => true,
+        Filter::All | Filter::Test(..) => false,
+    }
+}
+
+/// The rows of a widened condition that were found as what one of its hosts was elsewhere and that do not name it; without such hosts none.
+fn only_other(wide: Filter) -> Filter {
+    fn found(filter: &Filter, out: &mut Vec<Filter>) {
+        match filter {
+            Filter::Or(list) if let [own @ Filter::Test(..), other @ Filter::Elsewhere(..)] = list.as_slice() => {
+                out.push(other.clone().and(Filter::Not(Box::new(own.clone()))));
+            }
+            Filter::And(list) | Filter::Or(list) => list.iter().for_each(|f| found(f, out)),
+            // What must not hold finds nothing.
+            Filter::Not(_) | Filter::All | Filter::Test(..) | Filter::Elsewhere(..) => {}
+        }
+    }
+    let mut any = Vec::new();
+    found(&wide, &mut any);
+    if any.is_empty() { Filter::Or(any) } else { wide.and(Filter::Or(any)) }
 }
 
 /// Marks rows that were found as what a host was elsewhere.
@@ -101,7 +178,7 @@ impl Marks {
 }
 
 /// The condition in parts that exclude each other: what names the host, which sums can answer, and what it was elsewhere besides.
-pub fn apart(filter: &Filter) -> Vec<Cow<'_, Filter>> {
+fn apart(filter: &Filter) -> Vec<Cow<'_, Filter>> {
     let all = match filter {
         Filter::And(all) => all.as_slice(),
         one => std::slice::from_ref(one),
@@ -148,7 +225,7 @@ mod tests {
         assert!(is_widened(&question));
         question.stages.push(Stage::Count { by: Vec::new() });
         assert!(!is_widened(&question));
-        let filter = widen(&nat, Filter::is(field::KIND, Kind::Flow.name()).and(host));
+        let filter = widen(&nat, Filter::is(field::KIND, Kind::Flow.name()).and(host.clone()), &Window::ALL);
         let mut rows = Vec::new();
         let marks = Marks::of(&filter);
         let each = &mut |r| {
@@ -166,12 +243,30 @@ mod tests {
         let count = |f: &Filter| snapshot.count(&Ask::new(f), u64::MAX, &|| false).unwrap().0;
         assert_eq!(parts.iter().map(|f| count(f)).sum::<u64>(), 2);
         assert_eq!(apart(&Filter::All).len(), 1);
-        // Either side alone.
-        let exists = || Filter::Test(field::VIA, Test::Exists);
-        let (side, rest) = sides(filter.clone().and(Filter::Not(Box::new(exists()))));
-        assert_eq!((side, count(&rest)), (Sides::Own, 2), "it is left to the caller not to widen");
-        let (side, rest) = sides(filter.clone().and(exists()));
-        assert_eq!((side, count(&only_other(rest))), (Sides::Other, 1));
-        assert_eq!(sides(Filter::All).0, Sides::Both);
+        // Each side, and what is summed.
+        let test = |id, last: u8| Filter::Test(id, Test::Is(Value::Addr([10, 0, 0, last].into())));
+        let exists = Filter::Test(field::VIA, Test::Exists);
+        let not = Filter::Not(Box::new(exists.clone()));
+        let of = |filter: Filter| {
+            let question = Question { elsewhere: true, ..Question::all(Window::ALL).and(filter) };
+            let answered = Answered::of(&question, |f| Ok(widen(&nat, f, &Window::ALL))).unwrap();
+            let parts: u64 = answered.parts().iter().map(|f| count(f)).sum();
+            assert_eq!(parts, count(answered.filter()), "{question:?}");
+            (parts, count(answered.summed()))
+        };
+        let flows = || Filter::is(field::KIND, Kind::Flow.name());
+        for id in [field::HOST, field::SRC_IP] {
+            let one = || flows().and(test(id, 5));
+            assert_eq!((of(one()), of(one().and(not.clone())), of(one().and(exists.clone()))), ((2, 1), (1, 1), (1, 1)));
+            assert_eq!(of(one().and(exists.clone()).and(not.clone())), (0, 0));
+            // Nested as somebody may have written it.
+            assert_eq!(of(Filter::And(vec![Filter::And(vec![one(), exists.clone()]), flows()])), (1, 1));
+            // A host that was nothing elsewhere has no such rows, and hinders none of another's.
+            assert_eq!(of(flows().and(test(id, 6)).and(exists.clone())), (0, 0));
+        }
+        let peer = Filter::Test(field::HOST, Test::Is(Value::Addr([192, 0, 2, 1].into())));
+        assert_eq!(of(flows().and(test(field::HOST, 5)).and(peer).and(exists.clone())), (1, 1));
+        let any = Filter::Or(vec![test(field::HOST, 5), test(field::HOST, 6)]);
+        assert_eq!((of(flows().and(any.clone())), of(flows().and(any).and(exists))), ((2, 1), (1, 1)));
     }
 }

@@ -8,7 +8,7 @@ use crate::links::nat::{self, AskedEnd, Bound};
 use crate::links::{Names, Nat, exact, names, sightings};
 use crate::model::answer::{Cancel, Fact, Link, NameUsed};
 use crate::model::site::Site;
-use crate::model::{Entity, Filter, Kind, Record, RecordId, SourceId, Time, Value};
+use crate::model::{Entity, Filter, Kind, Record, RecordId, SourceId, Time, Value, Window};
 use crate::store::clocks::Shift;
 use crate::store::{Sightings, Snapshot};
 use std::collections::HashSet;
@@ -79,8 +79,8 @@ impl Knowledge for Known {
         }
         names::widen(&*self.names(snapshot)?, filter)
     }
-    fn elsewhere(&self, snapshot: &Snapshot, filter: Filter, cancel: &Cancel) -> Result<Filter> {
-        Ok(nat::widen(&*self.nat(snapshot, cancel)?, filter))
+    fn elsewhere(&self, snapshot: &Snapshot, filter: Filter, window: &Window, cancel: &Cancel) -> Result<Filter> {
+        Ok(nat::widen(&*self.nat(snapshot, cancel)?, filter, window))
     }
     fn bindings(&self, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
         nat::bound(&*self.nat(snapshot, cancel)?, snapshot, wanted, cancel)

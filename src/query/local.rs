@@ -3,7 +3,7 @@
 
 use super::applied::Applied;
 use super::check::Scope;
-use super::elsewhere::{self, Marks, Sides};
+use super::elsewhere::{self, Answered as Wide, Marks};
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use super::question::{Question, Stage};
 use super::stages::Tally;
@@ -25,6 +25,7 @@ use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::reread::{self, Place};
 use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now, parallel};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,9 +53,10 @@ pub trait Knowledge: Send + Sync {
         let _ = snapshot;
         Ok(filter)
     }
-    /// A filter in which the condition on a host also holds for what it was on the other side of a translation. Of a view with sightings.
-    fn elsewhere(&self, snapshot: &Snapshot, filter: Filter, cancel: &Cancel) -> Result<Filter> {
-        let _ = (snapshot, cancel);
+    /// A filter in which the condition on a host also holds for what it was on the other side of a translation in a window. Of a view with
+    /// sightings.
+    fn elsewhere(&self, snapshot: &Snapshot, filter: Filter, window: &Window, cancel: &Cancel) -> Result<Filter> {
+        let _ = (snapshot, window, cancel);
         Ok(filter)
     }
     /// The translations that an end is on a side of.
@@ -147,15 +149,8 @@ impl LocalEngine {
         let snapshot = self.store.snapshot();
         let current = self.standing(&snapshot, &Cancel::default())?;
         let mut question = self.compile_in(text, &snapshot, Some(&current), files)?;
-        if elsewhere::is_widened(&question) {
-            let cancel = Cancel::default();
-            let (sides, filter) = elsewhere::sides(question.filter);
-            question.filter = match sides {
-                Sides::Own => filter,
-                Sides::Both => self.knowledge.elsewhere(&*self.view(&cancel)?, filter, &cancel)?,
-                Sides::Other => elsewhere::only_other(self.knowledge.elsewhere(&*self.view(&cancel)?, filter, &cancel)?),
-            };
-        }
+        // What its hosts were elsewhere is found when it is answered: then somebody waits who can give it up, and by what is known then.
+        question.elsewhere = elsewhere::is_widened(&question);
         Ok(question)
     }
     fn compile_in(
@@ -180,6 +175,10 @@ impl LocalEngine {
         question.filter = self.knowledge.widen(snapshot, question.filter)?;
         Ok(question)
     }
+    /// What of a question is answered by a view.
+    fn wide<'q>(&self, view: &Snapshot, question: &'q Question, cancel: &Cancel) -> Result<Wide<'q>> {
+        Wide::of(question, |filter| self.knowledge.elsewhere(view, filter, &question.window, cancel))
+    }
     /// Where the evidence can be read now, or why it cannot.
     fn place(&self, key: EvidenceKey) -> std::result::Result<Place, String> {
         match self.store.snapshot().evidence_of(key) {
@@ -189,8 +188,8 @@ impl LocalEngine {
     }
 }
 
-fn ask<'a>(question: &'a Question) -> Ask<'a> {
-    Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(&question.filter) }
+fn ask<'a>(question: &Question, filter: &'a Filter) -> Ask<'a> {
+    Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(filter) }
 }
 
 /// Stored fields that stages read; none: all of them.
@@ -220,10 +219,11 @@ impl Engine for LocalEngine {
     ) -> Result<Answered> {
         let begun = Instant::now();
         let view = self.view(cancel)?;
-        let ask =
-            Ask { ascending: page.ascending, limit: page.limit, after: page.after.map(|c| (c.time, c.id)), ..ask(question) };
+        let wide = self.wide(&view, question, cancel)?;
+        let after = page.after.map(|c| (c.time, c.id));
+        let ask = Ask { ascending: page.ascending, limit: page.limit, after, ..ask(question, wide.filter()) };
         let applied = self.applied(&view, cancel)?;
-        let marks = Marks::of(&question.filter);
+        let marks = Marks::of(wide.filter());
         let selected = view.select(&ask, &|| cancel.is_cancelled(), &mut |record| each(marks.on(applied.on(record))))?;
         let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Answered { rows: selected.rows, more: selected.more, elapsed })
@@ -239,7 +239,8 @@ impl Engine for LocalEngine {
         let applied = self.applied(&view, cancel)?;
         let mut wanted = fields.to_vec();
         let more = applied.needs(&mut wanted);
-        let ask = Ask { fields: Some(&wanted), ..ask(question) };
+        let wide = self.wide(&view, question, cancel)?;
+        let ask = Ask { fields: Some(&wanted), ..ask(question, wide.filter()) };
         view.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
             let record = row.record();
             each(if more { applied.on(record) } else { record })
@@ -250,8 +251,8 @@ impl Engine for LocalEngine {
         let view = self.view(cancel)?;
         let count = |q: &Question| {
             let mut sum = Count::default();
-            for filter in elsewhere::apart(&q.filter) {
-                let (n, at_least) = view.count(&Ask { filter: &filter, ..ask(q) }, limit, &|| cancel.is_cancelled())?;
+            for filter in self.wide(&view, q, cancel)?.parts() {
+                let (n, at_least) = view.count(&ask(q, &filter), limit, &|| cancel.is_cancelled())?;
                 sum = Count { n: sum.n.saturating_add(n), at_least: sum.at_least || at_least };
             }
             Ok(sum)
@@ -267,13 +268,14 @@ impl Engine for LocalEngine {
             applied.needs(fields);
         }
         let stop = || cancel.is_cancelled();
+        let wide = self.wide(&view, question, cancel)?;
         if tally.only_counts() {
-            tally.count(view.count(&ask(question), u64::MAX, &stop)?.0);
+            tally.count(view.count(&ask(question, wide.filter()), u64::MAX, &stop)?.0);
             return Ok(tally.finish());
         }
         // Groups do not depend on the order of records, rows do.
         let ordered = fields.is_none() || matches!(question.stages.first(), Some(Stage::Head { .. } | Stage::Sort { .. }));
-        let ask = Ask { fields: fields.as_deref(), ..ask(question) };
+        let ask = Ask { fields: fields.as_deref(), ..ask(question, wide.filter()) };
         let known = summed::groups(&view, &ask, &question.stages, &mut tally, &stop)?;
         let ask = Ask { without: Some(&known), ..ask };
         if ordered {
@@ -306,9 +308,9 @@ impl Engine for LocalEngine {
         let stop = || cancel.is_cancelled();
         let fields: Vec<FieldId> = weight.into_iter().collect();
         // What was seen on both sides of a translation is shown twice, but summed once.
-        let parts = elsewhere::apart(&question.filter);
-        for filter in parts.iter().take(if weight.is_some() { 1 } else { parts.len() }) {
-            let all = Ask { filter, fields: Some(&fields), ..ask(question) };
+        let wide = self.wide(&view, question, cancel)?;
+        for filter in if weight.is_some() { vec![Cow::Borrowed(wide.summed())] } else { wide.parts() } {
+            let all = Ask { fields: Some(&fields), ..ask(question, &filter) };
             let known = summed::bins(&view, &all, bin, weight, &stop, &mut |t, n| out.bins[place(t)] += n as f64)?;
             view.visit(&Ask { without: Some(&known), ..all }, &stop, &mut |row| {
                 out.bins[place(row.time())] += match weight {
@@ -322,9 +324,9 @@ impl Engine for LocalEngine {
                 true
             })?;
         }
-        for filter in parts {
+        for filter in wide.parts() {
             let alerts = of_any_kind(&filter).and(Filter::is(field::KIND, Kind::Alert.name()));
-            let ask = Ask { filter: &alerts, fields: Some(&[]), ..ask(question) };
+            let ask = Ask { fields: Some(&[]), ..ask(question, &alerts) };
             let mut alert = |t: Time, n: u64| {
                 let count = &mut out.alerts[place(t)];
                 *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
@@ -344,7 +346,9 @@ impl Engine for LocalEngine {
         self.view(cancel)?.values(field, prefix, limit, &|| cancel.is_cancelled())
     }
     fn passive(&self, question: &Question, cancel: &Cancel) -> Result<Passive> {
-        passive::of(&*self.view(cancel)?, question, cancel)
+        let view = self.view(cancel)?;
+        let filter = self.wide(&view, question, cancel)?.filter().clone();
+        passive::of(&view, &Question { filter, ..question.clone() }, cancel)
     }
     fn record(&self, id: RecordId) -> Result<Option<Record>> {
         let cancel = Cancel::default();
@@ -443,11 +447,13 @@ impl Engine for LocalEngine {
         self.store.snapshot().published()
     }
     fn changes_since(&self, question: &Question, sequence: u64, cancel: &Cancel) -> Result<u64> {
-        let ask = Ask { newer_than: sequence, ..ask(question) };
         if sequence >= self.sequence() {
             return Ok(0);
         }
-        self.view(cancel)?.count(&ask, u64::MAX, &|| cancel.is_cancelled()).map(|(n, _)| n)
+        let view = self.view(cancel)?;
+        let wide = self.wide(&view, question, cancel)?;
+        let ask = Ask { newer_than: sequence, ..ask(question, wide.filter()) };
+        view.count(&ask, u64::MAX, &|| cancel.is_cancelled()).map(|(n, _)| n)
     }
 }
 

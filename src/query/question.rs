@@ -17,12 +17,14 @@ pub struct Question {
     pub stages: Vec<Stage>,
     /// Flows: show every sighting as its own row instead of one row per connection.
     pub every_sighting: bool,
+    /// Its hosts are also asked for as what they were elsewhere: found when it is answered, by what is known then. `filter` is of their own rows.
+    pub elsewhere: bool,
 }
 
 impl Question {
     /// Every record of a window.
     pub fn all(window: Window) -> Question {
-        Question { text: String::new(), filter: Filter::All, window, stages: Vec::new(), every_sighting: false }
+        Question { text: String::new(), filter: Filter::All, window, stages: Vec::new(), every_sighting: false, elsewhere: false }
     }
     /// The same question within another window as well.
     pub fn within(mut self, window: &Window) -> Question {

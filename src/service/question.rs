@@ -2,7 +2,6 @@
 //! nothing is compiled twice. The condition is a flat list, so that no depth of it can exhaust a stack.
 
 use crate::error::{Error, Result};
-use crate::model::ends::{self, Elsewhere, Ends, Which};
 use crate::model::filter::{Members, Service, Test};
 use crate::model::{FieldId, Filter, Value, Window, carry};
 use crate::query::{Question, Stage, pattern};
@@ -27,6 +26,7 @@ pub struct Carried {
     window: Window,
     stages: Vec<Stage>,
     every_sighting: bool,
+    elsewhere: bool,
 }
 
 /// Part of a condition. Each follows the parts that it joins.
@@ -43,7 +43,6 @@ enum Part {
     Item(One),
     /// As `In`, within another.
     Items(u32),
-    Elsewhere(Vec<Elsewhere>, Which),
 }
 
 /// A test without tests in it.
@@ -119,6 +118,7 @@ impl Carried {
             window: question.window,
             stages: question.stages.clone(),
             every_sighting: question.every_sighting,
+            elsewhere: question.elsewhere,
         }
     }
     /// The question; an error where no program of ours would have asked that.
@@ -136,6 +136,7 @@ impl Carried {
             window: self.window,
             stages: self.stages,
             every_sighting: self.every_sighting,
+            elsewhere: self.elsewhere,
         })
     }
 }
@@ -168,7 +169,8 @@ fn lay(filter: &Filter, out: &mut Vec<Part>) {
             out.push(Part::In(*field, number(items.len())));
         }
         Filter::Test(field, test) => out.extend(one(test).map(|one| Part::Test(*field, one))),
-        Filter::Elsewhere(ends, which) => out.push(Part::Elsewhere(ends.list().to_vec(), *which)),
+        // Found where a question is answered, and so never on its way: it would hold for nothing.
+        Filter::Elsewhere(..) => out.push(Part::Or(0)),
     }
 }
 
@@ -238,8 +240,6 @@ fn build(parts: Vec<Part>) -> Result<Filter> {
                 (Filter::Not(Box::new(inner.pop().unwrap_or(Filter::All))), depth)
             }
             Part::Test(field, one) => (Filter::Test(field, test(one)?), 1),
-            Part::Elsewhere(ends, _) if ends.len() > ends::MOST => return Err(wrong("too many ends")),
-            Part::Elsewhere(ends, which) => (Filter::Elsewhere(Arc::new(Ends::new(ends)), which), 1),
             Part::In(field, n) => last(&mut items, n).map(|(tests, depth)| (Filter::Test(field, Test::In(tests)), depth))?,
             Part::Item(one) => {
                 items.push((test(one)?, 1));
@@ -296,10 +296,12 @@ mod tests {
             "kind = flow | timeline 5m bytes by app",
             "sni and not verdict = benign",
         ] {
-            let Ok(question) = compile(text, &scope) else { panic!("{text}") };
+            let Ok(mut question) = compile(text, &scope) else { panic!("{text}") };
+            question.elsewhere = text.starts_with("host");
             let arrived = through(&question);
             assert_eq!(format!("{:?}", Carried::new(&arrived)), format!("{:?}", Carried::new(&question)), "{text}");
             assert_eq!((&arrived.text, arrived.window, &arrived.stages), (&question.text, question.window, &question.stages));
+            assert_eq!(arrived.elsewhere, question.elsewhere);
         }
     }
 

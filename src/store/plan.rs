@@ -8,7 +8,6 @@ use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::filter::{Members, Test};
 use crate::model::{Filter, Value};
 use ipnet::IpNet;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Most ranges that one condition may become; more are cheaper to scan.
@@ -61,11 +60,9 @@ fn condition(filter: &Filter) -> Option<Condition> {
 
 /// The rows of the peers, where they are known and not too many: an address that many share is in nearly every row outside. Else of the address itself.
 fn elsewhere(ends: &Ends, which: Which) -> Option<Condition> {
-    let peers: Option<BTreeSet<IpAddr>> = ends.list().iter().map(|e| e.peer.map(|p| p.0)).collect();
-    let own = || ends.list().iter().map(|e| e.ip).collect::<BTreeSet<_>>();
-    let (peer, addrs) = match peers.filter(|p| p.len() <= MOST / 2) {
+    let (peer, addrs) = match ends.peers().filter(|p| p.len() <= MOST / 2) {
         Some(peers) => (true, peers),
-        None => (false, own()),
+        None => (false, ends.addrs()),
     };
     let fields: &[FieldId] = match (which, peer) {
         (Which::Either, _) => &[field::SRC_IP, field::DST_IP],

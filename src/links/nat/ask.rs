@@ -8,16 +8,17 @@ use crate::error::Result;
 use crate::model::answer::{Fact, Link, Match, Via};
 use crate::model::ends::{Elsewhere, Ends, Method, Pair, Which};
 use crate::model::filter::Test;
-use crate::model::time::SECOND;
+use crate::model::time::{DAY, SECOND};
 use crate::model::{Cancel, FieldId, Filter, Record, RecordId, Time, Value, Window, field, proto};
 use crate::store::{Ask, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Most hosts of one condition whose other ends are asked for: a condition on a network is about addresses, not about hosts.
 const HOSTS: usize = 64;
-/// Most bindings of one host that are asked for.
+/// Most bindings of one host that are asked for, the newest ones.
 const OF_HOST: usize = 20_000;
 /// What is less sure is not asked for.
 const LEAST: f32 = 0.2;
@@ -25,6 +26,9 @@ const LEAST: f32 = 0.2;
 const LINKS: usize = 200;
 /// Most hosts among which one is not told apart, that are shown.
 const AMONG: usize = 16;
+/// How long before and after its window a question's translations are looked for, rounded to whole days: a connection that reaches into the window
+/// may have been translated long before, and a window that moves a little asks for the same.
+const ROUND: i64 = DAY;
 /// Translations that are followed from a record.
 const DEPTH: usize = 3;
 /// Bindings that are given for one end.
@@ -70,23 +74,18 @@ fn named(test: &Test, out: &mut BTreeSet<IpAddr>) {
     }
 }
 
-/// The same filter, in which `host = X` also holds for records of what X was elsewhere at the time.
-pub fn widen(nat: &Nat, filter: Filter) -> Filter {
+/// The same filter, in which `host = X` also holds for records of a window that are of what X was elsewhere at the time. What headers claim is
+/// left out: whoever sends one would put rows of his own under a host of his choice (domain 4.4: claim, not evidence). It stays as a link.
+pub fn widen(nat: &Nat, filter: Filter, window: &Window) -> Filter {
     match filter {
-        Filter::And(list) => Filter::And(list.into_iter().map(|f| widen(nat, f)).collect()),
-        Filter::Or(list) => Filter::Or(list.into_iter().map(|f| widen(nat, f)).collect()),
-        Filter::Not(inner) => Filter::Not(Box::new(widen(nat, *inner))),
+        Filter::And(list) => Filter::And(list.into_iter().map(|f| widen(nat, f, window)).collect()),
+        Filter::Or(list) => Filter::Or(list.into_iter().map(|f| widen(nat, f, window)).collect()),
+        Filter::Not(inner) => Filter::Not(Box::new(widen(nat, *inner, window))),
         Filter::Test(id, test) => {
             let Some(which) = which(id).filter(|_| names(&test)) else { return Filter::Test(id, test) };
             let mut hosts = BTreeSet::new();
             named(&test, &mut hosts);
-            let ends = nat.ends(hosts.into_iter().collect(), |hosts| {
-                let mut list = Vec::new();
-                hosts.iter().for_each(|host| elsewhere(nat, *host, &mut list));
-                // What the condition finds by itself need not be found again.
-                list.retain(|e| !hosts.contains(&e.ip));
-                Ends::new(list)
-            });
+            let ends = ends_of(nat, hosts, window);
             let own = Filter::Test(id, test);
             if ends.list().is_empty() { own } else { Filter::Or(vec![own, Filter::Elsewhere(ends, which)]) }
         }
@@ -94,14 +93,28 @@ pub fn widen(nat: &Nat, filter: Filter) -> Filter {
     }
 }
 
-/// What a host was elsewhere at any time.
-fn elsewhere(nat: &Nat, host: IpAddr, out: &mut Vec<Elsewhere>) {
+/// What hosts were elsewhere in a window, and some time around it.
+fn ends_of(nat: &Nat, hosts: BTreeSet<IpAddr>, window: &Window) -> Arc<Ends> {
+    let day = |t: Time| Time(t.0.div_euclid(DAY).saturating_mul(DAY));
+    let window = Window::new(day(window.start.plus(-ROUND)), day(window.end.plus(ROUND)).plus(DAY));
+    nat.ends((hosts.into_iter().collect(), window), |(hosts, window)| {
+        let (mut list, mut beyond) = (Vec::new(), 0usize);
+        hosts.iter().for_each(|host| beyond = beyond.saturating_add(elsewhere(nat, *host, *window, &mut list)));
+        // What the condition finds by itself need not be found again.
+        list.retain(|e| !hosts.contains(&e.ip));
+        Ends::new(list).with_beyond(beyond)
+    })
+}
+
+/// What a host was elsewhere in a window; how many older ones are left out.
+fn elsewhere(nat: &Nat, host: IpAddr, window: Window, out: &mut Vec<Elsewhere>) -> usize {
     if !nat.bindings.has(host, Side::Inside) {
-        return;
+        return 0;
     }
-    let wanted = AskedEnd { end: End::new(host, None), proto: None, peer: None, window: Window::ALL };
-    let mut waiting: Vec<(Binding, f32, usize)> =
-        nat.bindings.of(&wanted, Side::Inside, OF_HOST).into_iter().map(|b| (b, 1.0, 1)).collect();
+    let wanted = AskedEnd { end: End::new(host, None), proto: None, peer: None, window };
+    let (newest, beyond) = nat.bindings.newest(&wanted, Side::Inside, OF_HOST);
+    // The last is taken first.
+    let mut waiting: Vec<(Binding, f32, usize)> = newest.into_iter().map(|b| (b, 1.0, 1)).collect();
     let mut given = 0;
     while let Some((binding, sure, depth)) = waiting.pop() {
         let confidence = sure * binding.confidence;
@@ -109,7 +122,7 @@ fn elsewhere(nat: &Nat, host: IpAddr, out: &mut Vec<Elsewhere>) {
         let own = binding.outside.port.is_some()
             || matches!(binding.kind, BindingKind::Static | BindingKind::Vpn)
             || matches!(binding.proto, Some(proto::ICMP | proto::ICMP6)) && binding.peer.is_some();
-        if confidence < LEAST || !own || given >= OF_HOST {
+        if confidence < LEAST || !own || binding.method == Method::Claim || given >= OF_HOST {
             continue;
         }
         given += 1;
@@ -133,6 +146,7 @@ fn elsewhere(nat: &Nat, host: IpAddr, out: &mut Vec<Elsewhere>) {
             evidence: binding.evidence.first().copied().unwrap_or_default(),
         });
     }
+    beyond
 }
 
 /// Ends of a record on the other side of a binding, with what led there.
@@ -214,8 +228,10 @@ fn others(nat: &Nat, pair: &Pair, sure: f32) -> Vec<There> {
                     continue;
                 }
                 let (there, with) = other(&binding);
-                // A port that the binding does not name was kept.
-                let there = (there.ip, there.port.or(end.port));
+                // A port that a translation does not name was kept; a proxy or a VPN gateway opens a connection of its own, with a port of its own.
+                let kept =
+                    matches!(binding.kind, BindingKind::Snat | BindingKind::Static | BindingKind::Dnat | BindingKind::Nat64);
+                let there = (there.ip, there.port.or(end.port.filter(|_| kept)));
                 let with = with.map_or((peer.ip, peer.port), |w| (w.ip, w.port.or(peer.port)));
                 let (src, dst) = if first { (there, with) } else { (with, there) };
                 let via = Via {
@@ -288,7 +304,16 @@ pub fn bound(nat: &Nat, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel)
     let behind = nat.bindings.behind(wanted);
     let AtLeast { hosts, systems } =
         if wanted.end.port.is_none() && !outside.is_empty() { agents(snapshot, wanted, cancel)? } else { AtLeast::default() };
-    Ok(Bound { inside, outside, behind, at_least: hosts, systems, more, notices: nat.notices.clone() })
+    let mut notices = nat.notices.clone();
+    // Only a host of many translations can have more of them than a question for it takes.
+    let beyond = if more { ends_of(nat, BTreeSet::from([wanted.end.ip]), &wanted.window).beyond() } else { 0 };
+    if beyond > 0 {
+        notices.push(format!(
+            "{} has {beyond} more translations in this time than the newest {OF_HOST}, by which a question for it finds rows: ask for a shorter time",
+            wanted.end.ip
+        ));
+    }
+    Ok(Bound { inside, outside, behind, at_least: hosts, systems, more, notices })
 }
 
 /// What a card says of an address: what it was on the other side, or how many were behind it. At a time within a minute of it, else ever.

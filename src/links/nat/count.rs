@@ -70,7 +70,7 @@ impl Counter {
 
 /// The operating system that a user agent names, without versions that a program may round: two of a family count once. Robots and tools name none.
 fn system(agent: &str) -> Option<String> {
-    let lower = agent.get(..agent.len().min(1024)).unwrap_or_default().to_ascii_lowercase();
+    let lower = agent.get(..agent.floor_char_boundary(1024)).unwrap_or_default().to_ascii_lowercase();
     let has = |word: &str| lower.contains(word);
     let name = match () {
         () if ["bot", "crawl", "spider", "curl/", "wget/"].iter().any(|w| has(w)) => return None,
@@ -135,5 +135,9 @@ mod tests {
         counter.agent(Time(i64::MIN), &long);
         counter.agent(Time(i64::MAX), MAC);
         assert_eq!(counter.at_least().hosts, 1);
+        // What stands before the cut is read.
+        for before in ["", "a"] {
+            assert_eq!(system(&format!("{before}{WINDOWS}{long}")).as_deref(), Some("Windows"));
+        }
     }
 }

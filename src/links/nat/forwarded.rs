@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Rows of proxies, and connections of theirs, that are kept.
+/// Rows of proxies, headers, and connections on either side of proxies that are kept, each.
 const MOST: usize = 500_000;
 /// Ends that may be the proxy.
 const ENDS: usize = 100_000;
@@ -22,6 +22,12 @@ const ENDS: usize = 100_000;
 const SLACK: i64 = SECOND;
 /// Part of a proxy's requests that must be within a connection to an end for it to be the proxy.
 const COVERED: f64 = 0.6;
+/// Connections that are looked at for a request.
+const LOOKED: usize = 256;
+/// Bytes of a forwarding header that are read.
+const HEADER: usize = 4_096;
+/// What parts its elements.
+const SPLIT: [char; 3] = [',', ';', ' '];
 /// Confidence of a claim that anybody can make.
 const CLAIM: f32 = 0.3;
 
@@ -115,40 +121,74 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The bindings of requests whose proxy is known, by its connections: those of clients to it, and those of its own.
-pub fn join(requests: &[Request], proxies: &BTreeMap<SourceId, End>, legs: &[Leg]) -> Vec<Binding> {
-    let mut to: HashMap<(IpAddr, End), Vec<&Leg>> = HashMap::new();
-    let mut from: HashMap<IpAddr, Vec<&Leg>> = HashMap::new();
-    for leg in legs {
-        to.entry((leg.src.ip, leg.dst)).or_default().push(leg);
-        from.entry(leg.src.ip).or_default().push(leg);
+/// Connections between the same two, by their start.
+#[derive(Default)]
+struct Line<'a> {
+    legs: Vec<&'a Leg>,
+    /// The latest end up to each.
+    latest: Vec<Time>,
+}
+
+impl<'a> Line<'a> {
+    fn order(&mut self) {
+        self.legs.sort_by_key(|l| (l.start, l.id));
+        let mut latest = Time::MIN;
+        self.latest.extend(self.legs.iter().map(|l| {
+            latest = latest.max(l.end);
+            latest
+        }));
     }
-    to.values_mut().chain(from.values_mut()).for_each(|list| list.sort_by_key(|l| (l.start, l.id)));
-    // Of the address of a proxy how long its longest connection takes: no farther back need be looked.
-    let longest: HashMap<IpAddr, i64> =
-        from.iter().map(|(ip, list)| (*ip, list.iter().map(|l| l.end.since(l.start)).max().unwrap_or(0))).collect();
+    /// Those that had begun at a time, the last first, as far as any of the earlier ones had not ended.
+    fn back(&self, begun: Time, until: Time) -> impl Iterator<Item = &'a Leg> + '_ {
+        let n = self.legs.partition_point(|l| l.start <= begun);
+        let there = self.legs.iter().zip(&self.latest).take(n).rev();
+        there.take_while(move |(_, latest)| **latest >= until).map(|(leg, _)| *leg).take(LOOKED)
+    }
+    /// The proxy's own connection for a request, and how many fit as well.
+    fn own(&self, request: &Request) -> Option<(&'a Leg, usize)> {
+        let (first, last) = (request.start.plus(-SLACK), request.end.plus(SLACK));
+        let meets = |l: &&Leg| l.end >= first && request.port.is_none_or(|p| l.dst.port == Some(p));
+        // One that begins with the request is its own: the nearest are looked at.
+        let at = self.legs.partition_point(|l| l.start < request.start);
+        let after = self.legs.iter().skip(at).take_while(|l| l.start <= last).take(LOOKED / 2);
+        let before = self.legs.iter().take(at).rev().take_while(|l| l.start >= first).take(LOOKED / 2);
+        let begin: Vec<&Leg> = after.chain(before).copied().filter(meets).collect();
+        let nearest = begin.iter().min_by_key(|l| (l.start.since(request.start).saturating_abs(), l.id));
+        // Else it used one that was there.
+        nearest.map(|leg| (*leg, begin.len())).or_else(|| self.back(first, first).find(meets).map(|leg| (leg, 1)))
+    }
+}
+
+/// The bindings of requests whose proxy is known, by its connections: those of clients to it, and those of its own.
+pub fn join(requests: &[Request], proxies: &BTreeMap<SourceId, End>, legs: &[Leg], cancel: &Cancel) -> Result<Vec<Binding>> {
+    let mut to: HashMap<(IpAddr, End), Line<'_>> = HashMap::new();
+    let mut by_origin: HashMap<(IpAddr, IpAddr), Line<'_>> = HashMap::new();
+    let mut by_name: HashMap<(IpAddr, &str), Line<'_>> = HashMap::new();
+    for leg in legs {
+        to.entry((leg.src.ip, leg.dst)).or_default().legs.push(leg);
+        by_origin.entry((leg.src.ip, leg.dst.ip)).or_default().legs.push(leg);
+        if let Some(name) = &leg.name {
+            by_name.entry((leg.src.ip, name)).or_default().legs.push(leg);
+        }
+    }
+    to.values_mut().chain(by_origin.values_mut()).chain(by_name.values_mut()).for_each(Line::order);
     let mut out = Vec::new();
-    for request in requests {
+    for (n, request) in requests.iter().enumerate() {
+        if n % 4_096 == 0 {
+            cancel.check()?;
+        }
         let Some(proxy) = proxies.get(&request.source) else { continue };
-        let within = |leg: &&&Leg| leg.start <= request.start.plus(SLACK) && leg.end.plus(SLACK) >= request.end;
-        let client = to.get(&(request.client, *proxy)).and_then(|list| list.iter().rev().find(within));
-        let Some(list) = from.get(&proxy.ip) else { continue };
-        let back = longest.get(&proxy.ip).copied().unwrap_or(0);
-        let first = list.partition_point(|l| l.start < request.start.plus(-SLACK).plus(-back));
-        let last = list.partition_point(|l| l.start <= request.end.plus(SLACK));
-        let meets = |leg: &&&Leg| leg.end.plus(SLACK) >= request.start && request.port.is_none_or(|p| leg.dst.port == Some(p));
-        let named = |leg: &Leg| request.name.is_some() && leg.name == request.name;
-        let fitting: Vec<&Leg> = list[first..last]
-            .iter()
-            .filter(meets)
-            .filter(|leg| request.origin.map_or_else(|| named(leg), |o| leg.dst.ip == o))
-            .copied()
-            .collect();
-        // One that begins with the request is its own; else it used one that was there.
-        let begins = |leg: &&&Leg| leg.start >= request.start.plus(-SLACK);
-        let chosen = fitting.iter().filter(begins).min_by_key(|l| (l.start.since(request.start).abs(), l.id)).or(fitting.last());
-        let Some(chosen) = chosen else { continue };
-        let alike = fitting.iter().filter(begins).count().max(1);
+        let line = match (request.origin, &request.name) {
+            (Some(origin), _) => by_origin.get(&(proxy.ip, origin)),
+            (None, Some(name)) => by_name.get(&(proxy.ip, name.as_str())),
+            (None, None) => None,
+        };
+        let Some((chosen, alike)) = line.and_then(|line| line.own(request)) else { continue };
+        // Of the client's connections the last that was there all the while.
+        let until = request.end.plus(-SLACK);
+        let client = to
+            .get(&(request.client, *proxy))
+            .and_then(|line| line.back(request.start.plus(SLACK), until).find(|leg| leg.end >= until));
         let sure: f32 = if request.origin.is_some() { 0.9 } else { 0.6 };
         out.push(Binding {
             kind: BindingKind::Proxy,
@@ -168,7 +208,7 @@ pub fn join(requests: &[Request], proxies: &BTreeMap<SourceId, End>, legs: &[Leg
             evidence: vec![request.id, chosen.id],
         });
     }
-    out
+    Ok(out)
 }
 
 /// Who a forwarding header says the client was: the right-most address that is not the sender's own. What stands to its left was there before.
@@ -182,13 +222,27 @@ pub fn claimed(header: &str, sender: IpAddr) -> Option<IpAddr> {
             .or_else(|| bare.rsplit_once(':').and_then(|(ip, _)| ip.parse().ok()))
             .map(|ip: IpAddr| ip.to_canonical())
     };
-    let parts = header.get(..header.len().min(4096)).unwrap_or_default();
-    parts.split([',', ';', ' ']).rev().filter_map(one).find(|ip| *ip != sender.to_canonical())
+    // Of a long one the end is read: that is what the nearest proxies wrote. The element that is cut there is none.
+    let cut = header.ceil_char_boundary(header.len().saturating_sub(HEADER));
+    let end = header.get(cut..).unwrap_or_default();
+    let parts = if cut == 0 { Some(end) } else { end.split_once(SPLIT).map(|(_, whole)| whole) };
+    parts.unwrap_or_default().split(SPLIT).rev().filter_map(one).find(|ip| *ip != sender.to_canonical())
 }
 
-/// What proxies' logs and forwarding headers of a case say.
-pub fn read(snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<Binding>> {
-    let mut out = claims(snapshot, cancel)?;
+/// Takes one more where there is room; else says that there are more, once, and ends the reading.
+fn take<T>(list: &mut Vec<T>, most: usize, one: T, what: &str, notices: &mut Vec<String>) -> bool {
+    let room = list.len() < most;
+    if room {
+        list.push(one);
+    } else {
+        notices.push(format!("{what} beyond the first {most} were not read"));
+    }
+    room
+}
+
+/// What proxies' logs and forwarding headers of a case say; what is left out, in words.
+pub fn read(snapshot: &Snapshot, notices: &mut Vec<String>, cancel: &Cancel) -> Result<Vec<Binding>> {
+    let mut out = claims(snapshot, notices, cancel)?;
     let stop = || cancel.is_cancelled();
     let filter = Filter::is(field::KIND, Kind::Proxy.name());
     let fields = [field::SRC_IP, field::DST_IP, field::DST_PORT, field::NAME, field::HTTP_HOST];
@@ -199,13 +253,12 @@ pub fn read(snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<Binding>> {
         let name = || {
             [field::HTTP_HOST, field::NAME].iter().find_map(|f| row.values(*f).find_map(|v| v.as_text().map(str::to_lowercase)))
         };
-        if let Some(client) = addr(field::SRC_IP) {
-            let origin = addr(field::DST_IP);
-            let port = row.uint(field::DST_PORT).and_then(|p| u16::try_from(p).ok());
-            let (start, end) = (row.time(), row.until());
-            requests.push(Request { id: row.id(), source: row.source(), client, origin, port, name: name(), start, end });
-        }
-        requests.len() < MOST
+        let Some(client) = addr(field::SRC_IP) else { return true };
+        let origin = addr(field::DST_IP);
+        let port = row.uint(field::DST_PORT).and_then(|p| u16::try_from(p).ok());
+        let (start, end) = (row.time(), row.until());
+        let request = Request { id: row.id(), source: row.source(), client, origin, port, name: name(), start, end };
+        take(&mut requests, MOST, request, "requests of proxies", notices)
     })?;
     cancel.check()?;
     if requests.is_empty() {
@@ -223,13 +276,12 @@ pub fn read(snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<Binding>> {
     }
     let mut legs = Vec::new();
     let addrs: HashSet<IpAddr> = proxies.values().map(|p| p.ip).collect();
-    for side in [field::SRC_IP, field::DST_IP] {
-        connections(snapshot, side, addrs.clone(), cancel, &mut |leg| {
-            legs.push(leg);
-            legs.len() < MOST
-        })?;
+    for (side, what) in [(field::SRC_IP, "connections of proxies"), (field::DST_IP, "connections to proxies")] {
+        let mut here = Vec::new();
+        connections(snapshot, side, addrs.clone(), cancel, &mut |leg| take(&mut here, MOST, leg, what, notices))?;
+        legs.append(&mut here);
     }
-    out.extend(join(&requests, &proxies, &legs));
+    out.extend(join(&requests, &proxies, &legs, cancel)?);
     Ok(out)
 }
 
@@ -268,7 +320,7 @@ fn connections(
 }
 
 /// What forwarding headers claim.
-fn claims(snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<Binding>> {
+fn claims(snapshot: &Snapshot, notices: &mut Vec<String>, cancel: &Cancel) -> Result<Vec<Binding>> {
     let filter = Filter::Test(field::XFF, Test::Exists);
     let fields = [field::XFF, field::SRC_IP, field::SRC_PORT, field::DST_IP, field::DST_PORT];
     let ask = Ask { fields: Some(&fields), ..Ask::new(&filter) };
@@ -278,26 +330,25 @@ fn claims(snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<Binding>> {
         let port = |f| row.uint(f).and_then(|p| u16::try_from(p).ok());
         let Some(sender) = addr(field::SRC_IP) else { return true };
         let header = row.values(field::XFF).find_map(|v: Value| v.as_text().map(str::to_owned)).unwrap_or_default();
-        if let Some(client) = claimed(&header, sender) {
-            out.push(Binding {
-                kind: BindingKind::Forwarded,
-                proto: Some(proto::TCP),
-                inside: End::new(client, None),
-                outside: End::new(sender, port(field::SRC_PORT)),
-                peer: addr(field::DST_IP).map(|ip| End::new(ip, port(field::DST_PORT))),
-                peer_inside: None,
-                start: row.time(),
-                end: row.until(),
-                uncertainty: SLACK,
-                method: Method::Claim,
-                confidence: CLAIM,
-                margin: None,
-                assumed: false,
-                conflict: false,
-                evidence: vec![row.id()],
-            });
-        }
-        out.len() < MOST
+        let Some(client) = claimed(&header, sender) else { return true };
+        let claim = Binding {
+            kind: BindingKind::Forwarded,
+            proto: Some(proto::TCP),
+            inside: End::new(client, None),
+            outside: End::new(sender, port(field::SRC_PORT)),
+            peer: addr(field::DST_IP).map(|ip| End::new(ip, port(field::DST_PORT))),
+            peer_inside: None,
+            start: row.time(),
+            end: row.until(),
+            uncertainty: SLACK,
+            method: Method::Claim,
+            confidence: CLAIM,
+            margin: None,
+            assumed: false,
+            conflict: false,
+            evidence: vec![row.id()],
+        };
+        take(&mut out, MOST, claim, "forwarding headers", notices)
     })?;
     cancel.check()?;
     Ok(out)
@@ -350,14 +401,45 @@ mod tests {
         search.add("10.0.0.1".parse().unwrap(), end("192.0.2.80:80"), (Time(90 * SECOND), Time(200 * SECOND)));
         let proxies = search.proxies();
         assert_eq!(proxies.get(&SourceId(1)), Some(&end("10.8.30.5:3128")));
-        let got = join(&requests, &proxies, &legs);
+        let join = |requests: &[Request], legs: &[Leg]| super::join(requests, &proxies, legs, &Cancel::default()).unwrap();
+        let got = join(&requests, &legs);
         let shown: Vec<String> = got.iter().map(ToString::to_string).collect();
         assert_eq!(shown[2], "tcp 10.0.0.2:4000 is 10.8.30.5:5002 outside, with 192.0.2.1:443");
         assert_eq!((got.len(), got[2].peer_inside, got[2].confidence), (5, Some(end("10.8.30.5:3128")), 0.9));
         let by_name: Vec<Request> = requests.iter().cloned().map(|r| Request { origin: None, ..r }).collect();
-        assert!(join(&by_name, &proxies, &legs).is_empty(), "no connection carries the name");
+        assert!(join(&by_name, &legs).is_empty(), "no connection carries the name");
         legs.iter_mut().filter(|l| l.dst.ip.to_string() == "192.0.2.1").for_each(|l| l.name = Some("a.example".into()));
-        assert_eq!(join(&by_name, &proxies, &legs)[0].confidence, 0.6);
+        assert_eq!(join(&by_name, &legs)[0].confidence, 0.6);
+    }
+
+    #[test]
+    fn a_proxy_that_keeps_a_connection_for_a_day_is_not_looked_through_for_each_request() {
+        let proxies = BTreeMap::from([(SourceId(1), end("10.8.30.5:3128"))]);
+        let mut legs =
+            vec![leg(0, "10.8.30.5:4999", "192.0.2.1:443", (0, 90_000)), leg(1, "10.0.0.1:4000", "10.8.30.5:3128", (0, 90_000))];
+        let many = 40_000;
+        for n in 0..many {
+            legs.push(leg(2 * n + 2, "10.8.30.5:5000", "192.0.2.1:443", (n as i64 * 2, n as i64 * 2 + 1)));
+            legs.push(leg(2 * n + 3, "10.0.0.1:4001", "10.8.30.5:3128", (n as i64 * 2, n as i64 * 2 + 1)));
+        }
+        let mut requests: Vec<Request> =
+            (0..many).map(|n| request(n, "10.0.0.1", "192.0.2.1", (n as i64 * 2, n as i64 * 2 + 1))).collect();
+        requests.push(request(many, "10.0.0.1", "192.0.2.1", (100, 86_000)));
+        // Were a day of connections looked through for each of them, this would take minutes.
+        let got = join(&requests, &proxies, &legs, &Cancel::default()).unwrap();
+        assert_eq!(got.len(), requests.len());
+        assert!(got.iter().take(9).all(|b| b.outside.port == Some(5000) || b.start == Time(0)), "{:?}", got.first());
+        assert_eq!(got.last().map(|b| b.inside.port), Some(Some(4000)), "only one client's connection lasted");
+        let cancel = Cancel::default();
+        cancel.cancel();
+        assert!(join(&requests, &proxies, &legs, &cancel).is_err());
+    }
+
+    #[test]
+    fn what_is_beyond_a_bound_is_said_once_and_ends_the_reading() {
+        let (mut list, mut notices) = (Vec::new(), Vec::new());
+        let taken = (0..9).take_while(|n| take(&mut list, 3, *n, "lines", &mut notices)).count();
+        assert_eq!((taken, list, notices), (3, vec![0, 1, 2], vec!["lines beyond the first 3 were not read".to_owned()]));
     }
 
     #[test]
@@ -377,6 +459,12 @@ mod tests {
         assert_eq!(of("for=192.0.2.60;proto=http;by=10.0.0.1").as_deref(), Some("192.0.2.60"));
         assert_eq!(of(r#"for="[2001:db8::17]:4711""#).as_deref(), Some("2001:db8::17"));
         assert_eq!(of("203.0.113.7:4711").as_deref(), Some("203.0.113.7"));
+        // Of a header that is too long the end counts, which the nearest proxy wrote, and no part of an address is one.
+        let long = format!("{}, 192.0.2.5", "é203.0.113.7, ".repeat(600));
+        assert_eq!(of(&long).as_deref(), Some("192.0.2.5"));
+        let cut = format!("1{}", "0".repeat(HEADER - 13)) + ", 203.0.113.45";
+        assert_eq!((cut.len(), of(&format!("19{cut}"))), (HEADER + 2, Some("203.0.113.45".into())));
+        assert_eq!(of(&format!("198.51.100.7{}", " ".repeat(HEADER - 2))), None);
         assert_eq!((of("unknown"), of("-"), of("10.0.0.1"), of("")), (None, None, None, None));
     }
 }

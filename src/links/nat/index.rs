@@ -326,6 +326,18 @@ impl Bindings {
         });
         out
     }
+    /// As [`Bindings::of`], but of more the newest ones, and only what is more than a claim; how many others there are.
+    pub fn newest(&self, wanted: &AskedEnd, side: Side, most: usize) -> (Vec<Binding>, usize) {
+        let mut rows = Vec::new();
+        self.each(wanted, side, &mut |_, row| {
+            if row.method != Method::Claim {
+                rows.push(*row);
+            }
+            true
+        });
+        let beyond = rows.len().saturating_sub(most);
+        (rows.iter().skip(beyond).map(|row| self.unpack(row)).collect(), beyond)
+    }
     fn each(&self, wanted: &AskedEnd, side: Side, each: &mut dyn FnMut(u32, &Row) -> bool) {
         let Some(number) = self.number(wanted.end.ip) else { return };
         let mut fitting = |n: u32, row: &Row| {
@@ -437,16 +449,20 @@ fn merge(kept: &mut Row, later: &mut Row) -> bool {
         return false;
     }
     let margin = kept.margin.max(later.margin);
+    let (first, second) = (*kept, *later);
     if later.method < kept.method || later.method == kept.method && later.confidence > kept.confidence {
-        let (end, start) = (kept.end, kept.start);
         std::mem::swap(kept, later);
-        kept.end = kept.end.max(end);
-        kept.start = kept.start.min(start);
-    } else if kept.assumed && !later.assumed && later.method == Method::Log {
-        kept.end = later.end;
-        kept.assumed = false;
-    } else if !(kept.method == Method::Log && later.method == Method::Infer) {
-        kept.end = kept.end.max(later.end);
+    }
+    if kept.method == Method::Log && later.method != Method::Log {
+        // What others know widens no time that a log states; an end that was assumed is theirs.
+        if kept.assumed && later.end > kept.start {
+            kept.end = later.end;
+            kept.assumed = false;
+        }
+    } else {
+        kept.start = first.start.min(second.start);
+        kept.end = if first.assumed && !second.assumed { second.end } else { first.end.max(second.end) };
+        kept.assumed = first.assumed && second.assumed;
     }
     // A log's binding with the flows of both vantage points behind it as well is as sure as it gets.
     if kept.method == Method::Log && later.method == Method::Infer {

@@ -8,7 +8,7 @@
 use super::binding::{Binding, BindingKind, End, Method};
 use crate::model::time::SECOND;
 use crate::model::{FieldId, Kind, Record, RecordId, SourceId, Time, field, proto};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// Stored fields that are read.
@@ -75,7 +75,8 @@ struct Line {
 pub struct Logged {
     lines: Vec<Line>,
     /// Connections by their source's id, whose end may be in a line without the translation.
-    waiting: HashMap<(SourceId, Box<str>), u32>,
+    /// with their begin: ids come round.
+    waiting: BTreeSet<(SourceId, Box<str>, Time, u32)>,
     /// Ends of such, by line.
     closed: HashMap<u32, (Time, RecordId)>,
     /// Lines beyond the bound.
@@ -115,7 +116,7 @@ impl Logged {
         if life == Life::Opens
             && let Some(uid) = record.text(field::UID)
         {
-            self.waiting.insert((record.source, uid.into()), number);
+            self.waiting.insert((record.source, uid.into(), start, number));
         }
     }
     /// Whether lines without a translation may close what waits.
@@ -124,8 +125,7 @@ impl Logged {
     }
     /// The sources whose lines may do so.
     pub fn waiting_of(&self) -> Vec<SourceId> {
-        let mut out: Vec<SourceId> = self.waiting.keys().map(|(source, _)| *source).collect();
-        out.sort_unstable();
+        let mut out: Vec<SourceId> = self.waiting.iter().map(|(source, ..)| *source).collect();
         out.dedup();
         out
     }
@@ -135,15 +135,17 @@ impl Logged {
             return;
         }
         let Some(uid) = record.text(field::UID) else { return };
-        let Some(number) = self.waiting.get(&(record.source, Box::from(uid))) else { return };
-        let line = &self.lines[*number as usize];
         let end = record.until();
-        // Ids come round: the first end after the begin is its own.
-        if end >= line.start {
-            let known = self.closed.entry(*number).or_insert((end, record.id));
-            if end < known.0 {
-                *known = (end, record.id);
-            }
+        // Of the connections with the id it is the last that had begun.
+        let last = (record.source, Box::<str>::from(uid), end, u32::MAX);
+        let Some((_, _, _, number)) = self.waiting.range(..=&last).next_back().filter(|w| (w.0, &w.1) == (last.0, &last.1))
+        else {
+            return;
+        };
+        // The first end after the begin is its own.
+        let known = self.closed.entry(*number).or_insert((end, record.id));
+        if end < known.0 {
+            *known = (end, record.id);
         }
     }
     /// The bindings.
@@ -407,6 +409,20 @@ mod tests {
         let got = of(&lines);
         assert_eq!((got.len(), got[0].end, got[0].confidence), (1, Time(130 * SECOND), BOTH));
         assert_eq!(got[0].evidence.iter().map(|e| e.offset).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn an_id_that_comes_round_is_a_connection_each_time() {
+        let lines = [
+            line(1, 100, "start", IN, OUT, PEER, "111"),
+            line(2, 500, "start", "10.0.0.6:4000", "198.51.100.2:9001", PEER, "111"),
+            line(3, 130, "close", IN, "", PEER, "111"),
+            line(4, 560, "close", "10.0.0.6:4000", "", PEER, "111"),
+            line(5, 50, "close", IN, "", PEER, "111"),
+        ];
+        let got: Vec<(Time, Time, bool)> = of(&lines).iter().map(|b| (b.start, b.end, b.assumed)).collect();
+        let at = |s: i64| Time(s * SECOND);
+        assert_eq!(got, [(at(100), at(130), false), (at(500), at(560), false)]);
     }
 
     #[test]

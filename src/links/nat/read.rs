@@ -63,7 +63,20 @@ pub struct Nat {
     /// What was left out, in words.
     pub notices: Vec<String>,
     inferred: Vec<Binding>,
-    ends: Mutex<HashMap<Vec<IpAddr>, Arc<Ends>>>,
+    left_out: LeftOut,
+    ends: Mutex<HashMap<Asked, Arc<Ends>>>,
+}
+
+/// Hosts, and when.
+type Asked = (Vec<IpAddr>, Window);
+
+/// Flows that were not compared.
+#[derive(Debug, Default, Clone, Copy)]
+struct LeftOut {
+    /// All flows of a case that has too many.
+    all: Option<u64>,
+    /// Those beyond [`MOST`]; of several readings the most, since they share flows.
+    beyond: u64,
 }
 
 /// A gateway, by the sources on its sides.
@@ -92,12 +105,14 @@ impl Vantages {
                 flows = flows.saturating_add(n);
             }
         }
+        // By number, so that each is found by halving.
+        sources.sort_unstable();
         sources.truncate(usize::from(u16::MAX) / 2);
         (Vantages { sources }, flows)
     }
     /// A source that stands on a gateway sees both sides: flows with an end that is for use inside, and those without.
     fn number(&self, source: SourceId, ends: [IpAddr; 2]) -> Option<u16> {
-        let at = self.sources.iter().position(|s| *s == source)?;
+        let at = self.sources.binary_search(&source).ok()?;
         u16::try_from(at * 2 + usize::from(ends.iter().any(|ip| binding::is_private(*ip)))).ok()
     }
     fn source(&self, vantage: u16) -> SourceId {
@@ -116,7 +131,7 @@ pub fn find(snapshot: &Snapshot, cancel: &Cancel) -> Result<Nat> {
 
 /// The same of a case to which flows came in a window, given what was known before: what was inferred outside of it stays.
 pub fn more(snapshot: &Snapshot, before: &Nat, window: Option<Window>, cancel: &Cancel) -> Result<Nat> {
-    let mut nat = Nat { notices: before.notices.clone(), ..Nat::default() };
+    let mut nat = Nat { left_out: before.left_out, ..Nat::default() };
     let Some(window) = window else {
         nat.inferred.clone_from(&before.inferred);
         nat.gateways.clone_from(&before.gateways);
@@ -126,7 +141,7 @@ pub fn more(snapshot: &Snapshot, before: &Nat, window: Option<Window>, cancel: &
     let (flows, vantages) = nat.flows(snapshot, window, cancel)?;
     let number = |place: &Place| {
         let of = |source: SourceId, vantage: u16| {
-            let at = vantages.sources.iter().position(|s| *s == source)?;
+            let at = vantages.sources.binary_search(&source).ok()?;
             u16::try_from(at * 2 + usize::from(vantage % 2)).ok()
         };
         Some((of(place.inside, place.gateway.inside)?, of(place.outside, place.gateway.outside)?))
@@ -159,9 +174,7 @@ impl Nat {
         let (vantages, all) = Vantages::of(snapshot);
         let mut flows = Vec::new();
         if all > CASE || vantages.sources.len() < 2 && all > SINGLE || all == 0 {
-            if all > CASE {
-                self.notices.push(format!("vantage points are not compared: {all} flows are more than {CASE}"));
-            }
+            self.left_out.all = (all > CASE).then_some(all);
             return Ok((flows, vantages));
         }
         let filter = Filter::is(field::KIND, Kind::Flow.name());
@@ -199,15 +212,14 @@ impl Nat {
                 beyond += 1;
                 return true;
             }
-            let bit = |source: SourceId| vantages.sources.iter().position(|s| *s == source).map_or(0, |at| 1u64 << (at % 64));
+            let bit = |source: SourceId| vantages.sources.binary_search(&source).map_or(0, |at| 1u64 << (at % 64));
             let also = seen_by.get(&row.id()).map_or(0, |by| by.iter().fold(0, |all, s| all | bit(*s)));
             flows.push(seen(row, &ends, vantage, also, &hasher));
             true
         })?;
         cancel.check()?;
-        if beyond > 0 {
-            self.notices.push(format!("{beyond} flows beyond the first {MOST} that may have a counterpart were not compared"));
-        }
+        self.left_out.all = None;
+        self.left_out.beyond = self.left_out.beyond.max(beyond);
         contents(snapshot, window, &mut flows, cancel)?;
         Ok((flows, vantages))
     }
@@ -232,8 +244,15 @@ impl Nat {
     }
     /// Adds what logs and proxies state, and puts all in order.
     fn index(mut self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Nat> {
+        if let Some(all) = self.left_out.all {
+            self.notices.push(format!("vantage points are not compared: {all} flows are more than {CASE}"));
+        }
+        if self.left_out.beyond > 0 {
+            let beyond = self.left_out.beyond;
+            self.notices.push(format!("{beyond} flows beyond the first {MOST} that may have a counterpart were not compared"));
+        }
         let mut all = stated(snapshot, &mut self.notices, cancel)?;
-        let clients = forwarded::read(snapshot, cancel)?;
+        let clients = forwarded::read(snapshot, &mut self.notices, cancel)?;
         all.extend(clients);
         all.extend(self.inferred.iter().cloned());
         self.bindings = Bindings::new(all);
@@ -248,17 +267,17 @@ impl Nat {
         }
         Ok(self)
     }
-    /// What hosts were elsewhere, made once while this stands: a screen asks for one host many times.
-    pub(super) fn ends(&self, hosts: Vec<IpAddr>, make: impl FnOnce(&[IpAddr]) -> Ends) -> Arc<Ends> {
+    /// What hosts were elsewhere at a time, made once while this stands: a screen asks for one host many times.
+    pub(super) fn ends(&self, asked: Asked, make: impl FnOnce(&Asked) -> Ends) -> Arc<Ends> {
         let mut kept = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT && !kept.contains_key(&hosts) {
+        if kept.len() >= KEPT && !kept.contains_key(&asked) {
             kept.clear();
         }
-        if let Some(ends) = kept.get(&hosts) {
+        if let Some(ends) = kept.get(&asked) {
             return Arc::clone(ends);
         }
-        let ends = Arc::new(make(&hosts));
-        kept.insert(hosts, Arc::clone(&ends));
+        let ends = Arc::new(make(&asked));
+        kept.insert(asked, Arc::clone(&ends));
         ends
     }
     /// Whether anything is known.

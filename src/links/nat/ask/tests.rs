@@ -71,7 +71,7 @@ fn a_question_for_a_host_finds_what_it_was_outside() {
     let host = |id| Filter::Test(id, Test::Is(Value::Addr("10.0.0.5".parse().unwrap())));
     let more = |id| -> Vec<RecordId> {
         let own: HashSet<RecordId> = case.rows(&host(id)).iter().map(|r| r.id).collect();
-        let wide = case.rows(&widen(&case.nat, host(id)));
+        let wide = case.rows(&widen(&case.nat, host(id), &Window::ALL));
         assert!(own.iter().all(|id| wide.iter().any(|r| r.id == *id)));
         wide.iter().map(|r| r.id).filter(|id| !own.contains(id)).collect()
     };
@@ -82,7 +82,7 @@ fn a_question_for_a_host_finds_what_it_was_outside() {
     let net = Filter::Test(field::HOST, Test::Net("10.0.0.0/8".parse().unwrap()));
     assert!(!asks_for_host(&net), "a network is asked for by its addresses");
     // The same row by row.
-    let Filter::Or(list) = widen(&case.nat, host(field::HOST)) else { panic!("not widened") };
+    let Filter::Or(list) = widen(&case.nat, host(field::HOST), &Window::ALL) else { panic!("not widened") };
     for record in case.rows(&Filter::All) {
         assert_eq!(list[1].matches(&record, &|_| None), [case.outside, case.alert].contains(&record.id));
     }

@@ -98,8 +98,46 @@ fn what_a_log_states_and_what_was_inferred_is_one_binding_and_the_log_says_when(
         let got: Vec<Binding> = all.iter().collect();
         assert_eq!(got.len(), 1);
         assert_eq!((got[0].method, got[0].confidence, got[0].margin), (Method::Log, 0.99, Some(40.0)));
-        assert_eq!(got[0].evidence.len(), 2);
+        assert_eq!((got[0].start, got[0].end, got[0].evidence.len()), (Time(100), Time(200), 2));
     }
+}
+
+#[test]
+fn an_end_that_was_assumed_is_the_inferred_one_and_two_lines_of_logs_take_both_their_times() {
+    let of = |list: [Binding; 2]| {
+        let [one, two] = list;
+        [[one.clone(), two.clone()], [two, one]].map(|list| {
+            let got: Vec<(Time, Time, bool)> = Bindings::new(list).iter().map(|b| (b.start, b.end, b.assumed)).collect();
+            got
+        })
+    };
+    let logged = |times| binding("10.0.0.5:4000", "198.51.100.2:9000", "192.0.2.1:443", times);
+    let assumed = Binding { assumed: true, confidence: 0.8, ..logged((100, 90_000)) };
+    let inferred = |times| Binding { method: Method::Infer, confidence: 0.95, ..logged(times) };
+    for times in [(90, 250), (110, 250)] {
+        for got in of([assumed.clone(), inferred(times)]) {
+            assert_eq!(got, [(Time(100), Time(250), false)]);
+        }
+    }
+    // One that was over when the log's begins says nothing of its end.
+    for got in of([assumed, inferred((50, 100))]) {
+        assert_eq!(got, [(Time(100), Time(90_000), true)]);
+    }
+    for got in of([logged((100, 200)), Binding { confidence: 0.95, ..logged((90, 180)) }]) {
+        assert_eq!(got, [(Time(90), Time(200), false)]);
+    }
+}
+
+#[test]
+fn of_too_many_bindings_the_newest_are_given_and_the_others_counted() {
+    let one = |n: i64| Binding {
+        method: if n == 49 { Method::Claim } else { Method::Log },
+        ..binding(&format!("10.0.0.5:{}", n + 1), "198.51.100.2:9000", "192.0.2.1:443", (n * 10, n * 10 + 5))
+    };
+    let all = Bindings::new((0..100).map(one));
+    let (got, beyond) = all.newest(&asked("10.0.0.5", "", (0, 500)), Side::Inside, 10);
+    let starts: Vec<i64> = got.iter().map(|b| b.start.0).collect();
+    assert_eq!((starts, beyond), ((39..49).map(|n| n * 10).collect(), 39));
 }
 
 #[test]
