@@ -83,6 +83,11 @@ impl Open {
     fn values(&self) -> &[Registered] {
         self.values.get_or_init(|| self.table.as_ref().ok().and_then(|t| t.values().ok()).unwrap_or_default())
     }
+    /// What it says of an address.
+    fn says(&self, addr: IpAddr) -> Option<&Registered> {
+        let n = self.table.as_ref().ok()?.value_of(addr).ok()?;
+        self.values().get((n as usize).checked_sub(1)?)
+    }
 }
 
 /// Every feed that stands, open.
@@ -114,12 +119,14 @@ impl Feeds {
     pub fn of(&self, kind: FeedKind) -> impl Iterator<Item = (&Feed, &Table)> {
         self.all.iter().filter(move |o| o.feed.settings.kind == kind).filter_map(|o| Some((&o.feed, o.table.as_ref().ok()?)))
     }
+    /// What each registration feed says of an address, in order; those that say nothing are left out.
+    fn of_each(&self, addr: IpAddr) -> impl Iterator<Item = &Registered> {
+        self.all.iter().filter(|o| o.feed.settings.kind == FeedKind::Registration).filter_map(move |open| open.says(addr))
+    }
     /// What every registration feed says of an address, put together: the first that knows something counts.
     pub fn registered(&self, addr: IpAddr) -> Registered {
         let mut out = Registered::default();
-        for open in self.all.iter().filter(|o| o.feed.settings.kind == FeedKind::Registration) {
-            let n = open.table.as_ref().map_or(0, |t| t.value_of(addr).unwrap_or(0));
-            let Some(found) = (n as usize).checked_sub(1).and_then(|n| open.values().get(n)) else { continue };
+        for found in self.of_each(addr) {
             if out.country.is_empty() {
                 out.country.clone_from(&found.country);
             }
@@ -132,26 +139,57 @@ impl Feeds {
         }
         out
     }
-    /// Whether a registry's statistics are there and none knows an address: it was given to nobody.
+    /// Whether a registry states that an address was given to nobody, and none that it was given to somebody. That no statistics list it says
+    /// nothing: those of its registry may not be there.
     pub fn is_unallocated(&self, addr: IpAddr) -> bool {
-        let mut of_registries =
-            self.all.iter().filter(|o| o.feed.format == Form::Delegated.name()).filter_map(|o| o.table.as_ref().ok());
-        let mut any = false;
-        let none = of_registries.all(|t| {
-            any = true;
-            t.value_of(addr).is_ok_and(|n| n == 0)
-        });
-        any && none
+        let mut stated = false;
+        for found in self.all.iter().filter(|o| o.feed.format == Form::Delegated.name()).filter_map(|o| o.says(addr)) {
+            if !found.nobody {
+                return false;
+            }
+            stated = true;
+        }
+        stated
+    }
+    /// Country and autonomous system of an address.
+    fn country_and_system(&self, addr: IpAddr) -> (Option<Value>, Option<Value>) {
+        let (mut country, mut system) = (None, None);
+        for found in self.of_each(addr) {
+            if country.is_none() && !found.country.is_empty() {
+                country = Some(Value::text(&found.country));
+            }
+            if system.is_none() && found.number > 0 {
+                system = Some(Value::Uint(u64::from(found.number)));
+            }
+        }
+        (country, system)
     }
     /// The value of a registration field for an address.
     fn value(&self, id: FieldId, addr: IpAddr) -> Option<Value> {
-        let found = self.registered(addr);
-        match id {
-            field::COUNTRY | field::SRC_COUNTRY | field::DST_COUNTRY => {
-                (!found.country.is_empty()).then(|| Value::text(found.country))
-            }
-            _ => (found.number > 0).then(|| Value::Uint(u64::from(found.number))),
-        }
+        let (country, system) = self.country_and_system(addr);
+        if matches!(id, field::COUNTRY | field::SRC_COUNTRY | field::DST_COUNTRY) { country } else { system }
+    }
+    /// The values of [`field::REGISTRATION`], in its order, of a record with these ends. Each end is looked up once.
+    pub fn values_of(
+        &self,
+        src: Option<IpAddr>,
+        dst: Option<IpAddr>,
+        home: &dyn Fn(IpAddr) -> bool,
+    ) -> [(FieldId, Option<Value>); 6] {
+        let of = |addr: Option<IpAddr>| addr.map_or((None, None), |a| self.country_and_system(a));
+        let ((src_country, src_system), (dst_country, dst_system)) = (of(src), of(dst));
+        let (country, system) = match outside(src, dst, home) {
+            Some(addr) if Some(addr) == dst => (dst_country.clone(), dst_system.clone()),
+            _ => (src_country.clone(), src_system.clone()),
+        };
+        [
+            (field::COUNTRY, country),
+            (field::SRC_COUNTRY, src_country),
+            (field::DST_COUNTRY, dst_country),
+            (field::AS, system),
+            (field::SRC_AS, src_system),
+            (field::DST_AS, dst_system),
+        ]
     }
     /// The value of a registration field of a record with these ends; `home` says whether an address is one's own.
     pub fn value_of(
@@ -164,11 +202,7 @@ impl Feeds {
         match id {
             field::SRC_COUNTRY | field::SRC_AS => self.value(id, src?),
             field::DST_COUNTRY | field::DST_AS => self.value(id, dst?),
-            _ => {
-                let ends = || [dst, src].into_iter().flatten();
-                let outside = ends().find(|a| !home(*a)).or_else(|| ends().next())?;
-                self.value(id, outside)
-            }
+            _ => self.value(id, outside(src, dst, home)?),
         }
     }
     /// The same filter with tests of registrations as tests of addresses, which postings can answer.
@@ -233,6 +267,12 @@ impl Feeds {
         made.insert(key, Arc::clone(&set));
         Ok(set)
     }
+}
+
+/// The end of a record that is not one's own; the destination where both are, or neither.
+fn outside(src: Option<IpAddr>, dst: Option<IpAddr>, home: &dyn Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let ends = || [dst, src].into_iter().flatten();
+    ends().find(|a| !home(*a)).or_else(|| ends().next())
 }
 
 /// Networks without what lies in others, which are in order and none inside another.
@@ -320,8 +360,9 @@ pub fn compile(case: &Path, path: &Path, format: Option<&'static dyn Format>) ->
         if size > registrations::MAXMIND_MAX {
             return Err(Error::user("the file is larger than 512 MiB").at_path(path));
         }
-        let data = std::fs::read(path).map_err(fail)?;
-        return registration(case, sha256, Form::MaxMind, &mut |maker| registrations::maxmind(data.clone(), maker));
+        // It is read once: a file of this size is not held twice.
+        let mut data = std::fs::read(path).map_err(fail)?;
+        return registration(case, sha256, Form::MaxMind, &mut |maker| registrations::maxmind(std::mem::take(&mut data), maker));
     }
     let mut input = Input::open(path)?;
     let mut reader = BufReader::with_capacity(HEAD, input.read());

@@ -174,16 +174,15 @@ fn delegated(line: &str) -> Option<(IpAddr, IpAddr, Registered)> {
         }
         _ => return None,
     };
-    // What the registry has not given to anybody is registered to nobody.
+    // What the registry has not given to anybody is registered to nobody: it has neither country nor date.
     let given = !matches!(status, "available" | "reserved");
+    if !given {
+        return Some((first, last, Registered { nobody: true, ..Registered::default() }));
+    }
     let value = Registered {
         country: if is_code(country) && country != "ZZ" { country.to_ascii_uppercase() } else { String::new() },
-        registry: if given { short(registry) } else { String::new() },
-        allocated: if date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()) && given {
-            date.to_owned()
-        } else {
-            String::new()
-        },
+        registry: short(registry),
+        allocated: if date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()) { date.to_owned() } else { String::new() },
         ..Registered::default()
     };
     Some((first, last, value))
@@ -237,8 +236,6 @@ pub fn lines(form: Form, input: &mut dyn BufRead, maker: &mut Maker) -> Result<C
                 None => counts.failed += 1,
             },
             _ => match delegated(line) {
-                // Nobody's: a gap between what is somebody's.
-                Some((_, _, value)) if value.registry.is_empty() => counts.networks += 1,
                 Some((first, last, value)) => {
                     let value = maker.value(value)?;
                     maker.add(first, last, value)?;
@@ -275,7 +272,8 @@ mod tests {
         let found = found.unwrap();
         assert_eq!((found.country.as_str(), found.registry.as_str(), found.allocated.as_str()), ("NL", "ripencc", "20110203"));
         assert_eq!(said(Form::Delegated, text, "192.0.3.128").1, None);
-        assert_eq!(said(Form::Delegated, text, "198.51.100.1").1, None);
+        let nobody = Registered { nobody: true, ..Registered::default() };
+        assert_eq!(said(Form::Delegated, text, "198.51.100.1").1, Some(nobody));
         assert_eq!(said(Form::Delegated, text, "2001:db8:ffff::1").1.unwrap().country, "DE");
     }
 

@@ -270,7 +270,9 @@ fn context(given: &Given<'_>, entity: &Entity, out: &mut Vec<Fact>) -> Result<()
     if let (EntityKind::Address, Value::Addr(addr)) = (entity.kind, &entity.value) {
         let found = given.feeds.registered(*addr);
         let system = (found.number > 0).then(|| format!("AS{} {}", found.number, found.name).trim_end().to_owned());
-        let date = found.allocated.get(..8).map(|d| format!("since {}-{}-{}", &d[..4], &d[4..6], &d[6..]));
+        // Stored text: that its digits are where they should be is not taken for granted.
+        let part = |range: std::ops::Range<usize>| found.allocated.get(range);
+        let date = part(0..4).zip(part(4..6)).zip(part(6..8)).map(|((y, m), d)| format!("since {y}-{m}-{d}"));
         let registry = [found.registry, date.unwrap_or_default()].join(" ");
         let parts = [found.country, system.unwrap_or_default(), registry.trim().to_owned()];
         let said: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();

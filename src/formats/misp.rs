@@ -122,7 +122,11 @@ impl Events {
         let (kind, value) = (of("type"), of("value"));
         let named = kind.starts_with("filename|");
         let ported = kind.ends_with("|port");
-        let parts: Vec<&str> = value.split('|').skip(usize::from(named)).take(if ported { 1 } else { 2 }).collect();
+        // A `|` parts values only where the type says that there are two: it may stand in a URL.
+        let parts: Vec<&str> = match kind.contains('|') {
+            true => value.split('|').skip(usize::from(named)).take(if ported { 1 } else { 2 }).collect(),
+            false => vec![value.as_str()],
+        };
         let mut listed = 0;
         for part in parts {
             if indicator::recognise(part).is_none() {
@@ -191,6 +195,10 @@ mod tests {
             "inventory 2025-11-20T08:00:00Z dst.ip=203.0.113.9 dst.port=443 severity=high category=Network activity action=listed reason=Odd campaign c2 indicator=203.0.113.9 feed=sample extra={\"type\":\"ip-dst|port\",\"org\":\"ORG\",\"tags\":\"tlp:green\"}"
         );
         assert!(shown[3].starts_with("inventory 2025-11-19T00:00:00Z..2025-11-20T00:00:00Z"), "{}", shown[3]);
+        let url = r#"{"Event":{"info":"i","Attribute":[{"type":"url","value":"http://evil.example/?a=1|203.0.113.12","to_ids":true,"timestamp":"1763625600"}]}}"#;
+        let read = read_all(&FORMAT, url);
+        assert_eq!(read.records.len(), 1);
+        assert!(read.shown().contains("indicator=http://evil.example/?a=1|203.0.113.12"), "{}", read.shown());
         assert!(shown[3].contains("file.name=a.exe md5=d41d8cd98f00b204e9800998ecf8427e"), "{}", shown[3]);
     }
 }

@@ -5,8 +5,10 @@
 //! file's modification time.
 
 use super::draft::Draft;
+use super::objects::{Found, Objects};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, indicator, json, objects};
 use crate::model::field;
+use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
 use crate::model::value::Value;
 use std::io::BufRead;
@@ -47,25 +49,60 @@ impl Reader for List {
         Status::Skipped
     }
     fn document(&mut self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
-        objects::read_each(input, &[], each, &mut |text, unit, out| {
-            let Some(members) = json::object(text) else { return objects::malformed(unit, out) };
-            let of = |key: &str| json::text_at(&members, &[key]);
-            let exact = !matches!(of("type").as_str(), "regex" | "substring");
-            let mut status = Status::Ok;
-            for entry in json::member(&members, "list").into_iter().flat_map(json::elements) {
-                let entry = json::scalar(entry);
-                if !exact || indicator::recognise(&entry).is_none() {
-                    status = Status::Partial;
-                    continue;
+        let mut objects = Objects::new(input, &[]);
+        loop {
+            let goes_on = match objects.next() {
+                Found::Object(text, offset) => self.list(&text, offset, each),
+                Found::Bad(what, offset) => {
+                    let oddities = vec![Oddity::at(what, format!("byte {offset}"))];
+                    each(Status::Failed, Out { oddities, unit: Unit { offset, line: 0 }, ..Out::default() })
                 }
-                let mut d = Draft::new(Kind::Inventory, &self.context, unit, text.len(), self.context.modified);
-                indicator::fill(&mut d, &entry, &of("name"));
+                Found::Over => return,
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+}
+
+impl List {
+    /// Gives each entry out by itself: a list may have a great many. `false`: the import is cancelled.
+    fn list(&self, text: &str, offset: u64, each: &mut dyn FnMut(Status, Out) -> bool) -> bool {
+        let whole = Unit { offset, line: 0 };
+        let mut out = Out { unit: whole, ..Out::default() };
+        let Some(members) = json::object(text) else {
+            let status = objects::malformed(whole, &mut out);
+            return each(status, out);
+        };
+        let of = |key: &str| json::text_at(&members, &[key]);
+        let exact = !matches!(of("type").as_str(), "regex" | "substring");
+        let name = of("name");
+        let entries = json::member(&members, "list").map(json::elements).unwrap_or_default();
+        if entries.is_empty() {
+            return each(Status::Skipped, out);
+        }
+        for raw in entries {
+            let inside = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+            let unit = Unit { offset: offset + inside.min(text.len()) as u64, line: 0 };
+            let mut out = Out { unit, ..Out::default() };
+            let entry = json::scalar(raw);
+            let status = if !exact {
+                Status::Skipped
+            } else if indicator::recognise(&entry).is_none() {
+                Status::Partial
+            } else {
+                let mut d = Draft::new(Kind::Inventory, &self.context, unit, raw.get().len(), self.context.modified);
+                indicator::fill(&mut d, &entry, &name);
                 d.give(field::CONFIDENCE, Value::Float(0.0));
                 d.text(field::CATEGORY, "warning list");
-                d.finish(None, out);
+                d.finish(None, &mut out)
+            };
+            if !each(status, out) {
+                return false;
             }
-            status
-        });
+        }
+        true
     }
 }
 
@@ -79,7 +116,10 @@ mod tests {
         let text = r#"{"description":"d","list":["192.0.2.0/24","198.51.100.1","?"],"matching_attributes":["ip-src"],"name":"Public resolvers","type":"cidr","version":1}"#;
         assert_eq!(FORMAT.sniff(text.as_bytes()), Sniff::Yes);
         let read = read_all(&FORMAT, text);
-        assert_eq!(read.counts, [0, 1, 0, 0]);
+        assert_eq!(read.counts, [2, 1, 0, 0]);
+        // Each has the place of its own entry, so that no two records are one.
+        let places = read.records.iter().map(|r| r.record.id.offset as usize).collect::<Vec<_>>();
+        assert_eq!(places, ["\"192", "\"198"].map(|t| text.find(t).unwrap()));
         assert_eq!(
             read.shown(),
             "inventory 2026-11-20T12:00:00Z category=warning list action=listed indicator=192.0.2.0/24 feed=Public resolvers confidence=0\n\

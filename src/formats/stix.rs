@@ -5,6 +5,7 @@
 //! other objects are skipped and counted; a pattern with `LIKE`, `MATCHES`, `NOT` or in another language is read in part.
 
 use super::draft::{self, Draft};
+use super::objects::{Found, Objects};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, indicator, json, objects};
 use crate::model::field;
 use crate::model::oddity::Oddity;
@@ -50,21 +51,47 @@ impl Reader for Bundle {
         Status::Skipped
     }
     fn document(&mut self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
-        objects::read_each(input, &["objects"], each, &mut |text, unit, out| self.object(text, unit, out));
+        let mut objects = Objects::new(input, &["objects"]);
+        loop {
+            let goes_on = match objects.next() {
+                Found::Object(text, offset) => self.object(&text, Unit { offset, line: 0 }, each),
+                Found::Bad(what, offset) => {
+                    let oddities = vec![Oddity::at(what, format!("byte {offset}"))];
+                    each(Status::Failed, Out { oddities, unit: Unit { offset, line: 0 }, ..Out::default() })
+                }
+                Found::Over => return,
+            };
+            if !goes_on {
+                return;
+            }
+        }
     }
 }
 
 impl Bundle {
-    fn object(&self, text: &str, unit: Unit, out: &mut Out) -> Status {
-        let Some(members) = json::object(text) else { return objects::malformed(unit, out) };
+    /// Gives each value of an indicator out by itself: its pattern is kept with every one. `false`: the import is cancelled.
+    fn object(&self, text: &str, unit: Unit, each: &mut dyn FnMut(Status, Out) -> bool) -> bool {
+        let mut out = Out { unit, ..Out::default() };
+        let Some(members) = json::object(text) else {
+            let status = objects::malformed(unit, &mut out);
+            return each(status, out);
+        };
         let of = |key: &str| json::text_at(&members, &[key]);
         if of("type") != "indicator" || of("revoked") == "true" {
-            return Status::Skipped;
+            return each(Status::Skipped, out);
         }
         let language = of("pattern_type");
         let pattern = of("pattern");
         let read = if matches!(language.as_str(), "" | "stix") { values(&pattern) } else { Pattern::default() };
-        let mut listed = 0;
+        let mut time = |key: &str| clock::any(&of(key), &self.context, &mut out);
+        let (from, until, modified) = (time("valid_from"), time("valid_until"), time("modified"));
+        let from = from.or_else(|| time("created"));
+        let stated = of("confidence").parse::<f64>().ok().filter(|c| (0.0..=100.0).contains(c)).map(|c| c / 100.0);
+        // What belongs together says less by itself.
+        let confidence = if read.joined { Some(stated.unwrap_or(0.75) / 2.0) } else { stated };
+        let class = [of("indicator_types"), of("labels")].into_iter().find(|t| !t.is_empty()).unwrap_or_default();
+        let (reason, id) = ([of("name"), of("description")].join(" "), of("id"));
+        let mut listed = 0u16;
         for (path, value) in &read.values {
             let known = [
                 "ipv4-addr:",
@@ -78,34 +105,31 @@ impl Bundle {
             if !known.iter().any(|k| path.starts_with(k)) || indicator::recognise(value).is_none() {
                 continue;
             }
-            let mut time = |key: &str| clock::any(&of(key), &self.context, &mut *out);
-            let (from, until, modified) = (time("valid_from"), time("valid_until"), time("modified"));
-            let from = from.or_else(|| time("created"));
-            let mut d = Draft::timed(Kind::Inventory, &self.context, unit, text.len(), from, out);
+            // What is said of the times goes with the first value.
+            let mut out = std::mem::replace(&mut out, Out { unit, ..Out::default() });
+            let mut d = Draft::timed(Kind::Inventory, &self.context, unit, text.len(), from, &mut out);
             d.record.end = until.or(modified).unwrap_or(d.record.start).max(d.record.start);
             indicator::fill(&mut d, value, &self.context.stem);
-            let stated = of("confidence").parse::<f64>().ok().filter(|c| (0.0..=100.0).contains(c)).map(|c| c / 100.0);
-            // What belongs together says less by itself.
-            let confidence = if read.joined { Some(stated.unwrap_or(0.75) / 2.0) } else { stated };
             if let Some(confidence) = confidence {
                 d.give(field::CONFIDENCE, Value::Float(confidence));
             }
-            let class = [of("indicator_types"), of("labels")].into_iter().find(|t| !t.is_empty()).unwrap_or_default();
             d.text(field::CATEGORY, &class);
-            d.text(field::REASON, draft::cut([of("name"), of("description")].join(" ").trim()));
+            d.text(field::REASON, draft::cut(reason.trim()));
             d.keep("pattern", &pattern);
-            d.keep("id", &of("id"));
-            d.finish(None, out);
-            listed += 1;
-        }
-        match (listed, read.other) {
-            (0, _) => {
-                out.oddities.push(Oddity::at("stix_pattern_unsupported", format!("byte {}", unit.offset)));
-                Status::Partial
+            d.keep("id", &id);
+            d.finish(None, &mut out);
+            // All have the place of the indicator, and are numbered through; there are at most `VALUES_MAX`.
+            out.records.iter_mut().for_each(|r| r.record.id.ordinal = listed);
+            listed = listed.saturating_add(1);
+            if !each(if read.other { Status::Partial } else { Status::Ok }, out) {
+                return false;
             }
-            (_, true) => Status::Partial,
-            _ => Status::Ok,
         }
+        if listed > 0 {
+            return true;
+        }
+        out.oddities.push(Oddity::at("stix_pattern_unsupported", format!("byte {}", unit.offset)));
+        each(Status::Partial, out)
     }
 }
 
@@ -206,7 +230,8 @@ mod tests {
 {"type":"indicator","id":"indicator--3","pattern":"[domain-name:value = 'evil.example' AND process:name = 'x']","pattern_type":"stix","valid_from":"2025-11-03T00:00:00Z"}]}"#;
         assert_eq!(FORMAT.sniff(text.as_bytes()), Sniff::Yes);
         let read = read_all(&FORMAT, text);
-        assert_eq!(read.counts, [2, 0, 2, 0]);
+        assert_eq!(read.counts, [3, 0, 2, 0]);
+        assert_eq!(read.records.iter().map(|r| r.record.id.ordinal).collect::<Vec<_>>(), [0, 1, 0]);
         assert_eq!(
             read.shown(),
             "inventory 2025-11-03T00:00:00Z..2025-12-03T00:00:00Z dst.ip=203.0.113.9 category=malicious-activity action=listed reason=C2 indicator=203.0.113.9 feed=sample confidence=0.8 extra={\"pattern\":\"[ipv4-addr:value = '203.0.113.9' OR ipv4-addr:value ISSUBSET '198.51.100.0/24']\",\"id\":\"indicator--1\"}\n\

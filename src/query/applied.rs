@@ -23,10 +23,17 @@ impl<'a> Applied<'a> {
     }
     /// A record as it is answered: with its direction and verdict, and who registered its ends.
     pub fn on(&self, mut record: Record) -> Record {
-        let registration = if self.registered { &field::REGISTRATION[..] } else { &[] };
-        for id in [field::DIRECTION, field::VERDICT].iter().chain(registration).copied() {
+        for id in [field::DIRECTION, field::VERDICT] {
             if let Some(value) = self.value(&record, id) {
                 record.set(id, value);
+            }
+        }
+        if self.registered {
+            let (src, dst) = (record.addr(field::SRC_IP), record.addr(field::DST_IP));
+            for (id, value) in self.feeds.values_of(src, dst, &|a| self.current.home.is_near(a)) {
+                if let Some(value) = value {
+                    record.set(id, value);
+                }
             }
         }
         record

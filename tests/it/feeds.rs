@@ -77,7 +77,7 @@ impl Case {
 fn countries_and_systems_are_conditions_columns_and_groups() {
     let case = Case::new();
     assert!(case.engine.compile("dst.country = DE").unwrap_err().to_string().contains("registration feed"));
-    let rir = "2|ripencc|1763596799|2|19830705|20251119|+0100\nripencc|DE|ipv4|192.0.2.0|128|20110203|allocated|x\nripencc|NL|ipv4|192.0.2.128|128|20110204|allocated|y\nripencc|FR|ipv4|198.51.100.0|256|20110204|allocated|z\n";
+    let rir = "2|ripencc|1763596799|2|19830705|20251119|+0100\nripencc|DE|ipv4|192.0.2.0|128|20110203|allocated|x\nripencc|NL|ipv4|192.0.2.128|128|20110204|allocated|y\nripencc|FR|ipv4|198.51.100.0|256|20110204|allocated|z\nripencc||ipv4|203.0.113.0|128||available|\n";
     case.add("rir", rir, FeedKind::Registration, None);
     case.add("pfx", "192.0.2.0\t24\t64500\n198.51.100.0\t24\t64501\n", FeedKind::Registration, None);
     assert_eq!(case.count("dst.country = de"), 1);
@@ -104,8 +104,10 @@ fn countries_and_systems_are_conditions_columns_and_groups() {
         .unwrap();
     assert_eq!(shown, [(Some("DE".to_owned()), None)]);
     assert!(case.said("192.0.2.9", None).contains(&"registered: DE, AS64500, ripencc since 2011-02-03".to_owned()));
-    // Given to nobody by the registries.
+    // Given to nobody, as the registry states; what no line is about may be another registry's.
+    let nobodys = |addr: &str| case.said(addr, None).iter().any(|f| f.starts_with("registered: to nobody"));
     assert_eq!(case.said("203.0.113.1", None)[0], "reputation: 20 of 100, on no list");
+    assert_eq!((nobodys("203.0.113.1"), nobodys("203.0.113.200"), nobodys("192.0.2.9")), (true, false, false));
 }
 
 #[test]

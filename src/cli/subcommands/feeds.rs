@@ -109,11 +109,29 @@ fn clean(name: &str) -> Result<String> {
     }
 }
 
-fn settings_of(given: Settings, by_content: Option<FeedKind>, registration: bool) -> Result<FeedSettings> {
-    let kind = match given.kind {
-        Some(word) => FeedKind::parse(&word).ok_or_else(|| {
-            Error::user(format!("`{word}` is no kind of feed")).hint(FeedKind::ALL.map(FeedKind::name).join(", "))
-        })?,
+/// The kind and the half-life that are asked for; an error before anything is compiled.
+fn asked(given: &Settings) -> Result<(Option<FeedKind>, Option<i64>)> {
+    let kind = |word: &String| {
+        FeedKind::parse(word)
+            .ok_or_else(|| Error::user(format!("`{word}` is no kind of feed")).hint(FeedKind::ALL.map(FeedKind::name).join(", ")))
+    };
+    let half_life = |text: &String| match text.trim() {
+        "never" => Ok(0),
+        text => {
+            parse_span(text).filter(|n| *n > 0).ok_or_else(|| Error::user(format!("`{text}` is no span")).hint("7d, 12h, never"))
+        }
+    };
+    Ok((given.kind.as_ref().map(kind).transpose()?, given.half_life.as_ref().map(half_life).transpose()?))
+}
+
+fn settings_of(
+    given: Settings,
+    (kind, half_life): (Option<FeedKind>, Option<i64>),
+    by_content: Option<FeedKind>,
+    registration: bool,
+) -> Result<FeedSettings> {
+    let kind = match kind {
+        Some(kind) => kind,
         // A table that is there already says no kind of its own.
         None if registration => FeedKind::Registration,
         None => by_content.unwrap_or_default(),
@@ -122,18 +140,12 @@ fn settings_of(given: Settings, by_content: Option<FeedKind>, registration: bool
         let (has, not) = if registration { ("registrations", "indicators") } else { ("indicators", "registrations") };
         return Err(Error::user(format!("the file has {has}, not {not}")).hint("leave --kind out"));
     }
-    let half_life = given.half_life.map(|text| match text.trim() {
-        "never" => Ok(0),
-        text => {
-            parse_span(text).filter(|n| *n > 0).ok_or_else(|| Error::user(format!("`{text}` is no span")).hint("7d, 12h, never"))
-        }
-    });
     Ok(FeedSettings {
         kind,
         category: given.category.unwrap_or_default(),
         confidence: given.confidence,
         weight: given.weight,
-        half_life: half_life.transpose()?,
+        half_life,
         lineage: given.lineage.unwrap_or_default(),
     })
 }
@@ -149,17 +161,22 @@ fn add(opened: &Opened, file: &Path, name: Option<String>, format: Option<&str>,
     };
     let stem = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let name = clean(&name.unwrap_or(stem))?;
+    let asked = asked(&given)?;
     let path = std::fs::canonicalize(file).map_err(|e| Error::io("cannot read", file, &e))?;
     let compiled = feeds::compile(&opened.keeper.dir(), &path, format)?;
-    let settings = settings_of(given, compiled.kind, compiled.registration)?;
-    opened.keeper.append(What::Feed {
-        name: name.clone(),
-        sha256: compiled.about.sha256.clone(),
-        path: path.display().to_string(),
-        settings,
-        format: compiled.about.format.clone(),
-        entries: compiled.about.entries,
-    })?;
+    let added = settings_of(given, asked, compiled.kind, compiled.registration).and_then(|settings| {
+        opened.keeper.append(What::Feed {
+            name: name.clone(),
+            sha256: compiled.about.sha256.clone(),
+            path: path.display().to_string(),
+            settings,
+            format: compiled.about.format.clone(),
+            entries: compiled.about.entries,
+        })
+    });
+    // The table that the name had before, or that of a file which was refused, is nobody's now.
+    feeds::tidy(&opened.keeper.dir(), &opened.keeper.decisions());
+    added?;
     say(&name, &compiled);
     Ok(())
 }

@@ -13,6 +13,10 @@ use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+/// Bytes of a record of the run of texts, and of its key: hash; place of the row.
+pub(super) const EXACT: (u16, u16) = (16, 8);
+/// The same of the run of networks: first address and length; place of the row, number of the network around it.
+pub(super) const NETWORKS: (u16, u16) = (33, 17);
 /// Records that are sorted at once: 64 MiB.
 const RUN: usize = 4 << 20;
 /// Most networks of one table.
@@ -31,9 +35,7 @@ pub struct Row {
     pub category: String,
     /// Why it is listed.
     pub reason: String,
-    /// First and last time that it was listed or seen, nanoseconds UTC.
-    pub first: i64,
-    /// Last time.
+    /// Last time that it was listed or seen, nanoseconds UTC.
     pub last: i64,
     /// Confidence that the list states, 0 to 1.
     pub confidence: Option<f32>,
@@ -96,7 +98,6 @@ impl Maker {
             indicator: listed.to_owned(),
             category: record.text(field::CATEGORY).unwrap_or("").to_owned(),
             reason: record.text(field::REASON).unwrap_or("").to_owned(),
-            first: record.start.0,
             last: record.end.0,
             confidence: record.get(field::CONFIDENCE).and_then(|v| v.as_number()).map(|c| c as f32),
             url: record.get(field::URL).is_some(),
@@ -175,7 +176,7 @@ impl Maker {
                 reader.read_exact(&mut one).ok().map(|()| one)
             })));
         }
-        let exact = self.out.sorted(16, 8, &mut |push| {
+        let exact = self.out.sorted(EXACT, &mut |push| {
             let mut heads: std::collections::BinaryHeap<std::cmp::Reverse<([u8; 16], usize)>> =
                 sources.iter_mut().enumerate().filter_map(|(n, s)| Some(std::cmp::Reverse((s.next()?, n)))).collect();
             while let Some(std::cmp::Reverse((one, n))) = heads.pop() {
@@ -188,7 +189,7 @@ impl Maker {
         })?;
         self.networks.sort_unstable();
         let parents = parents(&self.networks);
-        let networks = self.out.sorted(33, 17, &mut |push| {
+        let networks = self.out.sorted(NETWORKS, &mut |push| {
             for ((net, row), parent) in self.networks.iter().zip(&parents) {
                 push(&[&net[..], &row.to_be_bytes(), &parent.to_be_bytes()].concat()).map_err(fail)?;
             }
@@ -361,6 +362,12 @@ mod tests {
                 let _ = (table.exact("n7.example"), table.around(&"10.9.1.1/32".parse().unwrap()));
             }
         };
+        // A run whose records are shorter than what is read of them.
+        let mut narrow = whole.clone();
+        let at = memchr::memmem::find(&whole, b"\"width\":33").unwrap() + 8;
+        narrow[at..at + 2].copy_from_slice(b"20");
+        std::fs::write(&other, narrow).unwrap();
+        assert!(Table::open(&other).is_err());
         let mut seed = 9u64;
         for _ in 0..300 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 /// The beginning of every table: what it is and the version of its layout.
-const MAGIC: &[u8; 8] = b"btrtbl\x001";
+const MAGIC: &[u8; 8] = b"btrtbl\x002";
 /// Largest description.
 const DESCRIPTION_MAX: u64 = 1 << 20;
 
@@ -75,13 +75,19 @@ impl Table {
         let head = pages.bytes(0, 24).map_err(fail)?;
         let number = |at: usize| head.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
         let (Some(at), Some(len)) = (number(8), number(16)) else { return Err(wrong()) };
-        if &head[..8] != MAGIC || len > DESCRIPTION_MAX || at.checked_add(len).is_none_or(|end| end > size) {
+        if !head.starts_with(MAGIC) || len > DESCRIPTION_MAX || at.checked_add(len).is_none_or(|end| end > size) {
             return Err(wrong());
         }
         let text = pages.bulk(at, usize::try_from(len).unwrap_or(0)).map_err(fail)?;
         let about: Description = serde_json::from_slice(&text).map_err(|_| wrong())?;
-        let open = |place: Option<Place>| place.map(|p| Sorted::open(&pages, p, size)).transpose().map_err(fail);
-        let (exact, networks, ranges) = (open(about.exact)?, open(about.networks)?, open(about.ranges)?);
+        // Records are cut by fixed positions: a run of other widths would be read past its end.
+        let open = |place: Option<Place>, shape: (u16, u16)| match place {
+            Some(p) if (p.width, p.key) != shape => Err(wrong()),
+            place => place.map(|p| Sorted::open(&pages, p, size)).transpose().map_err(fail),
+        };
+        let exact = open(about.exact, indicators::EXACT)?;
+        let networks = open(about.networks, indicators::NETWORKS)?;
+        let ranges = open(about.ranges, ranges::RANGES)?;
         if about.values.is_some_and(|(at, len)| at.checked_add(len).is_none_or(|end| end > size)) {
             return Err(wrong());
         }
@@ -135,8 +141,9 @@ impl Writer {
         self.at += bytes.len() as u64;
         Ok(at)
     }
-    /// Writes sorted records; gives their place.
-    pub fn sorted(&mut self, width: usize, key: usize, fill: &mut dyn FnMut(&mut Push<'_>) -> Result<()>) -> Result<Place> {
+    /// Writes sorted records of a width, which begin with a key of a width; gives their place.
+    pub fn sorted(&mut self, shape: (u16, u16), fill: &mut dyn FnMut(&mut Push<'_>) -> Result<()>) -> Result<Place> {
+        let (width, key) = (usize::from(shape.0), usize::from(shape.1));
         let gap = self.at.next_multiple_of(PAGE as u64) - self.at;
         self.bytes(&vec![0; usize::try_from(gap).unwrap_or(0)])?;
         let mut run = pages::SortedWriter::new(width, key, self.at);

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
+/// Bytes of a record of the run of ranges, and of its key: first address; number of the value.
+pub(super) const RANGES: (u16, u16) = (20, 16);
 /// Most ranges and values of one table.
 const RANGES_MAX: usize = 8_000_000;
 const VALUES_MAX: usize = 2_000_000;
@@ -33,6 +35,9 @@ pub struct Registered {
     /// When it was allocated, `YYYYMMDD`.
     #[serde(default, rename = "d", skip_serializing_if = "String::is_empty")]
     pub allocated: String,
+    /// The registry states that it was given to nobody.
+    #[serde(default, rename = "u", skip_serializing_if = "std::ops::Not::not")]
+    pub nobody: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -99,7 +104,7 @@ impl Maker {
         let entries = self.ranges.len() as u64;
         let mut out = Writer::new(case)?;
         let begins = flat(&mut self.ranges);
-        let ranges = out.sorted(20, 16, &mut |push| {
+        let ranges = out.sorted(RANGES, &mut |push| {
             for (first, value) in &begins {
                 let mut one = [0; 20];
                 one[..16].copy_from_slice(&first.to_be_bytes());
@@ -129,7 +134,10 @@ fn flat(ranges: &mut [(u128, u128, u32)]) -> Vec<(u128, u32)> {
     // Ends what ends before an address; none: everything.
     let close = |open: &mut Vec<(u128, u32)>, before: Option<u128>, put: &mut dyn FnMut(u128, u32)| {
         while let Some((last, _)) = open.last().copied().filter(|(last, _)| before.is_none_or(|b| *last < b)) {
-            open.retain(|(l, _)| *l > last);
+            // Those below that end as early are popped in their turn: each range is looked at once.
+            while open.last().is_some_and(|(l, _)| *l <= last) {
+                open.pop();
+            }
             if let Some(next) = last.checked_add(1) {
                 put(next, open.last().map_or(0, |(_, value)| *value));
             }
