@@ -55,6 +55,11 @@ const FIELDS: &[(&str, FieldId)] = &[
 
 /// The separator and the columns, in lower case, of a line of titles; `None`: it is none.
 fn header(line: &str) -> Option<(u8, Columns)> {
+    // It is asked of every row: what has no such title is not taken apart.
+    const TITLE: &[u8] = b"srcaddr";
+    let bytes = line.as_bytes();
+    let titled = |at: usize| bytes.get(at..at + TITLE.len()).is_some_and(|t| t.eq_ignore_ascii_case(TITLE));
+    memchr::memchr2_iter(b's', b'S', bytes).find(|at| titled(*at))?;
     let separator = table::separator(line)?;
     let columns = Columns::new(line.split(separator as char).map(|c| c.trim().to_ascii_lowercase()));
     let all = ["starttime", "srcaddr", "dstaddr"].iter().all(|n| columns.has(n));

@@ -4,9 +4,10 @@
 //! A tuple is what happened to a flow at a time: it began, went on, ended, was denied. Counts are since the tuple before; those of a tuple without any are
 //! absent. The record's place is the tuple's. Bytes are as Azure counts them.
 
+use super::draft::{self, Draft};
 use super::json::{self, Members};
 use super::objects::{Found, Objects};
-use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft::Draft, flow_text, head};
+use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, flow_text, head};
 use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
@@ -18,6 +19,9 @@ pub static FORMAT: AzureFlow = AzureFlow;
 
 /// Flow logs of Azure.
 pub struct AzureFlow;
+
+/// Bytes of an object's members that are kept with each of its tuples.
+const KEPT_MAX: usize = 4 << 10;
 
 impl Format for AzureFlow {
     fn name(&self) -> &'static str {
@@ -51,23 +55,25 @@ impl Reader for Document {
     fn document(&mut self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
         let mut objects = Objects::new(input, &["records"]);
         loop {
-            let (status, out) = match objects.next() {
+            let goes_on = match objects.next() {
                 Found::Object(text, offset) => {
                     let unit = Unit { offset, line: 0 };
-                    let mut out = Out { unit, ..Out::default() };
-                    (Event { context: &self.context, text: &text, unit }.read(&mut out), out)
+                    Event { context: &self.context, text: &text, unit }.read(each)
                 }
-                Found::Bad(what, offset) => {
-                    let oddities = vec![Oddity::at(what, format!("byte {offset}"))];
-                    (Status::Failed, Out { oddities, unit: Unit { offset, line: 0 }, ..Out::default() })
-                }
+                Found::Bad(what, offset) => bad(what, offset, each),
                 Found::Over => return,
             };
-            if !each(status, out) {
+            if !goes_on {
                 return;
             }
         }
     }
+}
+
+/// Something at a place that could not be read. `false`: the import is cancelled.
+fn bad(what: &'static str, offset: u64, each: &mut dyn FnMut(Status, Out) -> bool) -> bool {
+    let oddities = vec![Oddity::at(what, format!("byte {offset}"))];
+    each(Status::Failed, Out { oddities, unit: Unit { offset, line: 0 }, ..Out::default() })
 }
 
 /// A record of the document.
@@ -85,6 +91,8 @@ struct Group<'a> {
     mac: &'a str,
     rule: &'a str,
     kept: &'a [(String, String)],
+    /// There was more to be kept.
+    partial: bool,
 }
 
 fn text_of(members: &Members<'_>, key: &str) -> String {
@@ -96,22 +104,25 @@ fn list<'a>(members: &Members<'a>, key: &str) -> Vec<&'a RawValue> {
 }
 
 impl Event<'_> {
-    fn read(&self, out: &mut Out) -> Status {
-        let Some(members) = json::object(self.text) else {
-            out.oddities.push(Oddity::at("json_malformed", format!("byte {}", self.unit.offset)));
-            return Status::Failed;
-        };
+    /// Where a part of it stands in the evidence.
+    fn place(&self, raw: &RawValue) -> u64 {
+        let inside = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        self.unit.offset + inside.min(self.text.len()) as u64
+    }
+
+    /// Gives each tuple out by itself: an object may hold a great many. `false`: the import is cancelled.
+    fn read(&self, each: &mut dyn FnMut(Status, Out) -> bool) -> bool {
+        let Some(members) = json::object(self.text) else { return bad("json_malformed", self.unit.offset, each) };
         let inside = |key| json::member(&members, key).and_then(|raw| json::object(raw.get()));
         let flows = inside("flowRecords").or_else(|| inside("properties"));
         let Some(flows) = flows.filter(|f| json::member(f, "flows").is_some()) else {
-            out.oddities.push(Oddity::at("azure_flow_malformed", format!("byte {}", self.unit.offset)));
-            return Status::Failed;
+            return bad("azure_flow_malformed", self.unit.offset, each);
         };
         let resource = text_of(&members, "resourceId");
         let target = text_of(&members, "targetResourceID");
         // The name at the end of `/SUBSCRIPTIONS/.../NETWORKSECURITYGROUPS/NAME`.
         let whole = if target.is_empty() { resource.as_str() } else { target.as_str() };
-        let sensor = whole.rsplit('/').next().unwrap_or_default();
+        let sensor = draft::cut(whole.rsplit('/').next().unwrap_or_default());
         let virtual_network = json::member(&members, "flowRecords").is_some();
         let mut kept: Vec<(String, String)> = members
             .iter()
@@ -122,52 +133,69 @@ impl Event<'_> {
         if !version.is_empty() {
             kept.push(("Version".to_owned(), version));
         }
+        // Every tuple has them.
+        let mut left = KEPT_MAX;
+        let before = kept.len();
+        kept.retain(|(key, value)| {
+            let rest = left.checked_sub(key.len() + value.len());
+            left = rest.unwrap_or(left);
+            rest.is_some()
+        });
         let of_all = kept.len();
-        let (mut ok, mut bad) = (0, 0);
-        let mut tuples = |group: &Group<'_>, of: &Members<'_>, out: &mut Out| {
-            for raw in list(of, "flowTuples") {
-                match self.tuple(raw, group, out) {
-                    Status::Ok => ok += 1,
-                    _ => bad += 1,
-                }
-            }
-        };
+        let mut nothing = true;
         let own_mac = mac(&text_of(&members, "macAddress"));
-        for flow in list(&flows, "flows") {
-            let Some(flow) = json::object(flow.get()) else {
-                out.oddities.push(Oddity::at("azure_flow_malformed", format!("a flow of byte {}", self.unit.offset)));
-                return Status::Partial;
+        for raw in list(&flows, "flows") {
+            let Some(flow) = json::object(raw.get()) else {
+                nothing = false;
+                if !bad("azure_flow_malformed", self.place(raw), each) {
+                    return false;
+                }
+                continue;
             };
+            let mut partial = of_all < before;
             if virtual_network {
                 kept.truncate(of_all);
-                kept.push(("aclID".to_owned(), text_of(&flow, "aclID")));
+                let acl = text_of(&flow, "aclID");
+                match acl.len() <= left {
+                    true => kept.push(("aclID".to_owned(), acl)),
+                    false => partial = true,
+                }
             }
-            for group in list(&flow, if virtual_network { "flowGroups" } else { "flows" }) {
-                let Some(group) = json::object(group.get()) else { continue };
+            for raw in list(&flow, if virtual_network { "flowGroups" } else { "flows" }) {
+                let Some(group) = json::object(raw.get()) else {
+                    nothing = false;
+                    if !bad("azure_flow_malformed", self.place(raw), each) {
+                        return false;
+                    }
+                    continue;
+                };
                 let rule = text_of(if virtual_network { &group } else { &flow }, "rule");
                 let group_mac = mac(&text_of(&group, "mac"));
                 let mac = if group_mac.is_empty() { &own_mac } else { &group_mac };
-                tuples(&Group { virtual_network, sensor, mac, rule: &rule, kept: &kept }, &group, out);
+                let about = Group { virtual_network, sensor, mac, rule: &rule, kept: &kept, partial };
+                for raw in list(&group, "flowTuples") {
+                    nothing = false;
+                    let unit = Unit { offset: self.place(raw), line: 0 };
+                    let mut out = Out { unit, ..Out::default() };
+                    let status = self.tuple(raw, unit, &about, &mut out);
+                    if !each(status, out) {
+                        return false;
+                    }
+                }
             }
         }
-        match (ok, bad) {
-            (0, 0) => Status::Skipped,
-            (_, 0) => Status::Ok,
-            (0, _) => Status::Failed,
-            _ => Status::Partial,
-        }
+        !nothing || each(Status::Skipped, Out { unit: self.unit, ..Out::default() })
     }
 
-    fn tuple(&self, raw: &RawValue, group: &Group<'_>, out: &mut Out) -> Status {
+    fn tuple(&self, raw: &RawValue, unit: Unit, group: &Group<'_>, out: &mut Out) -> Status {
         let text = json::scalar(raw);
         let cells: Vec<&str> = text.split(',').map(str::trim).collect();
-        let inside = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        let unit = Unit { offset: self.unit.offset + inside as u64, line: 0 };
         let (Some(time), true) = (cells.first().and_then(|t| clock::epoch(t)), cells.len() >= 8) else {
             out.oddities.push(Oddity::at("azure_tuple_malformed", format!("byte {}", unit.offset)));
             return Status::Failed;
         };
         let mut d = Draft::new(Kind::Flow, self.context, unit, raw.get().len(), time);
+        d.partial = group.partial;
         let cell = |n: usize| cells.get(n).copied().unwrap_or_default();
         d.put_or_keep(field::SRC_IP, "src.ip", cell(1));
         d.put_or_keep(field::DST_IP, "dst.ip", cell(2));
@@ -237,7 +265,7 @@ mod tests {
     fn tuples_of_security_groups_of_both_versions_are_read() {
         let text = r#"{"records":[{"time":"2026-11-20T08:00:00Z","macAddress":"000D3AF8801A","category":"NetworkSecurityGroupFlowEvent","resourceId":"/SUBSCRIPTIONS/S/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB-NSG","operationName":"NetworkSecurityGroupFlowEvents","properties":{"Version":2,"flows":[{"rule":"DefaultRule_DenyAllInBound","flows":[{"mac":"000D3AF8801A","flowTuples":["1795161585,203.0.113.95,10.1.0.4,51529,5358,T,I,D"]}]},{"rule":"UserRule_out","flows":[{"mac":"000D3AF8801A","flowTuples":["1795161590,10.1.0.4,198.51.100.76,1158,443,T,O,A,E,9,1586,8,7000","1795161591,10.1.0.4,198.51.100.76,1159,443,T,O,A,B,,,,","broken"]}]}]}}]}"#;
         let all = read_all(&FORMAT, text);
-        assert_eq!(all.counts, [0, 1, 0, 0]);
+        assert_eq!(all.counts, [3, 0, 0, 1]);
         assert_eq!(all.oddities.len(), 1);
         let extra = "extra={\"time\":\"2026-11-20T08:00:00Z\",\"category\":\"NetworkSecurityGroupFlowEvent\",\"resourceId\":\"/SUBSCRIPTIONS/S/PROVIDERS/MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/WEB-NSG\",\"operationName\":\"NetworkSecurityGroupFlowEvents\",\"Version\":\"2\"} sensor=WEB-NSG";
         assert_eq!(
@@ -259,10 +287,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_flow_is_said_and_reading_goes_on() {
+        let tuple = r#""1795161585,203.0.113.95,10.1.0.4,51529,5358,T,I,D""#;
+        let long = "x".repeat(KEPT_MAX);
+        let text = format!(
+            r#"{{"records":[{{"category":"NetworkSecurityGroupFlowEvent","note":"{long}","properties":{{"flows":[7,{{"rule":"r","flows":["no group",{{"flowTuples":[{tuple},{tuple}]}}]}}]}}}}]}}"#
+        );
+        let all = read_all(&FORMAT, &text);
+        assert_eq!((all.counts, all.oddities.len()), ([0, 2, 0, 2], 2), "{:?}", all.oddities);
+        assert!(all.records.iter().all(|r| !crate::formats::tests::line(r).contains("xxx")));
+        assert!(all.records[0].record.id.offset < all.records[1].record.id.offset);
+    }
+
+    #[test]
     fn tuples_of_virtual_networks_are_read() {
         let text = r#"{"records":[{"time":"2026-11-20T08:00:52.5Z","flowLogVersion":4,"macAddress":"112233445566","category":"FlowLogFlowEvent","targetResourceID":"/subscriptions/s/virtualNetworks/myVNet","flowRecords":{"flows":[{"aclID":"00aa","flowGroups":[{"rule":"DefaultRule_AllowInternetOutBound","flowTuples":["1795161585599,10.0.0.6,192.0.2.180,23956,443,6,O,B,NX,0,0,0,0","1795161590606,10.0.0.6,192.0.2.180,23956,443,6,O,E,NX,3,767,2,1580","1795161591000,192.0.2.9,10.0.0.6,40000,22,6,I,D,NX,0,0,0,0"]}]}]}}]}"#;
         let all = read_all(&FORMAT, text);
-        assert_eq!(all.counts, [1, 0, 0, 0]);
+        assert_eq!(all.counts, [3, 0, 0, 0]);
         let extra = "extra={\"encryption\":\"NX\",\"time\":\"2026-11-20T08:00:52.5Z\",\"flowLogVersion\":\"4\",\"category\":\"FlowLogFlowEvent\",\"targetResourceID\":\"/subscriptions/s/virtualNetworks/myVNet\",\"aclID\":\"00aa\"} sensor=myVNet";
         assert_eq!(
             all.shown(),

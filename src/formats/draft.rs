@@ -47,6 +47,11 @@ impl Draft {
         }
         draft
     }
+    /// Bytes of its texts, those of `extra` too.
+    pub fn bytes(&self) -> usize {
+        let texts = self.record.fields.iter().filter_map(|(_, v)| v.as_text());
+        self.extra.len() + texts.map(str::len).sum::<usize>()
+    }
     /// Whether a field has a value.
     pub fn has(&self, id: FieldId) -> bool {
         self.record.get(id).is_some()

@@ -49,20 +49,28 @@ impl Exports {
             return told("sflow", done);
         }
         self.netflow.packet(bytes, Some(from), unit, &mut done);
-        done.iter_mut().for_each(|(_, out)| number(out, 0));
+        done.iter_mut().for_each(|(_, out)| renumber(out));
         told("netflow", done)
     }
     /// Nothing more comes: gives what waited in vain.
     pub fn end(&mut self) -> Vec<Told> {
         let mut done = Vec::new();
         self.netflow.end(&mut done);
-        done.iter_mut().for_each(|(_, out)| number(out, 0));
+        done.iter_mut().for_each(|(_, out)| renumber(out));
         told("netflow", done)
     }
 }
 
 fn told(format: &'static str, done: Vec<(Status, Out)>) -> Vec<Told> {
     done.into_iter().map(|(status, out)| Told { format, status, out }).collect()
+}
+
+/// Of NetFlow: a packet may be given in parts, whose records are numbered through.
+fn renumber(out: &mut Out) {
+    for read in &mut out.records {
+        read.record.id.ordinal = FIRST_ORDINAL.saturating_add(read.record.id.ordinal);
+        read.record.len = 0;
+    }
 }
 
 fn number(out: &mut Out, before: u16) {

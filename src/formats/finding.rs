@@ -101,13 +101,21 @@ pub(super) fn cvss(d: &mut Draft, key: &str, text: &str) {
     }
 }
 
-/// Every CVE that a text names, each once; a text without any is kept.
+/// Most CVEs of a record.
+pub(super) const CVES_MAX: usize = 500;
+
+/// Every CVE that a text names, each once; a text without any is kept. Beyond [`CVES_MAX`] the record is partial.
 pub(super) fn cve(d: &mut Draft, key: &str, text: &str) {
     let found = nmap_xml::cves(&text.to_ascii_uppercase());
     if found.is_empty() {
         d.keep(key, text.trim());
     }
     for name in found {
+        // Each is compared with all before it, so their number is looked at first.
+        if d.record.all(field::CVE).nth(CVES_MAX - 1).is_some() {
+            d.partial = true;
+            return;
+        }
         if !d.record.all(field::CVE).any(|v| v.as_text() == Some(name.as_str())) {
             d.text(field::CVE, &name);
         }
@@ -231,6 +239,16 @@ mod tests {
         for text in ["", "soon", "Feb 31, 2026 07:00 AM", "Feb 03, 2026 13:00 AM", "jfowefjweoifjoie", "20210211Txx"] {
             assert_eq!(time(text, &context(), &mut Out::default()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_record_has_so_many_cves_and_is_partial_beyond() {
+        let mut d = Draft::new(Kind::Vuln, &context(), Unit::default(), 0, Time(0));
+        for from in [0, 300] {
+            assert!(!d.partial);
+            cve(&mut d, "cve", &(from..from + 300).map(|n| format!("CVE-2021-{n:05} ")).collect::<String>());
+        }
+        assert_eq!((d.record.all(field::CVE).count(), d.partial), (CVES_MAX, true));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! masscan's list and JSON outputs (masscan manual, `-oL`, `-oJ`, `-oD`). Its XML is read as Nmap's.
 //!
-//! A unit is a line or an object; each port is an inventory record with its state, each banner one with its text; the action is `found`, the scanned host
+//! A unit is a line or a port of an object; each port is an inventory record with its state, each banner one with its text; the action is `found`, the scanned host
 //! `dst.ip`. A record stands at the second that masscan states (epoch). JSON is read with commas missing, in a line of their own or before the end,
 //! as several versions write it, and with the `{finished: 1}` of old ones.
 
 use super::draft::Draft;
+use super::objects::{Found, Objects};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, head, json, objects};
 use crate::model::field;
 use crate::model::oddity::Oddity;
@@ -68,7 +69,7 @@ impl Reader for Scan {
     fn document(&mut self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
         let first = input.fill_buf().map(|b| head::plain(b).trim_ascii_start().first().copied());
         match first {
-            Ok(Some(b'[' | b'{')) => objects::read_each(input, &[], each, &mut |text, unit, out| self.object(text, unit, out)),
+            Ok(Some(b'[' | b'{')) => self.objects(input, each),
             _ => self.list(input, each),
         }
     }
@@ -122,46 +123,89 @@ impl Scan {
         d
     }
 
-    fn object(&self, text: &str, unit: Unit, out: &mut Out) -> Status {
-        let Some(members) = json::object(text) else {
-            if text.trim_matches(['{', '}', ' ']).starts_with("finished") {
-                return Status::Skipped;
+    fn objects(&self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
+        let mut objects = Objects::new(input, &[]);
+        loop {
+            let goes_on = match objects.next() {
+                Found::Object(text, offset) => self.object(&text, offset, each),
+                Found::Bad(what, offset) => {
+                    let oddities = vec![Oddity::at(what, format!("byte {offset}"))];
+                    each(Status::Failed, Out { oddities, unit: Unit { offset, line: 0 }, ..Out::default() })
+                }
+                Found::Over => return,
+            };
+            if !goes_on {
+                return;
             }
-            return objects::malformed(unit, out);
+        }
+    }
+
+    /// Gives each port out by itself: an object may have a great many. `false`: the import is cancelled.
+    fn object(&self, text: &str, offset: u64, each: &mut dyn FnMut(Status, Out) -> bool) -> bool {
+        let whole = Unit { offset, line: 0 };
+        let mut out = Out { unit: whole, ..Out::default() };
+        let Some(members) = json::object(text) else {
+            let status = match text.trim_matches(['{', '}', ' ']).starts_with("finished") {
+                true => Status::Skipped,
+                false => objects::malformed(whole, &mut out),
+            };
+            return each(status, out);
         };
         let time = Time::parse_epoch(&json::text_at(&members, &["timestamp"]));
         let ip = json::text_at(&members, &["ip"]);
         // `-oD`: one port an object.
-        let ports = match json::member(&members, "ports") {
+        let ports: Vec<&str> = match json::member(&members, "ports") {
             Some(ports) => json::elements(ports).into_iter().map(|p| p.get()).collect(),
             None => vec![text],
         };
-        let mut status = Status::Ok;
-        for port in ports.into_iter().take(PORTS_MAX) {
-            let mut d = self.draft(unit, text.len(), &ip, time, out);
-            let Some(port) = json::object(port) else {
-                d.partial = true;
-                d.keep("port", port);
-                status = worse(status, d.finish(None, out));
-                continue;
-            };
-            let of = |path: &[&str]| json::text_at(&port, path);
-            place(&mut d, &of(&["port"]), &of(&["proto"]));
-            let state = [of(&["status"]), of(&["data", "status"])].into_iter().find(|s| !s.is_empty()).unwrap_or_default();
-            d.text(field::PORT_STATE, &state);
-            for (key, path) in [("reason", "reason"), ("ttl", "ttl")] {
-                let said = [of(&[path]), of(&["data", path])].into_iter().find(|s| !s.is_empty()).unwrap_or_default();
-                match key {
-                    "reason" => _ = d.text(field::REASON, &said),
-                    _ => d.keep(key, &said),
-                }
-            }
-            let service = [of(&["service", "name"]), of(&["data", "service_name"])].into_iter().find(|s| !s.is_empty());
-            let greeting = [of(&["service", "banner"]), of(&["data", "banner"])].into_iter().find(|s| !s.is_empty());
-            banner(&mut d, &service.unwrap_or_default(), &greeting.unwrap_or_default());
-            status = worse(status, d.finish(None, out));
+        if ports.is_empty() {
+            return each(Status::Ok, out);
         }
-        status
+        if ports.len() > PORTS_MAX {
+            out.oddities.push(Oddity::at("masscan_ports_left_out", format!("{} ports, byte {offset}", ports.len())));
+            if !each(Status::Partial, out) {
+                return false;
+            }
+        }
+        // The only port of an object, which is the rule, has the place of the object; of several each has its own.
+        let alone = ports.len() == 1;
+        for port in ports.into_iter().take(PORTS_MAX) {
+            let inside = (port.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len());
+            let (unit, len) = match alone {
+                true => (whole, text.len()),
+                false => (Unit { offset: offset + inside as u64, line: 0 }, port.len()),
+            };
+            let mut out = Out { unit, ..Out::default() };
+            let d = self.draft(unit, len, &ip, time, &mut out);
+            let status = self.port(port, d, &mut out);
+            if !each(status, out) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn port(&self, text: &str, mut d: Draft, out: &mut Out) -> Status {
+        let Some(port) = json::object(text) else {
+            d.partial = true;
+            d.keep("port", text);
+            return d.finish(None, out);
+        };
+        let of = |path: &[&str]| json::text_at(&port, path);
+        place(&mut d, &of(&["port"]), &of(&["proto"]));
+        let state = [of(&["status"]), of(&["data", "status"])].into_iter().find(|s| !s.is_empty()).unwrap_or_default();
+        d.text(field::PORT_STATE, &state);
+        for (key, path) in [("reason", "reason"), ("ttl", "ttl")] {
+            let said = [of(&[path]), of(&["data", path])].into_iter().find(|s| !s.is_empty()).unwrap_or_default();
+            match key {
+                "reason" => _ = d.text(field::REASON, &said),
+                _ => d.keep(key, &said),
+            }
+        }
+        let service = [of(&["service", "name"]), of(&["data", "service_name"])].into_iter().find(|s| !s.is_empty());
+        let greeting = [of(&["service", "banner"]), of(&["data", "banner"])].into_iter().find(|s| !s.is_empty());
+        banner(&mut d, &service.unwrap_or_default(), &greeting.unwrap_or_default());
+        d.finish(None, out)
     }
 }
 
@@ -181,11 +225,6 @@ fn banner(d: &mut Draft, service: &str, text: &str) {
     }
     d.keep("banner.of", service);
     d.text(field::BANNER, text);
-}
-
-/// The worse of two.
-fn worse(a: Status, b: Status) -> Status {
-    if b as u8 > a as u8 { b } else { a }
 }
 
 #[cfg(test)]
@@ -221,6 +260,10 @@ mod tests {
             let read = read_all(&FORMAT, &text);
             assert_eq!((read.shown(), read.oddities.len()), (want.repeat(2), 0), "{text}");
         }
+        let two = r#"{"ip":"192.0.2.7","timestamp":"1763625600","ports":[{"port":80,"proto":"tcp"},{"port":81,"proto":"tcp"}]}"#;
+        let read = read_all(&FORMAT, two);
+        let places = read.records.iter().map(|r| (r.record.id.offset, r.record.id.ordinal)).collect::<Vec<_>>();
+        assert_eq!((read.counts, places), ([2, 0, 0, 0], vec![(52, 0), (78, 0)]));
         let lines = r#"{"ip":"192.0.2.7","timestamp":"1763625600","port":22,"proto":"tcp","rec_type":"banner","data":{"service_name":"ssh","banner":"SSH-2.0-x"}}"#;
         assert!(read_all(&FORMAT, lines).shown().contains("app=ssh action=found banner=SSH-2.0-x"));
     }

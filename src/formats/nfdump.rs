@@ -421,10 +421,18 @@ mod tests {
         let plain = repacked(0, |b| b.to_vec());
         let cut = read(&plain[..plain.len() - 10]);
         assert!(cut.oddities.iter().any(|o| o.starts_with("nfdump_cut")), "{:?}", cut.oddities);
-        let mut bad = lzo();
-        bad[60] ^= 0xff;
+        // The first byte of what is packed, by which zstd is known.
+        let mut bad = repacked(4, |b| zstd::bulk::compress(b, 3).unwrap());
+        bad[52] ^= 0xff;
         let bad = read(&bad);
-        assert!(bad.counts[3] > 0 || bad.lines.len() == 2, "{:?}", bad.oddities);
+        assert!(bad.oddities[0].starts_with("nfdump_block_damaged the block at byte 52: zstd"), "{:?}", bad.oddities);
+        assert_eq!((bad.counts[3], bad.oddities.len(), bad.lines.len()), (1, 1, 0));
+        // The length of the first record.
+        let mut bad = plain.clone();
+        bad[54..56].fill(0);
+        let bad = read(&bad);
+        assert!(bad.oddities[0].starts_with("nfdump_record_damaged"), "{:?}", bad.oddities);
+        assert_eq!((bad.counts[3], bad.oddities.len(), bad.lines.len()), (1, 1, 0));
         let junk = repacked(9, |b| b.to_vec());
         assert!(read(&junk).oddities[0].ends_with("compression 9 is not known"));
     }

@@ -19,6 +19,8 @@ pub struct NmapNormal;
 
 /// Longest line that is read.
 const LINE_MAX: u64 = 64 << 10;
+/// Most names of a host, most of its CPEs, and most of what else is said of it.
+const LIST_MAX: usize = 64;
 /// Most text of a script that is kept.
 const SCRIPT_MAX: usize = 16 << 10;
 
@@ -166,17 +168,33 @@ fn host_line(host: &mut Host, text: &str, table: bool) -> bool {
         "OS details" | "Aggressive OS guesses" if host.system.is_empty() => {
             host.system = value.split(" (").next().unwrap_or(value).to_owned();
         }
-        "Running" | "Running (JUST GUESSING)" => host.more.push(("running", value.to_owned())),
-        "OS CPE" => host.cpes.extend(value.split_ascii_whitespace().take(16).map(str::to_owned)),
-        "Device type" => host.more.push(("device_type", value.to_owned())),
-        "Not shown" => host.more.push(("not_shown", value.to_owned())),
-        "Network Distance" => host.more.push(("distance", value.to_owned())),
-        "Service Info" => host.more.push(("service_info", value.to_owned())),
+        "Running" | "Running (JUST GUESSING)" => more(host, "running", value),
+        "OS CPE" => {
+            for cpe in value.split_ascii_whitespace().take(16) {
+                push(&mut host.cpes, cpe.to_owned(), &mut host.partial);
+            }
+        }
+        "Device type" => more(host, "device_type", value),
+        "Not shown" => more(host, "not_shown", value),
+        "Network Distance" => more(host, "distance", value),
+        "Service Info" => more(host, "service_info", value),
         "Other addresses for" => {}
-        _ if key.starts_with("rDNS record for") => host.names.push(value.to_owned()),
+        _ if key.starts_with("rDNS record for") => push(&mut host.names, value.to_owned(), &mut host.partial),
         _ => {}
     }
     false
+}
+
+fn more(host: &mut Host, key: &'static str, value: &str) {
+    push(&mut host.more, (key, value.to_owned()), &mut host.partial);
+}
+
+/// Adds to a list of a host while there is room: a file may say the same line without end.
+fn push<T>(list: &mut Vec<T>, one: T, partial: &mut bool) {
+    match list.len() < LIST_MAX {
+        true => list.push(one),
+        false => *partial = true,
+    }
 }
 
 /// `443/tcp open  ssl/http syn-ack ttl 64 nginx 1.18.0`
@@ -238,5 +256,14 @@ mod tests {
              vuln 2025-11-20T08:00:00Z dst.ip=192.0.2.10 dst.port=443 proto=tcp app=http signature=vulners action=found hostname=www.example.org message=cpe:/a:nginx:\n    CVE-2021-23017 6.8 port.state=open cve=CVE-2021-23017\n\
              inventory 2025-11-20T08:00:00Z dst.ip=192.0.2.12 action=found\n"
         );
+    }
+
+    #[test]
+    fn lines_without_end_are_bounded_and_the_host_is_partial() {
+        for line in ["Running: Linux\n", "rDNS record for 192.0.2.10: h.example\n", "OS CPE: cpe:/o:a cpe:/o:b\n"] {
+            let scan = |n| format!("Nmap scan report for 192.0.2.10\nHost is up.\n{}", line.repeat(n));
+            assert_eq!(read_all(&FORMAT, &scan(30)).counts, [1, 0, 0, 0], "{line}");
+            assert_eq!(read_all(&FORMAT, &scan(70)).counts, [0, 1, 0, 0], "{line}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::model::field;
 use crate::model::oddity::Oddity;
 use crate::model::record::Kind;
 use crate::model::time::Time;
+use std::collections::HashSet;
 use std::io::BufRead;
 
 /// The format.
@@ -307,6 +308,10 @@ impl Report {
         let score = |names: [&[&str]; 3]| names.into_iter().find_map(|path| finding::score(e.text_of(path)));
         let mut cves: Vec<String> = e.every("CVE_ID").into_iter().map(|c| c.text_of(&["ID"]).to_owned()).collect();
         cves.extend(e.every("CVE").into_iter().map(|c| c.text.trim().to_owned()));
+        let mut seen = HashSet::new();
+        cves.retain(|c| seen.insert(c.clone()));
+        // One more than a record takes, so that the record says that it is partial.
+        cves.truncate(finding::CVES_MAX + 1);
         let definition = Definition {
             title: text(&["TITLE"]),
             severity: text(&["SEVERITY"]).parse::<u64>().ok().filter(|l| (1..=5).contains(l)).map(|l| l - 1),

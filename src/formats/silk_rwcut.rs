@@ -99,6 +99,8 @@ fn title(text: &str) -> &str {
 
 /// The delimiter and the columns of a line of titles; `None`: it is none.
 fn header(line: &str) -> Option<(char, Columns)> {
+    // It is asked of every row: what has no such title is not taken apart.
+    memchr::memmem::find(line.as_bytes(), b"sIP")?;
     "|,\t;: ".chars().find_map(|delimiter| {
         let columns = Columns::new(line.trim().split(delimiter).map(str::trim).filter(|c| !c.is_empty()).map(title));
         let times = ["sTime", "eTime", "sTime+msec", "eTime+msec"].iter().any(|t| columns.has(t));

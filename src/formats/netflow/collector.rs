@@ -48,12 +48,36 @@ struct Domain {
     next: Option<u32>,
 }
 
-/// A packet of which data waits for a template.
+/// A packet of which data waits for a template. What is read of it does not wait.
 struct Held {
     key: Key,
     status: Tally,
     out: Out,
     sets: Vec<Set>,
+    /// How many of its records were given out.
+    given: u16,
+}
+
+impl Held {
+    /// What is read of it so far, if that is anything.
+    fn part(&mut self) -> Option<(Status, Out)> {
+        if self.out.records.is_empty() && self.out.oddities.is_empty() {
+            return None;
+        }
+        let rest = Out { unit: self.out.unit, ..Out::default() };
+        let mut out = std::mem::replace(&mut self.out, rest);
+        // In a capture all records of a packet have its place: their numbers go on where those of the part before ended.
+        for read in out.records.iter_mut().filter(|r| r.record.id.offset == out.unit.offset) {
+            read.record.id.ordinal = read.record.id.ordinal.saturating_add(self.given);
+        }
+        self.given = self.given.saturating_add(u16::try_from(out.records.len()).unwrap_or(u16::MAX));
+        Some((std::mem::take(&mut self.status).status(), out))
+    }
+    /// All of it.
+    fn rest(mut self) -> (Status, Out) {
+        let status = self.status.status();
+        self.part().unwrap_or((status, self.out))
+    }
 }
 
 struct Set {
@@ -61,6 +85,13 @@ struct Set {
     at: u64,
     bytes: Vec<u8>,
     exported: Exported,
+}
+
+impl Set {
+    /// Bytes that it takes: of many small ones the most is not their data.
+    fn cost(&self) -> usize {
+        self.bytes.len() + std::mem::size_of::<Set>()
+    }
 }
 
 /// What became of the parts of a packet.
@@ -147,8 +178,10 @@ impl Collector {
             done.push((tally.status(), out));
             return;
         };
-        self.held_bytes += sets.iter().map(|s| s.bytes.len()).sum::<usize>();
-        self.held.push_back(Held { key, status: tally, out, sets });
+        self.held_bytes += sets.iter().map(Set::cost).sum::<usize>();
+        let mut held = Held { key, status: tally, out, sets, given: 0 };
+        done.extend(held.part());
+        self.held.push_back(held);
         while self.held_bytes > HELD_BYTES || self.held.len() > HELD {
             let Some(held) = self.held.pop_front() else { return };
             self.give_up(held, done);
@@ -164,12 +197,12 @@ impl Collector {
 
     fn give_up(&mut self, mut held: Held, done: &mut Vec<(Status, Out)>) {
         for set in &held.sets {
-            self.held_bytes = self.held_bytes.saturating_sub(set.bytes.len());
+            self.held_bytes = self.held_bytes.saturating_sub(set.cost());
             let place = format!("template {} of observation domain {}: {} bytes", set.id, held.key.domain, set.bytes.len());
             held.out.oddities.push(Oddity::at("template_missing", place));
             held.status.add(Status::Failed);
         }
-        done.push((held.status.status(), held.out));
+        done.push(held.rest());
     }
 
     fn key(&self, bytes: &[u8], version: u16, peer: Option<IpAddr>) -> Key {
@@ -283,9 +316,11 @@ impl Collector {
                 (9, 0 | 1) | (10, 2 | 3) => {
                     let options = matches!(id, 1 | 3);
                     let inside = bytes.get(body).unwrap_or_default();
-                    for id in self.templates(&mut domain, inside, version, options, tally, out) {
-                        self.release(&key, &mut domain, id, done);
-                    }
+                    let mut new = self.templates(&mut domain, inside, version, options, tally, out);
+                    // The same set may have withdrawn one again.
+                    new.retain(|id| domain.state.template(*id).is_some());
+                    new.sort_unstable();
+                    self.release(&key, &mut domain, &new, done);
                 }
                 (_, 256..) => match domain.state.template(id).cloned() {
                     Some(template) => {
@@ -345,23 +380,25 @@ impl Collector {
         new
     }
 
-    /// Reads what waited for a template.
-    fn release(&mut self, key: &Key, domain: &mut Domain, id: u16, done: &mut Vec<(Status, Out)>) {
-        if !self.held.iter().any(|h| h.key == *key && h.sets.iter().any(|s| s.id == id)) {
+    /// Reads what waited for templates, whose numbers are in order: in one pass, as a set may bring thousands of them.
+    fn release(&mut self, key: &Key, domain: &mut Domain, ids: &[u16], done: &mut Vec<(Status, Out)>) {
+        let known = |id: u16| ids.binary_search(&id).is_ok();
+        if ids.is_empty() || !self.held.iter().any(|h| h.key == *key && h.sets.iter().any(|s| known(s.id))) {
             return;
         }
-        let Some(template) = domain.state.template(id).cloned() else { return };
         for mut held in std::mem::take(&mut self.held) {
             let mine = held.key == *key;
-            for set in held.sets.extract_if(.., |s| mine && s.id == id) {
-                self.held_bytes = self.held_bytes.saturating_sub(set.bytes.len());
+            for set in held.sets.extract_if(.., |s| mine && known(s.id)) {
+                self.held_bytes = self.held_bytes.saturating_sub(set.cost());
+                let Some(template) = domain.state.template(set.id).cloned() else { continue };
                 let unit = Unit { offset: set.at, line: 0 };
                 let packet = Packet { key: *key, bytes: &set.bytes, unit, whole: key.peer.is_some(), exported: set.exported };
                 self.data(&packet, domain, &template, 0..set.bytes.len(), &mut held.status, &mut held.out);
             }
             if held.sets.is_empty() {
-                done.push((held.status.status(), held.out));
+                done.push(held.rest());
             } else {
+                done.extend(held.part());
                 self.held.push_back(held);
             }
         }

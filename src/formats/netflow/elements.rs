@@ -444,20 +444,29 @@ fn known(table: &'static [(u16, &'static str, Form)], id: u16) -> Option<(&'stat
     table.binary_search_by_key(&id, |(n, ..)| *n).ok().and_then(|at| table.get(at)).map(|(_, name, form)| (*name, *form))
 }
 
-/// The name of an element, and the form of its values.
-pub(super) fn describe(spec: &Spec) -> (Cow<'static, str>, Form) {
-    let blind = if spec.length <= 8 { Uint } else { Octets };
-    if spec.is_scope9 {
-        let name = usize::from(spec.id).checked_sub(1).and_then(|n| SCOPES.get(n));
-        return (name.map_or_else(|| format!("scope.{}", spec.id).into(), |n| (*n).into()), blind);
-    }
-    let (known, reverse) = match spec.enterprise {
+/// The entry of an element, and whether it is of the reverse direction.
+fn listed(spec: &Spec) -> (Option<(&'static str, Form)>, bool) {
+    match spec.enterprise {
         0 => (known(IANA, spec.id), false),
         REVERSE => (known(IANA, spec.id), true),
         CERT => (known(CERTS, spec.id & 0x3fff), spec.id & 0x4000 != 0),
         _ => (None, false),
-    };
-    match (known, reverse) {
+    }
+}
+
+/// The form of an element that is not listed.
+fn blind(spec: &Spec) -> Form {
+    if spec.length <= 8 { Uint } else { Octets }
+}
+
+/// The name of an element, and the form of its values.
+pub(super) fn describe(spec: &Spec) -> (Cow<'static, str>, Form) {
+    let blind = blind(spec);
+    if spec.is_scope9 {
+        let name = usize::from(spec.id).checked_sub(1).and_then(|n| SCOPES.get(n));
+        return (name.map_or_else(|| format!("scope.{}", spec.id).into(), |n| (*n).into()), blind);
+    }
+    match listed(spec) {
         (Some((name, form)), false) => (name.into(), form),
         (Some((name, form)), true) => {
             let mut letters = name.chars();
@@ -469,9 +478,9 @@ pub(super) fn describe(spec: &Spec) -> (Cow<'static, str>, Form) {
     }
 }
 
-/// The element of a bare number, of RFC 6313's lists too.
+/// The form of an element's values alone: it is asked for every value, and a name may have to be put together.
 pub(super) fn form(spec: &Spec) -> Form {
-    describe(spec).1
+    listed(spec).0.filter(|_| !spec.is_scope9).map_or_else(|| blind(spec), |(_, form)| form)
 }
 
 #[cfg(test)]
@@ -489,6 +498,12 @@ mod tests {
         assert_eq!(name(0x400e, CERT, 1), ("reverseInitialTCPFlags".into(), Uint));
         assert_eq!(name(999, 0, 4), ("ie999".into(), Uint));
         assert_eq!(name(12, 9, 20), ("ie9.12".into(), Octets));
+        for (id, enterprise, is_scope9) in
+            [(8, 0, false), (8, 0, true), (8, REVERSE, false), (0x400e, CERT, false), (8, 9, false)]
+        {
+            let spec = Spec { id, enterprise, length: 4, is_scope9 };
+            assert_eq!(form(&spec), describe(&spec).1);
+        }
         assert_eq!(describe(&Spec { id: 2, enterprise: 0, length: 4, is_scope9: true }).0, "scope.interface");
     }
 }

@@ -153,7 +153,11 @@ impl State {
         match own.id {
             Some(0) => *own,
             Some(id) => self.samplers.get(&id).copied().unwrap_or(*own),
-            None => self.samplers.get(&0).copied().unwrap_or(*own),
+            // A sampler that is the only one is that of records which name none.
+            None => {
+                let only = || self.samplers.values().next().filter(|_| self.samplers.len() == 1);
+                self.samplers.get(&0).or_else(only).copied().unwrap_or(*own)
+            }
         }
     }
     /// Learns from a record of options.
@@ -191,10 +195,6 @@ impl State {
         let id = sampling.id.unwrap_or(0);
         if sampling.is_told() && (self.samplers.contains_key(&id) || self.samplers.len() < SAMPLERS && room.take(NAME)) {
             self.samplers.insert(id, sampling);
-            // A sampler that is the only one is that of records which name none.
-            if self.samplers.len() == 1 {
-                self.samplers.insert(0, sampling);
-            }
         }
     }
 }
@@ -233,6 +233,9 @@ mod tests {
         state.options(&[(spec(48, false), &[2]), (spec(50, false), &[0, 100])], &mut room);
         assert_eq!(state.sampling(&Sampling { id: Some(2), ..Sampling::default() }).one_in, Some(100.0));
         assert_eq!(state.sampling(&Sampling::default()).one_in, Some(100.0));
+        // What it says later counts for those that name none as well.
+        state.options(&[(spec(48, false), &[2]), (spec(50, false), &[0, 200])], &mut room);
+        assert_eq!(state.sampling(&Sampling::default()).one_in, Some(200.0));
         // A record that says that no sampler was at work.
         assert_eq!(state.sampling(&Sampling { id: Some(0), ..Sampling::default() }).one_in, None);
     }

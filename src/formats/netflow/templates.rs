@@ -37,7 +37,16 @@ pub(in crate::formats) struct Template {
 type Values<'a> = Vec<(Spec, &'a [u8])>;
 
 impl Template {
-    fn new(fields: Vec<Spec>, scope: usize) -> Template {
+    fn new(all: Vec<Spec>, scope: usize) -> Template {
+        // A field of no bytes says nothing, and a thousand of them would be gone through for every byte of a packet. One scope stays: it tells
+        // options from data.
+        let stays = |(n, f): &(usize, Spec)| f.length > 0 || *n == 0 && scope > 0;
+        let (mut fields, mut scopes) = (Vec::with_capacity(all.len()), 0);
+        for (n, field) in all.into_iter().enumerate().filter(stays) {
+            scopes += usize::from(n < scope);
+            fields.push(field);
+        }
+        let scope = scopes;
         let least = fields.iter().map(|f| if f.length == VARIABLE { 1 } else { usize::from(f.length) }).sum();
         Template { fields, scope, least }
     }
@@ -166,6 +175,13 @@ mod tests {
         let (values, len) = t.cut(&[0, 0, 0, 0, 0, 0, 0, 5, 2, b'h', b'i', 9]).unwrap();
         assert_eq!((values[1].1, len), (&b"hi"[..], 11));
         assert!(t.cut(&[0, 0, 0, 0, 0, 0, 0, 5, 2, b'h']).is_none());
+        // Fields of no bytes are none.
+        let empty = [1, 2, 0, 4, 0, 8, 0, 0, 0, 12, 0, 0, 0, 4, 0, 1, 0, 5, 0, 0];
+        let [Said::New(258, t)] = &all(&empty, 9, false)[..] else { panic!() };
+        assert_eq!((t.fields.len(), t.fields[0].id, t.least), (1, 4, 1));
+        let scopes = [1, 3, 0, 12, 0, 4, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 4, 0, 34, 0, 1];
+        let [Said::New(259, t)] = &all(&scopes, 9, true)[..] else { panic!() };
+        assert_eq!((t.scope, t.fields.len(), t.least), (2, 3, 5));
     }
 
     #[test]

@@ -39,15 +39,19 @@ struct Told {
     losses: Vec<(u64, u64)>,
 }
 
-fn read(data: &[u8]) -> Told {
-    let context = Context {
+fn context() -> Context {
+    Context {
         evidence: EvidenceKey(1),
         stem: "sample".into(),
         zone: Zone::Fixed(0),
         year: None,
         dates: Dates::default(),
         modified: Time(0),
-    };
+    }
+}
+
+fn read(data: &[u8]) -> Told {
+    let context = context();
     let mut told = Told { lines: Vec::new(), oddities: Vec::new(), counts: [0; 4], losses: Vec::new() };
     let start = Unit { offset: 0, line: 1 };
     super::super::read(&mut &data[..], &FORMAT, &context, start, data, &mut |status, out| {
@@ -134,6 +138,29 @@ fn data_before_its_template_waits_for_it() {
     let never = read(&data);
     assert_eq!(never.oddities, ["template_missing template 256 of observation domain 3: 37 bytes"]);
     assert_eq!(never.counts, [0, 0, 0, 1]);
+}
+
+#[test]
+fn what_is_read_of_a_packet_does_not_wait_and_many_small_sets_are_bounded() {
+    let fields = [(8, 4), (12, 4), (150, 4)];
+    let data = |id| set(id, &[&V4[..], &NOW.to_be_bytes()].concat());
+    let first = ipfix(0, 0, &[set(2, &template(256, &fields)), data(256), data(257)]);
+    let second = ipfix(2, 0, &[set(2, &template(257, &fields))]);
+    let mut collector = Collector::new(&context());
+    let peer = Some(std::net::IpAddr::from([192, 0, 2, 1]));
+    let mut given = |packet: &[u8], offset| {
+        let mut done = Vec::new();
+        collector.packet(packet, peer, Unit { offset, line: 0 }, &mut done);
+        let ids = done.iter().flat_map(|(_, out)| &out.records).map(|r| (r.record.id.offset, r.record.id.ordinal));
+        (ids.collect::<Vec<_>>(), done.len())
+    };
+    // In a capture both have the place of their packet, and are numbered through.
+    assert_eq!(given(&first, 9).0, [(9, 0)]);
+    assert_eq!(given(&second, 99).0, [(9, 1)]);
+    let many: Vec<Vec<u8>> = (0..16_000).map(|_| set(300, &[])).collect();
+    let packet = ipfix(2, 0, &many);
+    let given_up: usize = (0..16).map(|n| given(&packet, 200 + n).1).sum();
+    assert!(given_up > 0);
 }
 
 #[test]
