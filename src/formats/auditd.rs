@@ -59,18 +59,11 @@ fn read(envelope: &Envelope<'_>, d: &mut Draft, _: &Context, _: &mut Out) {
     d.text(field::UID, header.event);
     // What the daemon adds in words stands after a separator, and in capitals.
     for part in header.rest.split('\u{1d}') {
-        pairs(part, d, kind);
+        pairs(part, d, kind, false);
     }
     let failed = ["failed", "no", "0"];
-    let result = |d: &Draft| {
-        let extra = ["res", "success"];
-        extra.iter().find_map(|key| value(header.rest, key)).map(|r| !failed.contains(&r)).or(if d.has(field::ACTION) {
-            None
-        } else {
-            Some(true)
-        })
-    };
-    let ok = result(d).unwrap_or(true);
+    let result = ["res", "success"].iter().find_map(|key| value(header.rest, key));
+    let ok = result.is_none_or(|r| !failed.contains(&r));
     let action = match kind {
         "USER_LOGIN" | "USER_AUTH" => {
             if ok {
@@ -139,7 +132,8 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     }
 }
 
-fn pairs(text: &str, d: &mut Draft, kind: &str) {
+/// Gives the pairs of a text; `inside` of a user program's message a quote is only a quote.
+fn pairs(text: &str, d: &mut Draft, kind: &str, inside: bool) {
     let mut rest = text.trim();
     let mut left = 200;
     while let Some((key, after)) = rest.split_once('=') {
@@ -150,14 +144,15 @@ fn pairs(text: &str, d: &mut Draft, kind: &str) {
         }
         let key = key.rsplit(' ').next().unwrap_or(key).trim_start_matches('\'');
         let (value, after) = match after.as_bytes().first() {
-            // A user program's message is in quotes and holds pairs of its own.
-            Some(b'\'') => {
+            // A user program's message is in quotes and holds pairs of its own; one level of them, or a line of quotes would fill the stack.
+            Some(b'\'') if !inside => {
                 let inner = &after[1..];
                 let end = inner.rfind('\'').unwrap_or(inner.len());
-                pairs(&inner[..end], d, kind);
+                pairs(&inner[..end], d, kind, true);
                 rest = inner.get(end + 1..).unwrap_or("").trim_start();
                 continue;
             }
+            Some(b'\'') => after[1..].split_once('\'').unwrap_or((&after[1..], "")),
             Some(b'"') => after[1..].split_once('"').unwrap_or((&after[1..], "")),
             _ => after.split_once(' ').unwrap_or((after, "")),
         };
@@ -265,6 +260,15 @@ mod tests {
         );
         assert_eq!((failed.record.text(field::ACTION), failed.record.text(field::USER)), (Some("login_fail"), Some("root")));
         assert_eq!(failed.sensor.as_deref(), Some("web"));
+    }
+
+    #[test]
+    fn quotes_in_quotes_do_not_nest() {
+        let quotes = format!("type=X msg=audit(1795161601.250:1): {}{}", "='".repeat(15_000), "'".repeat(15_000));
+        assert_eq!(read_one(&FORMAT, &quotes).record.text(field::CATEGORY), Some("X"));
+        let grouped =
+            read_one(&FORMAT, "type=USER_CMD msg=audit(1795161601.250:1): msg='op=x grp='wheel' acct=\"jdoe\" res=failed'");
+        assert_eq!((grouped.record.text(field::USER), grouped.record.text(field::ACTION)), (Some("jdoe"), Some("deny")));
     }
 
     #[test]

@@ -105,7 +105,8 @@ fn told<'a>(one: &impl Fn(&str) -> &'a str, d: &mut Draft) {
     let product = one("product").to_ascii_lowercase();
     let event = format!("{} {}", one("operation"), one("auth_status"));
     // The action of a login is `Accept` even where the login is refused.
-    let outcome = [one("auth_status"), one("status"), one("operation_result"), one("action")].join(" ");
+    let told = ["auth_status", "audit_status", "status", "operation_result", "operation", "action"];
+    let outcome = told.map(one).join(" ");
     if let Some(login) = verdict_words::login(&event) {
         let action = match (login, verdict_words::outcome(&outcome)) {
             ("logout", _) => "logout",
@@ -179,6 +180,12 @@ mod tests {
             shown.starts_with("alert 2026-11-20T08:12:01Z src.ip=192.0.2.1 dst.ip=198.51.100.7 name=evil.example url=http://evil.example/ signature=Bot.X severity=critical action=alert user=jdoe"),
             "{shown}"
         );
+        for (operation, status) in [("Log In", "Failure"), ("Failed Log In", "")] {
+            let line = format!(
+                r#"<134>1 2026-11-20T08:12:01Z gw CheckPoint 7776 - [action:"Accept"; loguid:"{{0x1}}"; origin:"192.0.2.254"; product:"WEB_API"; operation:"{operation}"; audit_status:"{status}"; administrator:"admin"; client_ip:"192.0.2.9"]"#
+            );
+            assert!(show(&FORMAT, &line).contains("action=login_fail"), "{operation} {status}");
+        }
         let line = r#"<134>1 2026-11-20T08:12:01Z gw CheckPoint 7776 - [action:"Accept"; loguid:"{0x1}"; origin:"192.0.2.254"; product:"WEB_API"; operation:"Log In"; administrator:"admin"; client_ip:"192.0.2.9"]"#;
         let shown = show(&FORMAT, line);
         assert!(

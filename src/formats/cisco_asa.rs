@@ -10,6 +10,7 @@ use super::envelope::Envelope;
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit, clock, draft, draft::Draft, head, syslog};
 use crate::model::field;
 use crate::model::record::Kind;
+use crate::model::time::Time;
 use crate::model::value::Value;
 
 /// The format.
@@ -73,9 +74,15 @@ pub(super) fn is(line: &str) -> bool {
     parse(line).is_some()
 }
 
-/// Reads a line for which [`is`] holds.
-pub(super) fn line(line: &str, len: usize, unit: Unit, context: &Context, out: &mut Out) -> Status {
-    let Some((at, message)) = parse(line) else { return Status::Failed };
+/// Reads a line for which [`is`] holds; when and where its record was comes back too.
+pub(super) fn line<'a>(
+    line: &'a str,
+    len: usize,
+    unit: Unit,
+    context: &Context,
+    out: &mut Out,
+) -> (Status, Option<Time>, &'a str) {
+    let Some((at, message)) = parse(line) else { return (Status::Failed, None, "") };
     let envelope = envelope(&line[..at], &line[at..]);
     let time = match envelope.stamp {
         None => {
@@ -94,7 +101,7 @@ pub(super) fn line(line: &str, len: usize, unit: Unit, context: &Context, out: &
         d.uint(field::ELAPSED, taken);
     }
     syslog::fill(&mut d, &envelope);
-    d.finish(Some(envelope.host), out)
+    (d.finish(Some(envelope.host), out), time, envelope.host)
 }
 
 /// The header: `<PRI>`, time, host, program in any of the ways that relays write them; of two times the device's own, the second.

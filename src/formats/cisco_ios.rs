@@ -302,10 +302,10 @@ impl Message<'_> {
             "LOGIN_FAILED" | "LOGINFAIL" | "AUTHENTICATION_FAILED" => "login_fail",
             "LOGOUT" => "logout",
             _ if self.mnemonic.contains("USERAUTH") => {
-                if text.contains("ucce") {
-                    "login_ok"
-                } else {
-                    "login_fail"
+                // The account stands before, and may be called anything.
+                match verdict_words::outcome(after(text, "' authentication ").unwrap_or(text)) {
+                    Some(true) => "login_ok",
+                    _ => "login_fail",
                 }
             }
             _ => verdict_words::phrase(text).unwrap_or(""),
@@ -379,6 +379,10 @@ mod tests {
             (
                 "%SEC_LOGIN-4-LOGIN_FAILED: Login failed [user: joe] [Source: 192.0.2.9] [localport: 22] [Reason: Login Authentication Failed]",
                 "auth 2026-11-20T12:00:00Z src.ip=192.0.2.9 dst.port=22 severity=medium action=login_fail reason=Login Authentication Failed user=joe",
+            ),
+            (
+                "%SSH-5-SSH2_USERAUTH: User 'joe' authentication for SSH2 Session from 192.0.2.9 was unsuccessful",
+                "auth 2026-11-20T12:00:00Z src.ip=192.0.2.9 severity=low action=login_fail user=joe",
             ),
             (
                 "%SYS-5-CONFIG_I: Configured from console by joe on vty0 (192.0.2.9)",

@@ -174,7 +174,7 @@ impl Parts<'_> {
     }
 
     fn decided(&self, d: &mut Draft) {
-        let denied = self.result.contains("DENIED") || matches!(self.status, "403" | "407");
+        let denied = web::denied(self.result, self.status.parse().ok());
         let Some((tag, policy)) = decision(self.rest) else {
             d.text(field::ACTION, if denied { "deny" } else { "allow" });
             return;

@@ -46,7 +46,7 @@ impl Format for ContainerLog {
         if named && timed { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
-        Box::new(Lines { context: context.clone(), last: None, parts: None })
+        Box::new(Lines { context: context.clone(), last: None, parts: [None, None] })
     }
 }
 
@@ -87,8 +87,36 @@ struct Lines {
     context: Context,
     /// Time of the last line that had one.
     last: Option<Time>,
-    /// What of a line is there so far, and where it began.
-    parts: Option<(String, Unit)>,
+    /// What of a line is there so far, of each stream: a runtime writes them as they come.
+    parts: [Option<Part>; 2],
+}
+
+/// A line that is not over.
+struct Part {
+    text: String,
+    start: Unit,
+    /// More came than is kept.
+    cut: bool,
+}
+
+impl Part {
+    /// Adds what came, up to the longest message; the first time that it does not fit is told.
+    fn add(&mut self, more: &str, out: &mut Out) {
+        let room = MESSAGE_MAX.saturating_sub(self.text.len());
+        let fits = more.get(..more.floor_char_boundary(room)).unwrap_or("");
+        // After a gap nothing may follow.
+        if !self.cut {
+            self.text.push_str(fits);
+        }
+        if fits.len() < more.len() && !self.cut {
+            self.cut = true;
+            out.oddities.push(cut(self.start));
+        }
+    }
+}
+
+fn cut(start: Unit) -> Oddity {
+    Oddity::at("line_cut", format!("line {}", start.line))
 }
 
 impl Reader for Lines {
@@ -99,22 +127,20 @@ impl Reader for Lines {
             return Status::Skipped;
         }
         if let Some((stamp, stream, whole, message)) = cri(text) {
-            let (joined, start) = match self.parts.take() {
-                Some((mut before, start)) if before.len() + message.len() <= MESSAGE_MAX => {
-                    before.push_str(message);
-                    (before, start)
-                }
-                _ => (message.to_owned(), unit),
-            };
+            let [of_out, of_err] = &mut self.parts;
+            let slot = if stream == "stdout" { of_out } else { of_err };
+            let mut part = slot.take().unwrap_or(Part { text: String::new(), start: unit, cut: false });
+            part.add(message, out);
             let time = stamp.time(&self.context, out);
             self.last = time.or(self.last);
             if !whole {
-                self.parts = Some((joined, start));
+                *slot = Some(part);
                 return Status::Skipped;
             }
             let end = unit.offset.saturating_add(line.len() as u64);
-            let len = usize::try_from(end.saturating_sub(start.offset)).unwrap_or(usize::MAX);
-            return self.wrapped(&joined, time, &[("stream", stream)], start, len, out);
+            let len = usize::try_from(end.saturating_sub(part.start.offset)).unwrap_or(usize::MAX);
+            let status = self.wrapped(&part.text, time, &[("stream", stream)], part.start, len, out);
+            return if part.cut && status == Status::Ok { Status::Partial } else { status };
         }
         let plain = uncoloured(text);
         let Some((name, message)) = compose(&plain) else {
@@ -149,12 +175,18 @@ impl Reader for Lines {
         }
         status
     }
+    fn go_on(&mut self) {
+        self.parts = [None, None];
+    }
     fn end(&mut self, out: &mut Out) {
-        // The rest of the last line never came.
-        if let Some((message, start)) = self.parts.take() {
-            let len = message.len();
-            out.oddities.push(Oddity::at("line_cut", format!("line {}", start.line)));
-            self.wrapped(&message, self.last, &[], start, len, out);
+        // The rest of the last lines never came.
+        let mut open: Vec<Part> = self.parts.iter_mut().filter_map(Option::take).collect();
+        open.sort_by_key(|part| part.start.offset);
+        for part in open {
+            if !part.cut {
+                out.oddities.push(cut(part.start));
+            }
+            self.wrapped(&part.text, self.last, &[], part.start, part.text.len(), out);
         }
     }
 }
@@ -190,6 +222,35 @@ mod tests {
             (read.records[1].record.id.offset as usize, read.oddities.len()),
             (text.find("2026-11-20T08:00:02Z").unwrap(), 1)
         );
+    }
+
+    #[test]
+    fn streams_are_not_mixed_and_what_is_too_long_is_told() {
+        let text = "2026-11-20T08:00:01Z stdout P a\n2026-11-20T08:00:01Z stderr F whole\n2026-11-20T08:00:01Z stdout F b\n";
+        let read = read_all(&FORMAT, text);
+        assert_eq!(read.records.iter().filter_map(|r| r.record.text(field::MESSAGE)).collect::<Vec<_>>(), ["whole", "ab"]);
+        let long = "x".repeat(MESSAGE_MAX);
+        let text =
+            format!("2026-11-20T08:00:01Z stdout P {long}\n2026-11-20T08:00:01Z stdout P y\n2026-11-20T08:00:01Z stdout F z\n");
+        let read = read_all(&FORMAT, &text);
+        assert_eq!((read.counts, read.oddities), ([0, 1, 2, 0], vec!["line_cut line 1".to_owned()]));
+    }
+
+    #[test]
+    fn an_open_line_is_not_given_twice() {
+        let context = crate::formats::Context {
+            evidence: crate::model::origin::EvidenceKey(1),
+            stem: "x".into(),
+            zone: crate::formats::Zone::Fixed(0),
+            year: None,
+            dates: crate::formats::Dates::default(),
+            modified: Time(0),
+        };
+        let (mut reader, mut out) = (FORMAT.reader(&context), Out::default());
+        reader.line(b"2026-11-20T08:00:01Z stdout P a", Unit::default(), &mut out);
+        reader.go_on();
+        reader.end(&mut out);
+        assert!(out.records.is_empty());
     }
 
     #[test]

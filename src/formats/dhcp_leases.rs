@@ -70,14 +70,20 @@ struct Leases {
     context: Context,
 }
 
+/// What surrounds leases of IPv6: the client's identity, and when the client was last heard of.
+#[derive(Default)]
+struct Outer {
+    client: String,
+    heard: String,
+}
+
 impl Reader for Leases {
     fn line(&mut self, _: &[u8], _: Unit, _: &mut Out) -> Status {
         Status::Skipped
     }
     fn document(&mut self, input: &mut dyn BufRead, each: &mut dyn FnMut(Status, Out) -> bool) {
         let mut at = 0u64;
-        // What surrounds a lease of IPv6: the client's identity.
-        let mut outer = String::new();
+        let mut outer = Outer::default();
         let mut block: Option<(Unit, String, Vec<String>)> = None;
         let mut raw = Vec::new();
         loop {
@@ -103,13 +109,17 @@ impl Reader for Leases {
                     before.is_none_or(|(unit, address, lines)| self.give(unit, &address, &lines, &outer, at, true, each))
                 }
                 ("ia-na" | "ia-ta" | "ia-pd", None) => {
-                    outer = words.get(1).map(|w| (*w).to_owned()).unwrap_or_default();
+                    outer = Outer { client: words.get(1).map(|w| (*w).to_owned()).unwrap_or_default(), heard: String::new() };
+                    true
+                }
+                ("cltt", None) => {
+                    outer.heard = text.strip_prefix("cltt").unwrap_or("").trim_start().to_owned();
                     true
                 }
                 ("}", held) => match held.take() {
                     Some((unit, address, lines)) => self.give(unit, &address, &lines, &outer, at, false, each),
                     None => {
-                        outer.clear();
+                        outer = Outer::default();
                         true
                     }
                 },
@@ -136,7 +146,7 @@ impl Leases {
         unit: Unit,
         address: &str,
         lines: &[String],
-        outer: &str,
+        outer: &Outer,
         end: u64,
         cut: bool,
         each: &mut dyn FnMut(Status, Out) -> bool,
@@ -146,7 +156,7 @@ impl Leases {
         let time = |key: &str| lines.iter().find_map(|l| l.strip_prefix(key)?.strip_prefix(' ')).and_then(|v| instant(v, &utc));
         let len = usize::try_from(end.saturating_sub(unit.offset)).unwrap_or(usize::MAX);
         // IPv6 states when the client was last heard of, and for how long the address is good.
-        let start = time("starts").or_else(|| time("cltt"));
+        let start = time("starts").or_else(|| time("cltt")).or_else(|| instant(&outer.heard, &utc));
         let mut d = Draft::timed(Kind::Dhcp, &self.context, unit, len, start, &mut out);
         d.partial |= cut;
         if cut {
@@ -184,7 +194,7 @@ impl Leases {
                 _ => d.keep(key, value),
             }
         }
-        d.keep("ia", outer.trim_matches('"'));
+        d.keep("ia", outer.client.trim_matches('"'));
         let status = d.finish(None, &mut out);
         each(status, out)
     }
@@ -212,7 +222,7 @@ mod tests {
             lease 172.17.1.4 {\n  starts epoch 1571565800; # Sun\n  ends never;\n  binding state free;\n  hardware ethernet 00:16:3e:ef:a9:c1;\n}\n\
             ia-na \"\\001\\000\" {\n  cltt 0 2019/10/20 09:58:13;\n  iaaddr 2001:db8::5 {\n    binding state active;\n    preferred-life 375;\n    max-life 600;\n    ends 0 2019/10/20 10:08:13;\n  }\n}\nlease 172.17.1.5 {\n  starts 0 2019/10/20 09:58:13;\n";
         let read = read_all(&FORMAT, text);
-        assert_eq!(read.counts, [2, 2, 0, 0]);
+        assert_eq!(read.counts, [3, 1, 0, 0]);
         assert_eq!(
             line(&read.records[0]),
             "dhcp 2019-10-20T09:58:13Z..2019-10-20T10:03:13Z app=dhcp src.mac=00:16:3e:ef:a9:c1 action=lease hostname=vxp_0 dhcp.address=172.17.1.4 \
@@ -221,6 +231,7 @@ mod tests {
         let r = |n: usize| &read.records[n].record;
         assert_eq!((r(1).text(field::ACTION), r(1).start.to_string().as_str()), (Some("free"), "2019-10-20T10:03:20Z"));
         assert_eq!(r(2).addr(field::LEASE).map(|a| a.to_string()).as_deref(), Some("2001:db8::5"));
-        assert_eq!(read.oddities, ["time_missing ", &format!("lease_cut byte {}", text.rfind("lease").unwrap())]);
+        assert_eq!((r(2).start, r(2).end), (r(0).start, r(0).start.plus(600_000_000_000)));
+        assert_eq!(read.oddities, [format!("lease_cut byte {}", text.rfind("lease").unwrap())]);
     }
 }

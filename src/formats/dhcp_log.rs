@@ -89,7 +89,9 @@ fn dhcpd(text: &str, d: &mut Draft) {
             ("on" | "for" | "of", Some(_)) => _ = d.addr(field::LEASE, bare),
             ("to" | "from", Some(ip)) if !inside => {
                 // `DHCPACK to 192.0.2.5 (aa:bb:...)` answers an INFORM: the client has its address.
-                let server = matches!(kind, "OFFER" | "ACK" | "NAK") && before == "from";
+                // Of a client's own log, what it answers or asks `to` is the server.
+                let answer = matches!(kind, "OFFER" | "ACK" | "NAK" | "LEASEACTIVE" | "LEASEUNASSIGNED" | "LEASEUNKNOWN");
+                let server = (before == "from") == answer;
                 d.give(if server { field::DST_IP } else { field::SRC_IP }, ip.into());
             }
             (_, Some(ip)) if inside => _ = d.give(field::DST_IP, ip.into()),
@@ -205,6 +207,14 @@ mod tests {
             (offered.addr(field::DST_IP), offered.addr(field::LEASE)),
             (draft::address("192.0.2.1"), draft::address("192.0.2.5"))
         );
+        for (line, server) in [
+            ("DHCPREQUEST of 192.0.2.5 on eth0 to 192.0.2.1 port 67", "192.0.2.1"),
+            ("DHCPDISCOVER on eth0 to 255.255.255.255 port 67 interval 4", "255.255.255.255"),
+            ("DHCPRELEASE of 192.0.2.5 on eth0 to 192.0.2.1 port 67", "192.0.2.1"),
+        ] {
+            let own = one(&format!("dhclient[9]: {line}"));
+            assert_eq!((own.addr(field::SRC_IP), own.addr(field::DST_IP)), (None, draft::address(server)), "{line}");
+        }
         assert_eq!(one("dhcpd: Wrote 5 leases to leases file.").kind, Kind::Log);
     }
 

@@ -28,10 +28,11 @@ fn coded(message: &str) -> Option<(&str, usize, &str)> {
     Some((code, usize::from(bytes[9] - b'0').min(7), message[11..].trim_start()))
 }
 
-/// Whether a message is a report of the application firewall or an iRule's.
+/// Whether a message is a report of the application firewall or an iRule's; one with a code only quotes them.
 fn report(message: &str) -> bool {
     let has = |key: &str| memchr::memmem::find(message.as_bytes(), key.as_bytes()).is_some();
-    has("f5_irule=") || has("ip_client=") && has("unit_hostname=") || has("acl_policy_name=") && has("context_name=")
+    coded(message).is_none()
+        && (has("f5_irule=") || has("ip_client=") && has("unit_hostname=") || has("acl_policy_name=") && has("context_name="))
 }
 
 fn is(envelope: &Envelope<'_>) -> bool {
@@ -57,6 +58,8 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, _: &Context, _: &mut Out) ->
         d.uint(field::SEVERITY, [4, 4, 4, 3, 2, 1, 0, 0][level]);
     }
     d.text(field::MESSAGE, message);
+    // What was changed is quoted in braces: the source of an iRule says nothing of this event.
+    let text = if text.starts_with("AUDIT") { text.split(" {").next().unwrap_or(text) } else { text };
     // `clientside (192.0.2.1:5000 -> 198.51.100.7:443)`, or the only pair.
     let pair = after(text, "clientside (").unwrap_or(text);
     let ends = pair
@@ -100,7 +103,8 @@ fn session(text: &str, d: &mut Draft) {
 fn login(text: &str, d: &mut Draft) {
     if text.starts_with("AUDIT") && text.contains("(mod_auth_pam)") {
         d.record.kind = Kind::Auth;
-        d.text(field::ACTION, if text.contains(" end=\"") { "logout" } else { "login_ok" });
+        let ended = if text.contains(" end=\"") { "logout" } else { "login_ok" };
+        d.text(field::ACTION, verdict_words::phrase(text).unwrap_or(ended));
         d.addr(field::SRC_IP, after(text, " host=").and_then(|t| t.split(' ').next()).unwrap_or(""));
     } else if let Some(action) = verdict_words::phrase(text).filter(|_| d.record.kind == Kind::Log) {
         d.record.kind = Kind::Auth;
@@ -152,6 +156,14 @@ mod tests {
             (
                 "notice httpd[31905]: 01070417:5: AUDIT - user admin - RAW: httpd(mod_auth_pam): user=admin(admin) partition=[All] level=Administrator tty=/sbin/nologin host=203.0.113.9 attempts=1 start=\"Mon Dec 22 14:04:15 2014\"",
                 "auth 2026-11-20T08:12:01Z src.ip=203.0.113.9 severity=low action=login_ok user=admin hostname=bigip1 process=httpd",
+            ),
+            (
+                "notice httpd[31905]: 01070417:5: AUDIT - user admin - RAW: httpd(mod_auth_pam): user=admin(admin) host=203.0.113.9 failed to login after 1 attempts",
+                "auth 2026-11-20T08:12:01Z src.ip=203.0.113.9 severity=low action=login_fail user=admin hostname=bigip1 process=httpd",
+            ),
+            (
+                "notice mcpd[1]: 01070417:5: AUDIT - user admin - object 0 - modify { rule { log \"f5_irule=x,src_ip=192.0.2.1,dns_qname=a.example,dns_qtype=A from 192.0.2.1\" } }",
+                "log 2026-11-20T08:12:01Z severity=low user=admin hostname=bigip1 process=mcpd",
             ),
             (
                 "ASM:unit_hostname=\"bigip1\",ip_client=\"203.0.113.9\",src_port=\"40000\",dest_ip=\"198.51.100.7\",dest_port=\"443\",protocol=\"HTTPS\",method=\"GET\",uri=\"/a.php\",request_status=\"blocked\",attack_type=\"SQL-Injection\",severity=\"Critical\",violations=\"Attack signature detected\",sig_names=\"SQL-INJ select\",username=\"N/A\"",

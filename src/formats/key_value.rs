@@ -184,7 +184,10 @@ pub(super) fn read(message: &str, data: &str, d: &mut Draft) {
     if d.record.kind == Kind::Log {
         d.record.kind = vendor_values::kind(d);
     }
-    lift::lift(message, d);
+    // A plain log's message is lifted with what surrounds it: see `syslog::fill`.
+    if d.record.kind != Kind::Log {
+        lift::lift(message, d);
+    }
 }
 
 /// What the pairs of a line tell whose message is not over yet.

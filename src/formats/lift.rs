@@ -55,7 +55,8 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
         let at = word.as_ptr() as usize - text.as_ptr() as usize;
         if let Some((end, number)) = open
             && let Ok(port) = value.parse::<u16>()
-            && (at == end + 1 && text.as_bytes().get(end) == Some(&b'(') || before.eq_ignore_ascii_case("port"))
+            && (at == end + 1 && text.as_bytes().get(end) == Some(&b'(')
+                || text.get(end..at).is_some_and(|between| between.trim_matches(is_end).eq_ignore_ascii_case("port")))
         {
             d.uint(number, u64::from(port));
             open = None;
@@ -301,6 +302,7 @@ mod tests {
                 "src.ip=192.0.2.1 src.port=4711 dst.ip=198.51.100.7 dst.port=443 proto=tcp",
             ),
             ("192.0.2.1:4711->198.51.100.7:443", "src.ip=192.0.2.1 src.port=4711 dst.ip=198.51.100.7 dst.port=443"),
+            ("peer 192.0.2.1 is gone, back to port 22", "src.ip=192.0.2.1"),
             ("route 192.0.2.0/24 metric 5", ""),
         ] {
             assert_eq!(lifted(text), want, "{text}");

@@ -112,8 +112,7 @@ impl LogFormat {
 /// What a record of a proxy says besides.
 fn proxied(record: &mut crate::model::record::Record) {
     record.fields.retain(|(id, _)| *id != field::APP);
-    let denied = record.text(field::REASON).is_some_and(|r| r.contains("DENIED"))
-        || matches!(record.uint(field::HTTP_STATUS), Some(403 | 407));
+    let denied = super::web::denied(record.text(field::REASON).unwrap_or(""), record.uint(field::HTTP_STATUS));
     record.set_text(field::ACTION, if denied { "deny" } else { "allow" });
     let name = record.text(field::URL).and_then(|u| super::web::authority(u)).map(|(host, _)| host.to_lowercase());
     if let Some(name) = name.filter(|n| super::draft::address(n).is_none()) {

@@ -35,6 +35,7 @@ use crate::model::oddity::Oddity;
 use crate::model::origin::EvidenceKey;
 use crate::model::record::Kind;
 use crate::model::time::Time;
+use crate::model::value::Value;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -101,7 +102,7 @@ pub struct Own {
     reads: Reads,
     /// Groups by name: a field, or `extra`.
     groups: Vec<(String, Option<FieldId>)>,
-    constant: Vec<(FieldId, String)>,
+    constant: Vec<(FieldId, Value)>,
     time: Option<OwnTime>,
 }
 
@@ -195,7 +196,7 @@ pub fn parse(text: &str, place: &str) -> Result<Own> {
         let format = LogFormat::parse(server, format).map_err(|what| {
             Error::config(format!("{key}: {what}")).at(at).hint("write it as the server's configuration has it")
         })?;
-        let constant = constants(&written, &field_of)?;
+        let constant = constants(&written, &field_of, place, &line_of)?;
         let own = Own {
             name: leak(written.name.clone()),
             doc: leak(sentence(&written.doc)),
@@ -236,7 +237,7 @@ pub fn parse(text: &str, place: &str) -> Result<Own> {
     for (group, name) in &written.fields {
         fields.insert(group_of(group, group)?, field_of(name)?);
     }
-    let constant = constants(&written, &field_of)?;
+    let constant = constants(&written, &field_of, place, &line_of)?;
     let time = match &written.time {
         None => None,
         Some(time) => {
@@ -280,8 +281,49 @@ fn sentence(doc: &str) -> String {
     if doc.ends_with('.') { doc.to_owned() } else { format!("{doc}.") }
 }
 
-fn constants(written: &Written, field_of: &dyn Fn(&str) -> Result<FieldId>) -> Result<Vec<(FieldId, String)>> {
-    written.constant.iter().map(|(name, value)| Ok((field_of(name)?, value.clone()))).collect()
+/// The constants as values of their fields.
+fn constants(
+    written: &Written,
+    field_of: &dyn Fn(&str) -> Result<FieldId>,
+    place: &str,
+    line_of: &dyn Fn(&str) -> usize,
+) -> Result<Vec<(FieldId, Value)>> {
+    let mut constant = Vec::new();
+    for (name, text) in &written.constant {
+        let id = field_of(name)?;
+        let value = constant_of(id, text).ok_or_else(|| {
+            Error::config(format!("`{text}` is no value of {name}"))
+                .at(format!("{place}:{}", line_of(name)))
+                .hint("backtrail fields tells the type of each")
+        })?;
+        constant.push((id, value));
+    }
+    Ok(constant)
+}
+
+/// A text as a value of a field, read as that of a line would be.
+fn constant_of(id: FieldId, text: &str) -> Option<Value> {
+    match field::get(id)?.ty {
+        Type::Time => Value::parse(text, Type::Time),
+        Type::Port => Some(Value::Uint(u64::from(text.parse::<u16>().ok()?))),
+        _ => {
+            let mut d = Draft::new(Kind::Log, &standing(), Unit::default(), 0, Time(0));
+            d.put(id, text).then(|| d.record.get(id).cloned()).flatten()
+        }
+    }
+}
+
+/// What samples and constants are read with.
+fn standing() -> Context {
+    Context {
+        evidence: EvidenceKey(0),
+        stem: String::new(),
+        zone: Zone::Fixed(0),
+        year: None,
+        dates: Dates::default(),
+        // Times without a year need one; a sample can say which it expects.
+        modified: Time::parse("2026-12-31T23:59:59Z").unwrap_or(Time(0)),
+    }
 }
 
 impl Own {
@@ -303,15 +345,7 @@ impl Own {
     }
     /// Whether a sample is read as it says; else what differs.
     fn check(&self, sample: &WrittenSample) -> std::result::Result<(), String> {
-        let context = Context {
-            evidence: EvidenceKey(0),
-            stem: String::new(),
-            zone: Zone::Fixed(0),
-            year: None,
-            dates: Dates::default(),
-            // Times without a year need one; a sample can say which it expects.
-            modified: Time::parse("2026-12-31T23:59:59Z").unwrap_or(Time(0)),
-        };
+        let context = standing();
         let mut out = Out::default();
         let status = self.line(sample.line.as_bytes(), Unit { offset: 0, line: 1 }, &context, &mut out);
         let Some(read) = out.records.first().filter(|_| status != Status::Failed) else {
@@ -369,7 +403,7 @@ impl Own {
             }
         }
         for (id, value) in &self.constant {
-            d.put(*id, value);
+            d.give(*id, value.clone());
         }
         if d.record.kind == Kind::Log && !d.has(field::MESSAGE) {
             d.text(field::MESSAGE, text);
@@ -389,7 +423,7 @@ impl Own {
         for read in out.records.iter_mut().skip(before) {
             for (id, value) in &self.constant {
                 if read.record.get(*id).is_none() {
-                    read.record.set_text(*id, value);
+                    read.record.set(*id, value.clone());
                 }
             }
         }
@@ -511,6 +545,15 @@ fields = { "src.ip" = "192.0.2.5", user = "bob", app = "shop", start = "2026-11-
     }
 
     #[test]
+    fn constants_are_of_their_fields_type() {
+        let text = "name = \"edge\"\ndoc = \"Edge\"\nnginx = '$remote_addr \"$request\"'\n[constant]\n\"dst.port\" = \"443\"\n[[samples]]\nline = '192.0.2.5 \"GET / HTTP/1.1\"'\n";
+        let own = parse(text, "edge.toml").unwrap();
+        let mut out = Out::default();
+        own.line(b"192.0.2.5 \"GET / HTTP/1.1\"", Unit::default(), &standing(), &mut out);
+        assert_eq!(out.records[0].record.uint(field::DST_PORT), Some(443));
+    }
+
+    #[test]
     fn errors_say_where_and_what_next() {
         for (from, to, wants) in [
             ("ip = \"src.ip\"", "ip = \"src.ipp\"", &["shop.toml:5", "src.ipp", "src.ip"][..]),
@@ -519,6 +562,7 @@ fields = { "src.ip" = "192.0.2.5", user = "bob", app = "shop", start = "2026-11-
             ("user = \"bob\"", "user = \"eve\"", &["sample 1", "user is `bob`, not `eve`"]),
             ("zone = \"Europe/Berlin\"", "zone = \"Nowhere\"", &["shop.toml:13", "`Nowhere` is no zone"]),
             ("name = \"shop\"", "name = \"squid\"", &["built-in"]),
+            ("[constant]\n", "[constant]\n\"dst.port\" = \"70000\"\n", &["shop.toml:9", "`70000` is no value of dst.port"]),
             ("doc = ", "dock = ", &["shop.toml:", "dock"]),
             ("%d.%m", "%Q.%m", &["strftime"]),
             ("user=bob 7", "user=bob x", &["sample 1", "does not match"]),

@@ -21,22 +21,9 @@ pub(super) fn rank(level: &str) -> Option<u64> {
     })
 }
 
-/// Seconds east of UTC of a zone's abbreviation that means only one.
+/// Seconds east of UTC of a zone's abbreviation that means only one: the server's zone may be China's `CST`.
 pub(super) fn east(zone: &str) -> Option<i32> {
-    let hours = match zone {
-        "UTC" | "GMT" | "Z" => 0,
-        "CET" | "MEZ" => 1,
-        "CEST" | "EET" | "MESZ" => 2,
-        "EEST" | "MSK" => 3,
-        "JST" | "KST" => 9,
-        "EDT" => -4,
-        "EST" | "CDT" => -5,
-        "MDT" => -6,
-        "MST" | "PDT" => -7,
-        "PST" => -8,
-        _ => return None,
-    };
-    Some(hours * 3600)
+    super::moments::east(zone).filter(|_| !zone.eq_ignore_ascii_case("CST"))
 }
 
 /// Gives what a message tells.

@@ -71,16 +71,19 @@ fn read(envelope: &Envelope<'_>, d: &mut Draft, _: &Context, _: &mut Out) {
 /// `ET DNS Query [**] [Classification: Bad] [Priority: 2] `.
 pub(super) fn message(text: &str, d: &mut Draft) {
     // A message may hold brackets: the marks end it, or in syslog the first of what follows.
-    let marks = [" [**]", " [Classification: ", " [Priority: ", " [AppID: "];
+    let marks = [" [**]", " [Classification:", " [Priority:", " [AppID:", " [Impact:"];
     let end = marks.iter().filter_map(|m| text.find(m)).min().unwrap_or(text.len());
     d.text(field::SIGNATURE, text[..end].trim().trim_matches('"'));
     for part in text[end..].split('[').filter_map(|p| p.split_once(']')).map(|(p, _)| p) {
-        match part.split_once(": ") {
-            Some(("Classification", class)) => _ = d.text(field::CATEGORY, class),
-            Some(("Priority", number)) => snort_text::priority(number, d),
-            Some(("AppID", app)) => _ = d.text(field::APP, &app.to_ascii_lowercase()),
-            Some((key, value)) => d.keep(key, value),
-            None => {}
+        let told = |name: &str| part.strip_prefix(name).map(str::trim);
+        if let Some(class) = told("Classification:") {
+            d.text(field::CATEGORY, class);
+        } else if let Some(number) = told("Priority:") {
+            snort_text::priority(number, d);
+        } else if let Some(app) = told("AppID:") {
+            d.text(field::APP, &app.to_ascii_lowercase());
+        } else if let Some((key, value)) = part.split_once(": ") {
+            d.keep(key, value);
         }
     }
 }

@@ -6,23 +6,21 @@
 
 use super::envelope::Envelope;
 use super::message::{Layout, Said};
-use super::{Context, Out, draft::Draft, vendor_values};
-use crate::model::field::{self, FieldId};
+use super::{Context, Out, draft::Draft, snort_fast, snort_text};
+use crate::model::field;
 use crate::model::record::Kind;
-use crate::model::value::Value;
 
 /// The format.
 pub static FORMAT: Layout =
     Layout { name: "snort-syslog", doc: "Alerts of Snort, Suricata and Firepower sensors as lines in syslog.", is, read };
 
 /// Where `[gid:sid:rev]` stands: before it, the numbers, after it.
-fn parse(message: &str) -> Option<(&str, [&str; 3], &str)> {
+fn parse(message: &str) -> Option<(&str, &str, &str)> {
     memchr::memchr_iter(b'[', message.as_bytes()).take(8).find_map(|at| {
-        let (inside, after) = message[at + 1..].split_once(']')?;
-        let mut parts = inside.splitn(3, ':');
-        let numbers = [parts.next()?, parts.next()?, parts.next()?];
-        let sound = numbers.iter().all(|n| !n.is_empty() && n.len() <= 10 && n.bytes().all(|b| b.is_ascii_digit()));
-        sound.then_some((&message[..at], numbers, after))
+        let (rule, after) = message[at + 1..].split_once(']')?;
+        let number = |n: &str| !n.is_empty() && n.len() <= 10 && n.bytes().all(|b| b.is_ascii_digit());
+        let sound = rule.split(':').count() == 3 && rule.split(':').all(number);
+        sound.then_some((&message[..at], rule, after))
     })
 }
 
@@ -41,55 +39,27 @@ fn is(envelope: &Envelope<'_>) -> bool {
 }
 
 fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, _: &Context, _: &mut Out) -> Said<'a> {
-    let Some((before, numbers, after)) = parse(envelope.message) else { return Said::default() };
+    let Some((before, rule, after)) = parse(envelope.message) else { return Said::default() };
     d.record.kind = Kind::Alert;
-    for (id, number) in [field::SIGNATURE_GID, field::SIGNATURE_ID, field::SIGNATURE_REV].into_iter().zip(numbers) {
-        d.put(id, number);
-    }
+    snort_text::rule(rule, d);
     // Suricata puts stars around, Snort 3 and Firepower quotes.
-    let text = after.trim_start_matches([' ', '*', '[', ']', '"']);
-    let end = ["[**]", "[Classification:", "[Priority:", "[Impact:", "{"]
-        .iter()
-        .filter_map(|mark| text.find(mark))
-        .min()
-        .unwrap_or(text.len());
-    d.text(field::SIGNATURE, text[..end].trim_matches([' ', '"', ':']));
-    let bracket = |name: &str| after.split_once(name).and_then(|(_, t)| t.split(']').next()).unwrap_or("").trim();
-    d.text(field::CATEGORY, bracket("[Classification:"));
-    if let Ok(priority) = bracket("[Priority:").parse::<u64>() {
-        d.uint(field::SEVERITY, if (1..=3).contains(&priority) { 4 - priority } else { 0 });
-    }
+    let text = after.rsplit_once('{').map_or(after, |(text, _)| text);
+    snort_fast::message(text.trim_start_matches([' ', '*', '[', ']', '"', ':']), d);
     let lower = envelope.message.to_ascii_lowercase();
     let action = match () {
-        () if lower.contains("[drop]") || lower.contains("[wdrop]") => "drop",
-        () if lower.contains("[block]") || lower.contains("[blocked]") => "deny",
+        () if lower.contains("[drop]") => "drop",
+        () if lower.contains("[wdrop]") => "wdrop",
+        () if lower.contains("[block]") || lower.contains("[blocked]") => "block",
         () => "alert",
     };
-    d.text(field::ACTION, action);
+    snort_text::action(action, d);
     d.keep("before", before.trim_matches([' ', '[', ']', '*', ':']));
     if let Some((protocol, from, to)) = packet(after) {
         d.put(field::PROTO, protocol.trim());
-        give(from, field::SRC_IP, field::SRC_PORT, d);
-        give(to, field::DST_IP, field::DST_PORT, d);
+        snort_text::ends(from, to, d);
         d.orient();
     }
     Said::default()
-}
-
-/// An address with its port; of IPv6 without brackets the last colon is before the port.
-fn give(end: &str, ip: FieldId, port: FieldId, d: &mut Draft) {
-    let ported =
-        matches!(d.record.uint(field::PROTO), Some(6 | 17 | 132)) && !end.starts_with('[') && end.matches(':').count() > 1;
-    let found = match end.rsplit_once(':').filter(|_| ported) {
-        Some((address, number)) => address.parse().ok().map(|a| (a, number.parse().ok())),
-        None => vendor_values::endpoint(end),
-    };
-    if let Some((address, number)) = found {
-        d.give(ip, Value::Addr(address));
-        number.map(|n: u16| d.uint(port, u64::from(n)));
-    } else {
-        d.partial = true;
-    }
 }
 
 #[cfg(test)]
@@ -107,6 +77,10 @@ mod tests {
             (
                 "suricata[7]: [Drop] [1:2100498:7] GPL ATTACK_RESPONSE id check [Classification: Bad] [Priority: 1] {TCP} 203.0.113.9:80 -> 192.0.2.10:40000",
                 "alert 2026-11-20T08:12:01Z src.ip=192.0.2.10 src.port=40000 dst.ip=203.0.113.9 dst.port=80 proto=tcp signature=GPL ATTACK_RESPONSE id check signature.id=2100498 signature.gid=1 signature.rev=7 severity=high category=Bad action=drop",
+            ),
+            (
+                "suricata[7]: [wDrop] [1:1:1] x [Priority: 2] {TCP} 192.0.2.1:4000 -> 192.0.2.2:80",
+                "alert 2026-11-20T08:12:01Z src.ip=192.0.2.1 src.port=4000 dst.ip=192.0.2.2 dst.port=80 proto=tcp signature=x signature.id=1 signature.gid=1 signature.rev=1 severity=medium action=allow",
             ),
             (
                 "SFIMS: [Primary Detection Engine (x)][Policy][1:2003:8] \"ET worm\" [Impact: Vulnerable] From \"fp1\" at Fri Nov 20 08:12:00 2026 UTC [Classification: Misc] [Priority: 3] {tcp} 192.0.2.10:4000 (unknown)->198.51.100.3:1434 (unknown)",

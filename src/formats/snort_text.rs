@@ -7,7 +7,8 @@ use super::clock::Stamp;
 use super::draft::{self, Draft};
 use crate::model::field;
 
-/// `05/30-19:09:28.472094`, `05/30/26-19:09:28.472094` (`-y`), `2026/05/30-19:09:28.472094` (Snort 3 `-y`): local unless `-U`.
+/// `05/30-19:09:28.472094`, `05/30/26-19:09:28.472094` (`-y`), `2026/05/30-19:09:28.472094` (Snort 3 `-y`), `05/30/2026-19:09:28.472094`
+/// (Suricata): local unless `-U`.
 pub(super) fn stamp(text: &str) -> Option<Stamp> {
     let bytes = text.as_bytes();
     let dash = bytes.iter().take(11).position(|b| *b == b'-')?;
@@ -16,7 +17,8 @@ pub(super) fn stamp(text: &str) -> Option<Stamp> {
     let (year, month, day) = match third {
         None => (None, first, second),
         Some(third) if first > 31 => (Some(first), second, third?),
-        Some(third) => (Some(2000 + third?), first, second),
+        // Two digits or four.
+        Some(third) => (Some(third.map(|y| if y < 100 { 2000 + y } else { y })?), first, second),
     };
     // The time of day as any other: behind a date of its own.
     let rest = text.get(dash + 1..)?;
@@ -86,8 +88,9 @@ pub(super) fn ends(source: &str, destination: &str, d: &mut Draft) {
 pub(super) fn action(text: &str, d: &mut Draft) {
     let word = match text.trim().to_ascii_lowercase().as_str() {
         "" | "alert" | "log" => "alert",
-        "allow" | "pass" | "would_drop" | "would_block" | "would_reject" | "trust" => "allow",
-        "drop" | "sdrop" | "wdrop" | "cant_drop" => "drop",
+        // What would have been dropped, or could not be, went through.
+        "allow" | "pass" | "would_drop" | "would_block" | "would_reject" | "wdrop" | "cant_drop" | "trust" => "allow",
+        "drop" | "sdrop" => "drop",
         "block" => "deny",
         "reject" | "reset" => "reset",
         _ => text.trim(),
@@ -111,6 +114,7 @@ mod tests {
         assert_eq!(told("05/30-19:09:28.472094 x"), Some((None, 5, 30, 68_968, 472_094_000, 21)));
         assert_eq!(told("05/30/26-19:09:28.472094"), Some((Some(2026), 5, 30, 68_968, 472_094_000, 24)));
         assert_eq!(told("2026/05/30-19:09:28.472094"), Some((Some(2026), 5, 30, 68_968, 472_094_000, 26)));
+        assert_eq!(told("10/05/2011-14:43:19.5"), Some((Some(2011), 10, 5, 52_999, 500_000_000, 21)));
         assert_eq!(told("13/30-19:09:28"), None);
         assert_eq!(told("05-30"), None);
     }

@@ -73,7 +73,7 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
     Said {
         time: time(&one, envelope, context, out),
         lasted: lasted.filter(|_| d.record.kind == Kind::Fw),
-        host: [one_of(&pairs, "device_name"), stamped(envelope.message).map_or("", |(host, _)| host)]
+        host: [one("device_name"), stamped(envelope.message).map_or("", |(host, _)| host)]
             .into_iter()
             .find(|h| !h.is_empty())
             .unwrap_or(""),
@@ -91,10 +91,6 @@ fn stamped(message: &str) -> Option<(&str, &str)> {
         && bytes[..4].iter().all(u8::is_ascii_digit);
     let mut words = message.get(20..).filter(|_| shape)?.split(' ');
     Some((words.next()?, words.next()?.split(['[', ':']).next()?))
-}
-
-fn one_of<'a>(pairs: &[key_value::Pair<'a>], key: &str) -> &'a str {
-    pairs.iter().find(|(k, _)| *k == key).map_or("", |(_, v)| *v)
 }
 
 fn time<'a>(one: &impl Fn(&str) -> &'a str, envelope: &Envelope<'_>, context: &Context, out: &mut Out) -> Option<Time> {

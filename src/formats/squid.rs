@@ -104,7 +104,7 @@ impl Parts<'_> {
         if status != "000" {
             d.put_or_keep(field::HTTP_STATUS, "status", status);
         }
-        let denied = result.contains("DENIED") || matches!(status, "403" | "407");
+        let denied = web::denied(result, status.parse().ok());
         d.text(field::ACTION, if denied { "deny" } else { "allow" });
         d.put_or_keep(field::BYTES_IN, "bytes", bytes);
         d.text(field::URL, url);

@@ -35,8 +35,9 @@ impl Format for Syslog {
         LINES
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        // Those of the list before it.
-        let others = super::ALL.iter().take_while(|f| f.name() != "syslog");
+        super::choose::unclaimed(self, Sniff::Yes, head)
+    }
+    fn looks(&self, head: &[u8]) -> Sniff {
         // Lines without a time continue others and do not count against it.
         let (mut stamped, mut found) = (0, 0);
         head::most(head, 0, |l| {
@@ -46,10 +47,7 @@ impl Format for Syslog {
             true
         });
         let enough = found > 0 && found * 2 >= stamped && stamped * 5 >= head::lines(head).len();
-        if !enough || others.into_iter().any(|f| f.sniff(head) == Sniff::Yes) {
-            return Sniff::No;
-        }
-        Sniff::Yes
+        if enough { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {
         reader(context)
@@ -77,7 +75,9 @@ impl Reader for Lines {
         }
         let text = String::from_utf8_lossy(line);
         if cisco_asa::is(&text) {
-            return cisco_asa::line(&text, line.len(), unit, &self.context, out);
+            let (status, time, host) = cisco_asa::line(&text, line.len(), unit, &self.context, out);
+            self.remember(time, host);
+            return status;
         }
         let mut envelope = envelope::open(&text);
         if netfilter::is(&text) {
@@ -126,13 +126,14 @@ pub(super) const TIME_ASSUMED: &str = "time assumed";
 
 impl Lines {
     /// Firewalls that write into syslog with a layout of their own.
-    fn firewall(&self, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Option<Status> {
+    fn firewall(&mut self, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Option<Status> {
         let message = envelope.message;
         if filterlog::is(envelope) {
             let time = envelope.time(&self.context, out);
             let mut d = Draft::timed(Kind::Fw, &self.context, unit, len, time, out);
             filterlog::read(message, &mut d);
             fill(&mut d, envelope);
+            self.remember(time, envelope.host);
             return Some(d.finish(Some(envelope.host), out));
         }
         if let Some(at) = palo_alto::start(message) {
@@ -144,6 +145,7 @@ impl Lines {
             let before = message[..at].trim_matches([' ', ':', '-']);
             let host = [envelope.host, before, device].into_iter().find(|h| !h.is_empty()).unwrap_or("");
             fill(&mut d, &Envelope { host, ..*envelope });
+            self.remember(time, host);
             return Some(d.finish(Some(host), out));
         }
         if fortigate::start(message).is_some() {
@@ -152,6 +154,7 @@ impl Lines {
             let device = fortigate::read(message, &mut d);
             let host = if device.is_empty() { envelope.host } else { device };
             fill(&mut d, &Envelope { host, ..*envelope });
+            self.remember(time, host);
             return Some(d.finish(Some(host), out));
         }
         None
@@ -161,17 +164,16 @@ impl Lines {
     fn layout(&mut self, layout: &message::Layout, envelope: &Envelope<'_>, len: usize, unit: Unit, out: &mut Out) -> Status {
         let mut d = Draft::new(Kind::Log, &self.context, unit, len, self.context.modified);
         let said = (layout.read)(envelope, &mut d, &self.context, out);
-        match said.time.or_else(|| self.time(envelope, out)) {
-            Some(time) => {
-                said.set(time, &mut d);
-                self.last = Some((time, said.host.to_owned()));
-            }
+        let time = said.time.or_else(|| self.time(envelope, out));
+        match time {
+            Some(time) => said.set(time, &mut d),
             None => {
                 d.partial = true;
                 out.oddities.push(Oddity::new("time_missing"));
             }
         }
         let host = if said.host.is_empty() { envelope.host } else { said.host };
+        self.remember(time, host);
         let data = if said.parameters { "" } else { envelope.data };
         enclose(&mut d, &Envelope { host, data, ..*envelope });
         d.finish(Some(host), out)
@@ -184,7 +186,24 @@ impl Lines {
         let enclosed = envelope.found || envelope.stamp.is_some();
         let time = if enclosed { self.time(envelope, out) } else { None };
         let around = unwrap::Around { envelope, before, time };
-        Some(unwrap::carried(&object, &around, &self.context, unit, len, out))
+        let (records, oddities) = (out.records.len(), out.oddities.len());
+        let status = unwrap::carried(&object, &around, &self.context, unit, len, out);
+        // A record without a time stands at the file's: nothing may follow it there.
+        let timed = !out.oddities.iter().skip(oddities).any(|o| o.what == "time_missing");
+        if let Some(read) = out.records.iter().skip(records).last().filter(|_| timed) {
+            self.remember(Some(read.record.start), read.sensor.as_deref().unwrap_or(envelope.host));
+        }
+        Some(status)
+    }
+
+    /// Keeps when and where the record of a line was, for what continues it.
+    fn remember(&mut self, time: Option<Time>, host: &str) {
+        if let Some(time) = time {
+            match &mut self.last {
+                Some((last, known)) if known == host => *last = time,
+                last => *last = Some((time, host.to_owned())),
+            }
+        }
     }
 
     /// The envelope's time; if it states none, that of the line before, or the file's.
@@ -198,12 +217,7 @@ impl Lines {
 
     fn finish(&mut self, mut d: Draft, envelope: &Envelope<'_>, time: Option<Time>, out: &mut Out) -> Status {
         fill(&mut d, envelope);
-        if let Some(time) = time {
-            match &mut self.last {
-                Some((last, host)) if host == envelope.host => *last = time,
-                last => *last = Some((time, envelope.host.to_owned())),
-            }
-        }
+        self.remember(time, envelope.host);
         d.finish(Some(envelope.host), out)
     }
 
@@ -240,7 +254,7 @@ fn decide(message: &str, d: &mut Draft) {
         return;
     }
     let who = d.has(field::USER) || d.has(field::SRC_IP);
-    if let Some(action) = verdict_words::phrase(message).filter(|_| who) {
+    if who && let Some(action) = verdict_words::phrase(message) {
         d.record.kind = Kind::Auth;
         d.text(field::ACTION, action);
     } else if d.has(field::SRC_IP) && d.has(field::DST_IP) {
@@ -322,5 +336,20 @@ mod tests {
         assert_eq!(read.counts, [1, 1, 1, 1]);
         assert_eq!(read.records[0].record.start, read.records[1].record.start);
         assert_eq!(read.records[1].record.text(field::MESSAGE), Some("\tmodule"));
+    }
+
+    #[test]
+    fn continuation_lines_have_host_and_time_of_whatever_is_before() {
+        for line in [
+            "snort[321]: [1:2:3] x [Priority: 2] {UDP} 192.0.2.10:1029 -> 198.51.100.3:53",
+            "audit {\"client_ip\":\"192.0.2.1\",\"description\":\"x\"}",
+            "%ASA-4-106023: Deny tcp src outside:203.0.113.9/4000 dst inside:192.0.2.1/22 by access-group \"x\"",
+            "filterlog[1]: 5,,,1000000103,em0,match,block,in,4,0x0,,64,1,0,DF,6,tcp,60,192.0.2.1,198.51.100.3,4000,22,0,S,1,,64,,",
+            "date=2026-11-20 time=08:12:05 devname=\"b\" logid=\"0000000013\" type=\"traffic\" subtype=\"forward\" srcip=192.0.2.1 action=\"deny\"",
+        ] {
+            let read = read_all(&FORMAT, &format!("Nov 20 08:00:00 a x: one\n<134>Nov 20 08:12:05 b {line}\n\tmore\n"));
+            let told = read.records.last().map(|r| (r.sensor.as_deref(), r.record.start.to_string()));
+            assert_eq!(told, Some((Some("b"), "2026-11-20T08:12:05Z".to_owned())), "{line}");
+        }
     }
 }

@@ -263,7 +263,7 @@ impl Outer {
             self.time = Some(time);
         }
         for key in ["host", "host.name", "_HOSTNAME", "host.hostname"] {
-            if let Some(host) = scalar_at(members, key) {
+            if let Some(host) = keyed::at(members, key) {
                 self.host = host;
                 break;
             }
@@ -322,19 +322,9 @@ fn object_inside<'a>(members: &Members<'a>) -> Option<(&'static str, &'a str)> {
     })
 }
 
-/// The text at a key, also where its path is nested.
-fn scalar_at(members: &Members<'_>, key: &str) -> Option<String> {
-    if let Some(raw) = json::member(members, key) {
-        return (!json::is_nested(raw)).then(|| json::scalar(raw).into_owned()).filter(|t| !t.is_empty());
-    }
-    let (outer, inner) = key.split_once('.')?;
-    let object = json::object(json::member(members, outer)?.get())?;
-    scalar_at(&object, inner)
-}
-
 /// The line of a log that an object holds.
 fn line_inside(members: &Members<'_>) -> Option<String> {
-    LINES.iter().find_map(|key| scalar_at(members, key))
+    LINES.iter().find_map(|key| keyed::at(members, key))
 }
 
 /// Whether an object holds a line that a format is sure of.
@@ -359,7 +349,7 @@ fn format_of(text: &str, object: bool) -> Option<&'static dyn Format> {
         .copied()
         .filter(is_line)
         .filter(|f| is_object(f.name()) == object && (object || f.name() != "windows-event"))
-        .find(|f| f.sniff(text.as_bytes()) == Sniff::Yes)
+        .find(|f| f.looks(text.as_bytes()) == Sniff::Yes)
 }
 
 /// What an object says by itself, to be added to what the line in it says: no text of its own, no extra members.
@@ -385,7 +375,7 @@ fn kind(members: &Members<'_>) -> Kind {
         };
         flat.or_else(nested).is_some_and(|text| text.contains(&format!("\"{word}\"")))
     };
-    let has = |key: &str| scalar_at(members, key).is_some();
+    let has = |key: &str| keyed::at(members, key).is_some();
     match () {
         () if says("event.kind", "alert") => Kind::Alert,
         () if says("event.category", "authentication") => Kind::Auth,

@@ -142,7 +142,7 @@ const NAMES: &[(&str, Means)] = &[
     ("accesscontrolruleaction filteraction proxyaction actionname webaction securityaction enforcementaction logsubtype", Action),
     ("outcome result res status loginstatus authresult eventoutcome actionstatus auditresult resultstatus authstatus", Outcome),
     ("op event eventname eventtype operation activity eventcategory auditoperationtype auditaction eventdescription", Event),
-    ("subject description logdesc summary actiontype eventclass", Event),
+    ("description logdesc summary actiontype eventclass", Event),
     ("user username acct usr usrname srcuser sourceuser sourceusername suser accountname account userid uname login", User),
     ("loginname administrator admin adminuser authenticateduser actor initiateduser srcusername useraccount", User),
     ("userprincipalname useremail emailaddress usernames requestinguser clientuser httpusername xauthuser remoteuser", User),

@@ -87,7 +87,7 @@ pub(super) fn is_known(name: &str, value: &str) -> bool {
         Some(Action) => verdict_words::known(value).is_some(),
         Some(Url) => value.contains("://") || value.starts_with('/'),
         Some(Hash) => hash(value).is_some(),
-        Some(Severity) => json_lines::level(value).is_some(),
+        Some(Severity) => rank(value).is_some(),
         Some(User | Name | Proto | Signature) => true,
         Some(Host | Event | Outcome | Message | Beside(_)) | None => false,
     }
@@ -103,6 +103,11 @@ pub(super) fn is_message(name: &str) -> bool {
     matches!(meaning(name), Some(Message))
 }
 
+/// Rank of a severity's word. A number alone says nothing: makers count up or down, to 5, 10 or 100.
+fn rank(value: &str) -> Option<u64> {
+    json_lines::level(value).filter(|_| !value.bytes().all(|b| b.is_ascii_digit()))
+}
+
 fn hash(value: &str) -> Option<FieldId> {
     let hex = value.bytes().all(|b| b.is_ascii_hexdigit());
     match value.len() {
@@ -115,7 +120,7 @@ fn hash(value: &str) -> Option<FieldId> {
 
 /// Gives pairs to a record and keeps what has no field. `keep`: a pair that gave nothing goes to `extra`; else it is in the message.
 pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
-    let mut told = Told { event: String::new(), outcome: "" };
+    let mut told = Told { event: String::new(), outcome: "", server: None };
     let mut later: Vec<(&str, &str, Means)> = Vec::new();
     for (name, value) in pairs {
         let stated = stated(value);
@@ -139,12 +144,20 @@ pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
             }
             Beside(field::USER) => give(User, value, d, &mut told),
             Beside(field::SEVERITY) => give(Severity, value, d, &mut told),
-            Beside(id) => (d.has(field::SRC_IP) || d.has(field::DST_IP)) && give(Of(id), value, d, &mut told),
+            Beside(id) => {
+                (d.has(field::SRC_IP) || d.has(field::DST_IP) || told.server.is_some()) && give(Of(id), value, d, &mut told)
+            }
             _ => false,
         };
         if !given && keep {
             d.keep(name, value);
         }
+    }
+    // A name of the responder is better than what its URL says.
+    if let Some((ip, port)) = told.server
+        && (d.give(field::DST_IP, Value::Addr(ip)) || d.record.addr(field::DST_IP) == Some(ip))
+    {
+        port.map(|p| d.uint(field::DST_PORT, p));
     }
     told.finish(d);
     untranslated(d);
@@ -174,6 +187,8 @@ fn ends_a_host(name: &str) -> bool {
 struct Told<'a> {
     event: String,
     outcome: &'a str,
+    /// Address and port of a URL.
+    server: Option<(IpAddr, Option<u64>)>,
 }
 
 impl Told<'_> {
@@ -230,8 +245,8 @@ fn give<'a>(means: Means, value: &'a str, d: &mut Draft, told: &mut Told<'a>) ->
             let word = word.strip_prefix("PROTOCOL_").unwrap_or(word);
             d.put(field::PROTO, word) || is_word(word) && d.text(field::APP, &word.to_ascii_lowercase())
         }
-        Severity => json_lines::level(value).is_some_and(|rank| d.uint(field::SEVERITY, rank)),
-        Url => url(value, d),
+        Severity => rank(value).is_some_and(|rank| d.uint(field::SEVERITY, rank)),
+        Url => url(value, d, told),
         Hash => hash(value).is_some_and(|id| d.text(id, value)),
         User => {
             // `joe (Joe Doe) using password`, `joe from 192.0.2.1`.
@@ -309,7 +324,7 @@ fn is_word(text: &str) -> bool {
     (2..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-fn url(value: &str, d: &mut Draft) -> bool {
+fn url(value: &str, d: &mut Draft, told: &mut Told<'_>) -> bool {
     let named = super::web::authority(value).filter(|(host, _)| host.contains('.') || host.contains(':'));
     let whole = value.contains("://");
     if !whole && value.starts_with('/') {
@@ -320,10 +335,7 @@ fn url(value: &str, d: &mut Draft) -> bool {
         return false;
     }
     match super::draft::address(host) {
-        Some(ip) if !d.has(field::DST_IP) && whole => {
-            d.give(field::DST_IP, Value::Addr(ip));
-            port.map(|p| d.uint(field::DST_PORT, p));
-        }
+        Some(ip) if whole => told.server = told.server.or(Some((ip, port))),
         Some(_) => {}
         None => name(host, d),
     }
@@ -401,6 +413,21 @@ mod tests {
             filled(&[("src", "eth0"), ("dpt", "70000"), ("mac", "x"), ("severity", "7"), ("user", "10.0.0.1"), ("hash", "zz")]),
             "log extra={\"src\":\"eth0\",\"dpt\":\"70000\",\"mac\":\"x\",\"severity\":\"7\",\"user\":\"10.0.0.1\",\"hash\":\"zz\"}"
         );
+    }
+
+    #[test]
+    fn a_number_is_no_severity_and_a_subject_no_event() {
+        assert_eq!(
+            filled(&[("severity", "60"), ("subject", "Failed login"), ("src", "192.0.2.1")]),
+            "log src.ip=192.0.2.1 extra={\"severity\":\"60\",\"subject\":\"Failed login\"}"
+        );
+    }
+
+    #[test]
+    fn a_stated_responder_is_better_than_that_of_a_url() {
+        let url = ("url", "http://192.0.2.8:8080/x");
+        assert_eq!(filled(&[url, ("dst", "192.0.2.9")]), "log dst.ip=192.0.2.9 url=http://192.0.2.8:8080/x");
+        assert_eq!(filled(&[url]), "log dst.ip=192.0.2.8 dst.port=8080 url=http://192.0.2.8:8080/x");
     }
 
     #[test]

@@ -87,6 +87,11 @@ pub(super) fn outcome(text: &str) -> Option<bool> {
         "incorrect",
         "refused",
         "not allowed",
+        "disallow",
+        "not permitted",
+        "not granted",
+        "not accepted",
+        "not success",
         "unauthorized",
         "/failure",
     ]) || matches!(text.as_str(), "false" | "no" | "error" | "ko" | "blocked")
@@ -184,7 +189,12 @@ pub(super) fn phrase(text: &str) -> Option<&'static str> {
         "invalid login",
         "logon failed",
         "login attempt failed",
-    ]) {
+        "unsuccessful login",
+        "unsuccessful logon",
+        "unsuccessful authentication",
+        "unauthenticated user",
+    ]) || has(&["not successful"]) && login(&text) == Some("login")
+    {
         return Some("login_fail");
     }
     if has(&["logged out", "logged off", "signed out", "logout from", "user logout", "logout event"]) {
@@ -207,7 +217,15 @@ pub(super) fn phrase(text: &str) -> Option<&'static str> {
         "authenticated user",
         "successfully logged",
     ];
-    has(&went).then_some("login_ok")
+    // Every place counts: `not successfully logged in` holds `logged in` too.
+    let mut places = went.iter().flat_map(|w| text.match_indices(w)).peekable();
+    places.peek()?;
+    places.all(|(at, _)| !is_denied(text.get(..at).unwrap_or(""))).then_some("login_ok")
+}
+
+/// Whether what stands before a phrase makes it the contrary: `un`, or a word that says no, one word further too (`not yet`).
+fn is_denied(before: &str) -> bool {
+    before.ends_with("un") || before.split_ascii_whitespace().rev().take(2).any(|w| matches!(w, "not" | "never" | "no"))
 }
 
 #[cfg(test)]
@@ -247,6 +265,15 @@ mod tests {
         assert_eq!(phrase("User \"admin\" logged in successfully."), Some("login_ok"));
         assert_eq!(phrase("Failed login for joe"), Some("login_fail"));
         assert_eq!(phrase("authentication server is up"), None);
+        for failed in ["Unsuccessful login attempt", "unauthenticated user joe", "joe was not successfully authenticated"] {
+            assert_eq!(phrase(failed), Some("login_fail"), "{failed}");
+        }
+        for other in ["joe is not logged in", "never logged on", "no login success yet", "backup was not successful"] {
+            assert_eq!(phrase(other), None, "{other}");
+        }
+        for text in ["Not successful", "disallowed", "not permitted", "access not granted"] {
+            assert_eq!(outcome(text), Some(false), "{text}");
+        }
     }
 
     #[test]

@@ -285,8 +285,7 @@ impl Row {
         match d.record.kind {
             Kind::Http => _ = d.text(field::APP, "http"),
             Kind::Proxy if !d.has(field::ACTION) => {
-                let denied = d.record.text(field::REASON).is_some_and(|r| r.contains("DENIED"))
-                    || matches!(d.record.uint(field::HTTP_STATUS), Some(403 | 407));
+                let denied = web::denied(d.record.text(field::REASON).unwrap_or(""), d.record.uint(field::HTTP_STATUS));
                 d.text(field::ACTION, if denied { "deny" } else { "allow" });
             }
             Kind::Log if d.has(field::MAIL_FROM) || d.has(field::MAIL_TO) => _ = d.text(field::APP, "smtp"),

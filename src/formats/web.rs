@@ -35,6 +35,11 @@ pub(super) fn authority(url: &str) -> Option<(&str, Option<u64>)> {
     (!host.is_empty()).then(|| (host, named_port(authority).or(usual)))
 }
 
+/// Whether a proxy let nobody through: it says so, or its status does.
+pub(super) fn denied(result: &str, status: Option<u64>) -> bool {
+    result.contains("DENIED") || matches!(status, Some(403 | 407))
+}
+
 fn named_port(authority: &str) -> Option<u64> {
     let (host, port) = authority.rsplit_once(':')?;
     if host.contains(':') && !host.ends_with(']') {
@@ -46,6 +51,11 @@ fn named_port(authority: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_result_or_a_status_denies() {
+        assert!(denied("TCP_DENIED", None) && denied("TCP_MISS", Some(407)) && !denied("TCP_MISS", Some(200)));
+    }
 
     #[test]
     fn urls_are_put_together_and_taken_apart() {
