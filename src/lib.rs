@@ -35,6 +35,9 @@ pub mod ingest;
 // A question, and the records that answer it.
 pub mod query;
 
+// What deviates? One file per detector.
+pub mod detectors;
+
 // What is selected -> the next question. One file per relation.
 pub mod pivots;
 

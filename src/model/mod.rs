@@ -37,6 +37,8 @@ pub mod ends;
 
 pub mod filter;
 
+pub mod finding;
+
 pub mod decision;
 
 pub mod community_id;
@@ -59,6 +61,7 @@ pub use answer::Cancel;
 pub use entity::Entity;
 pub use field::FieldId;
 pub use filter::Filter;
+pub use finding::Finding;
 pub use live::LiveStatus;
 pub use oddity::Oddity;
 pub use origin::{EvidenceKey, Origin, RecordId};

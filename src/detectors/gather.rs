@@ -1,0 +1,321 @@
+//! Gives the records of a case to detectors, day by day in order of time, and gathers what they find.
+
+use super::rank::Ranking;
+use super::rows::{Day, Event, Flow, Net, Piece, Query, State, Word};
+use super::{ALL, Detector, Limits, Watch};
+use crate::error::Result;
+use crate::model::finding::Findings;
+use crate::model::flow::AppConfidence;
+use crate::model::site::Home;
+use crate::model::time::{DAY, SECOND};
+use crate::model::value::Value;
+use crate::model::{Cancel, FieldId, Kind, Record, Time, Window, field, proto};
+use crate::query::Engine;
+use std::borrow::Cow;
+use std::time::Instant;
+
+/// Records that are held at once; a day with more is given in pieces of whole hours.
+const HELD: u64 = 2_000_000;
+/// Version of the rules: with it findings that were kept are found anew.
+const VERSION: u32 = 1;
+/// Most findings of one detector that are kept.
+const OF_ONE: usize = 2_000;
+
+/// What is looked at.
+const RECORDS: &str = "kind in {flow, dns, alert, notice, fw, auth, http, tls, proxy, inventory, vuln}";
+
+/// Fields that are read.
+const FIELDS: [FieldId; 37] = [
+    field::SRC_IP,
+    field::SRC_PORT,
+    field::DST_IP,
+    field::DST_PORT,
+    field::PROTO,
+    field::APP,
+    field::APP_CONF,
+    field::STATE,
+    field::NAME,
+    field::SNI,
+    field::HTTP_HOST,
+    field::BYTES_OUT,
+    field::BYTES_IN,
+    field::PAYLOAD_OUT,
+    field::PAYLOAD_IN,
+    field::PACKETS_OUT,
+    field::PACKETS_IN,
+    field::OPEN,
+    field::SEVERITY,
+    field::ACTION,
+    field::RULE,
+    field::SIGNATURE,
+    field::USER,
+    field::HTTP_AGENT,
+    field::HTTP_STATUS,
+    field::HTTP_REQUEST_BYTES,
+    field::HTTP_RESPONSE_BYTES,
+    field::JA4,
+    field::DNS_TYPE,
+    field::DNS_RCODE,
+    field::ANSWER_IP,
+    field::PORT_STATE,
+    field::BANNER,
+    field::PRODUCT,
+    field::VERSION,
+    field::CVE,
+    field::MESSAGE,
+];
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// Records looked at.
+    pub rows: u64,
+    /// Records that there are.
+    pub of: u64,
+}
+
+/// What is asked of a run.
+pub struct Asked<'a> {
+    /// Thresholds.
+    pub limits: &'a Limits,
+    /// Only these detectors; none: all.
+    pub only: Option<&'a [&'static dyn Detector]>,
+    /// Only this window.
+    pub window: Window,
+}
+
+/// Rows of a piece, before they are in order.
+#[derive(Default)]
+struct Rows {
+    flows: Vec<Flow>,
+    events: Vec<Event>,
+    queries: Vec<Query>,
+}
+
+impl Rows {
+    fn sort(&mut self, net: &Net) {
+        // By time, then by record: the same order whatever order they came in.
+        self.flows.sort_unstable_by_key(|f| (f.start, net.record(f.id)));
+        self.events.sort_unstable_by_key(|e| (e.time, net.record(e.id)));
+        self.queries.sort_unstable_by_key(|q| (q.time, net.record(q.id)));
+    }
+    fn clear(&mut self) {
+        self.flows.clear();
+        self.events.clear();
+        self.queries.clear();
+    }
+}
+
+/// Runs detectors over the records of a case.
+pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut dyn FnMut(Progress)) -> Result<Findings> {
+    let begun = Instant::now();
+    let detectors = asked.only.unwrap_or(ALL);
+    let mut out = Findings {
+        sequence: engine.sequence(),
+        parameters: parameters(detectors, asked.limits),
+        window: engine.span().map(|s| s.intersect(&asked.window)).filter(|w| w.start < w.end),
+        ..Findings::default()
+    };
+    let Some(window) = out.window else { return Ok(out) };
+    let days = days(engine, &window, cancel)?;
+    let mut progress = Progress { rows: 0, of: days.iter().map(|d| d.1).sum() };
+    let home = engine.home(cancel)?;
+    let mut net = Net::default();
+    let mut watches: Vec<(&dyn Detector, Box<dyn Watch>)> = detectors.iter().map(|d| (*d, d.watch(asked.limits))).collect();
+    let mut ranking = Ranking::default();
+    let mut rows = Rows::default();
+    for (day, count) in days {
+        for part in pieces(day, count) {
+            let part = part.intersect(&window);
+            if part.start >= part.end {
+                continue;
+            }
+            read(engine, &part, &home, &mut net, &mut rows, cancel)?;
+            rows.sort(&net);
+            let piece = Piece { net: &net, flows: &rows.flows, events: &rows.events, queries: &rows.queries };
+            for (_, watch) in &mut watches {
+                cancel.check()?;
+                watch.piece(&piece);
+            }
+            ranking.piece(&piece);
+            progress.rows += (rows.flows.len() + rows.events.len() + rows.queries.len()) as u64;
+            rows.clear();
+            tell(progress);
+        }
+        let over = Day { net: &net, day };
+        watches.iter_mut().for_each(|(_, watch)| watch.day(&over));
+    }
+    out.rows = progress.rows;
+    for (detector, watch) in watches {
+        cancel.check()?;
+        let mut found = watch.end(&net);
+        found.sort_by(|a, b| (b.severity, b.score).partial_cmp(&(a.severity, a.score)).unwrap_or(std::cmp::Ordering::Equal));
+        if found.len() > OF_ONE {
+            out.notices.push(format!("{} of {} findings of {} are left out", found.len() - OF_ONE, found.len(), detector.name()));
+            found.truncate(OF_ONE);
+        }
+        for finding in &mut found {
+            if finding.techniques.is_empty() {
+                finding.techniques = detector.techniques().iter().map(|t| (*t).to_owned()).collect();
+            }
+        }
+        out.list.append(&mut found);
+    }
+    ranking.rank(&mut out.list, engine, &net, cancel)?;
+    if net.beyond > 0 {
+        out.notices.push(format!("{} hosts or texts were not told apart", net.beyond));
+    }
+    out.elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Ok(out)
+}
+
+/// What a run rests on, as one text.
+pub fn parameters(detectors: &[&dyn Detector], limits: &Limits) -> String {
+    let names: Vec<&str> = detectors.iter().map(|d| d.name()).collect();
+    format!("rules {VERSION}; detectors {}; {}", names.join(" "), limits.text()).trim_end_matches([' ', ';']).to_owned()
+}
+
+/// The days that have records, with their number.
+fn days(engine: &dyn Engine, window: &Window, cancel: &Cancel) -> Result<Vec<(i32, u64)>> {
+    let question = engine.compile(&format!("{RECORDS} | timeline 1d"))?.within(window);
+    let table = engine.table(&question, cancel)?;
+    let mut out: Vec<(i32, u64)> = Vec::new();
+    for row in table.rows {
+        let time = row.iter().flatten().find_map(|v| if let Value::Time(t) = v { Some(*t) } else { None });
+        let count = row.iter().flatten().find_map(|v| if let Value::Uint(n) = v { Some(*n) } else { None });
+        if let (Some(time), Some(count)) = (time, count.filter(|n| *n > 0)) {
+            out.push((time.day(), count));
+        }
+    }
+    out.sort_unstable();
+    out.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 += later.1;
+        }
+        same
+    });
+    Ok(out)
+}
+
+/// A day in pieces of whole hours.
+fn pieces(day: i32, count: u64) -> impl Iterator<Item = Window> {
+    let hours = match count.div_ceil(HELD) {
+        0 | 1 => 24,
+        n => (24 / n.min(24)).max(1),
+    } as i64;
+    let start = i64::from(day).saturating_mul(DAY);
+    (0..24).step_by(hours as usize).map(move |h| {
+        let from = Time(start.saturating_add(h * 3600 * SECOND));
+        Window::new(from, from.plus(hours.min(24 - h) * 3600 * SECOND))
+    })
+}
+
+fn read(engine: &dyn Engine, part: &Window, home: &Home, net: &mut Net, rows: &mut Rows, cancel: &Cancel) -> Result<()> {
+    let question = engine.compile(RECORDS)?.within(part);
+    let near = |addr| home.is_near(addr);
+    engine.visit(&question, &FIELDS, cancel, &mut |record| {
+        // What began before was given before.
+        if record.time() >= part.start && record.time() < part.end {
+            take(&record, net, &near, rows);
+        }
+        true
+    })
+}
+
+fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool, rows: &mut Rows) {
+    let host = |net: &mut Net, f: FieldId| record.addr(f).and_then(|a| net.host(a, home));
+    let (src, dst) = (host(net, field::SRC_IP), host(net, field::DST_IP));
+    let number = |f| record.uint(f).unwrap_or(0);
+    let port = |f| record.uint(f).and_then(|p| u16::try_from(p).ok()).unwrap_or(0);
+    let lower = |f: FieldId| record.text(f).map_or(Cow::Borrowed(""), lower);
+    match record.kind {
+        Kind::Flow => {
+            let (Some(src), Some(dst)) = (src, dst) else { return };
+            let name =
+                [field::SNI, field::HTTP_HOST, field::NAME].into_iter().find_map(|f| record.text(f).filter(|t| !t.is_empty()));
+            let packets = |f| u32::try_from(number(f)).unwrap_or(u32::MAX);
+            rows.flows.push(Flow {
+                start: record.time(),
+                end: record.until(),
+                src,
+                dst,
+                src_port: port(field::SRC_PORT),
+                dst_port: port(field::DST_PORT),
+                proto: u8::try_from(number(field::PROTO)).unwrap_or(0),
+                state: record.text(field::STATE).map_or(State::Unknown, State::parse),
+                app: net.word(record.text(field::APP).unwrap_or("")),
+                app_parsed: record.text(field::APP_CONF) == Some(AppConfidence::Parsed.name()),
+                name: name.map_or(Word::NONE, |n| net.word(&self::lower(n))),
+                bytes_out: number(field::BYTES_OUT),
+                bytes_in: number(field::BYTES_IN),
+                payload_out: number(field::PAYLOAD_OUT),
+                payload_in: number(field::PAYLOAD_IN),
+                packets_out: packets(field::PACKETS_OUT),
+                packets_in: packets(field::PACKETS_IN),
+                open: record.is_open(),
+                source: record.source,
+                id: net.id(record.id),
+            });
+        }
+        Kind::Dns => {
+            let Some(client) = src else { return };
+            let answers = record.all(field::ANSWER_IP).filter_map(|v| net.host(v.as_addr()?, home)).collect();
+            rows.queries.push(Query {
+                time: record.time(),
+                client,
+                server: dst,
+                name: net.word(lower(field::NAME).trim_end_matches('.')),
+                kind: net.word(record.text(field::DNS_TYPE).unwrap_or("")),
+                reply: net.word(record.text(field::DNS_RCODE).unwrap_or("")),
+                answers,
+                source: record.source,
+                id: net.id(record.id),
+            });
+        }
+        kind => {
+            let first = |list: &[FieldId]| list.iter().find_map(|f| record.text(*f).filter(|t| !t.is_empty())).unwrap_or("");
+            let bytes = |a, b| record.uint(a).or_else(|| record.uint(b)).unwrap_or(0);
+            let name = first(&[field::SNI, field::HTTP_HOST, field::NAME]);
+            rows.events.push(Event {
+                kind,
+                time: record.time(),
+                end: record.until(),
+                src,
+                dst,
+                src_port: port(field::SRC_PORT),
+                dst_port: port(field::DST_PORT),
+                proto: u8::try_from(number(field::PROTO)).unwrap_or(0),
+                severity: record.uint(field::SEVERITY).and_then(|s| u8::try_from(s).ok()),
+                action: net.word(record.text(field::ACTION).unwrap_or("")),
+                rule: net.word(first(&[
+                    field::SIGNATURE,
+                    field::RULE,
+                    field::BANNER,
+                    field::PRODUCT,
+                    field::CVE,
+                    field::MESSAGE,
+                ])),
+                name: net.word(&self::lower(name)),
+                user: net.word(first(&[field::USER])),
+                agent: net.word(first(&[field::JA4, field::HTTP_AGENT])),
+                status: port(field::HTTP_STATUS),
+                reply: net.word(first(&[field::PORT_STATE, field::VERSION])),
+                app: net.word(first(&[field::APP])),
+                bytes_out: bytes(field::BYTES_OUT, field::HTTP_REQUEST_BYTES),
+                bytes_in: bytes(field::BYTES_IN, field::HTTP_RESPONSE_BYTES),
+                source: record.source,
+                id: net.id(record.id),
+            });
+        }
+    }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) }
+}
+
+/// A service as it is shown: `443/tcp`.
+pub fn service(port: u16, protocol: u8) -> String {
+    format!("{port}/{}", proto::show(protocol))
+}

@@ -1,0 +1,93 @@
+//! What deviates? One file, one detector: a pure function of records in order of time to findings.
+//!
+//! A detector sees the records of a window piece by piece, keeps what it needs of them, and says at the end what it found, with its numbers beside
+//! their thresholds, the query of its records, what makes it less sure, and which harmless explanations to look at. It does no I/O and reads no
+//! clock: the same records and thresholds give the same findings.
+//!
+//! To add one: write `src/detectors/<name>.rs` with a `pub static DETECTOR`; add its `pub mod` line and its name to `ALL`. What several
+//! detectors share is marked as such and is not in the list.
+
+pub mod brute_force;
+/// Shared: not a member.
+pub mod gather;
+/// Shared: not a member.
+pub mod maths;
+/// Shared: not a member.
+pub mod rank;
+/// Shared: not a member.
+pub mod rows;
+/// Shared: not a member.
+pub mod settings;
+#[cfg(test)]
+/// Shared: not a member.
+pub mod trial;
+
+use crate::model::Finding;
+pub use gather::{Progress, run};
+pub use rows::{Day, Flow, Net, Piece};
+pub use settings::{Limits, Setting};
+
+/// What finds something.
+pub trait Detector: Sync {
+    /// Its name, in findings, settings and on the screen.
+    fn name(&self) -> &'static str;
+    /// What it finds, and by which rule, in a sentence or two; with the source of the rule.
+    fn doc(&self) -> &'static str;
+    /// Techniques of ATT&CK that its findings may be.
+    fn techniques(&self) -> &'static [&'static str];
+    /// Its thresholds.
+    fn settings(&self) -> &'static [Setting];
+    /// Starts to look.
+    fn watch(&self, limits: &Limits) -> Box<dyn Watch>;
+}
+
+/// A detector at work.
+pub trait Watch: Send {
+    /// The next records, in order of time. A piece never reaches over a day of UTC; pieces follow each other.
+    fn piece(&mut self, piece: &Piece<'_>);
+    /// A day of UTC is over: everything that began in it was given.
+    fn day(&mut self, day: &Day<'_>) {
+        let _ = day;
+    }
+    /// Everything was given: what was found.
+    fn end(self: Box<Self>, net: &Net) -> Vec<Finding>;
+}
+
+/// Every detector, in order of name.
+pub const ALL: &[&dyn Detector] = &[&brute_force::DETECTOR];
+
+/// The detector with a name.
+pub fn find(name: &str) -> Option<&'static dyn Detector> {
+    ALL.iter().copied().find(|d| d.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_in_order_and_thresholds_are_documented() {
+        let names: Vec<&str> = ALL.iter().map(|d| d.name()).collect();
+        assert!(names.is_sorted() && names.windows(2).all(|w| w[0] != w[1]), "{names:?}");
+        for detector in ALL {
+            assert!(detector.doc().ends_with('.') && !detector.techniques().is_empty(), "{}", detector.name());
+            for setting in detector.settings() {
+                assert!(setting.doc.ends_with('.') && setting.default.is_finite(), "{} {}", detector.name(), setting.name);
+                assert_eq!(Limits::new().of(detector.name(), detector.settings(), setting.name), setting.default);
+            }
+        }
+    }
+
+    #[test]
+    fn thresholds_are_read_and_slips_are_errors_that_say_what_there_is() {
+        let limits = Limits::parse("[brute_force]\nconnections = 12\nspread = 0.2\n").unwrap();
+        assert_eq!(limits.of("brute_force", find("brute_force").unwrap().settings(), "connections"), 12.0);
+        assert_eq!(limits.text(), "brute_force.connections=12 brute_force.spread=0.2");
+        for (text, hint) in
+            [("[brut]\nx = 1", "brute_force"), ("[brute_force]\nx = 1", "connections"), ("[brute_force]\nspread = 'x'", "spread")]
+        {
+            let error = Limits::parse(text).unwrap_err();
+            assert!(format!("{error:?}").contains(hint), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What else speaks for a finding, and in which order findings are looked at: what several independent sources say comes first (attackers hide in
+//! any single source).
+
+use super::rows::{Host, Id, Net, Piece, Word};
+use crate::error::Result;
+use crate::model::finding::{Finding, Support};
+use crate::model::time::SECOND;
+use crate::model::{Cancel, Entity, Kind, SourceId, Time, Value, field};
+use crate::query::Engine;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Different alerts that are kept of a host.
+const OF_HOST: usize = 64;
+/// How long before and after a finding alerts count for it.
+const AROUND: i64 = 600 * SECOND;
+/// Findings that are looked up in feeds.
+const LOOKED_UP: usize = 500;
+/// What each independent source adds to the rank.
+const SOURCE: f32 = 0.4;
+
+/// Alerts of one kind on a host.
+struct Alerts {
+    rule: Word,
+    source: SourceId,
+    peer: Option<Host>,
+    first: Time,
+    last: Time,
+    count: u64,
+    severity: u8,
+    id: Id,
+}
+
+/// Gathers what speaks for findings.
+#[derive(Default)]
+pub struct Ranking {
+    alerts: HashMap<Host, Vec<Alerts>>,
+}
+
+impl Ranking {
+    /// Takes the alerts of a piece.
+    pub fn piece(&mut self, piece: &Piece<'_>) {
+        for event in piece.events.iter().filter(|e| matches!(e.kind, Kind::Alert | Kind::Notice)) {
+            for (host, peer) in [(event.src, event.dst), (event.dst, event.src)] {
+                let Some(host) = host else { continue };
+                let of_host = self.alerts.entry(host).or_default();
+                let same = |a: &&mut Alerts| a.rule == event.rule && a.source == event.source && a.peer == peer;
+                if let Some(known) = of_host.iter_mut().find(same) {
+                    known.last = known.last.max(event.time);
+                    known.count += 1;
+                } else if of_host.len() < OF_HOST {
+                    of_host.push(Alerts {
+                        rule: event.rule,
+                        source: event.source,
+                        peer,
+                        first: event.time,
+                        last: event.time,
+                        count: 1,
+                        severity: event.severity.unwrap_or(1),
+                        id: event.id,
+                    });
+                }
+            }
+        }
+    }
+    /// Says of each finding what else speaks for it, and puts those that rank first before the others.
+    pub fn rank(&self, list: &mut Vec<Finding>, engine: &dyn Engine, net: &Net, cancel: &Cancel) -> Result<()> {
+        for finding in list.iter_mut() {
+            self.alerted(finding, engine, net);
+        }
+        among_themselves(list);
+        list.iter_mut().for_each(score);
+        sort(list);
+        for finding in list.iter_mut().take(LOOKED_UP) {
+            cancel.check()?;
+            listed(finding, engine, cancel)?;
+            score(finding);
+        }
+        sort(list);
+        Ok(())
+    }
+    fn alerted(&self, finding: &mut Finding, engine: &dyn Engine, net: &Net) {
+        let Some(host) = net.find(finding.host) else { return };
+        let peer = finding.peer.map(|p| net.find(p));
+        let (from, until) = (finding.window.start.plus(-AROUND), finding.window.end.plus(AROUND));
+        let fits = |a: &&Alerts| {
+            let whom = peer.is_none() || a.peer == peer.flatten();
+            whom && a.first <= until && a.last >= from && a.severity >= 1
+        };
+        let mut all: Vec<&Alerts> = self.alerts.get(&host).into_iter().flatten().filter(fits).collect();
+        all.sort_by_key(|a| (std::cmp::Reverse((a.severity, a.count)), a.rule));
+        for alert in all.into_iter().take(4) {
+            finding.support.push(Support {
+                text: format!("{} × {}", alert.count, net.text(alert.rule)),
+                by: engine.source_name(alert.source),
+                evidence: Some(net.record(alert.id)),
+            });
+        }
+    }
+}
+
+/// What other detectors found of the same host at the same time.
+fn among_themselves(list: &mut [Finding]) {
+    let mut by_host: BTreeMap<std::net::IpAddr, Vec<usize>> = BTreeMap::new();
+    for (n, finding) in list.iter().enumerate() {
+        by_host.entry(finding.host).or_default().push(n);
+    }
+    let mut said: Vec<(usize, Support)> = Vec::new();
+    for of_host in by_host.values() {
+        for n in of_host.iter().copied() {
+            let mut seen: HashSet<&str> = HashSet::from([list[n].detector.as_str()]);
+            for other in of_host.iter().map(|o| &list[*o]) {
+                let near = other.window.start <= list[n].window.end.plus(AROUND)
+                    && other.window.end >= list[n].window.start.plus(-AROUND);
+                if near && seen.len() <= 3 && seen.insert(&other.detector) {
+                    said.push((
+                        n,
+                        Support {
+                            text: other.title.clone(),
+                            by: other.detector.clone(),
+                            evidence: other.evidence.first().copied(),
+                        },
+                    ));
+                }
+            }
+        }
+    }
+    for (n, support) in said {
+        list[n].support.push(support);
+    }
+}
+
+/// What feeds say of the other end and of the name.
+fn listed(finding: &mut Finding, engine: &dyn Engine, cancel: &Cancel) -> Result<()> {
+    let peer = finding.peer.and_then(|p| Entity::of(field::DST_IP, &Value::Addr(p)));
+    let name = finding.name.as_deref().and_then(|n| Entity::of(field::NAME, &Value::text(n)));
+    for entity in peer.into_iter().chain(name) {
+        for fact in engine.facts(&entity, Some(finding.window.start), cancel)? {
+            if fact.label == "reputation" && fact.severity.is_some_and(|s| s >= 2) {
+                let text = format!("{} is listed: {}", entity.value, fact.text);
+                finding.support.push(Support { text, by: "reputation".into(), evidence: fact.evidence });
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn score(finding: &mut Finding) {
+    let independent: HashSet<&str> = finding.support.iter().map(|s| s.by.as_str()).collect();
+    finding.rank = f32::from(finding.severity) * 0.5 + finding.score + SOURCE * independent.len().min(4) as f32;
+}
+
+fn sort(list: &mut [Finding]) {
+    list.sort_by(|a, b| b.rank.total_cmp(&a.rank).then_with(|| (a.window.start, a.key()).cmp(&(b.window.start, b.key()))));
+}
