@@ -7,6 +7,8 @@ pub mod cutting;
 
 pub mod extract;
 
+pub mod findings;
+
 pub mod handover;
 
 pub mod home;

@@ -4,7 +4,7 @@
 use super::standing::Standing;
 use crate::error::{Error, Result};
 use crate::model::decision::{About, Decision, Judgement, What};
-use crate::model::{Kind, Record, Time, Value, field};
+use crate::model::{Finding, Kind, Record, Time, Value, field};
 use crate::query::{Engine, condition, mentions, quote, verdicts};
 use std::net::IpAddr;
 
@@ -79,6 +79,8 @@ pub struct Subject {
     signature: Option<(String, String)>,
     source: Option<IpAddr>,
     target: Option<IpAddr>,
+    /// A finding: what it is called, the query of its records, and the same at any time.
+    found: Option<(String, String, String)>,
 }
 
 /// The condition that alerts and notices satisfy.
@@ -102,11 +104,29 @@ impl Subject {
             Kind::Alert | Kind::Notice => ALERTS.to_owned(),
             other => format!("kind = {other}"),
         };
-        Subject { kind, signature: signature(record), source: record.addr(field::SRC_IP), target: record.addr(field::DST_IP) }
+        Subject {
+            kind,
+            signature: signature(record),
+            source: record.addr(field::SRC_IP),
+            target: record.addr(field::DST_IP),
+            found: None,
+        }
     }
     /// Alerts of a signature (condition and name) at a target, from a source if all have the same.
     pub fn group(signature: (String, String), source: Option<IpAddr>, target: Option<IpAddr>) -> Subject {
-        Subject { kind: ALERTS.to_owned(), signature: Some(signature), source, target }
+        Subject { kind: ALERTS.to_owned(), signature: Some(signature), source, target, found: None }
+    }
+    /// A finding by its records: those of its time, or such records at any time, so that it is not found again.
+    pub fn finding(finding: &Finding) -> Subject {
+        let within = format!(" and between {} and ", finding.window.start.rfc3339());
+        let ever = finding.query.split(&within).next().unwrap_or_default().to_owned();
+        Subject {
+            kind: String::new(),
+            signature: None,
+            source: None,
+            target: None,
+            found: Some((finding.detector.clone(), finding.query.clone(), ever)),
+        }
     }
     fn scopes(&self) -> Vec<Scope> {
         let mut out = Vec::new();
@@ -114,6 +134,13 @@ impl Subject {
             let query = std::iter::once(self.kind.as_str()).chain(conditions.iter().copied()).collect::<Vec<_>>().join(" and ");
             out.push(Scope { word, label, query });
         };
+        if let Some((detector, query, ever)) = &self.found {
+            let scope = |word, label: String, query: &String| Scope { word, label, query: query.clone() };
+            return vec![
+                scope("finding", format!("the records of this {detector} finding"), query),
+                scope("always", format!("such records at any time: {ever}"), ever),
+            ];
+        }
         let host = |addr: IpAddr| format!("host = {}", addr.to_canonical());
         let (source, target) = (self.source.map(host), self.target.map(host));
         if let Some((sig, name)) = &self.signature {

@@ -30,6 +30,8 @@ const SETTINGS: &[Setting] = &[
 ];
 /// Services that ask for a password at the start of a connection.
 const PORTS: [u16; 9] = [21, 22, 23, 139, 445, 3306, 3389, 5432, 5900];
+/// How far a service's own log may be off the connections that it is about.
+const NEAR: i64 = 60 * SECOND;
 /// Pairs that are followed at once, and attempts of one.
 const PAIRS: usize = 200_000;
 const ATTEMPTS: usize = 4_096;
@@ -59,7 +61,8 @@ impl Detector for BruteForce {
     }
 }
 
-type Key = (Host, Host, u16);
+/// Originator, responder if it is told, port.
+type Key = (Host, Option<Host>, u16);
 
 struct Guesses {
     least: usize,
@@ -112,8 +115,9 @@ impl Watch for Guesses {
                     flows.next();
                 }
                 (_, Some(login)) => {
-                    if let (Some(src), Some(dst)) = (login.src, login.dst) {
-                        let port = login.dst_port;
+                    if let Some(src) = login.src {
+                        // A log of the service itself does not name its host's address.
+                        let (dst, port) = (login.dst, login.dst_port);
                         match piece.net.text(login.action) {
                             "login_fail" => {
                                 let one = Attempt { bytes: 0.0, logged: true, id: login.id, source: login.source };
@@ -130,18 +134,35 @@ impl Watch for Guesses {
         }
     }
     fn end(mut self: Box<Self>, net: &Net) -> Vec<Finding> {
-        let mut out = Vec::new();
+        let mut all: Vec<(Key, Episode)> = Vec::new();
         for (key, mut pair) in self.pairs.drain() {
             pair.done.extend(pair.episode.take());
-            out.extend(pair.done.into_iter().map(|e| finding(key, &e, net, self.least, self.spread)));
+            all.extend(pair.done.into_iter().map(|e| (key, e)));
         }
+        all.sort_by_key(|((src, dst, port), e)| (e.first, *src, *dst, *port));
+        // What a service's own log says belongs to the connections of the same time.
+        let (placed, mut unplaced): (Vec<_>, Vec<_>) = all.into_iter().partition(|((_, dst, _), _)| dst.is_some());
+        let mut out = Vec::new();
+        for (key, mut episode) in placed {
+            let same = |(other, e): &mut (Key, Episode)| {
+                other.0 == key.0 && e.first.since(episode.last) <= NEAR && episode.first.since(e.last) <= NEAR
+            };
+            for (_, log) in unplaced.extract_if(.., same) {
+                episode.logged += log.logged;
+                episode.sources.extend(log.sources);
+                episode.ids.extend(log.ids.into_iter().take(2));
+                episode.success = episode.success.or(log.success);
+            }
+            out.push(finding(key, &episode, net, self.least, self.spread));
+        }
+        out.extend(unplaced.into_iter().map(|(key, e)| finding(key, &e, net, self.least, self.spread)));
         out
     }
 }
 
 impl Guesses {
     fn flow(&mut self, flow: &Flow) {
-        let key = (flow.src, flow.dst, flow.dst_port);
+        let key = (flow.src, Some(flow.dst), flow.dst_port);
         if let Some(episode) = self.pairs.get_mut(&key).and_then(|p| p.episode.as_mut())
             && episode.median > 0.0
             && flow.bytes_in as f64 >= episode.median * self.success
@@ -209,7 +230,7 @@ impl Guesses {
 }
 
 fn finding((src, dst, port): Key, e: &Episode, net: &Net, least: usize, spread: f64) -> Finding {
-    let (host, peer) = (net.addr(src), net.addr(dst));
+    let (host, peer) = (net.addr(src), dst.map(|d| net.addr(d)));
     let tries = e.connections.max(e.logged);
     let what = if e.logged > e.connections { "logins that failed" } else { "connections of like size" };
     let until = e.success.map_or(e.last, |s| s.0.max(e.last));
@@ -218,17 +239,23 @@ fn finding((src, dst, port): Key, e: &Episode, net: &Net, least: usize, spread: 
         Some((at, how, _)) => format!("; one was let in at {} ({how})", at.utc().format("%H:%M:%SZ")),
         None => String::new(),
     };
-    let title = format!("{host} guesses passwords of {peer} {}: {tries} {what} in {minutes:.0} min{end}", service(port, e.proto));
+    let whom = match peer {
+        Some(peer) if port > 0 => format!("{peer} {}", service(port, e.proto)),
+        Some(peer) => peer.to_string(),
+        None => "a host whose log names no address".into(),
+    };
+    let title = format!("{host} guesses passwords of {whom}: {tries} {what} in {minutes:.0} min{end}");
     let mut f = Finding::new(NAME, host, span(e.first, until), title);
-    f.peer = Some(peer);
-    f.service = Some((e.proto, port));
+    f.peer = peer;
+    f.service = peer.filter(|_| port > 0).map(|_| (e.proto, port));
     f.severity = if e.success.is_some() { 4 } else { 3 };
     f.score = sat(tries as f64 / (4.0 * least as f64)) as f32;
     f.number("connections", e.connections, least);
     f.number("logins that failed", e.logged, least);
     f.number("median bytes received", format!("{:.0}", e.median), "");
     f.number("MAD / median", format!("{:.3}", e.spread), format!("< {spread}"));
-    f.asks(&format!("src.ip = {host} and dst.ip = {peer} and dst.port = {port}"));
+    let to = peer.map_or_else(|| "kind = auth".to_owned(), |p| format!("(dst.ip = {p} and dst.port = {port} or kind = auth)"));
+    f.asks(&format!("src.ip = {host} and {to}"));
     f.rows = (e.connections + e.logged) as u64;
     e.success.iter().for_each(|s| f.rests_on(net.record(s.2)));
     e.ids.iter().for_each(|id| f.rests_on(net.record(*id)));
@@ -278,7 +305,18 @@ mod tests {
         for n in 0..60 {
             trial.flow(begin + f64::from(n) * 120.0, "10.0.0.9", "10.0.0.12", 22);
         }
+        // A service's own log does not name its address.
+        for n in 0..30 {
+            let login = trial.event(Kind::Auth, begin + 40_000.0 + f64::from(n), "192.0.2.7", "10.0.0.12", 0);
+            (login.dst, login.action) = (None, fail);
+            let login = trial.event(Kind::Auth, begin + 50_000.0 + f64::from(n), "192.0.2.8", "10.0.0.12", 0);
+            (login.dst, login.action) = (None, fail);
+            trial.flow(begin + 50_000.0 + f64::from(n), "192.0.2.8", "10.0.0.12", 22);
+        }
         let found = trial.found(&DETECTOR);
+        let shown = |n: usize| (found[n].host.to_string(), found[n].peer.is_some(), found[n].rows);
+        assert_eq!((found.len(), shown(1), shown(2)), (3, ("192.0.2.7".into(), false, 30), ("192.0.2.8".into(), true, 60)));
+        let found = &found[..1];
         assert_eq!(found.iter().map(|f| f.host.to_string()).collect::<Vec<_>>(), ["192.0.2.9"]);
         assert_eq!((found[0].severity, found[0].title.contains("31 logins that failed")), (3, true));
         assert!(trial.found_by(&DETECTOR, &Limits::new().with(NAME, "connections", 40.0)).is_empty());

@@ -9,6 +9,7 @@ use super::ALL;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// A threshold.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,18 @@ pub struct Setting {
 pub struct Limits {
     /// What was set, by detector and name.
     set: BTreeMap<(String, String), f64>,
+}
+
+static INSTALLED: OnceLock<Limits> = OnceLock::new();
+
+/// Sets the thresholds of this process, once: those of its user.
+pub fn install(limits: Limits) {
+    let _ = INSTALLED.set(limits);
+}
+
+/// The thresholds of this process; the defaults if none were set.
+pub fn installed() -> &'static Limits {
+    INSTALLED.get_or_init(Limits::default)
 }
 
 impl Limits {

@@ -71,7 +71,17 @@ fn home_networks_are_confirmed_by_enter_and_changed_by_typing() {
 fn made(case: &Case, which: Which) -> Section {
     let (decisions, cancel) = (case.engine.store().journal().decisions(), Cancel::default());
     let window = first_window(&case.engine).or_else(|| case.engine.span()).unwrap();
-    section(which, &Asking { engine: &case.engine, decisions: &decisions, window, cancel: &cancel }).unwrap()
+    section(
+        which,
+        &Asking {
+            engine: &case.engine,
+            dir: std::path::Path::new("/nonexistent"),
+            decisions: &decisions,
+            window,
+            cancel: &cancel,
+        },
+    )
+    .unwrap()
 }
 
 fn shown(section: &Section) -> Vec<String> {

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod decide;
+mod findings;
 mod names;
 mod sources;
 mod talkers;
@@ -18,6 +19,7 @@ use crate::model::field::{self, FieldId};
 use crate::model::value::SEVERITIES;
 use crate::model::{Cancel, Entity, Time, Value, Window};
 use crate::query::{Engine, Question};
+use std::path::Path;
 
 /// Most lines that a section has; it says how many there are beyond.
 pub const MAX_LINES: usize = 200;
@@ -27,6 +29,8 @@ pub const MAX_LINES: usize = 200;
 pub enum Which {
     /// Alerts by signature and target.
     Alerts,
+    /// What the detectors found.
+    Findings,
     /// What somebody has to decide.
     Decide,
     /// Outside names that are new, rare or listed.
@@ -41,11 +45,13 @@ pub enum Which {
 
 impl Which {
     /// Every section, in the order in which they stand below each other.
-    pub const ALL: [Which; 6] = [Which::Alerts, Which::Decide, Which::Names, Which::Sources, Which::Watch, Which::Talkers];
+    pub const ALL: [Which; 7] =
+        [Which::Alerts, Which::Findings, Which::Decide, Which::Names, Which::Sources, Which::Watch, Which::Talkers];
     /// Its word in JSON Lines.
     pub fn name(self) -> &'static str {
         match self {
             Which::Alerts => "alerts",
+            Which::Findings => "findings",
             Which::Decide => "decide",
             Which::Names => "names",
             Which::Sources => "sources",
@@ -57,6 +63,7 @@ impl Which {
     pub fn title(self) -> &'static str {
         match self {
             Which::Alerts => "alerts",
+            Which::Findings => "findings",
             Which::Decide => "needs a decision",
             Which::Names => "new and rare names",
             Which::Sources => "sources",
@@ -68,6 +75,7 @@ impl Which {
     pub fn columns(self) -> &'static [&'static str] {
         match self {
             Which::Alerts => &["severity", "signature", "target", "host", "reviewed", "first", "last"],
+            Which::Findings => &["severity", "finding", "host", "first"],
             Which::Decide => &["what", "because"],
             Which::Names => &["name", "why", "host", "first", "count"],
             Which::Sources => &["source", "format", "start", "end", "records", "zone", "warnings"],
@@ -191,6 +199,8 @@ impl Section {
 pub struct Asking<'a> {
     /// The case.
     pub engine: &'a dyn Engine,
+    /// Directory of the case, where findings are kept.
+    pub dir: &'a Path,
     /// What people entered.
     pub decisions: &'a [Decision],
     /// What is looked at.
@@ -214,6 +224,7 @@ impl Asking<'_> {
 pub fn section(which: Which, asking: &Asking) -> Result<Section> {
     match which {
         Which::Alerts => alerts::section(asking),
+        Which::Findings => findings::section(asking),
         Which::Decide => decide::section(asking),
         Which::Names => names::section(asking),
         Which::Sources => sources::section(asking),

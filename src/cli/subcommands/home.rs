@@ -19,7 +19,7 @@ struct HomeArgs {
     /// Form of the output
     #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
     form: Form,
-    /// Only this section: alerts, decide, names, sources, watch, talkers
+    /// Only this section: alerts, findings, decide, names, sources, watch, talkers
     #[arg(value_name = "SECTION")]
     section: Option<String>,
     /// At most so many lines of each section
@@ -49,7 +49,8 @@ impl Subcommand for Home {
         let opened = Opened::existing(cx)?;
         let (decisions, cancel) = (opened.keeper.decisions(), Cancel::default());
         let window = home::first_window(&*opened.engine).or_else(|| opened.engine.span()).unwrap_or(Window::ALL);
-        let asking = Asking { engine: &*opened.engine, decisions: &decisions, window, cancel: &cancel };
+        let asking =
+            Asking { engine: &*opened.engine, dir: &opened.keeper.dir(), decisions: &decisions, window, cancel: &cancel };
         let mut out = std::io::stdout().lock();
         for which in wanted {
             let section = home::section(which, &asking)?;

@@ -25,6 +25,8 @@ pub mod feeds;
 
 pub mod fields;
 
+pub mod findings;
+
 pub mod formats;
 
 pub mod home;
@@ -94,6 +96,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &extract::Extract,
     &export::Export,
     &import::Import,
+    &findings::Findings,
     &sweep::Sweep,
     &sources::Sources,
     &site::SiteCommand,

@@ -237,7 +237,7 @@ impl Pane for Groups {
     }
 }
 
-fn severity_role(severity: &str) -> &'static str {
+pub(super) fn severity_role(severity: &str) -> &'static str {
     match severity {
         "critical" => "severity.critical",
         "high" => "severity.high",

@@ -69,8 +69,8 @@ impl Home {
         let window = cx.selection.window.unwrap_or(Window::ALL);
         for which in Which::ALL {
             cx.ask(which.name(), move |work| {
-                let decisions = work.keeper.decisions();
-                let asking = Asking { engine: &*work.engine, decisions: &decisions, window, cancel: &work.cancel };
+                let (decisions, dir) = (work.keeper.decisions(), work.keeper.dir());
+                let asking = Asking { engine: &*work.engine, dir: &dir, decisions: &decisions, window, cancel: &work.cancel };
                 work.give(section(which, &asking)?);
                 Ok(())
             });
@@ -238,14 +238,14 @@ mod tests {
 
     #[test]
     fn the_cursor_goes_on_to_the_next_section_that_has_lines_and_back() {
-        let mut home = with([2, 0, 1, 0, 0, 3]);
+        let mut home = with([2, 0, 1, 0, 0, 0, 3]);
         let mut walk = |command: &str| {
             assert!(home.step(command));
             (home.at, home.scrolls[home.at].selected)
         };
-        assert_eq!([walk("move_down"), walk("move_down"), walk("move_down")], [(0, 1), (2, 0), (5, 0)]);
-        assert_eq!([walk("go_last"), walk("move_down")], [(5, 2), (5, 2)]);
-        assert_eq!([walk("go_first"), walk("move_up"), walk("move_up")], [(5, 0), (2, 0), (0, 1)]);
+        assert_eq!([walk("move_down"), walk("move_down"), walk("move_down")], [(0, 1), (2, 0), (6, 0)]);
+        assert_eq!([walk("go_last"), walk("move_down")], [(6, 2), (6, 2)]);
+        assert_eq!([walk("go_first"), walk("move_up"), walk("move_up")], [(6, 0), (2, 0), (0, 1)]);
         assert!(!home.step("drill"));
     }
 }

@@ -33,6 +33,9 @@ fn columns(which: Which) -> Vec<Column> {
             left("first", TIME, TIME, 8),
             left("last", TIME, TIME, 7),
         ],
+        Which::Findings => {
+            vec![left("sev", 4, 4, 0), left("finding", 24, 80, 0), left("host", 11, 15, 4), left("first", TIME, TIME, 5)]
+        }
         Which::Decide => vec![left("what", 18, 26, 0), left("because", 16, 60, 0)],
         Which::Names => vec![
             left("name", 18, 36, 0),

@@ -1,0 +1,257 @@
+//! Findings of a case: found once and kept beside it until records, clocks, home networks or thresholds change; and what was judged of each.
+//!
+//! The file is derived: lost, it costs a run.
+
+use crate::detectors::gather::{Asked, Progress, parameters, run};
+use crate::detectors::{ALL, Limits};
+use crate::error::Result;
+use crate::model::decision::{Decision, Judgement, What, standing};
+use crate::model::finding::{Finding, Findings};
+use crate::model::hex::hex;
+use crate::model::{Cancel, Time, Window};
+use crate::query::Engine;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Name of the file in the case.
+pub const FILE: &str = "findings.json";
+/// Bytes from which on such a file is not ours.
+const MOST: u64 = 256 << 20;
+/// Findings whose records are asked for verdicts.
+const JUDGED: usize = 300;
+
+/// What a run would rest on now: thresholds and rules, clocks as applied, home networks. Not the records: their number is
+/// [`Engine::sequence`].
+pub fn rests_on(engine: &dyn Engine, limits: &Limits, cancel: &Cancel) -> Result<String> {
+    let mut hash = Sha256::new();
+    for source in engine.sources() {
+        hash.update(format!("{} {:?}\n", source.name, source.clock));
+    }
+    let home = engine.home(cancel)?;
+    let mut addrs: Vec<_> = home.members().addrs.iter().collect();
+    addrs.sort();
+    hash.update(format!("{:?} {addrs:?}", home.members().nets));
+    let digest = hex(&hash.finalize());
+    Ok(format!("{}; clocks and home {}", parameters(ALL, limits), digest.get(..16).unwrap_or_default()))
+}
+
+/// Every finding of the case: as kept if nothing has changed since, else found anew and kept.
+pub fn all(
+    engine: &dyn Engine,
+    dir: &Path,
+    limits: &Limits,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Findings> {
+    let rests = rests_on(engine, limits, cancel)?;
+    if let Some(kept) = kept(dir).filter(|k| k.parameters == rests && k.sequence == engine.sequence()) {
+        return Ok(kept);
+    }
+    let mut found = run(engine, &Asked { limits, only: None, window: Window::ALL }, cancel, tell)?;
+    found.parameters = rests;
+    // Who may not write here finds it again next time.
+    let _ = keep(dir, &found);
+    Ok(found)
+}
+
+/// What is kept beside a case, whatever has changed since.
+pub fn kept(dir: &Path) -> Option<Findings> {
+    let path = dir.join(FILE);
+    let fits = path.metadata().is_ok_and(|m| m.len() <= MOST);
+    serde_json::from_slice(&if fits { std::fs::read(path).ok()? } else { return None }).ok()
+}
+
+fn keep(dir: &Path, found: &Findings) -> std::io::Result<()> {
+    // By rename: who reads meanwhile sees the one or the other.
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(&serde_json::to_vec(found)?)?;
+    // Of a case that a group shares they may all read it.
+    let shared = std::fs::metadata(dir)?.permissions().mode() & 0o020 != 0;
+    file.as_file().set_permissions(Permissions::from_mode(if shared { 0o660 } else { 0o600 }))?;
+    file.persist(dir.join(FILE)).map(drop).map_err(|e| e.error)
+}
+
+/// Says of each finding what people judged its records to be, and puts those that are benign behind the others; how many are.
+pub fn judge(found: &mut Findings, engine: &dyn Engine, decisions: &[Decision], cancel: &Cancel) -> Result<usize> {
+    let judged: BTreeSet<Judgement> = standing(decisions)
+        .filter_map(|d| if let What::Verdict { judgement, .. } = &d.what { Some(*judgement) } else { None })
+        .collect();
+    if judged.is_empty() {
+        found.list.iter_mut().for_each(|f| f.verdict = None);
+        return Ok(0);
+    }
+    for finding in found.list.iter_mut().take(JUDGED).filter(|f| !f.query.is_empty()) {
+        cancel.check()?;
+        finding.verdict = verdict(finding, engine, &judged, cancel)?.map(|j| j.name().to_owned());
+    }
+    let benign = |f: &Finding| f.verdict.as_deref() == Some(Judgement::Benign.name());
+    found.list.sort_by_key(benign);
+    Ok(found.list.iter().filter(|f| benign(f)).count())
+}
+
+/// The worst that any of its records was judged; benign only if all of them were.
+fn verdict(finding: &Finding, engine: &dyn Engine, judged: &BTreeSet<Judgement>, cancel: &Cancel) -> Result<Option<Judgement>> {
+    let mut texts = vec![finding.query.clone()];
+    texts.extend(judged.iter().map(|j| format!("({}) and verdict = {}", finding.query, j.name())));
+    let mut questions = Vec::new();
+    for text in &texts {
+        let mut question = engine.compile(text)?;
+        // Of what its hosts were elsewhere nothing was judged here.
+        question.elsewhere = false;
+        questions.push(question);
+    }
+    let counts = engine.counts(&questions, u64::MAX, cancel)?;
+    let Some((all, parts)) = counts.split_first() else { return Ok(None) };
+    let holds = |(j, n): &(&Judgement, &crate::query::engine::Count)| n.n > 0 && (**j != Judgement::Benign || n.n >= all.n);
+    Ok(judged.iter().zip(parts).filter(holds).map(|(j, _)| *j).max())
+}
+
+/// How findings are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// What ranks first.
+    #[default]
+    Rank,
+    /// By host, of each what ranks first.
+    Host,
+    /// By technique.
+    Technique,
+    /// By detector.
+    Detector,
+    /// The newest first.
+    Time,
+}
+
+impl Order {
+    /// Every order.
+    pub const ALL: [Order; 5] = [Order::Rank, Order::Host, Order::Technique, Order::Detector, Order::Time];
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Order::Rank => "rank",
+            Order::Host => "host",
+            Order::Technique => "technique",
+            Order::Detector => "detector",
+            Order::Time => "time",
+        }
+    }
+    /// The order that a word means.
+    pub fn parse(word: &str) -> Option<Order> {
+        Order::ALL.into_iter().find(|o| o.name() == word)
+    }
+    /// The next one.
+    pub fn next(self) -> Order {
+        let at = Order::ALL.iter().position(|o| *o == self).unwrap_or(0);
+        Order::ALL[(at + 1) % Order::ALL.len()]
+    }
+    /// Sorts findings that are in order of rank.
+    pub fn sort(self, list: &mut [Finding]) {
+        match self {
+            Order::Rank => {}
+            Order::Host => list.sort_by_key(|f| f.host),
+            Order::Technique => list.sort_by(|a, b| a.techniques.first().cmp(&b.techniques.first())),
+            Order::Detector => list.sort_by(|a, b| a.detector.cmp(&b.detector)),
+            Order::Time => list.sort_by_key(|f| std::cmp::Reverse(f.window.start)),
+        }
+    }
+}
+
+/// A finding explained: a heading, then lines, each with what is to be done with it.
+pub fn explained(
+    finding: &Finding,
+    source: &dyn Fn(crate::model::SourceId) -> String,
+    time: &dyn Fn(Time) -> String,
+) -> Vec<(String, Part)> {
+    let mut out = vec![(finding.title.clone(), Part::Title)];
+    out.push((
+        format!(
+            "{} to {} · {} · {}",
+            time(finding.window.start),
+            time(finding.window.last()),
+            finding.detector,
+            finding.severity_name()
+        ),
+        Part::Plain,
+    ));
+    for n in &finding.numbers {
+        let limit = if n.limit.is_empty() { String::new() } else { format!("  (threshold {})", n.limit) };
+        out.push((format!("{}: {}{limit}", n.name, n.value), Part::Number));
+    }
+    for s in &finding.support {
+        out.push((format!("{}: {}", s.by, s.text), Part::Support));
+    }
+    if !finding.caveats.is_empty() {
+        out.push((format!("less sure: {}", finding.caveats.join("; ")), Part::Caveat));
+    }
+    if !finding.benign.is_empty() {
+        out.push((format!("look at first, it may be harmless: {}", finding.benign.join("; ")), Part::Caveat));
+    }
+    if !finding.techniques.is_empty() {
+        out.push((format!("may be ATT&CK {}", finding.techniques.join(", ")), Part::Plain));
+    }
+    let names: Vec<String> = finding.sources.iter().map(|s| source(*s)).collect();
+    let from = if names.is_empty() { String::new() } else { format!(" of {}", names.join(", ")) };
+    out.push((format!("{} records{from}: {}", finding.rows, finding.query), Part::Plain));
+    out
+}
+
+/// What a line of an explanation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What was found.
+    Title,
+    /// A measured number.
+    Number,
+    /// What else speaks for it.
+    Support,
+    /// What speaks against it.
+    Caveat,
+    /// Anything else.
+    Plain,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::finding::span;
+
+    #[test]
+    fn findings_are_sorted_as_asked_and_explain_themselves() {
+        let one = |host: &str, detector: &str, at: i64| {
+            let mut f =
+                Finding::new(detector, host.parse().unwrap(), span(Time(at), Time(at + 1)), format!("{host} does {detector}"));
+            f.techniques = vec![if detector == "scan" { "T1046" } else { "T1071" }.into()];
+            f.number("targets", 40, 25);
+            f.caveats.push("sampled".into());
+            f
+        };
+        let list = [one("10.0.0.9", "beacon", 5), one("10.0.0.1", "scan", 7), one("10.0.0.5", "beacon", 6)];
+        let sorted = |order: Order| {
+            let mut list = list.to_vec();
+            order.sort(&mut list);
+            list.iter().map(|f| f.window.start.0).collect::<Vec<_>>()
+        };
+        assert_eq!(Order::ALL.map(sorted), [vec![5, 7, 6], vec![7, 6, 5], vec![7, 5, 6], vec![5, 6, 7], vec![7, 6, 5]]);
+        assert_eq!((Order::Rank.next(), Order::Time.next(), Order::parse("host")), (Order::Host, Order::Rank, Some(Order::Host)));
+        let text: Vec<String> = explained(&list[1], &|_| "zeek".into(), &Time::rfc3339).into_iter().map(|l| l.0).collect();
+        assert!(
+            text.iter().any(|l| l == "targets: 40  (threshold 25)") && text.iter().any(|l| l.contains("sampled")),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_and_what_is_damaged_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(kept(dir.path()), None);
+        let found = Findings { sequence: 7, parameters: "x".into(), ..Findings::default() };
+        keep(dir.path(), &found).unwrap();
+        assert_eq!(kept(dir.path()), Some(found));
+        std::fs::write(dir.path().join(FILE), b"{").unwrap();
+        assert_eq!(kept(dir.path()), None);
+    }
+}
