@@ -19,6 +19,8 @@ pub mod local;
 
 pub mod notes;
 pub mod pins;
+
+pub mod playbooks;
 pub mod pruning;
 
 pub mod report;

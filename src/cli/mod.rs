@@ -12,11 +12,12 @@ pub mod output;
 
 pub mod own_formats;
 
+mod own_settings;
+
 pub mod secret;
 
 pub mod subcommands;
 
-use crate::detectors::{Limits, settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::time::parse_span;
 use clap::{Arg, ArgMatches};
@@ -129,7 +130,12 @@ fn run() -> Result<Done> {
             let _ = writeln!(std::io::stderr(), "note: own format left out: {error}");
         }
     }
-    own_thresholds(name)?;
+    let left_out = own_settings::install(name)?;
+    if matches!(name, "open" | "demo") {
+        for error in left_out {
+            let _ = writeln!(std::io::stderr(), "note: left out: {error}");
+        }
+    }
     match subcommands::ALL.iter().find(|c| c.command().get_name() == name) {
         // Without a command that of the workbench runs as if it had been typed, with its options at their defaults.
         Some(command) => match matches {
@@ -138,18 +144,6 @@ fn run() -> Result<Done> {
         },
         None => Err(Error::internal(format!("command `{name}` is not in the list"))),
     }
-}
-
-/// The user's own thresholds of detectors. What is wrong with them fails only what finds by them.
-fn own_thresholds(command: &str) -> Result<()> {
-    let Some(path) = config_dir().map(|dir| dir.join("detectors.toml")).filter(|p| p.exists()) else { return Ok(()) };
-    match Limits::read(&path) {
-        Ok(limits) => settings::install(limits),
-        Err(e) if command == "findings" => return Err(e),
-        Err(e) if matches!(command, "open" | "demo") => drop(writeln!(std::io::stderr(), "note: {}", e.what)),
-        Err(_) => {}
-    }
-    Ok(())
 }
 
 /// Runs the program.

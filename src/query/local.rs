@@ -400,7 +400,7 @@ impl Engine for LocalEngine {
         let snapshot = self.store.snapshot();
         let cover = |s: SourceInfo| {
             let covers = snapshot.span_of(Some(s.id)).map(|span| span.intersect(window)).filter(|w| w.start < w.end);
-            let clock_checked = s.clock.manual || s.clock.zone_basis == Basis::Stated;
+            let clock_checked = s.is_checked();
             let pruned = snapshot.pruned(s.id);
             let kinds = s.kinds.into_iter().map(|(k, _)| k).collect();
             Coverage { source: s.id, name: s.name, kinds, covers, clock_checked, pruned }

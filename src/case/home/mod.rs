@@ -29,10 +29,10 @@ pub const MAX_LINES: usize = 200;
 pub enum Which {
     /// Alerts by signature and target.
     Alerts,
-    /// What the detectors found.
-    Findings,
     /// What somebody has to decide.
     Decide,
+    /// What the detectors found.
+    Findings,
     /// Outside names that are new, rare or listed.
     Names,
     /// Sources.
@@ -46,7 +46,7 @@ pub enum Which {
 impl Which {
     /// Every section, in the order in which they stand below each other.
     pub const ALL: [Which; 7] =
-        [Which::Alerts, Which::Findings, Which::Decide, Which::Names, Which::Sources, Which::Watch, Which::Talkers];
+        [Which::Alerts, Which::Decide, Which::Findings, Which::Names, Which::Sources, Which::Watch, Which::Talkers];
     /// Its word in JSON Lines.
     pub fn name(self) -> &'static str {
         match self {

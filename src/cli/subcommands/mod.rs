@@ -51,6 +51,8 @@ pub mod packets;
 
 pub mod pivot;
 
+pub mod playbook;
+
 pub mod prune;
 
 pub mod report;
@@ -97,6 +99,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &export::Export,
     &import::Import,
     &findings::Findings,
+    &playbook::Playbook,
     &sweep::Sweep,
     &sources::Sources,
     &site::SiteCommand,

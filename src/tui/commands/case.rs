@@ -2,6 +2,7 @@
 
 use super::rows::value_here;
 use super::{Command, command};
+use crate::case::playbooks::Subject;
 use crate::error::{Error, Result};
 use crate::model::decision::{About, What};
 use crate::model::{Record, field};
@@ -10,6 +11,7 @@ use crate::tui::focus;
 use crate::tui::marked::Wanted;
 use crate::tui::overlay::Overlay;
 use crate::tui::panes::Pane;
+use crate::tui::panes::playbook::Playbook;
 
 /// The commands.
 pub const TABLE: &[Command] = &[
@@ -44,7 +46,25 @@ pub const TABLE: &[Command] = &[
         "cut the packets and copy how another program is called on them",
         crate::tui::handing::copy_call,
     ),
+    command("playbook", "[NAME [HOST:PORT]]", "ask what is always asked: of an outage, an SQL injection", playbook),
 ];
+
+fn playbook(app: &mut App, args: &str) -> Result<()> {
+    let (name, on) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let selection = app.selection();
+    let here = || app.walk.here().step.focus.entity().and_then(Subject::of_entity);
+    let subject = match on.trim() {
+        "" => {
+            let row = selection.record.as_ref().and_then(Subject::of);
+            let thing = || selection.entity.as_ref().and_then(Subject::of_entity);
+            row.or_else(thing).or_else(here).map(|s| Subject { window: s.window.or(selection.window), ..s })
+        }
+        on => Some(Subject { window: selection.window, ..Subject::parse(on)? }),
+    };
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    app.open(Box::new(Playbook::new(name, subject)));
+    Ok(())
+}
 
 fn bookmark(app: &mut App, args: &str) -> Result<()> {
     if args.is_empty() {

@@ -27,6 +27,8 @@ pub mod sources;
 
 pub mod findings;
 
+pub mod playbook;
+
 pub mod sweep;
 
 pub mod case;
