@@ -25,6 +25,8 @@ pub mod pruning;
 
 pub mod report;
 
+pub mod situation;
+
 pub mod standing;
 
 pub mod trail;

@@ -20,7 +20,7 @@ use crate::model::filter::Members;
 use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
 use crate::model::site::{self, Direction, Home, Site, Sites};
-use crate::model::source::{Basis, SourceInfo};
+use crate::model::source::SourceInfo;
 use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::reread::{self, Place};

@@ -51,6 +51,7 @@ const REOPENED: &[(&str, &str)] = &[
     ("trail", "open_trail"),
     ("sources", "open_sources"),
     ("findings", "open_findings"),
+    ("situation", "open_situation"),
     ("case", "open_case"),
     ("groups", "groups"),
     ("sets", "open_sets"),

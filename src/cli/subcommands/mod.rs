@@ -63,6 +63,8 @@ pub mod set;
 
 pub mod site;
 
+pub mod situation;
+
 pub mod sources;
 
 pub mod sweep;
@@ -98,6 +100,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &extract::Extract,
     &export::Export,
     &import::Import,
+    &situation::Situation,
     &findings::Findings,
     &playbook::Playbook,
     &sweep::Sweep,

@@ -7,7 +7,7 @@ use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
 use crate::tui::focus::Focus;
 use crate::tui::marked::Wanted;
-use crate::tui::panes::{case, findings, sources, trail};
+use crate::tui::panes::{case, findings, situation, sources, trail};
 use crate::tui::walk::Step;
 
 /// The commands.
@@ -23,6 +23,7 @@ pub const TABLE: &[Command] = &[
     command("links", "", "what this row is linked with, and how well", links),
     command("open_sources", "[NAME]", "sources, their clocks and coverage", open_sources),
     command("open_findings", "", "findings: what deviates, and why", open_findings),
+    command("open_situation", "", "the situation: hosts, what was said of them, what flowed between them", open_situation),
     command("sweep", "[FILE|INDICATORS]", "look for the indicators of a report or list", sweep),
     command("open_case", "", "the case: bookmarks and notes", open_case),
     command("open_bookmarks", "", "bookmarks", open_bookmarks),
@@ -172,6 +173,12 @@ fn open_sources(app: &mut App, name: &str) -> Result<()> {
 
 fn open_findings(app: &mut App, _: &str) -> Result<()> {
     app.open(Box::new(findings::Findings::new()));
+    Ok(())
+}
+
+fn open_situation(app: &mut App, _: &str) -> Result<()> {
+    let window = app.walk.here().step.window;
+    app.open(Box::new(situation::Situation::new(window)));
     Ok(())
 }
 

@@ -29,6 +29,8 @@ pub mod findings;
 
 pub mod playbook;
 
+pub mod situation;
+
 pub mod sweep;
 
 pub mod case;
