@@ -2,6 +2,7 @@
 //! terminal, no styles: a cell is a character and the role that a theme gives a style.
 
 use super::{Edge, Lane, Node, Scene};
+use unicode_width::UnicodeWidthChar;
 
 /// A cell: a character and the role of its style.
 pub type Cell = (char, &'static str);
@@ -216,9 +217,9 @@ fn line_of(mask: u8, charset: Charset) -> char {
     }
 }
 
-/// Lines inside a box, beside its borders.
-fn inside(node: &Node) -> usize {
-    1 + usize::from(!node.about.is_empty()) + node.labels.len().min(3)
+/// Lines of a box above its lower border, with at most so many labels.
+fn inside(node: &Node, labels: usize) -> usize {
+    1 + usize::from(!node.about.is_empty()) + node.labels.len().min(labels)
 }
 
 /// Where the boxes stand: lanes side by side, in each the hosts in an order in which lines cross little.
@@ -255,6 +256,10 @@ fn place(scene: &Scene, width: usize, top: usize, room: usize) -> Vec<(usize, Re
             orders[lane] = keyed.into_iter().map(|(_, n)| n).collect();
         }
     }
+    // Where they do not all fit with three labels they have fewer.
+    let need = |order: &Vec<usize>, labels| order.iter().map(|n| inside(&scene.nodes[*n], labels) + 1).sum::<usize>();
+    let labels = (1..=3).rev().find(|l| orders.iter().all(|o| need(o, *l) <= room)).unwrap_or(1);
+    let inside = |node: &Node| inside(node, labels);
     let mut out = Vec::new();
     for (lane, order) in orders.iter().enumerate() {
         let x = 1 + lane * (box_width + gutter);
@@ -406,7 +411,13 @@ fn one_line(n: usize, edge: &Edge, scene: &Scene, y: usize, grid: &mut Grid) {
     grid.put(1, y, &name.to_string(), "ui.key");
     let ends = format!("{:>15} {arrow} {:<15}", of(edge.from), of(edge.to));
     grid.put(3, y, &ends, "entity.address");
-    let text = format!("{:<14} {:>6} flows {:>6} out {:>6} in", edge.service, edge.flows, short(edge.out), short(edge.back));
+    let wide = grid.cells.first().is_some_and(|row| row.len() >= LEAST.0);
+    let (out, back) = (short(edge.out), short(edge.back));
+    let text = if wide {
+        format!("{:<14} {:>6} flows {out:>6} out {back:>6} in", edge.service, edge.flows)
+    } else {
+        format!("{:<11} {:>5} {out:>5} {back:>5}", edge.service, edge.flows)
+    };
     grid.put(3 + ends.chars().count() + 1, y, &text, "ui.text");
     let x = 3 + ends.chars().count() + 1 + text.chars().count() + 1;
     let width = grid.cells.first().map_or(0, Vec::len);

@@ -128,6 +128,14 @@ pub struct Asking<'a> {
     pub cancel: &'a Cancel,
 }
 
+/// The worst that was said of two hosts together.
+type Pairs = HashMap<(IpAddr, IpAddr), u8>;
+
+/// Two hosts in one order.
+fn pair(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
+    (a.min(b), a.max(b))
+}
+
 /// What is gathered of a host before it is chosen.
 #[derive(Default)]
 struct Candidate {
@@ -138,19 +146,24 @@ struct Candidate {
 /// Makes the scene of a window.
 pub fn scene(a: &Asking<'_>) -> Result<Scene> {
     let home = a.engine.home(a.cancel)?;
-    let mut all: HashMap<IpAddr, Candidate> = HashMap::new();
-    alerts(a, &mut all)?;
+    let (mut all, mut pairs) = (HashMap::new(), HashMap::new());
+    alerts(a, &mut all, &mut pairs)?;
     let found: Vec<Finding> = findings::kept(a.dir).map(|f| f.list).unwrap_or_default();
     let within = |f: &&Finding| f.window.start < a.window.end && f.window.end > a.window.start;
     let found: Vec<&Finding> = found.iter().filter(within).collect();
-    said(&found, &mut all);
+    said(&found, &mut all, &mut pairs);
     let mut ranked: Vec<(IpAddr, Candidate)> = all.into_iter().collect();
     ranked.sort_by(|x, y| y.1.weight.total_cmp(&x.1.weight).then(x.0.cmp(&y.0)));
     let total = ranked.len();
     ranked.truncate(HOSTS);
     let hosts: Vec<IpAddr> = ranked.iter().map(|(ip, _)| *ip).collect();
     let (mut edges, seen) = between(a, &hosts)?;
-    edges.sort_by(|x, y| (y.out + y.back).cmp(&(x.out + x.back)).then((x.from, x.to).cmp(&(y.from, y.to))));
+    // What was alerted on goes before what is only much.
+    let told = |e: &Edge| pairs.get(&pair(hosts[e.from], hosts[e.to])).copied().unwrap_or(0);
+    edges.sort_by(|x, y| {
+        let key = |e: &Edge| (told(e), e.out.saturating_add(e.back));
+        key(y).cmp(&key(x)).then((x.from, x.to).cmp(&(y.from, y.to)))
+    });
     edges.truncate(EDGES);
     let known = inventory(a, &hosts)?;
     let has_inventory = a.engine.sources().iter().any(|s| s.kinds.iter().any(|(k, n)| *k == Kind::Inventory && *n > 0));
@@ -199,7 +212,7 @@ pub fn scene(a: &Asking<'_>) -> Result<Scene> {
 }
 
 /// Alerts by host: what was attacked and who did it.
-fn alerts(a: &Asking<'_>, all: &mut HashMap<IpAddr, Candidate>) -> Result<()> {
+fn alerts(a: &Asking<'_>, all: &mut HashMap<IpAddr, Candidate>, pairs: &mut Pairs) -> Result<()> {
     let question = a.engine.compile("kind in {alert, notice}")?.within(&a.window);
     let verdicts = Verdicts::of(a.decisions, crate::store::now(), &|text| a.engine.compile(text));
     let mut fields = vec![field::SIGNATURE, field::CATEGORY, field::MESSAGE, field::SEVERITY, field::SRC_IP, field::DST_IP];
@@ -223,6 +236,10 @@ fn alerts(a: &Asking<'_>, all: &mut HashMap<IpAddr, Candidate>) -> Result<()> {
     for ((src, dst, words), (severity, n)) in groups {
         // A signature's maker and class say little in a box.
         let text = words.trim_start_matches("ET ").trim_start_matches("GPL ").trim_start_matches("LOCAL ").to_owned();
+        if let (Some(src), Some(dst)) = (src, dst) {
+            let worst = pairs.entry(pair(src, dst)).or_default();
+            *worst = (*worst).max(severity);
+        }
         for host in [src, dst].into_iter().flatten() {
             let of = all.entry(host).or_default();
             of.weight += f64::from(severity) * f64::from(severity) * (1.0 + (n as f64).ln());
@@ -234,7 +251,7 @@ fn alerts(a: &Asking<'_>, all: &mut HashMap<IpAddr, Candidate>) -> Result<()> {
 }
 
 /// What detectors found, on whom.
-fn said(found: &[&Finding], all: &mut HashMap<IpAddr, Candidate>) {
+fn said(found: &[&Finding], all: &mut HashMap<IpAddr, Candidate>, pairs: &mut Pairs) {
     let mut odd: BTreeMap<&str, usize> = BTreeMap::new();
     for finding in found.iter().filter(|f| f.verdict.as_deref() != Some("benign")) {
         let presence = matches!(finding.detector.as_str(), "absent_host" | "unknown_host");
@@ -251,6 +268,10 @@ fn said(found: &[&Finding], all: &mut HashMap<IpAddr, Candidate>) {
         let service =
             finding.service.map(|(proto, port)| format!(" {port}/{}", crate::model::proto::show(proto))).unwrap_or_default();
         let text = format!("{}{service} {}", finding.detector.replace('_', " "), finding.window.start.utc().format("%d %H:%MZ"));
+        if let Some(peer) = finding.peer {
+            let worst = pairs.entry(pair(finding.host, peer)).or_default();
+            *worst = (*worst).max(finding.severity);
+        }
         for (host, part) in [(Some(finding.host), 1.0), (finding.peer, 0.6)] {
             let Some(host) = host else { continue };
             let of = all.entry(host).or_default();
