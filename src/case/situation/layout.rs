@@ -152,12 +152,8 @@ impl Grid {
         for (n, c) in text.chars().take(room).enumerate() {
             let c = if long && n + 1 == room { end } else { c };
             // What is wider than a cell would move all that follows.
-            let c = if c.is_ascii() || self.charset == Charset::Unicode && "…·→←×▶◀▁▂▃▄▅▆▇█".contains(c)
-            {
-                c
-            } else {
-                '?'
-            };
+            let plain = c == ' ' || c.is_ascii_graphic();
+            let c = if plain || self.charset == Charset::Unicode && c.width() == Some(1) { c } else { '?' };
             self.set(x + n, y, c, role);
         }
     }
