@@ -2,7 +2,7 @@
 //!
 //! The file is derived: lost, it costs a run.
 
-use crate::detectors::gather::{Asked, Progress, parameters, run};
+use crate::detectors::gather::{Asked, Progress, parameters, run, service};
 use crate::detectors::{ALL, Limits};
 use crate::error::Result;
 use crate::model::decision::{Decision, Judgement, What, standing};
@@ -10,6 +10,7 @@ use crate::model::finding::{Finding, Findings};
 use crate::model::hex::hex;
 use crate::model::{Cancel, Time, Window};
 use crate::query::Engine;
+use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::Permissions;
@@ -108,6 +109,27 @@ fn verdict(finding: &Finding, engine: &dyn Engine, judged: &BTreeSet<Judgement>,
     let Some((all, parts)) = counts.split_first() else { return Ok(None) };
     let holds = |(j, n): &(&Judgement, &crate::query::engine::Count)| n.n > 0 && (**j != Judgement::Benign || n.n >= all.n);
     Ok(judged.iter().zip(parts).filter(holds).map(|(j, _)| *j).max())
+}
+
+/// A finding as JSON, `backtrail.finding/1`.
+pub fn object(f: &Finding, engine: &dyn Engine) -> Json {
+    let numbers: Vec<Json> = f.numbers.iter().map(|n| json!({"name": n.name, "value": n.value, "threshold": n.limit})).collect();
+    let support: Vec<Json> =
+        f.support.iter().map(|s| json!({"by": s.by, "text": s.text, "evidence": s.evidence.map(|e| e.to_string())})).collect();
+    json!({
+        "schema": "backtrail.finding/1", "key": f.key(), "detector": f.detector, "title": f.title, "host": f.host.to_string(),
+        "peer": f.peer.map(|p| p.to_string()), "service": f.service.map(|(proto, port)| service(port, proto)), "name": f.name,
+        "start": f.window.start.rfc3339(), "end": f.window.last().rfc3339(), "severity": f.severity_name(),
+        "score": two(f.score), "rank": two(f.rank), "numbers": numbers, "query": f.query, "rows": f.rows,
+        "evidence": f.evidence.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "sources": f.sources.iter().map(|s| engine.source_name(*s)).collect::<Vec<_>>(),
+        "caveats": f.caveats, "benign": f.benign, "techniques": f.techniques, "support": support, "verdict": f.verdict,
+    })
+}
+
+/// Two decimals: what is behind them is no more than the model.
+fn two(number: f32) -> f64 {
+    (f64::from(number) * 100.0).round() / 100.0
 }
 
 /// How findings are sorted.

@@ -31,6 +31,7 @@ mod playbooks;
 mod protocols;
 mod pty;
 mod query;
+mod report;
 mod screens;
 mod service;
 mod story;

@@ -1,7 +1,7 @@
 //! The report as one JSON object.
 
 use super::Report;
-use crate::case::notes;
+use crate::case::{findings, notes};
 use crate::model::summary;
 use crate::query::Engine;
 use serde_json::{Value, json};
@@ -79,6 +79,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
         "sites": report.sites.applied().iter().map(site).collect::<Vec<_>>(),
         "home": {"confirmed": !report.home_guessed, "networks": report.home},
         "sets": report.sets.iter().map(set).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(|f| findings::object(f, engine)).collect::<Vec<_>>(),
         "bookmarks": bookmarks,
         "notes": report.notes.iter().map(note).collect::<Vec<_>>(),
         "tags": report.tags.iter().map(tag).collect::<Vec<_>>(),

@@ -22,6 +22,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
     judged(report, &mut out);
     verdicts(report, &mut out);
     sets(report, &mut out);
+    findings(report, engine, &mut out);
     bookmarks(report, engine, &mut out);
     notes_and_tags(report, &mut out);
     trail(report, &mut out);
@@ -171,6 +172,49 @@ fn sets(report: &Report, out: &mut String) {
         })
         .collect();
     table(out, &["set", "entry", "why", "who", "when", "until"], &rows);
+}
+
+/// What the detectors found: the claim, what it rests on, what speaks for it, what else it could be.
+fn findings(report: &Report, engine: &dyn Engine, out: &mut String) {
+    if report.findings.is_empty() {
+        return;
+    }
+    out.push_str("## Findings\n\nFound by rules; an analyst has to confirm them. What ranks first is on top.\n\n");
+    for f in &report.findings {
+        let _ = write!(out, "### {}\n\n", escape(&f.title));
+        let judged = f.verdict.as_deref().map_or_else(|| "not judged yet".to_owned(), |v| format!("judged {v}"));
+        let sources: Vec<String> = f.sources.iter().map(|s| escape(&engine.source_name(*s))).collect();
+        let _ = writeln!(
+            out,
+            "- {} to {}, {}, found by {}, {judged}",
+            f.window.start,
+            f.window.last(),
+            f.severity_name(),
+            code(&f.detector)
+        );
+        for n in &f.numbers {
+            let limit = if n.limit.is_empty() { String::new() } else { format!(" (threshold {})", escape(&n.limit)) };
+            let _ = writeln!(out, "- {}: {}{limit}", escape(&n.name), escape(&n.value));
+        }
+        for s in &f.support {
+            let _ = writeln!(out, "- also said by {}: {}", escape(&s.by), escape(&s.text));
+        }
+        for (word, list) in [("less sure", &f.caveats), ("could be harmless", &f.benign), ("may be ATT&CK", &f.techniques)] {
+            if !list.is_empty() {
+                let list: Vec<String> = list.iter().map(|t| escape(t)).collect();
+                let _ = writeln!(out, "- {word}: {}", list.join("; "));
+            }
+        }
+        let from = if sources.is_empty() { String::new() } else { format!(" of {}", sources.join(", ")) };
+        let _ = writeln!(out, "- {} records{from}: {}", f.rows, code(&f.query));
+        for id in &f.evidence {
+            let _ = writeln!(out, "- evidence {} in {}", code(&id.to_string()), code(&engine.evidence_path(id.evidence)));
+        }
+        out.push('\n');
+    }
+    if report.more_findings > 0 {
+        let _ = write!(out, "{} more rank below these: `backtrail findings`.\n\n", report.more_findings);
+    }
 }
 
 fn bookmarks(report: &Report, engine: &dyn Engine, out: &mut String) {

@@ -3,26 +3,45 @@
 
 pub mod away;
 
+pub mod cited;
+
+pub mod html;
+
 pub mod json;
 
 pub mod markdown;
 
+pub mod misp;
+
+pub mod redact;
+
+pub mod stix;
+
+pub mod timesketch;
+
 use super::bookmarks::{self, Bookmark};
+use super::findings;
+use super::home::first_window;
 use super::notes::{self, Note, Tag};
+use super::situation::{self, Scene};
 use super::trail::{self, Node};
 use super::verdicts::{self, Verdict};
 use crate::context::sets::{self, Set};
+use crate::detectors::settings;
 use crate::error::Result;
 use crate::model::answer::{Cancel, Coverage};
 use crate::model::decision::Decision;
 use crate::model::site::{Home, Sites};
 use crate::model::source::SourceInfo;
-use crate::model::{Record, Window};
+use crate::model::{Finding, Record, Window};
 use crate::query::Engine;
 use crate::query::engine::{EvidenceInfo, Page};
+use std::path::Path;
 
 /// Rows of a bookmark that a report shows.
 pub const ROWS_SHOWN: usize = 20;
+/// Findings that a report shows.
+pub const FINDINGS_SHOWN: usize = 25;
 
 /// Everything a report says.
 pub struct Report {
@@ -56,6 +75,12 @@ pub struct Report {
     pub sets: Vec<Set>,
     /// The trail.
     pub trail: Vec<Node>,
+    /// What the detectors found and nobody judged benign, what ranks first on top.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those.
+    pub more_findings: usize,
+    /// The situation of the whole; none: nobody asked for it.
+    pub scene: Option<Scene>,
 }
 
 /// A bookmark asked again.
@@ -98,7 +123,32 @@ pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &
         home_guessed: at_home.guessed,
         sets: sets::sets(decisions),
         trail: trail::tree(decisions),
+        findings: Vec::new(),
+        more_findings: 0,
+        scene: None,
     })
+}
+
+/// Adds what the detectors found, and the situation, which need the directory of the case.
+pub fn with_findings(
+    report: &mut Report,
+    dir: &Path,
+    decisions: &[Decision],
+    engine: &dyn Engine,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut found = findings::all(engine, dir, settings::installed(), cancel, &mut |_| {})?;
+    let benign = findings::judge(&mut found, engine, decisions, cancel)?;
+    found.list.truncate(found.list.len().saturating_sub(benign));
+    report.more_findings = found.list.len().saturating_sub(FINDINGS_SHOWN);
+    found.list.truncate(FINDINGS_SHOWN);
+    report.findings = found.list;
+    let window = first_window(engine).or(report.span);
+    if let Some(window) = window {
+        let name = report.name.clone();
+        report.scene = Some(situation::scene(&situation::Asking { engine, dir, name, decisions, window, cancel })?);
+    }
+    Ok(())
 }
 
 /// The networks and addresses of home as text.

@@ -123,7 +123,7 @@ fn write(args: &FindingsArgs, list: &[Finding], engine: &dyn Engine) -> Result<(
     match args.form {
         Form::Jsonl => {
             for finding in list {
-                writeln!(out, "{}", object(finding, engine)).map_err(io)?;
+                writeln!(out, "{}", findings::object(finding, engine)).map_err(io)?;
             }
         }
         Form::Csv => {
@@ -181,26 +181,6 @@ fn write(args: &FindingsArgs, list: &[Finding], engine: &dyn Engine) -> Result<(
         }
     }
     out.flush().map_err(io)
-}
-
-fn object(f: &Finding, engine: &dyn Engine) -> Json {
-    let numbers: Vec<Json> = f.numbers.iter().map(|n| json!({"name": n.name, "value": n.value, "threshold": n.limit})).collect();
-    let support: Vec<Json> =
-        f.support.iter().map(|s| json!({"by": s.by, "text": s.text, "evidence": s.evidence.map(|e| e.to_string())})).collect();
-    json!({
-        "schema": "backtrail.finding/1", "key": f.key(), "detector": f.detector, "title": f.title, "host": f.host.to_string(),
-        "peer": f.peer.map(|p| p.to_string()), "service": f.service.map(|(proto, port)| service(port, proto)), "name": f.name,
-        "start": f.window.start.rfc3339(), "end": f.window.last().rfc3339(), "severity": f.severity_name(),
-        "score": two(f.score), "rank": two(f.rank), "numbers": numbers, "query": f.query, "rows": f.rows,
-        "evidence": f.evidence.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "sources": f.sources.iter().map(|s| engine.source_name(*s)).collect::<Vec<_>>(),
-        "caveats": f.caveats, "benign": f.benign, "techniques": f.techniques, "support": support, "verdict": f.verdict,
-    })
-}
-
-/// Two decimals: what is behind them is no more than the model.
-fn two(number: f32) -> f64 {
-    (f64::from(number) * 100.0).round() / 100.0
 }
 
 fn detectors(args: &FindingsArgs, limits: &Limits) -> Result<()> {

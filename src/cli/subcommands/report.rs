@@ -1,16 +1,20 @@
 //! `report`: what the case holds, what was asked, kept and judged.
 
-use crate::case::report::{gather, json, markdown};
+use crate::case::report::redact::Redactor;
+use crate::case::report::{gather, html, json, markdown, misp, stix, timesketch, with_findings};
 use crate::cli::opened::Opened;
 use crate::cli::output::io;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::model::answer::Cancel;
 use crate::model::decision::What;
+use crate::model::field;
 use crate::sources::input::hash_prefix;
 use clap::{ArgMatches, Args, FromArgMatches};
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// `backtrail report`.
 pub struct Report;
@@ -20,8 +24,16 @@ pub struct Report;
 enum Form {
     /// Markdown.
     Md,
+    /// One HTML file with pictures: nothing in it runs or is fetched.
+    Html,
     /// One JSON object.
     Json,
+    /// A STIX 2.1 bundle.
+    Stix,
+    /// A MISP event.
+    Misp,
+    /// A timeline for Timesketch, JSON Lines.
+    Timesketch,
 }
 
 #[derive(clap::Args)]
@@ -29,6 +41,9 @@ struct ReportArgs {
     /// Form
     #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "md")]
     form: Form,
+    /// Replace addresses and users, by a key that is read from this file (made if it is not there): networks keep their shape
+    #[arg(long, value_name = "KEYFILE")]
+    redact: Option<PathBuf>,
     /// File to write; its hash is journalled. Without it: standard output
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     write: Option<PathBuf>,
@@ -43,11 +58,21 @@ impl Subcommand for Report {
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = ReportArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
         let opened = Opened::existing(cx)?;
-        let report = gather(&opened.keeper.name(), &opened.keeper.decisions(), &*opened.engine, &Cancel::default())?;
-        let text = match args.form {
-            Form::Md => markdown::write(&report, &*opened.engine),
-            Form::Json => format!("{:#}\n", json::write(&report, &*opened.engine)),
+        let (engine, decisions, cancel) = (&*opened.engine, opened.keeper.decisions(), Cancel::default());
+        let mut report = gather(&opened.keeper.name(), &decisions, engine, &cancel)?;
+        with_findings(&mut report, &opened.keeper.dir(), &decisions, engine, &cancel)?;
+        let mut text = match args.form {
+            Form::Md => markdown::write(&report, engine),
+            Form::Html => html::write(&report, engine),
+            Form::Json => format!("{:#}\n", json::write(&report, engine)),
+            Form::Stix => format!("{:#}\n", stix::write(&report)),
+            Form::Misp => format!("{:#}\n", misp::write(&report)),
+            Form::Timesketch => timesketch::write(&report, engine),
         };
+        if let Some(path) = &args.redact {
+            let users = engine.values(field::USER, "", USERS, &cancel)?.into_iter().map(|(v, _)| v.to_string());
+            text = Redactor::new(&key(path)?, users).text(&text);
+        }
         let Some(path) = args.write else {
             std::io::stdout().write_all(text.as_bytes()).map_err(io)?;
             return Ok(Done::All);
@@ -56,5 +81,29 @@ impl Subcommand for Report {
         let sha256 = hash_prefix(&path, u64::MAX)?;
         opened.keeper.append(What::Export { what: "report".into(), path: path.display().to_string(), sha256 })?;
         Ok(Done::All)
+    }
+}
+
+/// Users that are replaced.
+const USERS: usize = 100_000;
+
+/// The key in a file; a new one if there is no file.
+fn key(path: &Path) -> Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Ok(key) if key.len() >= 16 => Ok(key),
+        Ok(_) => {
+            Err(Error::user("a key has at least 16 bytes").at_path(path).hint("name a file that is not there: a key is made"))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let mut random = vec![0; 32];
+            let source = Path::new("/dev/urandom");
+            std::fs::File::open(source)
+                .and_then(|mut f| f.read_exact(&mut random))
+                .map_err(|e| Error::io("cannot read", source, &e))?;
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            made.and_then(|mut f| f.write_all(&random)).map_err(|e| Error::io("cannot write", path, &e))?;
+            Ok(random)
+        }
+        Err(e) => Err(Error::io("cannot read", path, &e)),
     }
 }
