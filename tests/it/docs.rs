@@ -3,7 +3,7 @@
 
 use backtrail::tui::commands;
 use backtrail::tui::keymap::Keymap;
-use backtrail::{cli, formats, pivots, protocols, sources};
+use backtrail::{cli, detectors, formats, pivots, protocols, sources};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,10 @@ fn pivot_table() -> String {
     rows(pivots::ALL.iter().map(|p| (code(p.name), p.doc.to_owned())), ["pivot", "what it answers"])
 }
 
+fn detector_table() -> String {
+    rows(detectors::ALL.iter().map(|d| (code(d.name()), d.doc().to_owned())), ["detector", "what it finds"])
+}
+
 /// One row per command and keys, with the places where they do it.
 fn key_table() -> String {
     let keymap = Keymap::load("default", None).unwrap();
@@ -95,8 +99,9 @@ fn key_table() -> String {
     text
 }
 
-fn tables() -> [(&'static str, String); 5] {
+fn tables() -> [(&'static str, String); 6] {
     [
+        ("detectors", detector_table()),
         ("commands", command_table()),
         ("formats", format_table()),
         ("protocols", protocol_table()),
