@@ -1,10 +1,12 @@
 //! `demo`: the sample incident in a temporary case, in the workbench, or as a printed tour.
 
 use super::open::{OpenArgs, needs_terminal, workbench};
+use crate::case::{findings, playbooks};
 use crate::cli::ask::{self, About};
 use crate::cli::opened::Opened;
-use crate::cli::output::{Form, io};
+use crate::cli::output::{Form, io, table};
 use crate::cli::{Cx, Done, Subcommand};
+use crate::detectors::settings;
 use crate::error::{Error, Result};
 use crate::ingest::Live;
 use crate::ingest::replay::Tape;
@@ -46,6 +48,9 @@ struct Step {
 const fn step(title: &'static str, query: &'static str, about: About, rows: usize) -> Step {
     Step { title, query, about, rows }
 }
+
+/// Findings that the tour shows.
+const FINDINGS: usize = 15;
 
 /// The tour, from an alert back to the start and forward to what followed. `sample-data/story/TRUTH.md` has the answers.
 const TOUR: &[Step] = &[
@@ -118,7 +123,7 @@ impl Subcommand for Demo {
         }
         let (opened, _) = Opened::temporary(std::slice::from_ref(&story))?;
         if args.headless {
-            tour(&*opened.engine)?
+            tour(&*opened.engine, &opened.keeper.dir())?
         } else {
             workbench(&opened, &args.open, None)?
         }
@@ -157,7 +162,7 @@ fn story() -> Result<PathBuf> {
     })
 }
 
-fn tour(engine: &dyn Engine) -> Result<()> {
+fn tour(engine: &dyn Engine, dir: &Path) -> Result<()> {
     for (n, step) in TOUR.iter().enumerate() {
         writeln!(std::io::stdout(), "\n{}. {}\n   backtrail query '{}'\n", n + 1, step.title, step.query).map_err(io)?;
         let question = engine.compile(step.query)?;
@@ -182,5 +187,15 @@ fn tour(engine: &dyn Engine) -> Result<()> {
     for ((name, _), count) in leads.iter().zip(engine.counts(&questions, u64::MAX, &Cancel::default())?) {
         writeln!(std::io::stdout(), "{:>8}  {name}", count.n).map_err(io)?;
     }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{}. What deviates, by the detectors?\n   backtrail findings\n", TOUR.len() + 2).map_err(io)?;
+    let found = findings::all(engine, dir, settings::installed(), &Cancel::default(), &mut |_| {})?;
+    for finding in found.list.iter().take(FINDINGS) {
+        writeln!(out, "{:<8} {}", finding.severity_name(), table::harmless(&finding.title)).map_err(io)?;
+    }
+    let service = "10.8.40.20:80";
+    writeln!(out, "\n{}. Why was the shop down?\n   backtrail playbook outage {service}\n", TOUR.len() + 3).map_err(io)?;
+    let answer = playbooks::run("outage", &playbooks::Subject::parse(service)?, engine, &Cancel::default())?;
+    writeln!(out, "{}", table::harmless(&answer.conclusion)).map_err(io)?;
     Ok(())
 }
