@@ -3,7 +3,7 @@
 
 use super::rows::{Host, Id, Net, Piece, Word};
 use crate::error::Result;
-use crate::model::finding::{Finding, Support};
+use crate::model::finding::{Finding, Number, Support};
 use crate::model::time::SECOND;
 use crate::model::{Cancel, Entity, Kind, SourceId, Time, Value, field};
 use crate::query::Engine;
@@ -17,6 +17,16 @@ const AROUND: i64 = 600 * SECOND;
 const LOOKED_UP: usize = 500;
 /// What each independent source adds to the rank.
 const SOURCE: f32 = 0.4;
+/// What it adds that a host matters to somebody.
+const MATTERS: f32 = 0.3;
+/// What facts of the inventory are called.
+const MISSION: &str = "mission";
+const CRITICALITY: &str = "criticality";
+
+/// What the inventory says of a host.
+type Stated = HashMap<std::net::IpAddr, Vec<(&'static str, String)>>;
+/// What feeds say of a value.
+type Listed = HashMap<String, Option<Support>>;
 
 /// Alerts of one kind on a host.
 struct Alerts {
@@ -70,9 +80,11 @@ impl Ranking {
         among_themselves(list);
         list.iter_mut().for_each(score);
         sort(list);
+        let (mut stated, mut seen) = (Stated::new(), Listed::new());
         for finding in list.iter_mut().take(LOOKED_UP) {
             cancel.check()?;
-            listed(finding, engine, cancel)?;
+            listed(finding, engine, &mut seen, cancel)?;
+            matters(finding, engine, &mut stated, cancel)?;
             score(finding);
         }
         sort(list);
@@ -130,16 +142,45 @@ fn among_themselves(list: &mut [Finding]) {
 }
 
 /// What feeds say of the other end and of the name.
-fn listed(finding: &mut Finding, engine: &dyn Engine, cancel: &Cancel) -> Result<()> {
+fn listed(finding: &mut Finding, engine: &dyn Engine, known: &mut Listed, cancel: &Cancel) -> Result<()> {
     let peer = finding.peer.and_then(|p| Entity::of(field::DST_IP, &Value::Addr(p)));
     let name = finding.name.as_deref().and_then(|n| Entity::of(field::NAME, &Value::text(n)));
     for entity in peer.into_iter().chain(name) {
-        for fact in engine.facts(&entity, Some(finding.window.start), cancel)? {
-            if fact.label == "reputation" && fact.severity.is_some_and(|s| s >= 2) {
-                let text = format!("{} is listed: {}", entity.value, fact.text);
-                finding.support.push(Support { text, by: "reputation".into(), evidence: fact.evidence });
-                break;
-            }
+        let key = entity.value.to_string();
+        if !known.contains_key(&key) {
+            let facts = engine.facts(&entity, Some(finding.window.start), cancel)?;
+            let bad = facts.into_iter().find(|f| f.label == "reputation" && f.severity.is_some_and(|s| s >= 2));
+            let support = bad.map(|fact| Support {
+                text: format!("{key} is listed: {}", fact.text),
+                by: "reputation".into(),
+                evidence: fact.evidence,
+            });
+            known.insert(key.clone(), support);
+        }
+        finding.support.extend(known.get(&key).cloned().flatten());
+    }
+    Ok(())
+}
+
+/// What the inventory says the hosts are for, and how much that matters.
+fn matters(finding: &mut Finding, engine: &dyn Engine, known: &mut Stated, cancel: &Cancel) -> Result<()> {
+    for host in [Some(finding.host), finding.peer].into_iter().flatten() {
+        if let std::collections::hash_map::Entry::Vacant(new) = known.entry(host) {
+            let question =
+                engine.compile(&format!("kind = inventory and dst.ip = {host} and (exists mission or exists criticality)"))?;
+            let mut said = Vec::new();
+            engine.visit(&question, &[field::MISSION, field::CRITICALITY], cancel, &mut |r| {
+                for (name, id) in [(MISSION, field::MISSION), (CRITICALITY, field::CRITICALITY)] {
+                    said.extend(r.text(id).map(|text| (name, text.to_owned())));
+                }
+                said.len() < 16
+            })?;
+            said.sort();
+            said.dedup();
+            new.insert(said);
+        }
+        for (name, text) in known.get(&host).into_iter().flatten() {
+            finding.number(name, format!("{text} ({host})"), "");
         }
     }
     Ok(())
@@ -147,7 +188,9 @@ fn listed(finding: &mut Finding, engine: &dyn Engine, cancel: &Cancel) -> Result
 
 fn score(finding: &mut Finding) {
     let independent: HashSet<&str> = finding.support.iter().map(|s| s.by.as_str()).collect();
-    finding.rank = f32::from(finding.severity) * 0.5 + finding.score + SOURCE * independent.len().min(4) as f32;
+    let is_critical = |n: &Number| n.name == CRITICALITY && ["high", "critical"].iter().any(|w| n.value.starts_with(w));
+    let weight = if finding.numbers.iter().any(is_critical) { MATTERS } else { 0.0 };
+    finding.rank = f32::from(finding.severity) * 0.5 + finding.score + SOURCE * independent.len().min(4) as f32 + weight;
 }
 
 fn sort(list: &mut [Finding]) {
