@@ -14,6 +14,7 @@ mod evtx;
 mod export;
 mod extract;
 mod feeds;
+mod findings;
 mod formats;
 mod handed;
 mod home;

@@ -116,7 +116,7 @@ static TRUTH: LazyLock<Json> = LazyLock::new(|| {
 });
 
 /// The whole story, read once; nobody changes it.
-static CASE: LazyLock<Case> = LazyLock::new(|| Case::of(&["."]));
+pub static CASE: LazyLock<Case> = LazyLock::new(|| Case::of(&["."]));
 
 /// A fact of the truth by its JSON pointer.
 fn truth(pointer: &str) -> &'static Json {

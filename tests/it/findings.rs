@@ -1,0 +1,109 @@
+//! Findings on the whole story: what its truth says happened is found, ranks first, and is explained; on the screen and headless.
+
+use crate::screens::{Bench, LARGE, SMALL};
+use crate::story::CASE;
+use backtrail::case::findings::{all, judge, rests_on};
+use backtrail::detectors::gather::{Asked, run};
+use backtrail::detectors::{ALL, Limits};
+use backtrail::model::finding::{Finding, Findings};
+use backtrail::model::{Time, Window};
+use backtrail::query::Engine;
+use backtrail::query::engine::Cancel;
+use std::sync::LazyLock;
+
+static FOUND: LazyLock<Findings> = LazyLock::new(|| {
+    let limits = Limits::new();
+    let asked = Asked { limits: &limits, only: None, window: Window::ALL };
+    run(&CASE.engine, &asked, &Cancel::default(), &mut |_| {}).unwrap()
+});
+
+fn found(detector: &str, host: &str, peer: Option<&str>) -> Option<(usize, &'static Finding)> {
+    let fits = |f: &Finding| {
+        f.detector == detector && f.host.to_string() == host && peer.is_none_or(|p| f.peer.is_some_and(|q| q.to_string() == p))
+    };
+    FOUND.list.iter().enumerate().find(|(_, f)| fits(f))
+}
+
+#[test]
+fn what_happened_is_found_and_stands_among_the_first() {
+    let told = || {
+        FOUND
+            .list
+            .iter()
+            .enumerate()
+            .map(|(n, f)| format!("{n} {:.1} {} {}", f.rank, f.detector, f.title))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    for (detector, host, peer) in [
+        ("beacon", "10.8.21.5", Some("203.0.113.9")),
+        ("exfiltration", "10.8.21.5", Some("192.0.2.77")),
+        ("scan", "10.8.21.5", None),
+        ("brute_force", "10.8.21.5", Some("10.8.30.12")),
+        ("lateral_movement", "10.8.21.5", None),
+        ("spam", "10.8.21.23", None),
+        ("outage", "10.8.40.20", None),
+        ("exposed_management", "10.8.50.10", None),
+    ] {
+        let Some((rank, _)) = found(detector, host, peer) else { panic!("no {detector} of {host}:\n{}", told()) };
+        assert!(rank < 15, "{detector} of {host} ranks {rank}:\n{}", told());
+    }
+    assert!(
+        found("unknown_host", "10.8.21.77", None).is_some() && found("absent_host", "10.8.22.40", None).is_some(),
+        "{}",
+        told()
+    );
+    let (_, outage) = found("outage", "10.8.40.20", None).unwrap();
+    let says = format!("{} {:?} {:?}", outage.title, outage.numbers, outage.support);
+    assert!(says.contains("DROP-EMERG-WEB-LOCK"), "{says}");
+    // 90,000 connections: above one in a thousand it would be noise.
+    assert!(FOUND.list.len() < 90, "{} findings:\n{}", FOUND.list.len(), told());
+}
+
+#[test]
+fn every_finding_explains_itself_and_opens_its_records() {
+    let cancel = Cancel::default();
+    for f in &FOUND.list {
+        let whole = !f.title.is_empty() && !f.benign.is_empty() && !f.techniques.is_empty() && f.severity <= 4;
+        assert!(whole && (0.0..=1.0).contains(&f.score) && f.window.start < f.window.end, "{f:?}");
+        assert!(f.numbers.iter().all(|n| !n.name.is_empty() && !n.value.is_empty()), "{f:?}");
+        let question = CASE.engine.compile(&f.query).unwrap_or_else(|e| panic!("{}: {e}", f.query));
+        let count = CASE.engine.counts(&[question], u64::MAX, &cancel).unwrap()[0].n;
+        assert!(count > 0 || f.detector == "absent_host" || f.detector == "unused_service", "{} {}", f.detector, f.query);
+        for id in &f.evidence {
+            assert!(CASE.engine.record(*id).unwrap().is_some(), "{} names {id}", f.detector);
+        }
+    }
+    let names: Vec<&str> = ALL.iter().map(|d| d.name()).collect();
+    assert!(FOUND.list.iter().all(|f| names.contains(&f.detector.as_str())));
+}
+
+#[test]
+fn the_same_case_gives_the_same_findings_and_they_are_kept() {
+    let limits = Limits::new();
+    let dir = tempfile::tempdir().unwrap();
+    let cancel = Cancel::default();
+    let mut runs = 0;
+    let mut first = all(&CASE.engine, dir.path(), &limits, &cancel, &mut |_| runs += 1).unwrap();
+    assert!(runs > 0);
+    assert_eq!(first.list, FOUND.list);
+    let again = all(&CASE.engine, dir.path(), &limits, &cancel, &mut |_| panic!("it was kept")).unwrap();
+    assert_eq!(first, again);
+    let set = Limits::new().with("brute_force", "connections", 500.0);
+    assert_ne!(rests_on(&CASE.engine, &limits, &cancel).unwrap(), rests_on(&CASE.engine, &set, &cancel).unwrap());
+    // Nobody has judged anything.
+    assert_eq!(judge(&mut first, &CASE.engine, &[], &cancel).unwrap(), 0);
+    assert!(first.list[0].window.start > Time(0));
+}
+
+#[test]
+fn on_the_screen_findings_say_why_and_enter_goes_to_their_records() {
+    for size in [SMALL, LARGE] {
+        let mut bench = Bench::home(size);
+        let list = bench.keys("f");
+        assert!(list.contains("guesses passwords of 10.8.30.12"), "{list}");
+        let rows = bench.keys("<enter>");
+        assert!(rows.contains("Flows") && rows.contains("10.8.30.12"), "{rows}");
+        assert_eq!(bench.keys("<backspace>"), list, "back where it was");
+    }
+}
