@@ -29,6 +29,8 @@ pub mod sweep;
 
 pub mod case;
 
+pub mod overview;
+
 pub mod groups;
 
 pub mod sets;
