@@ -2,8 +2,8 @@
 //! less of than at the same hours of previous days; which rules of firewalls denied what is missing; alerts, new hosts and services, unreachables and
 //! resets. Every line has the query that opens its records.
 //!
-//! What is usual of a value is its median over the same hours of up to seven days of the same kind before (else after) the window, where it was absent
-//! zero.
+//! What is usual of a value is its median over the same hours of up to seven days of the same kind, before the window, or after it where few
+//! are before; where it was absent it was zero.
 
 mod denies;
 mod new;
@@ -23,6 +23,8 @@ use std::net::IpAddr;
 pub use denies::Denied;
 pub use new::New;
 
+/// Days before with which one is content.
+const FEW: usize = 3;
 /// Days that are compared.
 const COMPARED: usize = 7;
 /// Values of a dimension that are looked at in a window.
@@ -33,6 +35,11 @@ const LINES: usize = 12;
 const ENOUGH: f64 = 0.8;
 /// Flows that were set up, or are not TCP.
 const ACCEPTED: &str = "kind = flow and not state in {S0, REJ, RSTOS0, SH}";
+
+/// All flows.
+pub const FLOWS: &str = "kind = flow";
+/// Flows of which nothing came.
+pub const FAILED: &str = "kind = flow and state in {S0, REJ, RSTOS0, SH}";
 
 /// What is added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +184,8 @@ pub struct Asking<'a> {
     pub scope: &'a str,
     /// What is added up.
     pub weight: Weight,
+    /// Of which flows: conditions that select them, see [`FLOWS`] and [`FAILED`].
+    pub flows: &'a str,
     /// Nanoseconds that days of the place begin before those of UTC.
     pub ahead: i64,
     /// Gives it up.
@@ -231,7 +240,7 @@ fn usual(of: &[f64]) -> f64 {
     super::maths::median_of(&mut of.to_vec()).unwrap_or(0.0)
 }
 
-/// The same hours of other days of the same kind: before the window, the nearest first; if there are none, after it.
+/// The same hours of other days of the same kind: before the window, the nearest first; if those are few, after it too.
 pub fn compared(window: &Window, span: &Window, ahead: i64) -> Vec<Window> {
     // 1970-01-01 was a Thursday.
     let weekend = |w: &Window| (w.start.0.saturating_add(ahead).div_euclid(DAY) + 3).rem_euclid(7) >= 5;
@@ -248,8 +257,13 @@ pub fn compared(window: &Window, span: &Window, ahead: i64) -> Vec<Window> {
             .take(COMPARED)
             .collect()
     };
-    let before = of(-1);
-    if before.is_empty() { of(1) } else { before }
+    // Few days before are little to go by: then those after count as well.
+    let mut out = of(-1);
+    if out.len() < FEW {
+        out.extend(of(1));
+        out.truncate(COMPARED);
+    }
+    out
 }
 
 /// Takes a window apart.
@@ -261,7 +275,7 @@ pub fn explain(asking: &Asking<'_>) -> Result<Explained> {
         Weight::Bytes => "sum bytes",
     };
     let whole = |w: &Window| -> Result<f64> {
-        let table = asking.table("kind = flow", weigh, w)?;
+        let table = asking.table(asking.flows, weigh, w)?;
         Ok(rows(&table).map(|r| r.1).sum())
     };
     let actual = whole(&asking.window)?;
@@ -343,7 +357,7 @@ fn grouped(
 fn parts(asking: &Asking<'_>, weigh: &str, home: &Home, out: &mut Explained) -> Result<()> {
     let compared = out.compared.clone();
     let ask = |by: &str, key: &dyn Fn(Vec<Value>) -> Option<Vec<Value>>| {
-        grouped(asking, "kind = flow", &format!("{weigh} by {by} | head {VALUES}"), &compared, key)
+        grouped(asking, asking.flows, &format!("{weigh} by {by} | head {VALUES}"), &compared, key)
     };
     let ends = |key: &dyn Fn(IpAddr) -> Option<Value>| -> Result<Sums> {
         let of = |values: Vec<Value>| Some(vec![key(values.first()?.as_addr()?)?]);
@@ -410,7 +424,7 @@ fn add(asking: &Asking<'_>, dimension: Dimension, sums: Sums, out: &mut Explaine
             actual,
             usual,
             part,
-            query: asking.query(&format!("kind = flow and {conditions}")),
+            query: asking.query(&format!("{} and {conditions}", asking.flows)),
         });
     }
 }

@@ -133,6 +133,8 @@ struct Raw {
     id: u32,
     site: usize,
     flows: u64,
+    /// Bins of which not all was counted: it was not busy enough yet. First and last.
+    early: Option<(i64, i64)>,
     days: BTreeMap<i32, Cells>,
 }
 
@@ -140,7 +142,7 @@ struct Raw {
 #[derive(Debug, Default)]
 pub struct Gather {
     curves: HashMap<Scope, Raw, Fast>,
-    waiting: HashMap<Scope, u32, Fast>,
+    waiting: HashMap<Scope, (u32, i64), Fast>,
     forgotten: HashSet<Scope, Fast>,
     chunks: usize,
     next: u32,
@@ -256,9 +258,7 @@ impl Gather {
     /// Adds a flow to a curve; `out`: its originator is in the scope, not: its responder is; none: both, and no byte crossed. The number of the curve.
     fn add(&mut self, scope: Scope, site: usize, flow: &Flow, out: Option<bool>) -> Option<u32> {
         let counts = !matches!(scope, Scope::Service(..)) || flow.is_accepted();
-        if !self.admit(scope, counts) {
-            return None;
-        }
+        let early = self.admit(scope, counts, flow.start.0.div_euclid(BIN))?;
         let (sent, received) = match out {
             Some(true) => (flow.bytes_out, flow.bytes_in),
             Some(false) => (flow.bytes_in, flow.bytes_out),
@@ -268,7 +268,7 @@ impl Gather {
         let next = &mut self.next;
         let curve = self.curves.entry(scope).or_insert_with(|| {
             *next = next.saturating_add(1);
-            Raw { id: *next, site, ..Raw::default() }
+            Raw { id: *next, site, early, ..Raw::default() }
         });
         curve.flows = curve.flows.saturating_add(1);
         let mut new = 0;
@@ -302,13 +302,11 @@ impl Gather {
             }
         }
         for (scope, site) in scopes {
-            if !self.admit(scope, true) {
-                continue;
-            }
+            let Some(early) = self.admit(scope, true, bin) else { continue };
             let next = &mut self.next;
             let curve = self.curves.entry(scope).or_insert_with(|| {
                 *next = next.saturating_add(1);
-                Raw { id: *next, site, ..Raw::default() }
+                Raw { id: *next, site, early, ..Raw::default() }
             });
             let mut new = 0;
             if let Some(cell) = cell(curve, bin, &mut new) {
@@ -318,26 +316,27 @@ impl Gather {
         }
     }
 
-    /// Whether a scope is busy enough for a curve.
-    fn admit(&mut self, scope: Scope, counts: bool) -> bool {
+    /// Whether a scope is busy enough for a curve; then the bins in which it was not yet.
+    fn admit(&mut self, scope: Scope, counts: bool, bin: i64) -> Option<Option<(i64, i64)>> {
         let least = match scope {
-            Scope::Site(_) | Scope::Link(_) => return true,
+            Scope::Site(_) | Scope::Link(_) => return Some(None),
             Scope::Host(_) | Scope::Subnet(_) => 8,
             Scope::Service(..) => 40,
         };
         if self.curves.contains_key(&scope) {
-            return true;
+            return Some(None);
         }
         if !counts || self.forgotten.contains(&scope) || self.waiting.len() >= WAITING && !self.waiting.contains_key(&scope) {
-            return false;
+            return None;
         }
-        let n = self.waiting.entry(scope).or_default();
+        let (n, first) = self.waiting.entry(scope).or_insert((0, bin));
         *n += 1;
-        let enough = *n >= least;
-        if enough {
-            self.waiting.remove(&scope);
+        let early = (*first, bin);
+        if *n < least {
+            return None;
         }
-        enough
+        self.waiting.remove(&scope);
+        Some(Some(early))
     }
 
     /// Forgets the least busy quarter of hosts, networks and services when there is too much.
@@ -431,7 +430,7 @@ impl Gather {
             if left[of] > 0 {
                 left[of] -= 1;
                 let site = raw.site.min(grids.len() - 1);
-                list.push(Curve { scope, site, flows: raw.flows, days: raw.days, fits: Default::default() });
+                list.push(Curve { scope, site, flows: raw.flows, early: raw.early, days: raw.days, fits: Default::default() });
             }
         }
         let works = vec![OnceLock::new(); grids.len()];
@@ -487,6 +486,7 @@ pub struct Curve {
     pub site: usize,
     /// Flows in all.
     pub flows: u64,
+    early: Option<(i64, i64)>,
     days: BTreeMap<i32, Cells>,
     fits: [OnceLock<Fit>; METRICS],
 }
@@ -497,9 +497,10 @@ impl Curve {
         let day = i32::try_from(bin.div_euclid(SLOTS as i64)).unwrap_or(i32::MAX);
         self.days.get(&day).map_or(0.0, |d| d[bin.rem_euclid(SLOTS as i64) as usize][metric as usize])
     }
-    /// Its numbers, one per cell of a grid.
+    /// Its numbers, one per cell of a grid; NaN where not all was counted.
     pub fn series(&self, grid: &Grid, metric: Metric) -> Vec<f32> {
-        grid.lay(|bin| self.bin(bin, metric))
+        let early = |bin: i64| self.early.is_some_and(|(from, until)| (from..=until).contains(&bin));
+        grid.lay(|bin| if early(bin) { f32::NAN } else { self.bin(bin, metric) })
     }
     /// What is usual for it on its grid; worked out once.
     pub fn fit(&self, grid: &Grid, metric: Metric) -> &Fit {
@@ -563,5 +564,82 @@ impl Curves {
     /// Sites that there are, by their number.
     pub fn sites(&self) -> usize {
         self.grids.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detectors::rows::Place;
+    use crate::detectors::trial::{FRIDAY, Trial};
+
+    fn gathered(trial: &Trial) -> Curves {
+        let mut gather = Gather::default();
+        gather.piece(&Piece { net: &trial.net, flows: &trial.flows, events: &trial.events, queries: &trial.queries });
+        gather.finish(&trial.net)
+    }
+
+    fn sum(curves: &Curves, scope: Scope, metric: Metric) -> f32 {
+        let curve = curves.of(scope).unwrap_or_else(|| panic!("{scope:?}"));
+        curves.grid(curve.site).lay(|bin| curve.bin(bin, metric)).iter().filter(|v| !v.is_nan()).sum()
+    }
+
+    #[test]
+    fn a_flow_is_in_the_curves_of_its_host_network_service_link_and_site() {
+        let mut trial = Trial::new();
+        let place = |name: &str, net: &str| Place { name: name.into(), networks: vec![net.parse().unwrap()], zone: None };
+        trial.net.sites = vec![place("east", "10.1.0.0/16"), place("west", "10.2.0.0/16")];
+        for n in 0..60 {
+            let at = FRIDAY as f64 + f64::from(n) * 5.0;
+            // Two bins long: half of its bytes are in each.
+            let flow = trial.flow(at, "10.1.0.5", "198.51.100.9", 443);
+            (flow.bytes_out, flow.bytes_in, flow.end) = (600, 1_000, flow.start.plus(BIN));
+            trial.unanswered(at, "10.1.0.5", &format!("10.2.0.{}", 1 + n), 22);
+            trial.flow(at, "10.1.0.6", "10.1.0.7", 445);
+        }
+        let deny = trial.word("deny");
+        trial.event(Kind::Fw, FRIDAY as f64 + 30.0, "203.0.113.4", "10.1.0.5", 23).action = deny;
+        trial.event(Kind::Alert, FRIDAY as f64 + 31.0, "10.1.0.5", "198.51.100.9", 443);
+        trial.query(FRIDAY as f64 + 32.0, "10.1.0.5", "a.example", "A", "NOERROR", &[]);
+        let host = Scope::Host(trial.host("10.1.0.5"));
+        let curves = gathered(&trial);
+        // The first seven flows were before it was busy enough.
+        assert_eq!(sum(&curves, host, Metric::Flows), 113.0);
+        let early = curves.of(host).unwrap().series(curves.grid(0), Metric::Flows);
+        assert!(early[96].is_nan(), "of that bin not all was counted");
+        let east = |metric| sum(&curves, Scope::Site(0), metric);
+        assert_eq!((east(Metric::Flows), east(Metric::Failed), east(Metric::Queries)), (180.0, 60.0, 1.0));
+        assert_eq!((east(Metric::Alerts), east(Metric::Denies)), (1.0, 1.0));
+        // What stays within the site crosses nothing; to the other site it does.
+        assert!((east(Metric::Sent) - 60.0 * 660.0).abs() < 1.0 && (east(Metric::Received) - 60_000.0).abs() < 1.0);
+        assert_eq!(sum(&curves, Scope::Site(1), Metric::Flows), 60.0);
+        assert!((sum(&curves, Scope::Site(1), Metric::Received) - 3_600.0).abs() < 1.0);
+        assert_eq!(sum(&curves, Scope::Site(0), Metric::Peers), 62.0);
+        assert!(sum(&curves, Scope::Subnet("10.1.0.0/24".parse().unwrap()), Metric::Flows) > 160.0);
+        assert!(curves.of(Scope::Service(6, 445)).is_some() && curves.of(Scope::Service(6, 22)).is_none(), "nobody answers 22");
+        assert_eq!(sum(&curves, Scope::Link(SourceId(1)), Metric::Flows), 180.0);
+        assert!(curves.short().is_some() && curves.workday(0).is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_busiest_stay() {
+        let mut trial = Trial::new();
+        let begin = FRIDAY as f64;
+        for n in 0..9_000u32 {
+            for k in 0..8 + u32::from(n < 5) * 4 {
+                let src = format!("10.{}.{}.{}", n / 60_000, n / 250 % 250, n % 250 + 1);
+                trial.flow(begin + f64::from(n) + f64::from(k) / 10.0, &src, "198.51.100.9", 443);
+            }
+        }
+        trial.flows.sort_by_key(|f| f.start);
+        let busiest = trial.host("10.0.0.1");
+        let mut gather = Gather::default();
+        gather.piece(&Piece { net: &trial.net, flows: &trial.flows, events: &[], queries: &[] });
+        assert!(gather.chunks <= CHUNKS && gather.curves.values().map(|c| c.days.len()).sum::<usize>() <= CHUNKS);
+        assert!(gather.curves.contains_key(&Scope::Host(busiest)) && !gather.forgotten.is_empty());
+        let curves = gather.finish(&trial.net);
+        let hosts = curves.list.iter().filter(|c| matches!(c.scope, Scope::Host(_))).count();
+        assert_eq!(hosts, HOSTS);
+        assert_eq!(sum(&curves, Scope::Site(0), Metric::Flows), (9_000 * 8 + 5 * 4) as f32);
     }
 }

@@ -1,7 +1,7 @@
 //! From stretches of curves to findings: what belongs together is one finding, and what a host explains is not said again of its network and site.
 
 use super::baseline::rules::Stretch;
-use super::baseline::{Fit, Grid, Verdict, hours_ahead};
+use super::baseline::{Fit, Grid, Model, Scale, Verdict, fit_by, hours_ahead};
 use super::curves::{Curve, Curves, Metric, Scope};
 use super::maths::sat;
 use super::rows::Net;
@@ -33,17 +33,28 @@ pub struct Group<'a> {
 /// A rule over a series: curve, metric, its grid, numbers and what is usual.
 pub type Rule<'r> = dyn Fn(&Curve, Metric, &Grid, &[f32], &Fit) -> Vec<Stretch> + 'r;
 
-/// Runs a rule over all curves.
+/// Runs a rule over all curves, with what is usual by the medians of slots.
 pub fn sweep<'a>(curves: &'a Curves, metrics: &dyn Fn(Scope) -> &'static [Metric], rule: &Rule<'_>) -> Vec<Found<'a>> {
+    sweep_by(Model::Slots, curves, metrics, rule)
+}
+
+/// The same with what is usual by a model.
+pub fn sweep_by<'a>(
+    model: Model,
+    curves: &'a Curves,
+    metrics: &dyn Fn(Scope) -> &'static [Metric],
+    rule: &Rule<'_>,
+) -> Vec<Found<'a>> {
     let mut out = Vec::new();
     for curve in &curves.list {
         let grid = curves.grid(curve.site);
         for metric in metrics(curve.scope) {
-            let fit = curve.fit(grid, *metric);
-            if fit.verdict == Verdict::None {
+            if model == Model::Slots && curve.fit(grid, *metric).verdict == Verdict::None {
                 continue;
             }
             let x = curve.series(grid, *metric);
+            let other = (model != Model::Slots).then(|| fit_by(model, grid, &x, Scale::AMOUNT));
+            let fit = other.as_ref().unwrap_or_else(|| curve.fit(grid, *metric));
             out.extend(rule(curve, *metric, grid, &x, fit).into_iter().map(|stretch| Found { curve, metric: *metric, stretch }));
         }
     }
@@ -96,6 +107,21 @@ pub fn settle<'a>(curves: &Curves, net: &Net, mut found: Vec<Found<'a>>) -> Vec<
     groups
 }
 
+/// What a curve had beyond its own usual in the metric and the bins of a deviation.
+fn excess(curves: &Curves, curve: &Curve, of: &Found<'_>) -> f64 {
+    let grid = curves.grid(curve.site);
+    let fit = curve.fit(grid, of.metric);
+    let window = of.window(curves);
+    let from = grid.near(window.start);
+    let cells = (from..grid.len()).take_while(|c| grid.at(*c).is_none_or(|t| t < window.end));
+    cells
+        .filter_map(|c| {
+            let bin = grid.at(c).filter(|t| *t >= window.start)?.0.div_euclid(grid.bin);
+            Some(f64::from(curve.bin(bin, of.metric)) - f64::from(fit.expected(c).unwrap_or(0.0)))
+        })
+        .sum()
+}
+
 /// Whether narrower scopes explain four fifths of a deviation; those of a site are told which part of it they are.
 fn is_explained(curves: &Curves, net: &Net, groups: &mut [Group<'_>], one: &Found<'_>) -> bool {
     let (window, whole) = (one.window(curves), one.excess());
@@ -108,10 +134,10 @@ fn is_explained(curves: &Curves, net: &Net, groups: &mut [Group<'_>], one: &Foun
         if other.start >= window.end || other.end <= window.start || !is_in(net, group.first.curve, one.curve) {
             continue;
         }
-        let same = |f: &&Found| f.metric == one.metric && f.excess().signum() == whole.signum();
-        let all = std::iter::once(&group.first).chain(&group.others);
-        let most = all.filter(same).map(Found::excess).max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
-        parts.push((n, breadth(group.first.curve.scope), most));
+        let excess = excess(curves, group.first.curve, one);
+        if excess.signum() == whole.signum() {
+            parts.push((n, breadth(group.first.curve.scope), excess));
+        }
     }
     // A host and its network are one part of the site.
     let narrowest = parts.iter().map(|p| p.1).min();

@@ -1,8 +1,9 @@
 //! Spikes: much more in five minutes than is usual at the hour, of a site, a network, a host, a service or a link.
 
+use super::baseline::Model;
 use super::baseline::rules::{Spike as Rule, spikes};
 use super::curves::{Metric, Scope};
-use super::deviation::{amount, finding, settle, sweep};
+use super::deviation::{amount, finding, settle, sweep_by};
 use super::rows::{Net, Piece};
 use super::{Detector, Limits, Setting, Watch};
 use crate::model::Finding;
@@ -25,6 +26,12 @@ const SETTINGS: &[Setting] = &[
     Setting { name: "times", default: 3.0, unit: "×", doc: "Least so many times what is usual." },
     Setting { name: "count", default: 50.0, unit: "", doc: "Least excess of a bin, where records or peers are counted." },
     Setting { name: "bytes", default: 5e6, unit: "B", doc: "Least excess of a bin, of bytes." },
+    Setting {
+        name: "model",
+        default: 0.0,
+        unit: "",
+        doc: "What is usual: 0 by the medians of slots, 1 by an average that forgets (of use below two days), 2 by Holt-Winters.",
+    },
 ];
 
 impl Detector for Spike {
@@ -46,13 +53,14 @@ impl Detector for Spike {
     fn watch(&self, limits: &Limits) -> Box<dyn Watch> {
         let of = |name| limits.of(NAME, SETTINGS, name) as f32;
         let rule = |excess| Rule { notice: of("notice"), alert: of("alert"), times: of("times"), excess };
-        Box::new(Spikes { bytes: rule(of("bytes")), counts: rule(of("count")) })
+        Box::new(Spikes { bytes: rule(of("bytes")), counts: rule(of("count")), model: Model::by_number(f64::from(of("model"))) })
     }
 }
 
 struct Spikes {
     bytes: Rule,
     counts: Rule,
+    model: Model,
 }
 
 fn metrics(scope: Scope) -> &'static [Metric] {
@@ -70,7 +78,7 @@ impl Watch for Spikes {
     fn piece(&mut self, _: &Piece<'_>) {}
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
         let Some(curves) = &net.curves else { return Vec::new() };
-        let found = sweep(curves, &metrics, &|_, metric, grid, x, fit| {
+        let found = sweep_by(self.model, curves, &metrics, &|_, metric, grid, x, fit| {
             spikes(grid, x, fit, if metric.is_bytes() { &self.bytes } else { &self.counts })
         });
         let mut out = Vec::new();
@@ -139,6 +147,7 @@ mod tests {
         }
         assert!(trial.found(&DETECTOR).is_empty());
         let short = trial.net.curves.as_ref().and_then(|c| c.short()).unwrap();
+        assert!(!trial.found_by(&DETECTOR, &Limits::new().with(NAME, "model", 1.0)).is_empty(), "an average needs no other day");
         assert!(short.starts_with("insufficient history for a diurnal verdict (have "), "{short}");
     }
 }

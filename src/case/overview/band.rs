@@ -102,6 +102,8 @@ pub(super) fn lay(which: Which, asking: &Asking<'_>, history: &History, window: 
     };
     // Parts of an hour vary more than the hour does.
     let finer = (HOUR as f64 / curve.bin.max(1) as f64).max(1.0).sqrt().min(2.0) as f32;
+    // That bytes or failures fall means little: they are of a few flows.
+    let falls = fit.verdict == Verdict::Full && matches!(which, Which::Flows | Which::Dns);
     let least = if which == Which::Bytes { 5e6 } else { 50.0 };
     for n in 0..curve.bins.len() {
         let of = curve.window(n);
@@ -117,7 +119,7 @@ pub(super) fn lay(which: Which, asking: &Asking<'_>, history: &History, window: 
             let off = bin.value - middle;
             bin.deviates = if bin.value > high && off >= least {
                 1
-            } else if bin.value < low && -off >= least / 5.0 && fit.verdict == Verdict::Full {
+            } else if falls && bin.value < low && middle >= 10.0 {
                 -1
             } else {
                 0

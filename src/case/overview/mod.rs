@@ -9,6 +9,7 @@ mod lists;
 pub use band::{History, history};
 pub use lists::{List, What, list};
 
+use crate::detectors::contributions::FAILED;
 use crate::detectors::curves::DENIES;
 use crate::error::Result;
 use crate::formats::Zone;
@@ -66,7 +67,7 @@ impl Which {
     pub fn conditions(self) -> &'static str {
         match self {
             Which::Bytes | Which::Packets | Which::Flows => "kind = flow",
-            Which::Failed => "kind = flow and state in {S0, REJ, RSTOS0, SH}",
+            Which::Failed => FAILED,
             Which::Dns => "kind = dns",
             Which::Alerts => "kind in {alert, notice}",
             Which::Denies => DENIES,
@@ -163,9 +164,10 @@ impl Curve {
     pub fn total(&self) -> f64 {
         self.bins.iter().map(|b| b.value).sum()
     }
-    /// What is usual for all bins, if it is known for all.
+    /// What is usual for all bins, if it is known for nearly all: the first and last hour may not have been watched.
     pub fn usual(&self) -> Option<f64> {
-        if self.bins.is_empty() { None } else { self.bins.iter().map(|b| b.usual.map(|u| u.0)).sum() }
+        let known: Vec<f64> = self.bins.iter().filter_map(|b| b.usual.map(|u| u.0)).collect();
+        (!known.is_empty() && known.len() * 20 >= self.bins.len() * 19).then(|| known.iter().sum())
     }
     /// The window of a bin.
     pub fn window(&self, bin: usize) -> Window {
@@ -188,8 +190,13 @@ impl Curve {
 /// How many bins a window has at most: of long windows whole hours, which need no reading.
 fn bins(window: &Window, most: usize) -> usize {
     let hours = usize::try_from(window.length() / HOUR).unwrap_or(usize::MAX).max(1);
-    // A bin is wider than the window over the number: from two days on it is an hour at least.
-    if hours >= 48 { most.min(hours + 1) } else { most }.max(1)
+    // A bin is wider than the window over the number: from two days on it is an hour at least, from three hours on five minutes.
+    match hours {
+        0..3 => most,
+        3..48 => most.min(hours * 12 + 1),
+        _ => most.min(hours + 1),
+    }
+    .max(1)
 }
 
 /// Makes a curve of at most so many bins.

@@ -8,7 +8,7 @@ use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, csv, io, standard};
 use crate::cli::{Cx, Done, Subcommand};
-use crate::detectors::contributions::{self, Explained, Weight};
+use crate::detectors::contributions::{self, Explained, FAILED, FLOWS, Weight};
 use crate::error::{Error, Result};
 use crate::model::{Cancel, Time, Value, Window, field};
 use crate::query::Engine;
@@ -40,8 +40,8 @@ struct OverviewArgs {
     /// What this window is made of: `A..B`, `around TIME 30m`; compared with the same hours of other days
     #[arg(long, value_name = "WINDOW")]
     at: Option<String>,
-    /// With --at: what is added up, bytes or flows
-    #[arg(long, value_name = "WHAT", default_value = "bytes", value_parser = ["bytes", "flows"])]
+    /// With --at: what is added up, bytes, flows, or flows of which nothing came
+    #[arg(long, value_name = "WHAT", default_value = "bytes", value_parser = ["bytes", "flows", "failed"])]
     by: String,
     /// Form of the output
     #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
@@ -85,8 +85,9 @@ impl Subcommand for Overview {
                     zone @ Some(_) => (crate::detectors::baseline::hours_ahead(zone, window.start) * 3.6e12) as i64,
                     None => 0,
                 };
-                let weight = if args.by == "flows" { Weight::Flows } else { Weight::Bytes };
-                let asking = contributions::Asking { engine, window, scope: &scope, weight, ahead, cancel: &cancel };
+                let weight = if args.by == "bytes" { Weight::Bytes } else { Weight::Flows };
+                let flows = if args.by == "failed" { FAILED } else { FLOWS };
+                let asking = contributions::Asking { engine, window, scope: &scope, weight, flows, ahead, cancel: &cancel };
                 let explained = contributions::explain(&asking)?;
                 match args.form {
                     Form::Jsonl => parts_jsonl(&explained, &mut out)?,
@@ -225,13 +226,23 @@ fn curves_text(asking: &Asking<'_>, curves: &[Curve], history: &History, out: &m
                     at(window.end),
                     shown(bytes(curve), actual),
                     shown(bytes(curve), usual),
-                    format!("overview --at {}..{}", window.start.rfc3339(), window.end.rfc3339()),
+                    command(curve.which, &window),
                 ])?;
             }
         }
         grid.end()?;
     }
     writeln!(out).map_err(io)
+}
+
+/// The command that takes a stretch of a curve apart.
+fn command(which: Which, window: &Window) -> String {
+    let by = match which {
+        Which::Bytes | Which::Packets => "",
+        Which::Failed => " --by failed",
+        _ => " --by flows",
+    };
+    format!("overview --at {}..{}{by}", window.start.rfc3339(), window.end.rfc3339())
 }
 
 fn curves_jsonl(curves: &[Curve], history: &History, out: &mut dyn Write) -> Result<()> {

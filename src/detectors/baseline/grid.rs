@@ -117,6 +117,12 @@ impl Grid {
         let number = self.bins.get(cell).copied().filter(|b| *b != NONE)?;
         Some(Time(number.saturating_mul(self.bin)))
     }
+    /// A cell that is not after an instant, and near it.
+    pub fn near(&self, at: Time) -> usize {
+        let number = at.0.div_euclid(self.bin.max(1));
+        let row = self.bins.chunks(self.per_day.max(1)).rposition(|day| day.iter().any(|b| *b != NONE && *b <= number));
+        row.unwrap_or(0) * self.per_day
+    }
     /// The day of a cell.
     pub fn day(&self, cell: usize) -> Option<&LocalDay> {
         self.days.get(cell / self.per_day.max(1))

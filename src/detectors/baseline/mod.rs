@@ -10,6 +10,7 @@ mod grid;
 mod model;
 pub mod outliers;
 pub mod rules;
+mod running;
 pub mod shift;
 #[cfg(test)]
 mod synthetic;
@@ -17,6 +18,7 @@ mod workday;
 
 pub use grid::{Class, Grid, LocalDay, NONE, hours_ahead, spread};
 pub use model::{Fit, Scale, Verdict, fit};
+pub use running::{Model, fit_by};
 pub use workday::{Workday, ramp, suggested_zone};
 
 use crate::model::time::SECOND;

@@ -30,15 +30,17 @@ pub struct Scale {
     pub smooth: usize,
     /// Slots either side whose deviations are pooled.
     pub pool: usize,
+    /// Whole days from which on days of the week are told apart. Without smoothing and pooling four days are too few to compare one with three.
+    pub weekly: usize,
 }
 
 impl Scale {
     /// Of counts and amounts in bins of five minutes.
-    pub const AMOUNT: Scale = Scale { log: true, floor: 0.10, smooth: 5, pool: 6 };
+    pub const AMOUNT: Scale = Scale { log: true, floor: 0.10, smooth: 5, pool: 6, weekly: 28 };
     /// Of counts and amounts in bins of an hour.
-    pub const HOURLY: Scale = Scale { log: true, floor: 0.10, smooth: 1, pool: 1 };
+    pub const HOURLY: Scale = Scale { log: true, floor: 0.10, smooth: 1, pool: 1, weekly: 56 };
     /// Of numbers from 0 to 1 in bins of five minutes.
-    pub const SHARE: Scale = Scale { log: false, floor: 0.02, smooth: 5, pool: 6 };
+    pub const SHARE: Scale = Scale { log: false, floor: 0.02, smooth: 5, pool: 6, weekly: 28 };
 
     /// A number as it is compared.
     pub fn of(&self, x: f32) -> f32 {
@@ -66,11 +68,24 @@ pub struct Fit {
     /// The scale of each slot, as compared, by kind of day: `kind * per_day + slot`.
     wide: Vec<f32>,
     /// The kind of each day.
-    kinds: Vec<u8>,
+    kinds: Vec<u16>,
     per_day: usize,
 }
 
 impl Fit {
+    /// One whose scales are of each cell by itself.
+    pub(super) fn by_cell(
+        verdict: Verdict,
+        days: usize,
+        scale: Scale,
+        per_day: usize,
+        middle: Vec<f32>,
+        z: Vec<f32>,
+        wide: Vec<f32>,
+    ) -> Fit {
+        let kinds = (0..middle.len().div_ceil(per_day.max(1))).map(|d| d as u16).collect();
+        Fit { verdict, days, scale, middle, z, wide, kinds, per_day: per_day.max(1) }
+    }
     /// What is usual in a cell, in the series' own unit.
     pub fn expected(&self, cell: usize) -> Option<f32> {
         self.middle.get(cell).filter(|m| !m.is_nan()).map(|m| self.scale.back(*m))
@@ -111,9 +126,10 @@ pub fn fit(grid: &Grid, x: &[f32], scale: Scale) -> Fit {
         return out;
     }
     let y: Vec<f32> = x.iter().map(|v| if v.is_nan() { *v } else { scale.of(*v) }).collect();
-    let kind = |day: &LocalDay| if days >= 28 { day.weekday } else { u8::from(day.class == Class::Weekend) };
+    let kind =
+        |day: &LocalDay| if days >= scale.weekly { u16::from(day.weekday) } else { u16::from(day.class == Class::Weekend) };
     out.kinds = grid.days.iter().map(kind).collect();
-    let kinds = if days >= 28 { 7 } else { 2 };
+    let kinds = if days >= scale.weekly { 7 } else { 2 };
     for kind in 0..kinds {
         let members: Vec<usize> = (0..grid.days.len()).filter(|d| out.kinds[*d] == kind).collect();
         let whole: Vec<usize> = members.iter().copied().filter(|d| grid.days[*d].complete).collect();

@@ -98,7 +98,7 @@ fn hour() -> Window {
 }
 
 fn explained(engine: &LocalEngine, weight: Weight) -> Explained {
-    let asking = Asking { engine, window: hour(), scope: "", weight, ahead: 0, cancel: &Cancel::default() };
+    let asking = Asking { engine, window: hour(), scope: "", weight, flows: FLOWS, ahead: 0, cancel: &Cancel::default() };
     explain(&asking).unwrap()
 }
 
@@ -164,5 +164,6 @@ fn hours_are_compared_with_days_of_their_kind() {
     assert_eq!(days(&at(-14)), [-13, -12, -11, -10, -7, -6, -5]);
     let long = Window::new(at(1).start, at(3).start);
     assert_eq!(days(&long), [-6, -13]);
+    assert_eq!(days(&at(-13)), [-14, -12, -11, -10, -7, -6, -5], "one before, then those after");
     assert!(compared(&span, &span, 0).is_empty());
 }

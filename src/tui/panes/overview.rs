@@ -9,7 +9,7 @@ use super::{Change, Handled, Pane};
 use crate::case::home::{Cell, Go, Line};
 use crate::case::overview::{self, Asking, Curve, History, List, What, Which};
 use crate::detectors::baseline::hours_ahead;
-use crate::detectors::contributions::{self, Explained, Weight};
+use crate::detectors::contributions::{self, Explained, FAILED, FLOWS, Weight};
 use crate::error::{Error, Result};
 use crate::model::{Cancel, Entity, Window};
 use crate::pivots::Selection;
@@ -182,8 +182,11 @@ impl Overview {
     }
     /// Asks what a window is made of.
     fn take_apart(&mut self, window: Window, cx: &mut Cx) {
-        let weight =
-            if matches!(Which::ALL.get(self.which), Some(Which::Bytes | Which::Packets)) { Weight::Bytes } else { Weight::Flows };
+        let (weight, flows) = match Which::ALL.get(self.which) {
+            Some(Which::Bytes | Which::Packets) => (Weight::Bytes, FLOWS),
+            Some(Which::Failed) => (Weight::Flows, FAILED),
+            _ => (Weight::Flows, FLOWS),
+        };
         self.made = Some((window, None));
         self.lines.clear();
         self.part = Part::Made;
@@ -191,8 +194,8 @@ impl Overview {
         cx.ask(PARTS, move |work| {
             let zone = overview::zone(&*work.engine, &Cancel::default())?;
             let ahead = (hours_ahead(zone, window.start) * 3.6e12) as i64;
-            let asking =
-                contributions::Asking { engine: &*work.engine, window, scope: &scope, weight, ahead, cancel: &work.cancel };
+            let (scope, cancel) = (scope.as_str(), &work.cancel);
+            let asking = contributions::Asking { engine: &*work.engine, window, scope, weight, flows, ahead, cancel };
             work.give(contributions::explain(&asking)?);
             Ok(())
         });
@@ -323,7 +326,7 @@ impl Pane for Overview {
         if self.scope.is_empty() { "overview".into() } else { format!("overview of {}", self.scope) }
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
-        &[("brush", "mark a span: begin, move, Enter makes it the window")]
+        &[("brush", "brush a span of time")]
     }
     fn opened(&mut self, cx: &mut Cx) -> Result<()> {
         self.window = self.window.or(cx.selection.window);

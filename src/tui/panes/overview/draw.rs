@@ -3,6 +3,7 @@
 use super::{LISTS, Overview, Part};
 use crate::case::home::{Cell, Line as HomeLine};
 use crate::case::overview::{Bin, Curve, What, Which};
+use crate::model::time::DAY;
 use crate::tui::paint::{Line, fill, put, put_right};
 use crate::tui::text;
 use crate::tui::times::{short_size, short_span, thousands};
@@ -44,7 +45,15 @@ fn merged(bins: &[Bin], per: usize) -> Vec<Bin> {
 
 fn amount(which: Which, n: f64) -> String {
     let n = n.round().max(0.0) as u64;
-    if which == Which::Bytes { short_size(n) } else { thousands(n) }
+    if which == Which::Bytes || n >= 1_000_000 { short_size(n) } else { thousands(n) }
+}
+
+/// Bins that one column stands for: of hours a part of a day or whole days, so that columns begin where days do.
+fn per(bins: usize, bin: i64, width: u16) -> usize {
+    let least = bins.div_ceil(usize::from(width.max(1))).max(1);
+    let day = usize::try_from(DAY / bin.max(1)).unwrap_or(0);
+    let parts = [1, 2, 3, 4, 6, 8, 12, 24].into_iter().filter(|p| day == 24 && *p >= least);
+    parts.min().unwrap_or(least)
 }
 
 impl Overview {
@@ -136,7 +145,8 @@ impl Overview {
         let gutter = 8.min(area.width / 4);
         let plot = Rect { x: area.x + gutter, width: area.width.saturating_sub(gutter + 1), ..area };
         let n = self.bins();
-        self.per = n.div_ceil(usize::from(plot.width.max(1))).max(1);
+        let bin = self.curves.iter().flatten().map(|c| c.bin).find(|b| *b > 0).unwrap_or(0);
+        self.per = per(n, bin, plot.width);
         let Some(curve) = self.curve().filter(|c| !c.bins.is_empty()) else { return };
         let bins = merged(&curve.bins, self.per);
         let wide = (usize::from(plot.width) / bins.len().max(1)).clamp(1, 8) as u16;
@@ -310,7 +320,7 @@ impl Overview {
 }
 
 fn draw_line(buf: &mut Buffer, area: Rect, curve: &Curve, view: &View) {
-    let per = curve.bins.len().div_ceil(usize::from(area.width.max(1))).max(1);
+    let per = per(curve.bins.len(), curve.bin, area.width);
     let bins = merged(&curve.bins, per);
     let most = bins.iter().map(|b| b.value).fold(0.0, f64::max);
     let wide = (usize::from(area.width) / bins.len().max(1)).clamp(1, 8) as u16;
