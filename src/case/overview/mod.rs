@@ -21,8 +21,8 @@ use crate::query::{Engine, Question};
 
 /// Nanoseconds of an hour.
 const HOUR: i64 = 3600 * SECOND;
-/// Records that may be read for what is usual, where no sums are kept.
-const READ: u64 = 5_000_000;
+/// Records that may be read for a curve, or for what is usual, where no sums are kept.
+const READ: u64 = 2_000_000;
 /// Scales either side of what is usual that are still usual.
 pub const BAND: f32 = 3.0;
 /// Scales from which on a bin deviates.
@@ -213,6 +213,13 @@ pub fn curve(which: Which, asking: &Asking<'_>, history: &History, most: usize) 
         });
     };
     let window = asking.window.intersect(&span);
+    // As many as the case has on average over so long.
+    let part = window.length() as f64 / span.length().max(1) as f64;
+    let read = (asking.records(which.kinds()) as f64 * part) as u64;
+    if read > READ && !which.is_kept() {
+        let why = format!("not counted over so long: {read} records would have to be read, narrow the window");
+        return Ok(Curve { which, start: window.start, bin: 0, bins: Vec::new(), note: String::new(), why });
+    }
     let question = asking.question(which.conditions(), "", &window)?;
     let line = asking.engine.timeline(&question, bins(&window, most), which.weight(), asking.cancel)?;
     let Timeline { start, bin, bins: values, .. } = line;

@@ -360,8 +360,9 @@ impl Pane for Overview {
                 self.window = None;
                 (self.bin, self.brush, self.made) = (usize::MAX, None, None);
                 self.part = Part::Curves;
-                cx.push(Effect::Run("whole_case".into()));
                 self.load(cx);
+                // The workbench goes back to it as well.
+                return Ok(Handled::No);
             }
             (_, Part::Curves) if self.along(command) => {}
             (_, Part::List(n)) if self.lists[n].is_some() => {

@@ -124,7 +124,7 @@ impl Overview {
         let usual: Option<f64> = under.iter().map(|b| b.usual.map(|u| u.0)).sum();
         match usual {
             Some(usual) => _ = line.add(&format!(", usual {}", amount(curve.which, usual)), dim),
-            None => _ = line.add_whole(&format!(", {}", curve.note), view.theme.style("ui.warning")),
+            None => _ = line.add(&format!(", {}", curve.note), view.theme.style("ui.warning")),
         }
         match under.iter().map(|b| b.deviates).find(|d| *d != 0) {
             Some(1) => _ = line.add(&format!(" {} more than usual", view.glyphs.up), view.theme.style("spark.alert")),
@@ -203,7 +203,7 @@ impl Overview {
 
     /// Every curve as a line.
     fn draw_curves(&self, buf: &mut Buffer, area: Rect, view: &View) {
-        let name = 13u16;
+        let name = 14u16;
         let numbers = 18u16.min(area.width / 3);
         let room = area.width.saturating_sub(name + numbers + 3);
         for (n, which) in Which::ALL.into_iter().enumerate().take(usize::from(area.height)) {
