@@ -18,6 +18,8 @@ pub mod keeper;
 pub mod local;
 
 pub mod notes;
+pub mod overview;
+
 pub mod pins;
 
 pub mod playbooks;

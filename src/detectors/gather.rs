@@ -1,12 +1,14 @@
 //! Gives the records of a case to detectors, day by day in order of time, and gathers what they find.
 
+use super::curves::{Curves, Gather};
 use super::rank::Ranking;
-use super::rows::{Day, Event, Flow, Net, Piece, Query, State, Word};
+use super::rows::{Day, Event, Flow, Net, Piece, Place, Query, State, Word};
 use super::{ALL, Detector, Limits, Watch};
 use crate::error::Result;
+use crate::formats::Zone;
 use crate::model::finding::Findings;
 use crate::model::flow::AppConfidence;
-use crate::model::site::Home;
+use crate::model::site::{Home, Site};
 use crate::model::time::{DAY, SECOND};
 use crate::model::value::Value;
 use crate::model::{Cancel, FieldId, Kind, Record, Time, Window, field, proto};
@@ -123,6 +125,9 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
     let mut net = Net::default();
     let mut watches: Vec<(&dyn Detector, Box<dyn Watch>)> = detectors.iter().map(|d| (*d, d.watch(asked.limits))).collect();
     let mut ranking = Ranking::default();
+    net.sites = places(engine, cancel)?;
+    net.sources = engine.sources().into_iter().map(|s| (s.id, s.name)).collect();
+    let mut curves = detectors.iter().any(|d| d.reads_curves()).then(Gather::default);
     let mut rows = Rows::default();
     for (day, count) in days {
         for part in pieces(day, count) {
@@ -138,6 +143,9 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
                 watch.piece(&piece);
             }
             ranking.piece(&piece);
+            if let Some(curves) = &mut curves {
+                curves.piece(&piece);
+            }
             progress.rows += (rows.flows.len() + rows.events.len() + rows.queries.len()) as u64;
             rows.clear();
             tell(progress);
@@ -146,6 +154,8 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
         watches.iter_mut().for_each(|(_, watch)| watch.day(&over));
     }
     out.rows = progress.rows;
+    net.curves = curves.map(|c| c.finish(&net));
+    out.notices.extend(net.curves.as_ref().and_then(Curves::short));
     for (detector, watch) in watches {
         cancel.check()?;
         let mut found = watch.end(&net);
@@ -173,6 +183,17 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
 pub fn parameters(detectors: &[&dyn Detector], limits: &Limits) -> String {
     let names: Vec<&str> = detectors.iter().map(|d| d.name()).collect();
     format!("rules {VERSION}; detectors {}; {}", names.join(" "), limits.text()).trim_end_matches([' ', ';']).to_owned()
+}
+
+/// The sites that are applied. A zone counts only if somebody has said it.
+fn places(engine: &dyn Engine, cancel: &Cancel) -> Result<Vec<Place>> {
+    let sites = engine.sites(cancel)?;
+    let place = |s: &Site| Place {
+        name: s.name.clone(),
+        networks: s.networks.clone(),
+        zone: s.zone.as_deref().filter(|_| s.by.is_some()).and_then(Zone::parse),
+    };
+    Ok(sites.applied().iter().map(place).collect())
 }
 
 /// The days that have records, with their number.

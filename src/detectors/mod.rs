@@ -7,17 +7,30 @@
 //! To add one: write `src/detectors/<name>.rs` with a `pub static DETECTOR`; add its `pub mod` line and its name to `ALL`. What several
 //! detectors share is marked as such and is not in the list.
 
+/// Shared: not a member.
+pub mod baseline;
 pub mod brute_force;
 /// Shared: not a member.
+pub mod contributions;
+/// Shared: not a member.
+pub mod curves;
+/// Shared: not a member.
+pub mod deviation;
+pub mod entropy;
+/// Shared: not a member.
 pub mod gather;
+pub mod interruption;
 /// Shared: not a member.
 pub mod maths;
+pub mod off_hours;
 /// Shared: not a member.
 pub mod rank;
 /// Shared: not a member.
 pub mod rows;
 /// Shared: not a member.
 pub mod settings;
+pub mod shift;
+pub mod spike;
 #[cfg(test)]
 /// Shared: not a member.
 pub mod trial;
@@ -37,6 +50,10 @@ pub trait Detector: Sync {
     fn techniques(&self) -> &'static [&'static str];
     /// Its thresholds.
     fn settings(&self) -> &'static [Setting];
+    /// Whether it reads curves: then [`Net::curves`] has them when all was given.
+    fn reads_curves(&self) -> bool {
+        false
+    }
     /// Starts to look.
     fn watch(&self, limits: &Limits) -> Box<dyn Watch>;
 }
@@ -54,7 +71,14 @@ pub trait Watch: Send {
 }
 
 /// Every detector, in order of name.
-pub const ALL: &[&dyn Detector] = &[&brute_force::DETECTOR];
+pub const ALL: &[&dyn Detector] = &[
+    &brute_force::DETECTOR,
+    &entropy::DETECTOR,
+    &interruption::DETECTOR,
+    &off_hours::DETECTOR,
+    &shift::DETECTOR,
+    &spike::DETECTOR,
+];
 
 /// The detector with a name.
 pub fn find(name: &str) -> Option<&'static dyn Detector> {

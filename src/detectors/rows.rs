@@ -1,7 +1,10 @@
 //! What detectors see: flows and events with only what several of them need, addresses and texts as numbers.
 
+use super::curves::Curves;
+use crate::formats::Zone;
 use crate::model::record::Kind;
 use crate::model::{EvidenceKey, RecordId, SourceId, Time, proto};
+use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -244,6 +247,23 @@ pub struct Net {
     by_evidence: HashMap<EvidenceKey, u32>,
     /// Hosts and texts beyond the bound.
     pub beyond: u64,
+    /// Sites of one's own, in order of name; empty: everything that is home is one.
+    pub sites: Vec<Place>,
+    /// Names of sources.
+    pub sources: Vec<(SourceId, String)>,
+    /// Curves of all that was given, once it was, if a detector reads them.
+    pub curves: Option<Curves>,
+}
+
+/// A site of one's own.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Name.
+    pub name: String,
+    /// Its networks.
+    pub networks: Vec<IpNet>,
+    /// Its zone, if somebody has said it; a guess is none.
+    pub zone: Option<Zone>,
 }
 
 /// Most hosts and texts that are told apart.

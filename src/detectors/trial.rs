@@ -1,5 +1,6 @@
 //! Detectors in tests: rows made by hand, given as a case would give them.
 
+use super::curves::Gather;
 use super::rows::{Event, Flow, Host, Net, Piece, Query, State, Word};
 use super::{Day, Detector, Limits};
 use crate::model::finding::Finding;
@@ -137,6 +138,7 @@ impl Trial {
                 .chain(self.queries.iter().map(|q| q.time))
         };
         let mut watch = detector.watch(limits);
+        let mut curves = detector.reads_curves().then(Gather::default);
         if let (Some(first), Some(last)) = (times().min(), times().max()) {
             for day in first.day()..=last.day() {
                 let (from, until) = (Time(i64::from(day) * DAY), Time((i64::from(day) + 1) * DAY));
@@ -150,11 +152,40 @@ impl Trial {
                     queries: part(&self.queries, |q| q.time, from, until),
                 };
                 watch.piece(&piece);
+                if let Some(curves) = &mut curves {
+                    curves.piece(&piece);
+                }
                 watch.day(&Day { net: &self.net, day });
             }
         }
+        self.net.curves = curves.map(|c| c.finish(&self.net));
         let mut found = watch.end(&self.net);
         found.sort_by_key(|f| (f.window.start, f.host));
         found
     }
+}
+
+/// Traffic of an office that ends on Friday, 2026-11-20, at 24:00 UTC, so many days long: 24 hosts that work from 8 to 18 on workdays, a server that
+/// works always. A little noise, always the same.
+pub fn weeks(days: i64) -> Trial {
+    let mut trial = Trial::new();
+    let mut random = crate::model::synthetic::Random::new(20_261_120);
+    let end = FRIDAY + 16 * 3600;
+    for bin in (end - days * 86_400) / 300..end / 300 {
+        let (day, hour) = ((bin / 288 + 3) % 7, bin % 288 / 12);
+        let office = day < 5 && (8..18).contains(&hour);
+        for n in 0..12u64 {
+            let at = (bin * 300) as f64 + n as f64 * 25.0 + random.unit() * 20.0;
+            trial.flow(at, "10.0.0.2", &format!("198.51.100.{}", 1 + random.below(6)), 443).bytes_out = 3_000 + random.below(800);
+        }
+        if office {
+            for n in 0..24u64 * 2 {
+                let at = (bin * 300) as f64 + n as f64 * 6.0 + random.unit() * 5.0;
+                let port = [443, 443, 443, 80, 53, 993][random.below(6) as usize];
+                let to = format!("198.51.100.{}", 1 + random.below(40));
+                trial.flow(at, &format!("10.0.0.{}", 3 + n % 24), &to, port).bytes_out = 1_000 + random.below(4_000);
+            }
+        }
+    }
+    trial
 }

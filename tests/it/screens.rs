@@ -358,3 +358,32 @@ fn a_sweep_lists_what_was_seen_goes_to_it_and_comes_back_to_the_same_place() {
     let closed = bench.keys("<esc>");
     assert!(!closed.contains("3 indicators"), "{closed}");
 }
+
+#[test]
+fn the_overview_shows_curves_is_taken_apart_and_narrows_the_window_by_a_brush() {
+    insta::assert_snapshot!("overview_80x24", Bench::new(SMALL).keys("o"));
+    insta::assert_snapshot!("overview_120x40", Bench::new(LARGE).keys("o"));
+    let mut bench = Bench::new(LARGE);
+    let whole = bench.keys("o");
+    assert!(whole.contains("insufficient history for a diurnal verdict (have "), "{whole}");
+    for heading in ["top talkers", "new hosts", "new services", "new names"] {
+        assert!(whole.contains(heading), "{heading}\n{whole}");
+    }
+    // A line of a list leads on, and one comes back to where one was.
+    let list = bench.keys("<tab> <down>");
+    let there = bench.keys("<enter>");
+    assert!(there.contains("2 Flows") && !there.contains("new services"), "{there}");
+    assert_eq!(bench.keys("<backspace>"), list);
+    // What is under the cursor is taken apart; Esc shows the lists again.
+    let made = bench.keys("<shift-tab> <enter>");
+    assert!(made.contains("made of:") && made.contains("no other day of this kind"), "{made}");
+    assert!(bench.keys("<esc>").contains("top talkers"));
+    // A span becomes the window, here and in the workbench.
+    let brush = bench.keys("<home> V <right> <right> <right>");
+    assert!(brush.contains("brush"), "{brush}");
+    let narrow = bench.keys("<enter>");
+    assert!(narrow.contains("top talkers") && narrow != whole, "{narrow}");
+    assert!(bench.keys("<esc>") != Bench::new(LARGE).screen(), "the workbench has the window too");
+    assert!(bench.keys("o W").contains("top talkers"));
+    assert!(!bench.keys("<esc>").contains("top talkers"));
+}

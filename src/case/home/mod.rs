@@ -11,6 +11,7 @@ mod watch;
 mod window;
 
 pub use decide::{offset, reasons, zone_guess};
+pub(in crate::case) use names::outside;
 pub use window::first_window;
 
 use crate::error::Result;
@@ -234,7 +235,7 @@ pub fn section(which: Which, asking: &Asking) -> Result<Section> {
 }
 
 /// Rows of a table of groups: the values that group, and the sum, else the number of records.
-fn numbers(table: crate::query::engine::Table) -> impl Iterator<Item = (Vec<Value>, u64)> {
+pub(in crate::case) fn numbers(table: crate::query::engine::Table) -> impl Iterator<Item = (Vec<Value>, u64)> {
     let keys = table.columns.iter().position(|c| c == "sum" || c == "count").unwrap_or(0);
     table.rows.into_iter().filter_map(move |row| {
         let n = match row.get(keys)?.as_ref()? {

@@ -98,7 +98,7 @@ fn used(asking: &Asking) -> Result<HashMap<String, Used>> {
 }
 
 /// A name as it is compared; none if it is not one of the outside.
-fn outside(name: &str) -> Option<String> {
+pub(in crate::case) fn outside(name: &str) -> Option<String> {
     let name = name.trim_end_matches('.').to_lowercase();
     let inside = [".arpa", ".local", ".lan", ".internal", ".localdomain", ".localhost"].iter().any(|end| name.ends_with(end));
     let is_name = name.contains('.') && !name.starts_with('_') && name.parse::<IpAddr>().is_err() && !name.contains(':');

@@ -47,6 +47,8 @@ pub mod note;
 
 pub mod open;
 
+pub mod overview;
+
 pub mod packets;
 
 pub mod pivot;
@@ -89,6 +91,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &capture::Capture,
     &listen::Listen,
     &home::Home,
+    &overview::Overview,
     &ask::FLOWS,
     &ask::EVENTS,
     &ask::ALERTS,

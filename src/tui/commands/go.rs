@@ -7,7 +7,7 @@ use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
 use crate::tui::focus::Focus;
 use crate::tui::marked::Wanted;
-use crate::tui::panes::{case, findings, situation, sources, trail};
+use crate::tui::panes::{case, findings, overview, situation, sources, trail};
 use crate::tui::walk::Step;
 
 /// The commands.
@@ -21,6 +21,7 @@ pub const TABLE: &[Command] = &[
     command("open_trail", "", "the trail as a tree", open_trail),
     command("all_around", "", "everything around this row for its host", all_around),
     command("links", "", "what this row is linked with, and how well", links),
+    command("open_overview", "[QUERY]", "curves with what is usual, who is busiest, what is new", open_overview),
     command("open_sources", "[NAME]", "sources, their clocks and coverage", open_sources),
     command("open_findings", "", "findings: what deviates, and why", open_findings),
     command("open_situation", "", "the situation: hosts, what was said of them, what flowed between them", open_situation),
@@ -163,6 +164,11 @@ fn links(app: &mut App, _: &str) -> Result<()> {
     };
     step.links = Some(record.id);
     app.go(step);
+    Ok(())
+}
+
+fn open_overview(app: &mut App, query: &str) -> Result<()> {
+    app.open(Box::new(overview::Overview::new(query)));
     Ok(())
 }
 

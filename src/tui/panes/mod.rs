@@ -35,6 +35,8 @@ pub mod sweep;
 
 pub mod case;
 
+pub mod overview;
+
 pub mod groups;
 
 pub mod sets;
