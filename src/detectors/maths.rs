@@ -61,17 +61,25 @@ pub fn poisson_at_least(k: u64, mean: f64) -> f64 {
         return 1.0;
     }
     let mean = mean.max(1e-9);
-    // The terms from k on, each from the one before; beyond the mean they fall fast.
-    let log_factorial: f64 = (1..=k).map(|n| (n as f64).ln()).sum();
-    let mut term = (k as f64 * mean.ln() - mean - log_factorial).exp();
-    let (mut sum, mut n) = (0.0, k);
-    while n < k + 10_000 {
+    let log_term = |n: u64| n as f64 * mean.ln() - mean - (1..=n).map(|n| (n as f64).ln()).sum::<f64>();
+    let mut sum = 0.0;
+    // The shorter tail is summed, each term from the one before; they fall fast.
+    if (k as f64) <= mean {
+        let (mut n, mut term) = (k - 1, log_term(k - 1).exp());
+        loop {
+            sum += term;
+            if n == 0 || term < sum * 1e-12 {
+                return sat(1.0 - sum);
+            }
+            term *= n as f64 / mean;
+            n -= 1;
+        }
+    }
+    let (mut n, mut term) = (k, log_term(k).exp());
+    while term > sum * 1e-12 {
         sum += term;
         n += 1;
         term *= mean / n as f64;
-        if n as f64 > mean && term < sum * 1e-12 {
-            break;
-        }
     }
     sat(sum)
 }

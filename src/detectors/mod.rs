@@ -9,7 +9,11 @@
 
 pub mod brute_force;
 /// Shared: not a member.
+pub mod fold;
+/// Shared: not a member.
 pub mod gather;
+/// Shared: not a member.
+pub mod history;
 /// Shared: not a member.
 pub mod maths;
 /// Shared: not a member.
@@ -54,7 +58,9 @@ pub trait Watch: Send {
 }
 
 /// Every detector, in order of name.
-pub const ALL: &[&dyn Detector] = &[&brute_force::DETECTOR];
+pub const ALL: &[&dyn Detector] = &[
+    &brute_force::DETECTOR,
+];
 
 /// The detector with a name.
 pub fn find(name: &str) -> Option<&'static dyn Detector> {
