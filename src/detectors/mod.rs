@@ -20,6 +20,7 @@ pub mod maths;
 pub mod rank;
 /// Shared: not a member.
 pub mod rows;
+pub mod scan;
 /// Shared: not a member.
 pub mod settings;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub trait Watch: Send {
 /// Every detector, in order of name.
 pub const ALL: &[&dyn Detector] = &[
     &brute_force::DETECTOR,
+    &scan::DETECTOR,
 ];
 
 /// The detector with a name.

@@ -226,14 +226,14 @@ impl Searches {
     /// Makes room: what was tried again with the same end says nothing new.
     fn thin(&mut self) {
         let before = self.samples.len();
-        self.samples.sort_by_key(|s| (s.src, s.proto, s.dst, s.dst_port, s.outcome, s.time));
+        self.samples.sort_unstable_by_key(|s| (s.src, s.proto, s.dst, s.dst_port, s.outcome, s.time));
         self.samples.dedup_by_key(|s| (s.src, s.proto, s.dst, s.dst_port, s.outcome));
         self.lost = self.lost.saturating_add((before - self.samples.len()) as u64);
     }
     /// Judges everything that is held. A burst that may go on after midnight waits for the next day.
     fn close(&mut self, net: &Net, midnight: Option<Time>) {
         let mut samples = std::mem::take(&mut self.samples);
-        samples.sort_by_key(|s| (s.src, s.proto, s.time));
+        samples.sort_unstable_by_key(|s| (s.src, s.proto, s.time, s.dst, s.dst_port));
         let pause = self.limits.pause;
         for of_source in samples.chunk_by(|a, b| (a.src, a.proto) == (b.src, b.proto)) {
             let mut found = false;

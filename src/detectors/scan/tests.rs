@@ -64,10 +64,12 @@ fn shapes() {
         for port in [21, 22, 23, 80, 443, 8080] {
             trial.unanswered(BEGIN + f64::from(host), "192.0.2.10", &format!("10.0.0.{host}"), port);
         }
-        let ping = trial.flow(BEGIN + f64::from(host), "10.0.0.7", &format!("10.0.1.{host}"), 0);
-        (ping.proto, ping.src_port, ping.packets_out) = (proto::ICMP, 8, 1);
         let udp = trial.unanswered(BEGIN + f64::from(host), "10.0.0.8", &format!("10.0.1.{host}"), 161);
         udp.proto = proto::UDP;
+    }
+    for host in 1..=40 {
+        let ping = trial.flow(BEGIN + f64::from(host), "10.0.0.7", &format!("10.0.1.{host}"), 0);
+        (ping.proto, ping.src_port, ping.packets_out) = (proto::ICMP, 8, 1);
     }
     for host in 1..=12 {
         trial.unanswered(BEGIN + f64::from(host), "10.0.0.9", &format!("10.0.1.{host}"), 3389);
