@@ -7,6 +7,7 @@
 //! To add one: write `src/detectors/<name>.rs` with a `pub static DETECTOR`; add its `pub mod` line and its name to `ALL`. What several
 //! detectors share is marked as such and is not in the list.
 
+pub mod beacon;
 pub mod brute_force;
 /// Shared: not a member.
 pub mod fold;
@@ -60,6 +61,7 @@ pub trait Watch: Send {
 
 /// Every detector, in order of name.
 pub const ALL: &[&dyn Detector] = &[
+    &beacon::DETECTOR,
     &brute_force::DETECTOR,
     &scan::DETECTOR,
 ];
