@@ -15,6 +15,7 @@ pub mod fold;
 pub mod gather;
 /// Shared: not a member.
 pub mod history;
+pub mod long_connection;
 /// Shared: not a member.
 pub mod maths;
 /// Shared: not a member.
@@ -63,6 +64,7 @@ pub trait Watch: Send {
 pub const ALL: &[&dyn Detector] = &[
     &beacon::DETECTOR,
     &brute_force::DETECTOR,
+    &long_connection::DETECTOR,
     &scan::DETECTOR,
 ];
 
