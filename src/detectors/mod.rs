@@ -15,6 +15,7 @@ pub mod fold;
 pub mod gather;
 /// Shared: not a member.
 pub mod history;
+pub mod lateral_movement;
 pub mod long_connection;
 /// Shared: not a member.
 pub mod maths;
@@ -64,6 +65,7 @@ pub trait Watch: Send {
 pub const ALL: &[&dyn Detector] = &[
     &beacon::DETECTOR,
     &brute_force::DETECTOR,
+    &lateral_movement::DETECTOR,
     &long_connection::DETECTOR,
     &scan::DETECTOR,
 ];
