@@ -19,11 +19,14 @@ pub mod lateral_movement;
 pub mod long_connection;
 /// Shared: not a member.
 pub mod maths;
+pub mod new_host;
+pub mod new_service;
 /// Shared: not a member.
 pub mod rank;
 /// Shared: not a member.
 pub mod rows;
 pub mod scan;
+pub mod server_as_client;
 /// Shared: not a member.
 pub mod settings;
 #[cfg(test)]
@@ -67,7 +70,10 @@ pub const ALL: &[&dyn Detector] = &[
     &brute_force::DETECTOR,
     &lateral_movement::DETECTOR,
     &long_connection::DETECTOR,
+    &new_host::DETECTOR,
+    &new_service::DETECTOR,
     &scan::DETECTOR,
+    &server_as_client::DETECTOR,
 ];
 
 /// The detector with a name.
