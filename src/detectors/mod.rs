@@ -9,6 +9,7 @@
 
 pub mod beacon;
 pub mod brute_force;
+pub mod direct_to_ip;
 /// Shared: not a member.
 pub mod fold;
 /// Shared: not a member.
@@ -23,6 +24,7 @@ pub mod new_host;
 pub mod new_service;
 /// Shared: not a member.
 pub mod rank;
+pub mod rare_client;
 /// Shared: not a member.
 pub mod rows;
 pub mod scan;
@@ -68,10 +70,12 @@ pub trait Watch: Send {
 pub const ALL: &[&dyn Detector] = &[
     &beacon::DETECTOR,
     &brute_force::DETECTOR,
+    &direct_to_ip::DETECTOR,
     &lateral_movement::DETECTOR,
     &long_connection::DETECTOR,
     &new_host::DETECTOR,
     &new_service::DETECTOR,
+    &rare_client::DETECTOR,
     &scan::DETECTOR,
     &server_as_client::DETECTOR,
 ];
