@@ -9,6 +9,7 @@
 
 /// Shared: not a member.
 pub mod baseline;
+pub mod beacon;
 pub mod brute_force;
 /// Shared: not a member.
 pub mod contributions;
@@ -16,17 +17,29 @@ pub mod contributions;
 pub mod curves;
 /// Shared: not a member.
 pub mod deviation;
+pub mod direct_to_ip;
 pub mod entropy;
 /// Shared: not a member.
+pub mod fold;
+/// Shared: not a member.
 pub mod gather;
+/// Shared: not a member.
+pub mod history;
 pub mod interruption;
+pub mod lateral_movement;
+pub mod long_connection;
 /// Shared: not a member.
 pub mod maths;
+pub mod new_host;
+pub mod new_service;
 pub mod off_hours;
 /// Shared: not a member.
 pub mod rank;
+pub mod rare_client;
 /// Shared: not a member.
 pub mod rows;
+pub mod scan;
+pub mod server_as_client;
 /// Shared: not a member.
 pub mod settings;
 pub mod shift;
@@ -72,10 +85,19 @@ pub trait Watch: Send {
 
 /// Every detector, in order of name.
 pub const ALL: &[&dyn Detector] = &[
+    &beacon::DETECTOR,
     &brute_force::DETECTOR,
+    &direct_to_ip::DETECTOR,
     &entropy::DETECTOR,
     &interruption::DETECTOR,
+    &lateral_movement::DETECTOR,
+    &long_connection::DETECTOR,
+    &new_host::DETECTOR,
+    &new_service::DETECTOR,
     &off_hours::DETECTOR,
+    &rare_client::DETECTOR,
+    &scan::DETECTOR,
+    &server_as_client::DETECTOR,
     &shift::DETECTOR,
     &spike::DETECTOR,
 ];
