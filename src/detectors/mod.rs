@@ -7,23 +7,37 @@
 //! To add one: write `src/detectors/<name>.rs` with a `pub static DETECTOR`; add its `pub mod` line and its name to `ALL`. What several
 //! detectors share is marked as such and is not in the list.
 
+pub mod absent_host;
 pub mod brute_force;
+pub mod exposed_management;
+pub mod exposed_vulnerability;
 /// Shared: not a member.
 pub mod gather;
 /// Shared: not a member.
 pub mod maths;
+pub mod os_mismatch;
+/// Shared: not a member.
+pub mod profile;
 /// Shared: not a member.
 pub mod rank;
 /// Shared: not a member.
+pub mod reconcile;
+pub mod role_mismatch;
+/// Shared: not a member.
 pub mod rows;
+pub mod scan_contradiction;
 /// Shared: not a member.
 pub mod settings;
 #[cfg(test)]
 /// Shared: not a member.
 pub mod trial;
+pub mod unauthorised_service;
+pub mod unknown_host;
+pub mod unused_service;
 
 use crate::model::Finding;
 pub use gather::{Progress, run};
+pub use reconcile::Site;
 pub use rows::{Day, Flow, Net, Piece};
 pub use settings::{Limits, Setting};
 
@@ -38,7 +52,19 @@ pub trait Detector: Sync {
     /// Its thresholds.
     fn settings(&self) -> &'static [Setting];
     /// Starts to look.
-    fn watch(&self, limits: &Limits) -> Box<dyn Watch>;
+    fn watch(&self, limits: &Limits) -> Box<dyn Watch> {
+        let _ = limits;
+        Box::new(Nothing)
+    }
+    /// Whether it compares what is stated with what was seen: then that is gathered, once for all that do.
+    fn compares(&self) -> bool {
+        false
+    }
+    /// What it finds by comparing what inventories and scans state with what was seen.
+    fn compare(&self, site: &Site, net: &Net, limits: &Limits) -> Vec<Finding> {
+        let _ = (site, net, limits);
+        Vec::new()
+    }
 }
 
 /// A detector at work.
@@ -53,8 +79,29 @@ pub trait Watch: Send {
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding>;
 }
 
+/// What only compares watches nothing.
+struct Nothing;
+
+impl Watch for Nothing {
+    fn piece(&mut self, _: &Piece<'_>) {}
+    fn end(self: Box<Self>, _: &Net) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
 /// Every detector, in order of name.
-pub const ALL: &[&dyn Detector] = &[&brute_force::DETECTOR];
+pub const ALL: &[&dyn Detector] = &[
+    &absent_host::DETECTOR,
+    &brute_force::DETECTOR,
+    &exposed_management::DETECTOR,
+    &exposed_vulnerability::DETECTOR,
+    &os_mismatch::DETECTOR,
+    &role_mismatch::DETECTOR,
+    &scan_contradiction::DETECTOR,
+    &unauthorised_service::DETECTOR,
+    &unknown_host::DETECTOR,
+    &unused_service::DETECTOR,
+];
 
 /// The detector with a name.
 pub fn find(name: &str) -> Option<&'static dyn Detector> {
