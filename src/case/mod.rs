@@ -17,6 +17,7 @@ pub mod local;
 
 pub mod notes;
 pub mod pins;
+pub mod profile;
 pub mod pruning;
 
 pub mod report;

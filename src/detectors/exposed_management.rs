@@ -4,7 +4,9 @@
 use super::gather::service as shown;
 use super::maths::sat;
 use super::profile::Family;
-use super::reconcile::{Site, answers_pages, is_subject, mission, of_service, opens, sources, stated_role, weight};
+use super::reconcile::{
+    Site, answers_pages, connections, is_subject, mission, of_service, opens, peers, sources, stated_role, weight,
+};
 use super::rows::{Host, Net};
 use super::{Detector, Limits, Setting};
 use crate::model::finding::{Finding, span};
@@ -130,7 +132,7 @@ impl Detector for ExposedManagement {
             }
             let name = listed.map(|l| l.name.as_str()).filter(|n| !n.is_empty()).map_or_else(String::new, |n| format!(" ({n})"));
             let whom = if outside {
-                format!("{} outside addresses in {} connections", service.outside.show(), service.outside_flows)
+                format!("{} in {}", peers(&service.outside.show(), "outside"), connections(service.outside_flows))
             } else {
                 format!("{} inside addresses that do not manage devices", strangers.len())
             };
@@ -143,8 +145,8 @@ impl Detector for ExposedManagement {
                 (true, true) => 3,
                 _ => 2,
             };
-            let mut peers = service.outside.iter();
-            f.peer = peers.next().filter(|_| service.outside.len() == 1).map(|p| net.addr(p));
+            let mut met = service.outside.iter();
+            f.peer = met.next().filter(|_| service.outside.len() == 1).map(|p| net.addr(p));
             f.score = sat((0.6 + sat(service.outside.len() as f64 / 10.0) * 0.4) * weight(listed)) as f32;
             f.number("outside peers", service.outside.show(), "> 0: critical");
             f.number("connections from outside", service.outside_flows, format!(">= {least}"));

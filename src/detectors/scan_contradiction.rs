@@ -3,7 +3,7 @@
 
 use super::gather::service as shown;
 use super::maths::sat;
-use super::reconcile::{Site, days_between, is_subject, mission, of_service, opens, sources, weight};
+use super::reconcile::{Site, connections, days_between, is_subject, mission, of_service, opens, peers, sources, weight};
 use super::rows::Net;
 use super::{Detector, Limits, Setting};
 use crate::model::finding::{Finding, span};
@@ -59,10 +59,10 @@ impl Detector for ScanContradiction {
             let name = listed.map(|l| l.name.as_str()).filter(|n| !n.is_empty()).map_or_else(String::new, |n| format!(" ({n})"));
             let said = if own { state.name().to_owned() } else { "not open, while it found that port open elsewhere".to_owned() };
             let title = format!(
-                "{addr}{name} accepts {} that the scan says is {said}: {} connections of {} peers",
+                "{addr}{name} accepts {} that the scan says is {said}: {} of {}",
                 shown(port, number),
-                service.flows,
-                service.peers()
+                connections(service.flows),
+                peers(&service.peers().to_string(), "different")
             );
             let mut f = Finding::new(NAME, addr, span(service.first, service.last), title);
             f.service = Some((number, port));

@@ -3,7 +3,7 @@
 
 use super::gather::service as shown;
 use super::maths::sat;
-use super::reconcile::{Site, answers_pages, is_subject, mission, of_service, opens, sources, weight};
+use super::reconcile::{Site, answers_pages, connections, is_subject, mission, of_service, opens, peers, sources, weight};
 use super::rows::Net;
 use super::{Detector, Limits, Setting};
 use crate::model::finding::{Finding, span};
@@ -67,20 +67,20 @@ impl Detector for UnauthorisedService {
             let outside = service.outside_flows > 0;
             let what = if pages { "answers browsers" } else { "offers a service" };
             let of = if outside {
-                format!("{} outside and {} inside peers", service.outside.show(), service.inside.show())
+                format!("{} and {}", peers(&service.outside.show(), "outside"), peers(&service.inside.show(), "inside"))
             } else {
-                format!("{} inside peers", service.inside.show())
+                peers(&service.inside.show(), "inside")
             };
             let name = if listed.name.is_empty() { String::new() } else { format!(" ({})", listed.name) };
             let title = format!(
-                "{addr}{name} {what} on {}, which its inventory does not authorise: {} connections of {of}",
+                "{addr}{name} {what} on {}, which its inventory does not authorise: {} of {of}",
                 shown(port, number),
-                service.flows
+                connections(service.flows)
             );
             let mut f = Finding::new(NAME, addr, span(service.first, service.last), title);
             f.service = Some((number, port));
-            let mut peers = service.outside.iter().chain(service.inside.iter());
-            f.peer = peers.next().filter(|_| service.peers() == 1 && peers.next().is_none()).map(|p| net.addr(p));
+            let mut met = service.outside.iter().chain(service.inside.iter());
+            f.peer = met.next().filter(|_| service.peers() == 1).map(|p| net.addr(p));
             f.severity = if pages || outside { 3 } else { 2 };
             let often = sat(service.flows as f64 / 50.0) * 0.3 + sat(service.peers() as f64 / 10.0) * 0.2;
             f.score = sat((0.3 + often + if outside { 0.2 } else { 0.0 }) * weight(Some(listed))) as f32;

@@ -47,8 +47,14 @@ fn yes() -> bool {
 }
 
 /// Panes that are opened again, with the command that opens them.
-const REOPENED: &[(&str, &str)] =
-    &[("trail", "open_trail"), ("sources", "open_sources"), ("case", "open_case"), ("groups", "groups"), ("sets", "open_sets")];
+const REOPENED: &[(&str, &str)] = &[
+    ("trail", "open_trail"),
+    ("sources", "open_sources"),
+    ("case", "open_case"),
+    ("groups", "groups"),
+    ("sets", "open_sets"),
+    ("profile", "profile"),
+];
 
 /// The place as text.
 pub fn text(app: &App) -> String {

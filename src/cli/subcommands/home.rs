@@ -62,7 +62,8 @@ impl Subcommand for Home {
     }
 }
 
-fn json_of(cell: &Cell) -> Json {
+/// A cell as JSON.
+pub fn json_of(cell: &Cell) -> Json {
     match cell {
         Cell::Empty => Json::Null,
         Cell::Count(n) | Cell::Bytes(n) => json!(n),

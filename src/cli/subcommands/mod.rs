@@ -49,6 +49,8 @@ pub mod packets;
 
 pub mod pivot;
 
+pub mod profile;
+
 pub mod prune;
 
 pub mod report;
@@ -90,6 +92,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &links::Links,
+    &profile::ProfileCommand,
     &packets::Packets,
     &extract::Extract,
     &export::Export,

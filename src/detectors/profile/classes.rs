@@ -49,7 +49,9 @@ pub fn halves(flow: &Flow, net: &Net) -> impl Iterator<Item = Half> + use<> {
     let ports = !matches!(flow.proto, proto::ICMP | proto::ICMP6);
     let port = |p: u16| if ports { p } else { 0 };
     let (forth, back) = acknowledged(flow);
-    let out = (src && !dst && flow.packets_out > 0 && is_ours(flow.src, net)).then_some(Half {
+    // Some sources count bytes only.
+    let sent = |packets: u32, bytes: u64| packets > 0 || bytes > 0;
+    let out = (src && !dst && sent(flow.packets_out, flow.bytes_out) && is_ours(flow.src, net)).then_some(Half {
         from: flow.src,
         proto: flow.proto,
         sport: port(flow.src_port),
@@ -59,7 +61,7 @@ pub fn halves(flow: &Flow, net: &Net) -> impl Iterator<Item = Half> + use<> {
         back: flow.bytes_in,
         ack: forth,
     });
-    let answer = (dst && !src && flow.packets_in > 0 && is_ours(flow.dst, net)).then_some(Half {
+    let answer = (dst && !src && sent(flow.packets_in, flow.bytes_in) && is_ours(flow.dst, net)).then_some(Half {
         from: flow.dst,
         proto: flow.proto,
         sport: port(flow.dst_port),
@@ -161,7 +163,11 @@ fn is_other(port: u16) -> bool {
     matches!(port, 1..=19 | 24 | 26..=52 | 54..=499 | 501..=1023)
 }
 fn other(h: &Half, port: u16) -> bool {
-    is_other(port) && (h.is_legitimate() || h.proto == U)
+    is_other(port) && (h.is_legitimate() && !is_web(h) || h.proto == U)
+}
+/// What SiLK's types `inweb` and `outweb` take from `in` and `out`, which the report selects "other services" from.
+fn is_web(h: &Half) -> bool {
+    [h.sport, h.dport].iter().any(|p| matches!(p, 80 | 443 | 8080))
 }
 fn other_protocol(h: &Half) -> bool {
     matches!(h.proto, 1..=5 | 7..=16 | 18..=46 | 48..=49 | 52..=255)
@@ -323,7 +329,7 @@ pub const CLASSES: &[Class] = &[
         title: "other services: servers",
         side: Side::Server,
         metric: Metric::Records,
-        rule: "TCP or UDP from port 1-19, 24, 26-52, 54-499, 501-1023",
+        rule: "TCP or UDP from port 1-19, 24, 26-52, 54-499, 501-1023, not TCP of the web",
         check: "NetBIOS, LDAP and SMB must not cross the perimeter; time is port 123",
         takes: |h| other(h, h.sport),
         ports: &[],
@@ -334,7 +340,7 @@ pub const CLASSES: &[Class] = &[
         title: "other services: clients",
         side: Side::Client,
         metric: Metric::Records,
-        rule: "TCP or UDP to port 1-19, 24, 26-52, 54-499, 501-1023",
+        rule: "TCP or UDP to port 1-19, 24, 26-52, 54-499, 501-1023, not TCP of the web",
         check: "NetBIOS, LDAP and SMB must not cross the perimeter; time is port 123",
         takes: |h| other(h, h.dport),
         ports: &[],

@@ -88,6 +88,7 @@ fn metrics_sides_and_remarks_are_by_class() {
     let gre = trial.flow(BEGIN + 7.0, "10.0.0.1", "192.0.2.77", 0);
     (gre.proto, gre.src_port, gre.state) = (47, 0, State::Oth);
     udp(&mut trial, 8.0, "10.0.0.1", "192.0.2.123", 123, 1);
+    trial.flow(BEGIN + 9.0, "10.0.0.9", "192.0.2.80", 80);
     let watcher = watched(&mut trial);
     let profile = watcher.profile(&trial.net);
     let of = |name: &str| shown(&profile.assets[class(name)], &trial);
@@ -99,7 +100,7 @@ fn metrics_sides_and_remarks_are_by_class() {
     assert!(profile.assets[class("mail_server")][0].validated[0].contains("almost certainly"));
     assert_eq!(of("mail_client"), [row("10.0.0.8", true, true)]);
     assert_eq!(of("vpn"), [row("10.0.0.1", true, false)]);
-    // The report's range of others has port 993 too; ours gives it to mail.
+    // The report's range of others has port 993 too; ours gives it to mail. Pages are not among others.
     assert_eq!(of("other_client"), [row("10.0.0.1", true, true), row("10.0.0.8", true, false)]);
     assert!(of("other_protocol").is_empty());
 }

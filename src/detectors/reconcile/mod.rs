@@ -101,6 +101,16 @@ pub fn neighbours(addr: IpAddr) -> ipnet::IpNet {
     net.map_or_else(|_| ipnet::IpNet::from(addr), |n| n.trunc())
 }
 
+/// A number of connections in words.
+pub fn connections(n: u64) -> String {
+    format!("{n} connection{}", if n == 1 { "" } else { "s" })
+}
+
+/// A number of others in words, e.g. `1 inside peer`.
+pub fn peers(n: &str, which: &str) -> String {
+    format!("{n} {which} {}", if n == "1" { "peer" } else { "peers" })
+}
+
 /// Days between two times, in words.
 pub fn days_between(a: Time, b: Time) -> String {
     format!("{:.1}", a.since(b).abs() as f64 / DAY as f64)

@@ -7,7 +7,7 @@ use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
 use crate::tui::focus::Focus;
 use crate::tui::marked::Wanted;
-use crate::tui::panes::{case, sources, trail};
+use crate::tui::panes::{case, profile, sources, trail};
 use crate::tui::walk::Step;
 
 /// The commands.
@@ -22,6 +22,7 @@ pub const TABLE: &[Command] = &[
     command("all_around", "", "everything around this row for its host", all_around),
     command("links", "", "what this row is linked with, and how well", links),
     command("open_sources", "[NAME]", "sources, their clocks and coverage", open_sources),
+    command("profile", "[STEP]", "the network by its flows, step by step", open_profile),
     command("sweep", "[FILE|INDICATORS]", "look for the indicators of a report or list", sweep),
     command("open_case", "", "the case: bookmarks and notes", open_case),
     command("open_bookmarks", "", "bookmarks", open_bookmarks),
@@ -166,6 +167,13 @@ fn links(app: &mut App, _: &str) -> Result<()> {
 
 fn open_sources(app: &mut App, name: &str) -> Result<()> {
     app.open(Box::new(sources::Sources::new(name)));
+    Ok(())
+}
+
+fn open_profile(app: &mut App, step: &str) -> Result<()> {
+    let number = if step.is_empty() { Some(1) } else { step.parse().ok().filter(|n| (1..=7).contains(n)) };
+    let number = number.ok_or_else(|| Error::user(format!("the profile has no step {step}")).hint("1 to 7"))?;
+    app.open(Box::new(profile::Profile::new(number)));
     Ok(())
 }
 

@@ -25,6 +25,8 @@ pub mod trail;
 
 pub mod sources;
 
+pub mod profile;
+
 pub mod sweep;
 
 pub mod case;
