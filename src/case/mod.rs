@@ -23,6 +23,9 @@ pub mod overview;
 pub mod pins;
 
 pub mod playbooks;
+
+pub mod profile;
+
 pub mod pruning;
 
 pub mod report;

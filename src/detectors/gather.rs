@@ -2,6 +2,7 @@
 
 use super::curves::{Curves, Gather};
 use super::rank::Ranking;
+use super::reconcile;
 use super::rows::{Day, Event, Flow, Net, Piece, Place, Query, State, Word};
 use super::{ALL, Detector, Limits, Watch};
 use crate::error::Result;
@@ -119,46 +120,41 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
         ..Findings::default()
     };
     let Some(window) = out.window else { return Ok(out) };
-    let days = days(engine, &window, cancel)?;
-    let mut progress = Progress { rows: 0, of: days.iter().map(|d| d.1).sum() };
-    let home = engine.home(cancel)?;
-    let mut net = Net::default();
     let mut watches: Vec<(&dyn Detector, Box<dyn Watch>)> = detectors.iter().map(|d| (*d, d.watch(asked.limits))).collect();
     let mut ranking = Ranking::default();
-    net.sites = places(engine, cancel)?;
-    net.sources = engine.sources().into_iter().map(|s| (s.id, s.name)).collect();
+    let mut site = match detectors.iter().any(|d| d.compares()) {
+        true => Some(reconcile::Site::new(reconcile::read(engine, cancel)?)),
+        false => None,
+    };
     let mut curves = detectors.iter().any(|d| d.reads_curves()).then(Gather::default);
-    let mut rows = Rows::default();
-    for (day, count) in days {
-        for part in pieces(day, count) {
-            let part = part.intersect(&window);
-            if part.start >= part.end {
-                continue;
+    let (mut net, rows) = stream(engine, &window, cancel, tell, &mut |part| {
+        match part {
+            Part::Piece(piece) => {
+                for (_, watch) in &mut watches {
+                    cancel.check()?;
+                    watch.piece(piece);
+                }
+                ranking.piece(piece);
+                if let Some(site) = &mut site {
+                    site.piece(piece);
+                }
+                if let Some(curves) = &mut curves {
+                    curves.piece(piece);
+                }
             }
-            read(engine, &part, &home, &mut net, &mut rows, cancel)?;
-            rows.sort(&net);
-            let piece = Piece { net: &net, flows: &rows.flows, events: &rows.events, queries: &rows.queries };
-            for (_, watch) in &mut watches {
-                cancel.check()?;
-                watch.piece(&piece);
-            }
-            ranking.piece(&piece);
-            if let Some(curves) = &mut curves {
-                curves.piece(&piece);
-            }
-            progress.rows += (rows.flows.len() + rows.events.len() + rows.queries.len()) as u64;
-            rows.clear();
-            tell(progress);
+            Part::Day(over) => watches.iter_mut().for_each(|(_, watch)| watch.day(over)),
         }
-        let over = Day { net: &net, day };
-        watches.iter_mut().for_each(|(_, watch)| watch.day(&over));
-    }
-    out.rows = progress.rows;
+        Ok(())
+    })?;
+    out.rows = rows;
     net.curves = curves.map(|c| c.finish(&net));
     out.notices.extend(net.curves.as_ref().and_then(Curves::short));
     for (detector, watch) in watches {
         cancel.check()?;
         let mut found = watch.end(&net);
+        if let Some(site) = &site {
+            found.extend(detector.compare(site, &net, asked.limits));
+        }
         found.sort_by(|a, b| (b.severity, b.score).partial_cmp(&(a.severity, a.score)).unwrap_or(std::cmp::Ordering::Equal));
         if found.len() > OF_ONE {
             out.notices.push(format!("{} of {} findings of {} are left out", found.len() - OF_ONE, found.len(), detector.name()));
@@ -177,6 +173,46 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
     }
     out.elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Ok(out)
+}
+
+/// A part of what is streamed.
+pub enum Part<'a> {
+    /// Records that follow those before.
+    Piece(&'a Piece<'a>),
+    /// A day is over.
+    Day(&'a Day<'a>),
+}
+
+/// Gives the records of a window piece by piece in order of time, each once; then what their numbers stand for, and how many records there were.
+pub fn stream(
+    engine: &dyn Engine,
+    window: &Window,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Progress),
+    each: &mut dyn FnMut(Part<'_>) -> Result<()>,
+) -> Result<(Net, u64)> {
+    let days = days(engine, window, cancel)?;
+    let mut progress = Progress { rows: 0, of: days.iter().map(|d| d.1).sum() };
+    let home = engine.home(cancel)?;
+    let (mut net, mut rows) = (Net::default(), Rows::default());
+    net.sites = places(engine, cancel)?;
+    net.sources = engine.sources().into_iter().map(|s| (s.id, s.name)).collect();
+    for (day, count) in days {
+        for part in pieces(day, count) {
+            let part = part.intersect(window);
+            if part.start >= part.end {
+                continue;
+            }
+            read(engine, &part, &home, &mut net, &mut rows, cancel)?;
+            rows.sort(&net);
+            each(Part::Piece(&Piece { net: &net, flows: &rows.flows, events: &rows.events, queries: &rows.queries }))?;
+            progress.rows += (rows.flows.len() + rows.events.len() + rows.queries.len()) as u64;
+            rows.clear();
+            tell(progress);
+        }
+        each(Part::Day(&Day { net: &net, day }))?;
+    }
+    Ok((net, progress.rows))
 }
 
 /// What a run rests on, as one text.

@@ -7,6 +7,7 @@
 //! To add one: write `src/detectors/<name>.rs` with a `pub static DETECTOR`; add its `pub mod` line and its name to `ALL`. What several
 //! detectors share is marked as such and is not in the list.
 
+pub mod absent_host;
 /// Shared: not a member.
 pub mod baseline;
 pub mod beacon;
@@ -19,6 +20,8 @@ pub mod curves;
 pub mod deviation;
 pub mod direct_to_ip;
 pub mod entropy;
+pub mod exposed_management;
+pub mod exposed_vulnerability;
 /// Shared: not a member.
 pub mod fold;
 /// Shared: not a member.
@@ -33,12 +36,19 @@ pub mod maths;
 pub mod new_host;
 pub mod new_service;
 pub mod off_hours;
+pub mod os_mismatch;
+/// Shared: not a member.
+pub mod profile;
 /// Shared: not a member.
 pub mod rank;
 pub mod rare_client;
 /// Shared: not a member.
+pub mod reconcile;
+pub mod role_mismatch;
+/// Shared: not a member.
 pub mod rows;
 pub mod scan;
+pub mod scan_contradiction;
 pub mod server_as_client;
 /// Shared: not a member.
 pub mod settings;
@@ -47,9 +57,13 @@ pub mod spike;
 #[cfg(test)]
 /// Shared: not a member.
 pub mod trial;
+pub mod unauthorised_service;
+pub mod unknown_host;
+pub mod unused_service;
 
 use crate::model::Finding;
 pub use gather::{Progress, run};
+pub use reconcile::Site;
 pub use rows::{Day, Flow, Net, Piece};
 pub use settings::{Limits, Setting};
 
@@ -68,7 +82,19 @@ pub trait Detector: Sync {
         false
     }
     /// Starts to look.
-    fn watch(&self, limits: &Limits) -> Box<dyn Watch>;
+    fn watch(&self, limits: &Limits) -> Box<dyn Watch> {
+        let _ = limits;
+        Box::new(Nothing)
+    }
+    /// Whether it compares what is stated with what was seen: then that is gathered, once for all that do.
+    fn compares(&self) -> bool {
+        false
+    }
+    /// What it finds by comparing what inventories and scans state with what was seen.
+    fn compare(&self, site: &Site, net: &Net, limits: &Limits) -> Vec<Finding> {
+        let _ = (site, net, limits);
+        Vec::new()
+    }
 }
 
 /// A detector at work.
@@ -83,23 +109,42 @@ pub trait Watch: Send {
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding>;
 }
 
+/// What only compares watches nothing.
+struct Nothing;
+
+impl Watch for Nothing {
+    fn piece(&mut self, _: &Piece<'_>) {}
+    fn end(self: Box<Self>, _: &Net) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
 /// Every detector, in order of name.
 pub const ALL: &[&dyn Detector] = &[
+    &absent_host::DETECTOR,
     &beacon::DETECTOR,
     &brute_force::DETECTOR,
     &direct_to_ip::DETECTOR,
     &entropy::DETECTOR,
+    &exposed_management::DETECTOR,
+    &exposed_vulnerability::DETECTOR,
     &interruption::DETECTOR,
     &lateral_movement::DETECTOR,
     &long_connection::DETECTOR,
     &new_host::DETECTOR,
     &new_service::DETECTOR,
     &off_hours::DETECTOR,
+    &os_mismatch::DETECTOR,
     &rare_client::DETECTOR,
+    &role_mismatch::DETECTOR,
     &scan::DETECTOR,
+    &scan_contradiction::DETECTOR,
     &server_as_client::DETECTOR,
     &shift::DETECTOR,
     &spike::DETECTOR,
+    &unauthorised_service::DETECTOR,
+    &unknown_host::DETECTOR,
+    &unused_service::DETECTOR,
 ];
 
 /// The detector with a name.

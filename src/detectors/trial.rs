@@ -1,8 +1,9 @@
 //! Detectors in tests: rows made by hand, given as a case would give them.
 
 use super::curves::Gather;
+use super::reconcile::Known;
 use super::rows::{Event, Flow, Host, Net, Piece, Query, State, Word};
-use super::{Day, Detector, Limits};
+use super::{Day, Detector, Limits, Site};
 use crate::model::finding::Finding;
 use crate::model::time::DAY;
 use crate::model::{EvidenceKey, Kind, RecordId, SourceId, Time, proto};
@@ -22,6 +23,8 @@ pub struct Trial {
     pub events: Vec<Event>,
     /// Questions of DNS.
     pub queries: Vec<Query>,
+    /// What is stated, for detectors that compare.
+    pub known: Known,
     next: u64,
 }
 
@@ -121,6 +124,14 @@ impl Trial {
         let time = Time((at * 1e9) as i64);
         self.queries.push(Query { time, client, server: None, name, kind, reply, answers, source: SourceId(3), id });
     }
+    /// What is stated, which is taken, and what was seen.
+    pub fn site(&mut self) -> Site {
+        let mut known = std::mem::take(&mut self.known);
+        known.close();
+        let mut site = Site::new(known);
+        site.piece(&Piece { net: &self.net, flows: &self.flows, events: &self.events, queries: &self.queries });
+        site
+    }
     /// What a detector finds in the rows with its defaults, in order of time and host.
     pub fn found(&mut self, detector: &dyn Detector) -> Vec<Finding> {
         self.found_by(detector, &Limits::new())
@@ -160,6 +171,9 @@ impl Trial {
         }
         self.net.curves = curves.map(|c| c.finish(&self.net));
         let mut found = watch.end(&self.net);
+        if detector.compares() {
+            found.extend(detector.compare(&self.site(), &self.net, limits));
+        }
         found.sort_by_key(|f| (f.window.start, f.host));
         found
     }

@@ -55,6 +55,7 @@ const REOPENED: &[(&str, &str)] = &[
     ("case", "open_case"),
     ("groups", "groups"),
     ("sets", "open_sets"),
+    ("profile", "profile"),
 ];
 
 /// The place as text.

@@ -387,3 +387,27 @@ fn the_overview_shows_curves_is_taken_apart_and_narrows_the_window_by_a_brush() 
     assert!(bench.keys("o W").contains("top talkers"));
     assert!(!bench.keys("<esc>").contains("top talkers"));
 }
+
+#[test]
+fn the_profile_is_walked_step_by_step_and_enter_opens_its_records() {
+    let mut bench = Bench::new((120, 40));
+    let screen = bench.keys(": profile <enter>");
+    for step in ["1 what is known", "4 active address space", "5 services", "7 keeping it up to date"] {
+        assert!(screen.contains(step), "{screen}");
+    }
+    let services = bench.keys("q : profile <space> 5 <enter>");
+    assert!(services.contains("5 web servers: rule: TCP from port 80, 443, 8080"), "{services}");
+    // Down to a class that has lines, into it, to the records of its first line, and back to the same place.
+    let clients = bench.keys("j");
+    assert!(clients.contains("5 web clients, proxies, NAT gateways: rule:"), "{clients}");
+    let line = bench.keys("<enter>");
+    assert!(line.contains("rule") && line.contains("10.8.21.5"), "{line}");
+    let records = bench.keys("<enter>");
+    assert!(records.contains("10.8.21.5 web clients") && records.contains("rows"), "{records}");
+    let back = bench.keys("<backspace>");
+    assert!(back.contains("5 web clients, proxies, NAT gateways: rule:"), "{back}");
+    assert!(bench.keys("q : profile <space> 9 <enter>").contains("no step 9"));
+    let mut small = Bench::new(SMALL);
+    let screen = small.keys(": profile <space> 4 <enter>");
+    assert!(screen.contains("talkers by network") && screen.contains("legitimate TCP"), "{screen}");
+}

@@ -55,6 +55,8 @@ pub mod pivot;
 
 pub mod playbook;
 
+pub mod profile;
+
 pub mod prune;
 
 pub mod report;
@@ -99,6 +101,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &links::Links,
+    &profile::ProfileCommand,
     &packets::Packets,
     &extract::Extract,
     &export::Export,

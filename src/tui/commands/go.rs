@@ -7,7 +7,7 @@ use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
 use crate::tui::focus::Focus;
 use crate::tui::marked::Wanted;
-use crate::tui::panes::{case, findings, overview, situation, sources, trail};
+use crate::tui::panes::{case, findings, overview, profile, situation, sources, trail};
 use crate::tui::walk::Step;
 
 /// The commands.
@@ -25,6 +25,7 @@ pub const TABLE: &[Command] = &[
     command("open_sources", "[NAME]", "sources, their clocks and coverage", open_sources),
     command("open_findings", "", "findings: what deviates, and why", open_findings),
     command("open_situation", "", "the situation: hosts, what was said of them, what flowed between them", open_situation),
+    command("profile", "[STEP]", "the network by its flows, step by step", open_profile),
     command("sweep", "[FILE|INDICATORS]", "look for the indicators of a report or list", sweep),
     command("open_case", "", "the case: bookmarks and notes", open_case),
     command("open_bookmarks", "", "bookmarks", open_bookmarks),
@@ -185,6 +186,13 @@ fn open_findings(app: &mut App, _: &str) -> Result<()> {
 fn open_situation(app: &mut App, _: &str) -> Result<()> {
     let window = app.walk.here().step.window;
     app.open(Box::new(situation::Situation::new(window)));
+    Ok(())
+}
+
+fn open_profile(app: &mut App, step: &str) -> Result<()> {
+    let number = if step.is_empty() { Some(1) } else { step.parse().ok().filter(|n| (1..=7).contains(n)) };
+    let number = number.ok_or_else(|| Error::user(format!("the profile has no step {step}")).hint("1 to 7"))?;
+    app.open(Box::new(profile::Profile::new(number)));
     Ok(())
 }
 

@@ -31,6 +31,8 @@ pub mod playbook;
 
 pub mod situation;
 
+pub mod profile;
+
 pub mod sweep;
 
 pub mod case;
