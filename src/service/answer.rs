@@ -126,7 +126,8 @@ pub(super) fn answer(ask: Ask, reply: &Reply) -> Result<Body> {
         Ask::Span => body(reply, &engine.span()),
         Ask::Coverage(window) => body(reply, &engine.coverage(&window)),
         Ask::Bindings(wanted) => body(reply, &engine.bindings(&wanted, cancel)?),
-        Ask::Links(record) => body(reply, &engine.links(&record, cancel)?),
+        Ask::Links(record) => body(reply, &engine.linked(&record, cancel)?),
+        Ask::Why(record, other) => body(reply, &engine.why(&record, other, cancel)?),
         Ask::NameUsed(flow) => body(reply, &engine.name_used(&flow)?),
         Ask::Facts(entity, at) => body(reply, &engine.facts(&entity, at, cancel)?),
         Ask::Sweep(indicators, window, newer_than, imported_after) => {

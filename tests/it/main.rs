@@ -21,6 +21,7 @@ mod hostile;
 mod hour;
 mod keymaps;
 mod layouts;
+mod links;
 mod listen;
 mod live;
 mod live_head;

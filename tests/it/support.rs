@@ -283,14 +283,15 @@ impl Engine for Memory {
             })
             .collect()
     }
-    fn links(&self, record: &Record, _: &Cancel) -> Result<Vec<Link>> {
+    fn linked(&self, record: &Record, _: &Cancel) -> Result<Linked> {
         let id = community_id::of_record(record);
-        Ok(self
+        let links = self
             .records
             .iter()
             .filter(|r| r.id != record.id && id.is_some() && community_id::of_record(r) == id)
-            .map(|r| Link { record: r.clone(), method: "community_id".into(), quality: Match::Exact, via: None })
-            .collect())
+            .map(|r| Link::new(r.clone(), "community_id", Match::Exact))
+            .collect();
+        Ok(Linked { links, rejected: Vec::new() })
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         let asked = |r: &&Record| r.kind == Kind::Dns && r.addr(f::SRC_IP) == flow.addr(f::SRC_IP);

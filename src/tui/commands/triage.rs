@@ -294,6 +294,7 @@ impl App {
             What::Bookmark { title, .. } => format!("bookmark {title}"),
             What::SourceSet { source, .. } => format!("what was set for {source}"),
             What::Site { name, .. } => format!("site {name}"),
+            What::LinkJudged { accepted, .. } => format!("that two records are {}one thing", if *accepted { "" } else { "not " }),
             _ => String::new(),
         };
         if !name.is_empty() {
