@@ -302,7 +302,12 @@ impl App {
         }
         let counts = matches!(
             decision.what,
-            What::Verdict { .. } | What::SetAdd { .. } | What::SetRemove { .. } | What::Site { .. } | What::Remove { .. }
+            What::Verdict { .. }
+                | What::SetAdd { .. }
+                | What::SetRemove { .. }
+                | What::Site { .. }
+                | What::LinkJudged { .. }
+                | What::Remove { .. }
         );
         if counts && self.walk.here().step.lens != "packets" {
             self.hidden = None;
