@@ -2,7 +2,7 @@
 //! listed networks) is kept until records of its kind come, go or are moved in time.
 
 use super::local::Knowledge;
-use crate::context::{self, Given, Networks, sites};
+use crate::context::{self, Given, Networks, naming, sites};
 use crate::error::Result;
 use crate::links::by_hand::Judged;
 use crate::links::nat::{self, AskedEnd, Bound};
@@ -120,6 +120,7 @@ impl Knowledge for Known {
     ) -> Result<Vec<Fact>> {
         let networks = self.networks(snapshot, cancel)?;
         let mut facts = context::facts(snapshot, &networks, given, entity, at, cancel)?;
+        facts.extend(naming::facts(snapshot, &*self.names(snapshot)?, given, entity, cancel)?);
         if let Value::Addr(addr) = entity.value {
             facts.extend(nat::fact(&*self.nat(snapshot, cancel)?, addr, at));
         }
