@@ -57,6 +57,7 @@ pub fn why(snapshot: &Snapshot, record: &Record, link: &Link, cancel: &Cancel) -
         ("uid", _) => {
             let uid = record.text(field::UID).unwrap_or_default();
             reasons.push(format!("both state the connection id {uid}, and sources of this family share theirs"));
+            reasons.push(ends(record, other));
         }
         ("pinned", _) => reasons.push("nothing in the records themselves links them".into()),
         ("rejected", _) => {}
@@ -73,10 +74,11 @@ pub fn why(snapshot: &Snapshot, record: &Record, link: &Link, cancel: &Cancel) -
             .push("one of the two clocks was only assumed and never compared: the ends prove the link, the time does not".into()),
         _ => {}
     }
+    let both = if record.source == other.source && record.shift == other.shift { vec![record] } else { vec![record, other] };
     let (runner_up, runner_words) = runner_up(snapshot, record, link, cancel)?;
     Ok(Why {
         reasons,
-        clocks: vec![clock(&sources, record), clock(&sources, other)],
+        clocks: both.into_iter().map(|r| clock(&sources, r)).collect(),
         apart,
         allowed,
         stated: stated(record, other),
@@ -114,7 +116,7 @@ fn translated(via: &Via, link: &Link, out: &mut Vec<String>) {
     }
 }
 
-/// What both state of their ends.
+/// What both state of their ends; of other ends where they differ.
 fn ends(a: &Record, b: &Record) -> String {
     let end = |r: &Record, ip, port| {
         let ip = r.addr(ip).map_or_else(|| "?".to_owned(), |ip| ip.to_string());
@@ -122,6 +124,10 @@ fn ends(a: &Record, b: &Record) -> String {
     };
     let protocol = a.uint(field::PROTO).and_then(|p| u8::try_from(p).ok()).map_or_else(|| "?".to_owned(), proto::show);
     let (src, dst) = (end(a, field::SRC_IP, field::SRC_PORT), end(a, field::DST_IP, field::DST_PORT));
+    let (here, there) = ([&src, &dst], [end(b, field::SRC_IP, field::SRC_PORT), end(b, field::DST_IP, field::DST_PORT)]);
+    if !there.iter().all(|end| here.contains(&end)) {
+        return format!("one states {protocol} {src} and {dst}, the other {} and {}", there[0], there[1]);
+    }
     let turned = a.addr(field::SRC_IP) != b.addr(field::SRC_IP) || a.uint(field::SRC_PORT) != b.uint(field::SRC_PORT);
     let way = if turned { ", each from its own side" } else { "" };
     let id = community_id::of_record(a).map_or_else(String::new, |id| format!(" (Community ID {id})"));

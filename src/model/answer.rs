@@ -140,7 +140,7 @@ impl Linked {
 pub struct Why {
     /// What makes them one, in sentences.
     pub reasons: Vec<String>,
-    /// How the clocks of both were read, the record's own first.
+    /// How the clocks of both were read, the record's own first; one where both are of one clock.
     pub clocks: Vec<ClockUsed>,
     /// Nanoseconds from one's span to the other's; 0: they overlap.
     pub apart: i64,

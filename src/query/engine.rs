@@ -3,7 +3,7 @@
 
 use super::passive::Fold;
 use super::question::Question;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::carry;
 use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
@@ -184,6 +184,11 @@ pub trait Engine: Send + Sync {
     fn raw(&self, origin: Origin) -> Result<Raw>;
     /// Every source, with its clock as applied.
     fn sources(&self) -> Vec<SourceInfo>;
+    /// Compares the clock of a source, or of all, with the others' once more; gives those sources as they are now.
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        let _ = (source, cancel);
+        Err(Error::user("the clocks of this case cannot be compared"))
+    }
     /// Every evidence file.
     fn evidence(&self) -> Vec<EvidenceInfo>;
     /// Name of a source.

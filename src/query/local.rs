@@ -14,6 +14,7 @@ use crate::context::feeds::{Feeds, Keeping};
 use crate::context::{Given, sites as own};
 use crate::error::{Error, Result};
 use crate::links::by_hand::{self, Judged};
+use crate::links::clocks;
 use crate::links::nat::{AskedEnd, Bound};
 use crate::model::answer::{Coverage, Fact, Link, Linked, NameUsed, Why};
 use crate::model::evidence::EvidenceInfo;
@@ -391,6 +392,9 @@ impl Engine for LocalEngine {
     }
     fn sources(&self) -> Vec<SourceInfo> {
         self.store.sources()
+    }
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        clocks::measure(&self.store, source, cancel)
     }
     fn evidence(&self) -> Vec<EvidenceInfo> {
         self.store.evidence()

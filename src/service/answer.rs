@@ -120,6 +120,7 @@ pub(super) fn answer(ask: Ask, reply: &Reply) -> Result<Body> {
         Ask::PacketBytes(evidence, refs) => body(reply, &engine.packet_bytes(evidence, &refs, cancel)?),
         Ask::Raw(origin) => body(reply, &engine.raw(origin)?),
         Ask::Sources => body(reply, &engine.sources()),
+        Ask::MeasureClocks(source) => body(reply, &engine.measure_clocks(source, cancel)?),
         Ask::Evidence => body(reply, &engine.evidence()),
         Ask::SourceName(id) => body(reply, &engine.source_name(id)),
         Ask::EvidencePath(key) => body(reply, &engine.evidence_path(key)),

@@ -74,6 +74,8 @@ pub enum Ask {
     Raw(Origin),
     /// `Vec<SourceInfo>`.
     Sources,
+    /// `Vec<SourceInfo>`. The source of which the clock is compared; none: of all.
+    MeasureClocks(Option<SourceId>),
     /// `Vec<EvidenceInfo>`.
     Evidence,
     /// `String`.

@@ -161,6 +161,9 @@ impl Engine for RemoteEngine {
     fn sources(&self) -> Vec<SourceInfo> {
         self.client.call(&Ask::Sources, None).unwrap_or_default()
     }
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        self.client.call(&Ask::MeasureClocks(source), Some(cancel))
+    }
     fn evidence(&self) -> Vec<EvidenceInfo> {
         self.client.call(&Ask::Evidence, None).unwrap_or_default()
     }

@@ -135,6 +135,9 @@ impl Engine for Both {
     fn sources(&self) -> Vec<SourceInfo> {
         same(self.local.sources(), self.remote.sources())
     }
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        same(self.local.measure_clocks(source, cancel), self.remote.measure_clocks(source, cancel))
+    }
     fn evidence(&self) -> Vec<EvidenceInfo> {
         same(self.local.evidence(), self.remote.evidence())
     }

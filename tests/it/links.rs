@@ -15,7 +15,8 @@ fn what_is_accepted_or_rejected_holds_for_every_question_until_it_is_taken_back(
     let cancel = Cancel::default();
     let alert = case.rows("kind = alert and signature.id = 2028401").remove(0);
     let before = case.engine.linked(&alert, &cancel).unwrap();
-    let flow = before.links.iter().find(|l| l.record.kind == Kind::Flow && l.quality == Match::Exact).unwrap();
+    let exact = |l: &&backtrail::query::engine::Link| l.record.kind == Kind::Flow && l.quality == Match::Exact;
+    let flow = before.links.iter().filter(exact).find(|l| l.method == "community_id").unwrap();
     let (flow, method) = (flow.record.clone(), flow.method.clone());
 
     let why = case.engine.why(&alert, flow.id, &cancel).unwrap().unwrap();
@@ -76,7 +77,8 @@ fn the_program_explains_judges_and_forgets() {
         out.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
     };
     let links = rows(&["links", &alert, "-o", "jsonl"]);
-    let flow = links.iter().find(|l| l["kind"] == "flow").unwrap()["id"].as_str().unwrap().to_owned();
+    let joined = |l: &&Json| l["kind"] == "flow" && l["method"] == "community_id";
+    let flow = links.iter().find(joined).unwrap()["id"].as_str().unwrap().to_owned();
 
     let why = &rows(&["links", &alert, "--why", &flow, "-o", "jsonl"])[0];
     assert_eq!((why["what"].as_str(), why["schema"].as_str()), (Some("why"), Some("backtrail.link/1")));
@@ -102,4 +104,43 @@ fn the_program_explains_judges_and_forgets() {
     assert_eq!(rows(&["links", &alert, "-o", "jsonl"]), links);
     let (ok, out, _) = run(&["links", &alert, "--accept", &flow, "--because", "checked"]);
     assert!(ok && out.contains("by hand") && out.contains("ana: checked"), "{out}");
+}
+
+#[test]
+fn clocks_are_compared_when_asked_and_a_wrong_name_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| program(home.path(), args);
+    let files = [story("squid-access.log"), story("inside.pcapng")].map(|p| p.display().to_string());
+    assert!(run(&["ingest", &files[0], &files[1]]).0);
+    let (ok, out, err) = run(&["sources", "measure", "squid-access"]);
+    assert!(ok && out.starts_with("squid-access: -7h37s (a zone of -7h and -37s), corrected,"), "{out}{err}");
+    let (ok, out, _) = run(&["sources", "measure", "-o", "jsonl"]);
+    let rows: Vec<Json> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(ok && rows.len() >= 2 && rows.iter().all(|r| r["schema"] == "backtrail.source/1"), "{out}");
+    let squid = rows.iter().find(|r| r["source"] == "squid-access").unwrap();
+    assert!((squid["clock.shift"].as_f64().unwrap() - 25_237.0).abs() < 1.0, "{squid}");
+    let (ok, _, err) = run(&["sources", "measure", "squid-acces"]);
+    assert!(!ok && err.contains("did you mean `squid-access`?"), "{err}");
+}
+
+#[test]
+fn the_client_that_a_proxy_names_is_a_binding_of_one_s_own_proxy_and_a_claim_from_outside() {
+    let case = Case::new();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/protocols/proxy_protocol.pcap");
+    case.ingest(&[sample]);
+    // The stream behind the header is read, in the same segment too.
+    let urls = case.rows("kind = http and http.uri = \"/shop\"");
+    assert_eq!(urls.len(), 3);
+    assert_eq!(case.count("kind = flow and app ~ /http,proxy_protocol/"), 4);
+    assert_eq!(case.count("forwarded.src.ip = 203.0.113.44 and name = shop.example"), 1);
+    assert_eq!(case.count("oddity = proxy_protocol_malformed"), 1);
+    // Asked for a client, the connections that the proxy opened for it are found; what anybody from outside claims is not.
+    let flows = case.rows("kind = flow and host = 203.0.113.7");
+    assert_eq!(flows.len(), 1, "{flows:?}");
+    assert_eq!(flows[0].uint(backtrail::model::field::SRC_PORT), Some(41_001));
+    assert_eq!(case.count("kind = flow and host = 10.8.21.5"), 0);
+    let claimed = case.rows("kind = flow and src.ip = 192.0.2.66 and src.port = 40000").remove(0);
+    let links = case.engine.links(&claimed, &Cancel::default()).unwrap();
+    let vias: Vec<_> = links.iter().filter_map(|l| l.via.as_ref()).collect();
+    assert!(vias.iter().all(|v| v.method == "claim" && v.confidence < 0.5), "{vias:?}");
 }

@@ -216,7 +216,9 @@ impl Links {
                 out.push(("differ", format!("{name} {here} here, {there} there"), "match.unsure"));
             }
         }
-        out.push(("runner-up", why.runner_words.clone(), "ui.text"));
+        if !why.runner_words.is_empty() {
+            out.push(("runner-up", why.runner_words.clone(), "ui.text"));
+        }
         if let Some(next) = &why.runner_up {
             out.push(("", self.line_of(next, view), "ui.dim"));
         }
@@ -332,7 +334,7 @@ impl Pane for Links {
             self.failed = Some(error.clone());
         } else if answer.is::<Explained>() {
             if let Some(Explained(id, why)) = answer.take() {
-                self.why = why.map(|why| (id, why));
+                self.why = Some((id, why.unwrap_or_default()));
             }
         } else if let Some(Loaded(record, linked, coverage)) = answer.take() {
             let at = self.link().map(|l| l.record.id);
