@@ -18,6 +18,8 @@ pub mod inventory;
 
 pub mod services;
 
+pub mod naming;
+
 pub mod sets;
 
 pub mod sites;

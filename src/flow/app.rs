@@ -186,12 +186,22 @@ impl App {
             return;
         }
         self.tell(at, out, |parser, own| parser.data(side, bytes, at, own));
+        self.take(all, ends, side, bytes, at, out);
+    }
+
+    /// Hands bytes to whoever is due. What a parser leaves of them when the stream goes on as another protocol is probed in turn, which
+    /// happens at most [`MAX_RESTARTS`] times.
+    fn take(&mut self, all: Protocols, ends: &Ends, side: Side, bytes: &[u8], at: At, out: &mut Out) {
         match &mut self.stage {
             Stage::Over => {}
             Stage::Probing { .. } => self.probe(all, ends, side, bytes, at, out),
             Stage::Parsing { .. } => {
                 self.match_side(ends, side, bytes, at, out);
                 self.feed(ends, side, bytes, at, out);
+                let unused = std::mem::take(&mut out.unused).min(bytes.len());
+                if unused > 0 {
+                    self.take(all, ends, side, &bytes[bytes.len() - unused..], at, out);
+                }
             }
         }
     }
@@ -300,7 +310,7 @@ impl App {
             }
             self.prefix[i] = first;
             if let Some(protocol) = chosen {
-                self.choose(protocol, ends, side, at, out);
+                self.choose(all, protocol, ends, side, at, out);
                 return;
             }
             self.exhausted[i] = if stream { !more || self.prefix[i].len() >= PROBE } else { self.datagrams[i] >= MAX_DATAGRAMS };
@@ -311,7 +321,7 @@ impl App {
         }
     }
 
-    fn choose(&mut self, protocol: &'static dyn Protocol, ends: &Ends, side: Side, at: At, out: &mut Out) {
+    fn choose(&mut self, all: Protocols, protocol: &'static dyn Protocol, ends: &Ends, side: Side, at: At, out: &mut Out) {
         let Stage::Probing { held, .. } = &mut self.stage else { return };
         let mut held = std::mem::take(held);
         if ends.proto != proto::TCP {
@@ -336,8 +346,7 @@ impl App {
         self.prefix = [Vec::new(), Vec::new()];
         self.stage = Stage::Parsing { protocol, parser, matched };
         for (side, bytes, at) in held {
-            self.match_side(ends, side, &bytes, at, out);
-            self.feed(ends, side, &bytes, at, out);
+            self.take(all, ends, side, &bytes, at, out);
         }
     }
 

@@ -208,7 +208,7 @@ pub fn ingest_stream(
 }
 
 /// Compares the clocks of what came with those of what was there; what is known anew of them, in words.
-fn compared(store: &Store, stop: &Stop) -> Vec<String> {
+pub(crate) fn compared(store: &Store, stop: &Stop) -> Vec<String> {
     let cancel = Cancel::default();
     let done = AtomicBool::new(false);
     let changed = std::thread::scope(|scope| {

@@ -4,6 +4,7 @@
 //! Log times of whole seconds are off by up to a second, so spans are widened by one, and by what measured clocks leave open; a flow that
 //! contains the record without that is preferred.
 
+use super::by_hand::Judged;
 use crate::error::{Error, Result};
 use crate::model::answer::{Link, Match};
 use crate::model::filter::Test;
@@ -19,9 +20,10 @@ pub const MAX_LINKS: usize = 1_000;
 const COMMUNITY_ID: &str = "community_id";
 
 /// The records that belong to a record: flows first, then in order of time. At most [`MAX_LINKS`].
-pub fn links(snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-    let mut found =
-        Found { snapshot, cancel, record, sources: snapshot.sources(), seen: HashSet::from([record.id]), links: Vec::new() };
+/// What a person rejected is no candidate.
+pub fn links(snapshot: &Snapshot, record: &Record, judged: &Judged, cancel: &Cancel) -> Result<Vec<Link>> {
+    let sources = snapshot.sources();
+    let mut found = Found { snapshot, cancel, record, judged, sources, seen: HashSet::from([record.id]), links: Vec::new() };
     found.by_reference()?;
     found.by_uid()?;
     found.by_ends()?;
@@ -34,6 +36,7 @@ struct Found<'a> {
     snapshot: &'a Snapshot,
     cancel: &'a Cancel,
     record: &'a Record,
+    judged: &'a Judged,
     sources: Vec<SourceInfo>,
     seen: HashSet<RecordId>,
     links: Vec<Link>,
@@ -42,7 +45,7 @@ struct Found<'a> {
 impl Found<'_> {
     fn add(&mut self, record: Record, method: &'static str, quality: Match) {
         if self.links.len() < MAX_LINKS && self.seen.insert(record.id) {
-            self.links.push(Link { record, method: method.into(), quality, via: None });
+            self.links.push(Link::new(record, method, quality));
         }
     }
 
@@ -50,7 +53,9 @@ impl Found<'_> {
         let mut out = Vec::new();
         let ask = Ask { window, sources, limit: MAX_LINKS + 1, every_sighting: true, ..Ask::new(filter) };
         self.snapshot.select(&ask, &|| self.cancel.is_cancelled(), &mut |r| {
-            out.push(r);
+            if !self.judged.rejects(self.record.id, r.id) {
+                out.push(r);
+            }
             true
         })?;
         if self.cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(out) }
@@ -64,6 +69,7 @@ impl Found<'_> {
                 self.add(event, "flow", Match::Exact);
             }
         } else if let Some(id) = self.record.text(field::FLOW).and_then(|t| t.parse().ok())
+            && !self.judged.rejects(self.record.id, id)
             && let Some(flow) = self.snapshot.record(id)?
         {
             self.add(flow, "flow", Match::Exact);
@@ -122,7 +128,8 @@ impl Found<'_> {
         for other in others {
             // Of several flows of this source that the event fits alike, this is one.
             let n = if self.record.kind == Kind::Flow {
-                let fitting = self.nearest(&other, counted.iter().filter(|f| f.source == self.record.source).cloned().collect());
+                let mine = |f: &&Record| f.source == self.record.source && !self.judged.rejects(other.id, f.id);
+                let fitting = self.nearest(&other, counted.iter().filter(mine).cloned().collect());
                 let mine = fitting.iter().any(|f| f.id == self.record.id);
                 if !mine && !fitting.is_empty() {
                     continue;
@@ -153,9 +160,7 @@ impl Found<'_> {
 
     /// How far a record of another source may be off this one's time for the clocks of both, as measured: nothing if neither was moved.
     fn uncertainty(&self, other: SourceId) -> i64 {
-        let of = |id: SourceId| self.sources.iter().find(|s| s.id == id && s.is_measured()).and_then(|s| s.estimate.as_ref());
-        let of = |id: SourceId| of(id).map_or(0, |e| e.uncertainty) as f64;
-        if other == self.record.source { 0 } else { (2.0 * of(other).hypot(of(self.record.source))) as i64 }
+        uncertainty(&self.sources, self.record.source, other)
     }
     /// How far apart records of both may be and be one: what clocks leave open, and a second of rounding.
     fn slack(&self, other: SourceId) -> i64 {
@@ -169,6 +174,13 @@ impl Found<'_> {
     }
 }
 
+/// How far records of two sources may be off each other's time, as far as their clocks were measured.
+pub(super) fn uncertainty(sources: &[SourceInfo], a: SourceId, b: SourceId) -> i64 {
+    let of = |id: SourceId| sources.iter().find(|s| s.id == id && s.is_measured()).and_then(|s| s.estimate.as_ref());
+    let of = |id: SourceId| of(id).map_or(0, |e| e.uncertainty) as f64;
+    if a == b { 0 } else { (2.0 * of(a).hypot(of(b))) as i64 }
+}
+
 fn touches(record: &Record, flow: &Record, slack: i64) -> bool {
     around(flow, slack).overlaps(record.time(), record.until())
 }
@@ -178,7 +190,7 @@ fn family_of(format: &str) -> &str {
     format.split('-').next().unwrap_or(format)
 }
 
-fn around(record: &Record, slack: i64) -> Window {
+pub(super) fn around(record: &Record, slack: i64) -> Window {
     Window::new(record.time().plus(-slack), record.until().plus(slack).plus(1))
 }
 
@@ -196,7 +208,7 @@ fn with_ports(protocol: Option<u64>) -> bool {
 }
 
 /// The condition that protocol and both ends are those of a record, in either direction; none if the record does not name them in full.
-fn same_ends(record: &Record) -> Option<Filter> {
+pub(super) fn same_ends(record: &Record) -> Option<Filter> {
     let protocol = record.uint(field::PROTO)?;
     let (src, dst) = (record.addr(field::SRC_IP)?, record.addr(field::DST_IP)?);
     let ports = match (record.uint(field::SRC_PORT), record.uint(field::DST_PORT)) {
@@ -228,7 +240,7 @@ mod tests {
 
     fn shown(snapshot: &Snapshot, id: RecordId) -> Vec<(RecordId, &'static str, String)> {
         let record = snapshot.record(id).unwrap().unwrap();
-        let links = links(snapshot, &record, &Cancel::default()).unwrap();
+        let links = links(snapshot, &record, &Judged::default(), &Cancel::default()).unwrap();
         links
             .into_iter()
             .map(|l| {

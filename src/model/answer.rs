@@ -1,11 +1,12 @@
 //! What answers carry besides records: links, names used, facts, coverage, and the flag that gives a question up. Stands here because
 //! `links`, `context` and `store` give them and `query` hands them on.
 
-use super::field;
+use super::field::{self, FieldId};
 use super::origin::RecordId;
 use super::record::{Kind, Record};
 use super::source::SourceId;
-use super::time::Window;
+use super::time::{Time, Window, show_about};
+use super::value::Value;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -46,6 +47,8 @@ pub enum Match {
     Translated,
     /// On the other side of one that was inferred or claimed, with the confidence, 0 to 1.
     Inferred(f32),
+    /// A person said so.
+    ByHand,
 }
 
 impl Match {
@@ -65,6 +68,7 @@ impl std::fmt::Display for Match {
             Match::ClockUnchecked => f.pad("clock unchecked"),
             Match::Translated => f.pad("⇄"),
             Match::Inferred(confidence) => f.pad(&format!("?{confidence:.2}")),
+            Match::ByHand => f.pad("by hand"),
         }
     }
 }
@@ -83,12 +87,95 @@ fn within(nanos: i64) -> String {
 pub struct Link {
     /// The other record.
     pub record: Record,
-    /// How: `community_id`, `tuple`, `uid`, `flow`, `nat`.
+    /// How: `community_id`, `tuple`, `uid`, `flow`, `nat`; `pinned`: by nothing but a person's word; `rejected`: by a person's word they are two.
     pub method: Cow<'static, str>,
     /// How well.
     pub quality: Match,
     /// The translation between them, if there is one.
     pub via: Option<Via>,
+    /// What a person said of it.
+    pub hand: Option<ByHand>,
+}
+
+impl Link {
+    /// A link that nobody judged.
+    pub fn new(record: Record, method: impl Into<Cow<'static, str>>, quality: Match) -> Link {
+        Link { record, method: method.into(), quality, via: None, hand: None }
+    }
+}
+
+/// A person's word on a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    /// Number of the decision in the journal, by which it is taken back.
+    pub decision: u64,
+    /// The two are one thing; else they are not.
+    pub accepted: bool,
+    /// Who said so.
+    pub who: String,
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a record is linked with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Linked {
+    /// The other records: flows first, then in order of time.
+    pub links: Vec<Link>,
+    /// Those that a person said it is not one thing with: they are left out of the others.
+    pub rejected: Vec<Link>,
+}
+
+impl Linked {
+    /// The link to a record, one that was rejected too.
+    pub fn with(&self, id: RecordId) -> Option<&Link> {
+        self.links.iter().chain(&self.rejected).find(|l| l.record.id == id)
+    }
+}
+
+/// Why two records are one thing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// What makes them one, in sentences.
+    pub reasons: Vec<String>,
+    /// How the clocks of both were read, the record's own first; one where both are of one clock.
+    pub clocks: Vec<ClockUsed>,
+    /// Nanoseconds from one's span to the other's; 0: they overlap.
+    pub apart: i64,
+    /// Nanoseconds that they may be apart; none: time is not what joins them.
+    pub allowed: Option<i64>,
+    /// What they agree in and differ in beside that: field, here, there.
+    pub stated: Vec<(FieldId, Value, Value)>,
+    /// The record that would take the other's place.
+    pub runner_up: Option<Record>,
+    /// Why it does not, or why there is none.
+    pub runner_words: String,
+}
+
+/// How the clock of a source was read for one record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockUsed {
+    /// The source.
+    pub source: SourceId,
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds added to the record's time.
+    pub shift: i64,
+    /// How far it may be off, nanoseconds.
+    pub uncertainty: i64,
+    /// Where that comes from, in words.
+    pub basis: String,
+}
+
+impl ClockUsed {
+    /// In a line.
+    pub fn in_words(&self) -> String {
+        let moved = if self.shift == 0 { "as written".to_owned() } else { format!("corrected by {}", show_about(self.shift)) };
+        let open = if self.uncertainty == 0 { String::new() } else { format!(" ±{}", show_about(self.uncertainty)) };
+        format!("{}: {moved}{open}; {}", self.name, self.basis)
+    }
 }
 
 /// A translation by which two records belong together.

@@ -294,6 +294,15 @@ pub enum What {
         /// Rows that it returned.
         rows: u64,
     },
+    /// Two records were said to be one thing, or not to be, by hand. The last word on a pair counts.
+    LinkJudged {
+        /// The two records, by id text ([`RecordId`]), the lesser id first.
+        records: (String, String),
+        /// They are one thing; else they are not.
+        accepted: bool,
+        /// Why.
+        reason: String,
+    },
     /// Takes back an earlier decision.
     Remove {
         /// Sequence of what is taken back.

@@ -267,6 +267,10 @@ fields! {
     VIA_METHOD = 186, "via.method", [], Text, Derived, None, "How that translation is known: log, infer (two vantage points), proxy, claim.";
     VIA_CONFIDENCE = 187, "via.confidence", [], Float, Derived, None, "How sure that translation is, 0 to 1.";
     VIA_EVIDENCE = 188, "via.evidence", [], Text, Derived, None, "Id of the record that proves that translation.";
+    FORWARDED_SRC_IP = 250, "forwarded.src.ip", [], Addr, One, Some(E::Address), "Address of the client for whom a proxy says it opened the connection (PROXY protocol): a claim of whoever sent it.";
+    FORWARDED_SRC_PORT = 251, "forwarded.src.port", [], Port, One, None, "Port of that client.";
+    FORWARDED_DST_IP = 252, "forwarded.dst.ip", [], Addr, One, Some(E::Address), "Address that the client called, as the proxy says.";
+    FORWARDED_DST_PORT = 253, "forwarded.dst.port", [], Port, One, None, "Port that the client called.";
     TEXT = 183, "any", [], Text, Any(&[NAME, SNI, URL, HTTP_HOST, HTTP_URI, SIGNATURE, USER, HOSTNAME, MESSAGE, FILE_NAME, INDICATOR, ODDITY]), None, "What a bare word is looked for in: names, URLs, signatures, users, messages, file names.";
 }
 

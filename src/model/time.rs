@@ -190,9 +190,26 @@ pub fn show_span(nanos: i64) -> String {
     if out.is_empty() { "0s".into() } else { out }
 }
 
+/// A span to what is worth saying of it: of minutes seconds, of seconds hundredths, of less milliseconds, then microseconds.
+pub fn show_about(nanos: i64) -> String {
+    let step = match nanos.unsigned_abs() {
+        n if n >= 60 * SECOND.unsigned_abs() => SECOND,
+        n if n >= SECOND.unsigned_abs() => SECOND / 100,
+        n if n >= SECOND.unsigned_abs() / 100 => SECOND / 1_000,
+        _ => SECOND / 1_000_000,
+    };
+    show_span(nanos.saturating_add(nanos.signum() * step / 2) / step * step)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_said_to_what_is_worth_saying() {
+        let said = [0, 812_345, 12_600_000, 1_004_900_000, 61_499_999_999, -1_500_000_000, i64::MIN].map(show_about);
+        assert_eq!(said[..6], ["0s", "812us", "13ms", "1s", "1m1s", "-1s500ms"]);
+    }
 
     #[test]
     fn epochs_are_exact_to_the_nanosecond() {

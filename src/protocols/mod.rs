@@ -74,6 +74,8 @@ pub struct Out {
     pub restart: bool,
     /// With `restart`: the protocol that follows, where it was agreed by name and has no mark of its own.
     pub follows: Option<&'static str>,
+    /// With `restart`: so many of the bytes that were given last are already of what follows.
+    pub unused: usize,
     /// A protocol that this one carries, recognised by it.
     pub also: Option<&'static str>,
     /// Datagrams that hold records of a format of logs, which whoever imports reads.
@@ -206,6 +208,7 @@ pub mod ntp;
 pub mod oracle;
 pub mod pop3;
 pub mod postgres;
+pub mod proxy_protocol;
 pub mod quic;
 pub mod radius;
 pub mod rdp;
@@ -229,6 +232,7 @@ pub mod xmpp;
 
 /// Every protocol, in the order in which probes are asked: those with the surest marks first.
 pub const ALL: &[&dyn Protocol] = &[
+    &proxy_protocol::PROTOCOL,
     &tls::PROTOCOL,
     &http::PROTOCOL,
     &http2::PROTOCOL,

@@ -3,7 +3,7 @@
 
 use super::passive::Fold;
 use super::question::Question;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::carry;
 use crate::model::field::FieldId;
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
@@ -19,7 +19,7 @@ pub use crate::model::evidence::EvidenceInfo;
 
 pub use crate::model::indicator::{How, Indicator, Over, Sighting, Sightings};
 
-pub use crate::model::answer::{Cancel, Coverage, Fact, Link, Match, NameUsed, Via};
+pub use crate::model::answer::{ByHand, Cancel, ClockUsed, Coverage, Fact, Link, Linked, Match, NameUsed, Via, Why};
 
 pub use crate::links::nat::{AskedEnd, Binding, Bound, End};
 
@@ -184,6 +184,11 @@ pub trait Engine: Send + Sync {
     fn raw(&self, origin: Origin) -> Result<Raw>;
     /// Every source, with its clock as applied.
     fn sources(&self) -> Vec<SourceInfo>;
+    /// Compares the clock of a source, or of all, with the others' once more; gives those sources as they are now.
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        let _ = (source, cancel);
+        Err(Error::user("the clocks of this case cannot be compared"))
+    }
     /// Every evidence file.
     fn evidence(&self) -> Vec<EvidenceInfo>;
     /// Name of a source.
@@ -195,7 +200,16 @@ pub trait Engine: Send + Sync {
     /// Which sources could have seen something in a window.
     fn coverage(&self, window: &Window) -> Vec<Coverage>;
     /// The other records of a record's connection, or of an alert or log line its flow; on the other side of a translation too, with its binding.
-    fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>>;
+    fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
+        self.linked(record, cancel).map(|linked| linked.links)
+    }
+    /// The same, with those that a person rejected beside them.
+    fn linked(&self, record: &Record, cancel: &Cancel) -> Result<Linked>;
+    /// Why a record and another one are linked; none: they are not.
+    fn why(&self, record: &Record, other: RecordId, cancel: &Cancel) -> Result<Option<Why>> {
+        let _ = (record, other, cancel);
+        Ok(None)
+    }
     /// The translations that an end is on a side of, and who is behind it.
     fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
         let _ = (wanted, cancel);

@@ -2,11 +2,12 @@
 //! listed networks) is kept until records of its kind come, go or are moved in time.
 
 use super::local::Knowledge;
-use crate::context::{self, Given, Networks, sites};
+use crate::context::{self, Given, Networks, naming, sites};
 use crate::error::Result;
+use crate::links::by_hand::Judged;
 use crate::links::nat::{self, AskedEnd, Bound};
-use crate::links::{Names, Nat, exact, names, sightings};
-use crate::model::answer::{Cancel, Fact, Link, NameUsed};
+use crate::links::{Names, Nat, exact, names, sightings, why};
+use crate::model::answer::{Cancel, Fact, Link, Linked, NameUsed, Why};
 use crate::model::site::Site;
 use crate::model::{Entity, Filter, Kind, Record, RecordId, SourceId, Time, Value, Window};
 use crate::store::clocks::Shift;
@@ -85,12 +86,15 @@ impl Knowledge for Known {
     fn bindings(&self, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
         nat::bound(&*self.nat(snapshot, cancel)?, snapshot, wanted, cancel)
     }
-    fn links(&self, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        let mut links = exact::links(snapshot, record, cancel)?;
+    fn links(&self, snapshot: &Snapshot, record: &Record, judged: &Judged, cancel: &Cancel) -> Result<Linked> {
+        let mut links = exact::links(snapshot, record, judged, cancel)?;
         let known: HashSet<RecordId> = links.iter().map(|l| l.record.id).collect();
         let others = nat::links(&*self.nat(snapshot, cancel)?, snapshot, record, cancel)?;
         links.extend(others.into_iter().filter(|l| !known.contains(&l.record.id)));
-        Ok(links)
+        judged.apply(snapshot, record, links, cancel)
+    }
+    fn why(&self, snapshot: &Snapshot, record: &Record, link: &Link, cancel: &Cancel) -> Result<Why> {
+        why::why(snapshot, record, link, cancel)
     }
     fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
         self.names(snapshot)?.name_used(flow)
@@ -116,6 +120,7 @@ impl Knowledge for Known {
     ) -> Result<Vec<Fact>> {
         let networks = self.networks(snapshot, cancel)?;
         let mut facts = context::facts(snapshot, &networks, given, entity, at, cancel)?;
+        facts.extend(naming::facts(snapshot, &*self.names(snapshot)?, given, entity, cancel)?);
         if let Value::Addr(addr) = entity.value {
             facts.extend(nat::fact(&*self.nat(snapshot, cancel)?, addr, at));
         }

@@ -13,8 +13,10 @@ use super::{Cancel, check, passive, sets, summed};
 use crate::context::feeds::{Feeds, Keeping};
 use crate::context::{Given, sites as own};
 use crate::error::{Error, Result};
+use crate::links::by_hand::{self, Judged};
+use crate::links::clocks;
 use crate::links::nat::{AskedEnd, Bound};
-use crate::model::answer::{Coverage, Fact, Link, NameUsed};
+use crate::model::answer::{Coverage, Fact, Link, Linked, NameUsed, Why};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::filter::Members;
 use crate::model::indicator::{Indicator, Over, Sightings as Found};
@@ -64,10 +66,15 @@ pub trait Knowledge: Send + Sync {
         let _ = (snapshot, wanted, cancel);
         Ok(Bound::default())
     }
-    /// The other records of a record's connection.
-    fn links(&self, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        let _ = (snapshot, record, cancel);
-        Ok(Vec::new())
+    /// The other records of a record's connection, given what people said of links.
+    fn links(&self, snapshot: &Snapshot, record: &Record, judged: &Judged, cancel: &Cancel) -> Result<Linked> {
+        let _ = (snapshot, record, judged, cancel);
+        Ok(Linked::default())
+    }
+    /// Why a record and that of its link are one thing.
+    fn why(&self, snapshot: &Snapshot, record: &Record, link: &Link, cancel: &Cancel) -> Result<Why> {
+        let _ = (snapshot, record, link, cancel);
+        Ok(Why::default())
     }
     /// The name that the client used for a flow.
     fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
@@ -105,12 +112,14 @@ pub struct LocalEngine {
     views: Views,
     standing: Standing,
     feeds: Keeping,
+    judged: by_hand::Keeping,
 }
 
 impl LocalEngine {
     /// An engine over a store.
     pub fn new(store: Store, knowledge: Box<dyn Knowledge>) -> LocalEngine {
-        LocalEngine { store, knowledge, views: Views::default(), standing: Standing::default(), feeds: Keeping::default() }
+        let (views, standing, feeds) = (Views::default(), Standing::default(), Keeping::default());
+        LocalEngine { store, knowledge, views, standing, feeds, judged: by_hand::Keeping::default() }
     }
     /// The store.
     pub fn store(&self) -> &Store {
@@ -384,6 +393,9 @@ impl Engine for LocalEngine {
     fn sources(&self) -> Vec<SourceInfo> {
         self.store.sources()
     }
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        clocks::measure(&self.store, source, cancel)
+    }
     fn evidence(&self) -> Vec<EvidenceInfo> {
         self.store.evidence()
     }
@@ -407,15 +419,21 @@ impl Engine for LocalEngine {
         };
         snapshot.sources().into_iter().map(cover).collect()
     }
-    fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
+    fn linked(&self, record: &Record, cancel: &Cancel) -> Result<Linked> {
         let view = self.view(cancel)?;
         let applied = self.applied(&view, cancel)?;
-        let mut links = self.knowledge.links(&view, record, cancel)?;
-        for link in &mut links {
+        let judged = self.judged.of(&self.store.journal().decisions());
+        let mut linked = self.knowledge.links(&view, record, &judged, cancel)?;
+        for link in linked.links.iter_mut().chain(&mut linked.rejected) {
             link.record =
                 applied.on(std::mem::replace(&mut link.record, Record::new(Kind::Log, record.id, record.source, record.start)));
         }
-        Ok(links)
+        Ok(linked)
+    }
+    fn why(&self, record: &Record, other: RecordId, cancel: &Cancel) -> Result<Option<Why>> {
+        let linked = self.linked(record, cancel)?;
+        let Some(link) = linked.with(other) else { return Ok(None) };
+        self.knowledge.why(&*self.view(cancel)?, record, link, cancel).map(Some)
     }
     fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
         self.knowledge.bindings(&*self.view(cancel)?, wanted, cancel)

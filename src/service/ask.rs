@@ -15,7 +15,7 @@ use crate::store::verify::How;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol: of frames, requests, answers and everything in them. It grows with every change of any of them.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 /// What a connection begins with, so that whatever else speaks on a socket is known at once.
 pub const MAGIC: [u8; 8] = *b"BACKTRL\0";
 
@@ -74,6 +74,8 @@ pub enum Ask {
     Raw(Origin),
     /// `Vec<SourceInfo>`.
     Sources,
+    /// `Vec<SourceInfo>`. The source of which the clock is compared; none: of all.
+    MeasureClocks(Option<SourceId>),
     /// `Vec<EvidenceInfo>`.
     Evidence,
     /// `String`.
@@ -84,8 +86,10 @@ pub enum Ask {
     Span,
     /// `Vec<Coverage>`.
     Coverage(Window),
-    /// `Vec<Link>`.
+    /// `Linked`.
     Links(Record),
+    /// `Option<Why>`.
+    Why(Record, RecordId),
     /// `Option<NameUsed>`.
     NameUsed(Record),
     /// `Bound`.

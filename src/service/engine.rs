@@ -5,7 +5,7 @@ use super::ask::{Ask, State};
 use super::client::{Broke, Client, Got};
 use super::question::{Carried, Set};
 use crate::error::{Error, Result};
-use crate::model::answer::{Cancel, Coverage, Fact, Link, NameUsed};
+use crate::model::answer::{Cancel, Coverage, Fact, Linked, NameUsed, Why};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::indicator::{Indicator, Over, Sightings};
 use crate::model::packet::PacketRef;
@@ -161,6 +161,9 @@ impl Engine for RemoteEngine {
     fn sources(&self) -> Vec<SourceInfo> {
         self.client.call(&Ask::Sources, None).unwrap_or_default()
     }
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        self.client.call(&Ask::MeasureClocks(source), Some(cancel))
+    }
     fn evidence(&self) -> Vec<EvidenceInfo> {
         self.client.call(&Ask::Evidence, None).unwrap_or_default()
     }
@@ -200,8 +203,11 @@ impl Engine for RemoteEngine {
     fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
         self.client.call(&Ask::Bindings(*wanted), Some(cancel))
     }
-    fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
+    fn linked(&self, record: &Record, cancel: &Cancel) -> Result<Linked> {
         self.client.call(&Ask::Links(record.clone()), Some(cancel))
+    }
+    fn why(&self, record: &Record, other: RecordId, cancel: &Cancel) -> Result<Option<Why>> {
+        self.client.call(&Ask::Why(record.clone(), other), Some(cancel))
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         self.client.call(&Ask::NameUsed(flow.clone()), None)

@@ -386,7 +386,7 @@ struct GoPackets(Option<Record>, RecordId);
 
 fn best_flow(links: Vec<crate::query::engine::Link>) -> Option<Record> {
     let rank = |m: &Match| match m {
-        Match::Exact => 0,
+        Match::Exact | Match::ByHand => 0,
         Match::Within(_) => 1,
         Match::ClockUnchecked => 2,
         Match::Ambiguous(_) => 3,

@@ -34,6 +34,7 @@ impl Joined {
         match self.quality {
             None => "no other record of its connection is in the case".into(),
             Some(Match::Exact) => format!("= exactly with {records}"),
+            Some(Match::ByHand) => format!("by hand: a person said so, with {records}"),
             Some(Match::Ambiguous(of)) => format!("×{of}: so many flows fit alike; {records}"),
             Some(quality @ Match::Within(_)) => {
                 format!("{quality}: with {records}, by a clock that was measured to within that")
@@ -86,7 +87,7 @@ fn of(engine: &dyn Engine, record: &Record, cancel: &Cancel) -> Result<Joined> {
 /// Of an event the join with its flow counts, if there is one; of a flow the weakest of all.
 fn weakest(record: &Record, links: &[Link]) -> Option<Match> {
     let rank = |m: &Match| match m {
-        Match::Exact => 0,
+        Match::Exact | Match::ByHand => 0,
         Match::Ambiguous(n) => 1 + u64::from(*n),
         Match::ClockUnchecked => u64::MAX,
         Match::Within(_) | Match::Translated | Match::Inferred(_) => 1,
@@ -163,7 +164,7 @@ mod tests {
         record
     }
     fn link(kind: Kind, quality: Match) -> Link {
-        Link { record: record(kind, ""), method: "tuple".into(), quality, via: None }
+        Link::new(record(kind, ""), "tuple", quality)
     }
 
     #[test]

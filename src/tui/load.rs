@@ -119,7 +119,7 @@ pub fn load(work: &Work, ask: &Ask, part: Part) -> Result<()> {
         let links = match engine.record(id)? {
             Some(record) => {
                 let mut links = engine.links(&record, &work.cancel)?;
-                links.insert(0, Link { record, method: "itself".into(), quality: crate::query::engine::Match::Exact, via: None });
+                links.insert(0, Link::new(record, "itself", crate::query::engine::Match::Exact));
                 links
             }
             None => Vec::new(),

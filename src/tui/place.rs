@@ -2,6 +2,7 @@
 
 use super::app::{App, Part};
 use super::panes::Pane;
+use super::panes::links::Links;
 use super::panes::sweep::Sweep;
 use super::times::Zone;
 use super::walk::{RowPlace, SavedNode, Walk};
@@ -124,6 +125,7 @@ pub fn restore(app: &mut App, text: &str) {
 fn again(name: &str, kept: &str) -> Option<Box<dyn Pane>> {
     match name {
         "sweep" => Sweep::again(kept).map(|pane| Box::new(pane) as Box<dyn Pane>),
+        "links" => Links::again(kept).map(|pane| Box::new(pane) as Box<dyn Pane>),
         _ => None,
     }
 }

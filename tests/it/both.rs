@@ -135,6 +135,9 @@ impl Engine for Both {
     fn sources(&self) -> Vec<SourceInfo> {
         same(self.local.sources(), self.remote.sources())
     }
+    fn measure_clocks(&self, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+        same(self.local.measure_clocks(source, cancel), self.remote.measure_clocks(source, cancel))
+    }
     fn evidence(&self) -> Vec<EvidenceInfo> {
         same(self.local.evidence(), self.remote.evidence())
     }
@@ -153,8 +156,11 @@ impl Engine for Both {
     fn bindings(&self, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
         same(self.local.bindings(wanted, cancel), self.remote.bindings(wanted, cancel))
     }
-    fn links(&self, record: &Record, cancel: &Cancel) -> Result<Vec<Link>> {
-        same(self.local.links(record, cancel), self.remote.links(record, cancel))
+    fn linked(&self, record: &Record, cancel: &Cancel) -> Result<Linked> {
+        same(self.local.linked(record, cancel), self.remote.linked(record, cancel))
+    }
+    fn why(&self, record: &Record, other: RecordId, cancel: &Cancel) -> Result<Option<Why>> {
+        same(self.local.why(record, other, cancel), self.remote.why(record, other, cancel))
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         same(self.local.name_used(flow), self.remote.name_used(flow))

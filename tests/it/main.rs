@@ -22,6 +22,7 @@ mod hostile;
 mod hour;
 mod keymaps;
 mod layouts;
+mod links;
 mod listen;
 mod live;
 mod live_head;

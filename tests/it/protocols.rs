@@ -145,6 +145,7 @@ fn conversations(path: &Path) -> Vec<Conversation> {
 /// Recognises and reads a conversation from its first chunk on, again wherever a parser asks for it.
 fn read(ends: &Ends, chunks: &[Chunk]) -> (Vec<&'static str>, Out) {
     let (mut apps, mut all) = (Vec::new(), Out::default());
+    let mut chunks = chunks.to_vec();
     let (mut from, mut agreed) = (0, None);
     while from < chunks.len() {
         let by_name = agreed.take().and_then(backtrail::protocols::find).map(|p| (p, 0));
@@ -165,6 +166,12 @@ fn read(ends: &Ends, chunks: &[Chunk]) -> (Vec<&'static str>, Out) {
         all.confirmed |= out.confirmed;
         all.violated |= out.violated;
         from = if out.restart { at } else { chunks.len() };
+        if out.restart && out.unused > 0 {
+            // What the parser left of its last piece is of what follows.
+            from = at - 1;
+            let left = chunks[from].1.len() - out.unused;
+            chunks[from].1.drain(..left);
+        }
         agreed = out.follows;
     }
     (apps, all)

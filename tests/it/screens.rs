@@ -411,3 +411,40 @@ fn the_profile_is_walked_step_by_step_and_enter_opens_its_records() {
     let screen = small.keys(": profile <space> 4 <enter>");
     assert!(screen.contains("talkers by network") && screen.contains("legitimate TCP"), "{screen}");
 }
+
+#[test]
+fn the_link_inspector_says_why_and_takes_a_verdict_with_its_reason() {
+    let mut bench = Bench::new(LARGE);
+    let screen = bench.keys("L");
+    assert!(screen.contains("why these two") && screen.contains("both state the same ends"), "{screen}");
+    assert!(screen.contains("community_id") && screen.contains("runner-up"), "{screen}");
+    insta::assert_snapshot!("links_120x40", screen);
+    // Without a reason nothing is said.
+    bench.keys("e r <enter>");
+    assert!(bench.keeper.decisions().iter().all(|d| !matches!(d.what, What::LinkJudged { .. })));
+    bench.keys("<esc> e r wrong <space> port <enter>");
+    let last = |bench: &Bench| {
+        let all = bench.keeper.decisions();
+        all.iter().rev().find(|d| !matches!(d.what, What::Trail { .. })).unwrap().what.clone()
+    };
+    let What::LinkJudged { accepted: false, reason, records: (a, b) } = last(&bench) else { panic!("{:?}", last(&bench)) };
+    assert_eq!(reason, "wrong port");
+    assert!(a < b, "{a} {b}");
+    // Undone like everything that is entered.
+    bench.keys("u");
+    assert!(matches!(last(&bench), What::Remove { .. }));
+    // The other record, and back to where the reasons stand; all of them as rows.
+    let there = bench.keys("<enter>");
+    assert!(!there.contains("why these two") && there.contains("linked"), "{there}");
+    assert!(bench.keys("<backspace>").contains("why these two"));
+    let rows = bench.keys("L");
+    assert!(!rows.contains("why these two") && rows.contains("linked with"), "{rows}");
+    // A marked row is pinned to the record whose links are open.
+    let mut bench = Bench::new(LARGE);
+    let pinned = bench.keys("e");
+    assert!(pinned.contains("does nothing here"), "{pinned}");
+    bench.keys("2 <space> <down> <down> L e p by <space> the <space> ticket <enter>");
+    let What::LinkJudged { accepted: true, reason, .. } = last(&bench) else { panic!("{:?}", last(&bench)) };
+    assert_eq!(reason, "by the ticket");
+    insta::assert_snapshot!("links_80x24", Bench::new(SMALL).keys("L"));
+}

@@ -283,14 +283,32 @@ impl Engine for Memory {
             })
             .collect()
     }
-    fn links(&self, record: &Record, _: &Cancel) -> Result<Vec<Link>> {
+    fn linked(&self, record: &Record, _: &Cancel) -> Result<Linked> {
         let id = community_id::of_record(record);
-        Ok(self
+        let links = self
             .records
             .iter()
             .filter(|r| r.id != record.id && id.is_some() && community_id::of_record(r) == id)
-            .map(|r| Link { record: r.clone(), method: "community_id".into(), quality: Match::Exact, via: None })
-            .collect())
+            .map(|r| Link::new(r.clone(), "community_id", Match::Exact))
+            .collect();
+        Ok(Linked { links, rejected: Vec::new() })
+    }
+    fn why(&self, record: &Record, other: RecordId, cancel: &Cancel) -> Result<Option<Why>> {
+        let linked = self.linked(record, cancel)?;
+        let clock = |r: &Record| ClockUsed {
+            source: r.source,
+            name: self.source_name(r.source),
+            shift: r.shift,
+            uncertainty: 0,
+            basis: "its times state their zone".into(),
+        };
+        Ok(linked.with(other).map(|link| Why {
+            reasons: vec!["both state the same ends".into()],
+            clocks: vec![clock(record), clock(&link.record)],
+            allowed: Some(1_000_000_000),
+            runner_words: "none: that source has no other flow with these ends".into(),
+            ..Why::default()
+        }))
     }
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>> {
         let asked = |r: &&Record| r.kind == Kind::Dns && r.addr(f::SRC_IP) == flow.addr(f::SRC_IP);

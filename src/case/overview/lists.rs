@@ -82,7 +82,13 @@ pub struct List {
 /// Makes a list.
 pub fn list(what: What, asking: &Asking<'_>) -> Result<List> {
     if what == What::Talkers {
-        let of = home::Asking { engine: asking.engine, dir: std::path::Path::new(""), decisions: &[], window: asking.window, cancel: asking.cancel };
+        let of = home::Asking {
+            engine: asking.engine,
+            dir: std::path::Path::new(""),
+            decisions: &[],
+            window: asking.window,
+            cancel: asking.cancel,
+        };
         let section = home::section(home::Which::Talkers, &of)?;
         return Ok(List { what, lines: section.lines, total: section.total, note: section.note, why: section.why });
     }

@@ -1,14 +1,16 @@
 //! `links`: of a host the translations that it was inside or outside of; of a record the other records of its connection, on the other side of a
-//! translation too. With method, confidence, margin and what proves it.
+//! translation too. With method, confidence, margin and what proves it; why two records are linked; and a person's word on a link.
 
 use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io, table::harmless};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
+use crate::links::by_hand;
+use crate::model::decision::What;
 use crate::model::{Record, RecordId, Window, field, proto};
 use crate::query::Engine;
-use crate::query::engine::{AskedEnd, Binding, Bound, Cancel, End, Link, Match};
+use crate::query::engine::{AskedEnd, Binding, Bound, Cancel, End, Link, Linked, Match};
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::{Value as Json, json};
 use std::io::Write;
@@ -32,6 +34,21 @@ struct LinksArgs {
     /// Only of this window: a time clause such as `since 2h ago` or `around 2026-11-20T08:00Z 10s`
     #[arg(long, value_name = "CLAUSE")]
     window: Option<String>,
+    /// Why that record and this other one are linked, and what the runner-up would be
+    #[arg(long, value_name = "ID")]
+    why: Option<String>,
+    /// Says that both records are one thing, whatever joins them; needs --because
+    #[arg(long, value_name = "ID", conflicts_with_all = ["why", "reject", "forget"], requires = "because")]
+    accept: Option<String>,
+    /// Says that they are not one thing: they are linked no more; needs --because
+    #[arg(long, value_name = "ID", conflicts_with_all = ["why", "forget"], requires = "because")]
+    reject: Option<String>,
+    /// Takes back what was accepted or rejected
+    #[arg(long, value_name = "ID", conflicts_with = "why")]
+    forget: Option<String>,
+    /// Why; the journal keeps it, with who and when
+    #[arg(long, value_name = "TEXT")]
+    because: Option<String>,
     /// Form of the output
     #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
     form: Form,
@@ -58,12 +75,108 @@ impl Subcommand for Links {
         let (opened, done) =
             if args.read.is_empty() { (Opened::existing(cx)?, Done::All) } else { Opened::temporary(&args.read)? };
         let engine = &*opened.engine;
+        let judged = args.accept.is_some() || args.reject.is_some() || args.forget.is_some();
+        if judged && !args.read.is_empty() {
+            return Err(Error::user("what is said of links is kept in a case, and -r keeps none"));
+        }
         match args.value.parse::<RecordId>() {
-            Ok(id) => record(id, &args, engine)?,
+            Ok(id) if judged => judge(id, &args, &opened)?,
+            Ok(id) => match &args.why {
+                Some(other) => explained(id, the_id(other)?, &args, engine)?,
+                None => record(id, &args, engine)?,
+            },
+            Err(()) if judged || args.why.is_some() => {
+                return Err(Error::user(format!("`{}` is not the id of a record", args.value)).hint(IDS));
+            }
             Err(()) => host(&args, engine)?,
         }
         Ok(done)
     }
+}
+
+/// Where ids come from.
+const IDS: &str = "ids stand in the column id of `links ID`, and in `flows -o jsonl`";
+
+fn the_id(text: &str) -> Result<RecordId> {
+    text.parse().map_err(|()| Error::user(format!("`{text}` is not the id of a record")).hint(IDS))
+}
+
+fn the_record(id: RecordId, engine: &dyn Engine) -> Result<Record> {
+    engine.record(id)?.ok_or_else(|| Error::user(format!("no record has the id {id}")))
+}
+
+/// Writes what is said of a link, then shows the links as they are now.
+fn judge(id: RecordId, args: &LinksArgs, opened: &Opened) -> Result<()> {
+    let engine = &*opened.engine;
+    let (other, accepted) = match (&args.accept, &args.reject, &args.forget) {
+        (Some(other), ..) => (the_id(other)?, true),
+        (_, Some(other), _) | (_, _, Some(other)) => (the_id(other)?, false),
+        _ => return Ok(()),
+    };
+    if other == id {
+        return Err(Error::user("a record is not linked with itself"));
+    }
+    if args.forget.is_some() {
+        let word = by_hand::Judged::new(&opened.keeper.decisions()).on(id, other).map(|w| w.decision);
+        let word = word.ok_or_else(|| Error::user(format!("nobody said anything of {id} and {other}")))?;
+        opened.keeper.append(What::Remove { id: word })?;
+    } else {
+        let reason = args.because.as_deref().unwrap_or_default().trim();
+        if reason.is_empty() {
+            return Err(Error::user("why? --because takes a text"));
+        }
+        the_record(id, engine)?;
+        the_record(other, engine)?;
+        opened.keeper.append(by_hand::judged(id, other, accepted, reason))?;
+    }
+    record(id, args, engine)
+}
+
+/// Why two records are linked.
+fn explained(id: RecordId, other: RecordId, args: &LinksArgs, engine: &dyn Engine) -> Result<()> {
+    let of = the_record(id, engine)?;
+    let Some(why) = engine.why(&of, other, &Cancel::default())? else {
+        return Err(Error::user(format!("{id} and {other} are not linked")).hint("`links ID` lists what a record is linked with"));
+    };
+    let mut out = std::io::stdout().lock();
+    let stated: Vec<(String, String, String)> = why
+        .stated
+        .iter()
+        .map(|(f, a, b)| {
+            let ty = field::get(*f).map_or(field::Type::Text, |f| f.ty);
+            (field::name(*f).to_string(), a.show(ty), b.show(ty))
+        })
+        .collect();
+    if args.form == Form::Jsonl {
+        let clocks = why
+            .clocks
+            .iter()
+            .map(|c| json!({"source": c.name, "shift": c.shift, "uncertainty": c.uncertainty, "basis": c.basis}));
+        let stated = stated.iter().map(|(f, a, b)| json!({"field": f, "here": a, "there": b}));
+        let line = json!({
+            "schema": "backtrail.link/1", "what": "why", "of": id.to_string(), "id": other.to_string(), "reasons": why.reasons,
+            "apart": why.apart, "allowed": why.allowed, "clocks": clocks.collect::<Vec<_>>(), "stated": stated.collect::<Vec<_>>(),
+            "runner_up": why.runner_up.as_ref().map(|r| r.id.to_string()), "runner_up_words": why.runner_words,
+        });
+        writeln!(out, "{line}").map_err(io)?;
+        return out.flush().map_err(io);
+    }
+    let mut say = |label: &str, text: &str| writeln!(out, "{label:<10} {}", harmless(text)).map_err(io);
+    for reason in &why.reasons {
+        say("why", reason)?;
+    }
+    for clock in &why.clocks {
+        say("clock", &clock.in_words())?;
+    }
+    for (field, a, b) in &stated {
+        let text = if a == b { format!("{field} {a}, both") } else { format!("{field} {a} here, {b} there") };
+        say(if a == b { "agree" } else { "differ" }, &text)?;
+    }
+    say("runner-up", &why.runner_words)?;
+    if let Some(next) = &why.runner_up {
+        say("", &next.id.to_string())?;
+    }
+    out.flush().map_err(io)
 }
 
 /// An address, with a port or without.
@@ -182,19 +295,26 @@ fn two(number: f32) -> f64 {
 }
 
 fn record(id: RecordId, args: &LinksArgs, engine: &dyn Engine) -> Result<()> {
-    let Some(record) = engine.record(id)? else { return Err(Error::user(format!("no record has the id {id}"))) };
-    let links = engine.links(&record, &Cancel::default())?;
+    let record = the_record(id, engine)?;
+    let Linked { links, rejected } = engine.linked(&record, &Cancel::default())?;
+    let all = || links.iter().chain(&rejected);
     let mut out = std::io::stdout().lock();
     if args.form == Form::Jsonl {
-        for link in links.iter().take(args.limit) {
+        for link in all().take(args.limit) {
             writeln!(out, "{}", linked(id, link, engine)).map_err(io)?;
         }
     } else {
         let names = ["match", "method", "kind", "source", "start", "src", "dst", "how", "evidence", "id"];
         let mut grid = Grid::new(names.map(str::to_owned).to_vec(), Vec::new(), false, &mut out);
+        // What was rejected is counted below the rows; `-o jsonl` has it.
         for link in links.iter().take(args.limit) {
             let (src, dst) = ends(&link.record);
-            let how = link.via.as_ref().map_or_else(String::new, |v| format!("{} {:.2}: {}", v.method, v.confidence, v.binding));
+            let how = match (&link.hand, &link.via) {
+                (Some(word), _) => harmless(&format!("{}: {}", word.who, word.reason)),
+                (None, via) => {
+                    via.as_ref().map_or_else(String::new, |v| format!("{} {:.2}: {}", v.method, v.confidence, v.binding))
+                }
+            };
             let evidence = link.via.as_ref().and_then(|v| v.evidence.first()).map_or_else(String::new, RecordId::to_string);
             grid.row(vec![
                 link.quality.to_string(),
@@ -214,6 +334,9 @@ fn record(id: RecordId, args: &LinksArgs, engine: &dyn Engine) -> Result<()> {
     out.flush().map_err(io)?;
     if links.is_empty() {
         let _ = writeln!(std::io::stderr(), "note: no other record of this connection is in the case");
+    }
+    if !rejected.is_empty() {
+        let _ = writeln!(std::io::stderr(), "note: {} left out: rejected by hand, --forget takes that back", rejected.len());
     }
     Ok(())
 }
@@ -235,6 +358,7 @@ fn linked(of: RecordId, link: &Link, engine: &dyn Engine) -> Json {
         Match::Within(_) => "within the clock",
         Match::Translated => "translated",
         Match::Inferred(_) => "inferred",
+        Match::ByHand => "by hand",
     };
     let via = link.via.as_ref().map(|v| {
         json!({
@@ -246,5 +370,8 @@ fn linked(of: RecordId, link: &Link, engine: &dyn Engine) -> Json {
         "schema": "backtrail.link/1", "what": "record", "of": of.to_string(), "id": link.record.id.to_string(),
         "kind": link.record.kind.name(), "source": engine.source_name(link.record.source), "start": link.record.time().rfc3339(),
         "src": src, "dst": dst, "method": link.method, "match": quality, "mark": link.quality.to_string(), "via": via,
+        "by_hand": link.hand.as_ref().map(|w| json!({
+            "accepted": w.accepted, "who": w.who, "at": w.at.rfc3339(), "because": w.reason, "decision": w.decision,
+        })),
     })
 }

@@ -1,4 +1,4 @@
-//! `sources`: what was imported, with clocks; `sources set` corrects one by hand.
+//! `sources`: what was imported, with clocks; `sources set` corrects one by hand, `sources measure` compares them once more.
 
 use crate::case::home::reasons;
 use crate::cli::opened::Opened;
@@ -14,6 +14,7 @@ use crate::model::harmless::clean;
 use crate::model::source::{Basis, SourceInfo};
 use crate::model::time::{parse_span, show_span};
 use crate::query::Engine;
+use crate::query::engine::Cancel;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand as _};
 use serde_json::json;
 use std::io::Write;
@@ -30,6 +31,14 @@ struct SourcesArgs {
 
 #[derive(clap::Subcommand)]
 enum Action {
+    /// Compare the clock of a source, or all clocks, with the others' once more, as an import does by itself
+    Measure {
+        /// Name of the source; without one all are compared
+        name: Option<String>,
+        /// Form of the output
+        #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
+        form: Form,
+    },
     /// Correct a source's zone, year, order of dates, clock or site by hand; takes effect on the next question, is journalled, changes no stored time
     Set {
         /// Name of the source
@@ -54,8 +63,8 @@ enum Action {
 
 impl Subcommand for Sources {
     fn command(&self) -> clap::Command {
-        let command =
-            clap::Command::new("sources").about("What was imported, its spans, counts and clocks; `set` corrects a clock");
+        let command = clap::Command::new("sources")
+            .about("What was imported, its spans, counts and clocks; `set` corrects a clock, `measure` compares them");
         Action::augment_subcommands(SourcesArgs::augment_args(command)).subcommand_required(false)
     }
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
@@ -63,7 +72,10 @@ impl Subcommand for Sources {
         let opened = Opened::existing(cx)?;
         if matches.subcommand().is_some() {
             let action = Action::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
-            set(&opened, action)?;
+            match action {
+                Action::Measure { name, form } => measure(&*opened.engine, name.as_deref(), form)?,
+                set => self::set(&opened, set)?,
+            }
             return Ok(Done::All);
         }
         list(&*opened.engine, args.form)?;
@@ -72,13 +84,8 @@ impl Subcommand for Sources {
 }
 
 fn set(opened: &Opened, action: Action) -> Result<()> {
-    let Action::Set { name, tz, year, dates, offset, site } = action;
-    let sources = opened.engine.sources();
-    if !sources.iter().any(|s| s.name == name) {
-        let near = nearest(&name, sources.iter().map(|s| s.name.as_str()));
-        let hint = near.map_or("backtrail sources lists them".into(), |n| format!("did you mean `{n}`?"));
-        return Err(Error::user(format!("no source is called `{name}`")).hint(hint));
-    }
+    let Action::Set { name, tz, year, dates, offset, site } = action else { return Ok(()) };
+    named(&*opened.engine, &name)?;
     if tz.is_none() && year.is_none() && dates.is_none() && offset.is_none() && site.is_none() {
         return Err(Error::user("nothing to set").hint("--tz, --year, --dates, --offset or --site"));
     }
@@ -87,6 +94,40 @@ fn set(opened: &Opened, action: Action) -> Result<()> {
     let dates = dates.map(|text| dates_of(&text).map(|o| o.name().to_owned())).transpose()?;
     opened.keeper.append(What::SourceSet { source: name, offset, zone, year, dates, site })?;
     list(&*opened.engine, Form::Table)
+}
+
+/// The source with a name.
+fn named(engine: &dyn Engine, name: &str) -> Result<SourceInfo> {
+    let sources = engine.sources();
+    let near = nearest(name, sources.iter().map(|s| s.name.as_str()));
+    let hint = near.map_or("backtrail sources lists them".into(), |n| format!("did you mean `{n}`?"));
+    let found = sources.into_iter().find(|s| s.name == name);
+    found.ok_or_else(|| Error::user(format!("no source is called `{name}`")).hint(hint))
+}
+
+/// Compares clocks, and says what is known of them now.
+fn measure(engine: &dyn Engine, name: Option<&str>, form: Form) -> Result<()> {
+    if !matches!(form, Form::Table | Form::Jsonl) {
+        return Err(Error::user("clocks are printed as a table or as JSON Lines").hint("-o table or -o jsonl"));
+    }
+    let source = name.map(|name| named(engine, name)).transpose()?;
+    let found = engine.measure_clocks(source.map(|s| s.id), &Cancel::default())?;
+    let all = engine.sources();
+    let of = |id| all.iter().find(|s| s.id == id).map_or_else(|| "?".to_owned(), |s| clean(&s.name).into_owned());
+    let mut out = std::io::stdout().lock();
+    for source in &found {
+        let said = source.estimate.as_ref().map_or_else(|| "unknown".to_owned(), |e| e.in_words(&of));
+        if form == Form::Jsonl {
+            let row = json!({
+                "schema": "backtrail.source/1", "source": source.name, "clock": clock(source),
+                "clock.shift": source.clock.shift as f64 / 1e9, "clock.estimate": source.estimate, "clock.words": said,
+            });
+            writeln!(out, "{row}").map_err(io)?;
+        } else {
+            writeln!(out, "{}: {said}", clean(&source.name)).map_err(io)?;
+        }
+    }
+    out.flush().map_err(io)
 }
 
 /// A span with an optional sign, in nanoseconds.

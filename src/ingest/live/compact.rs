@@ -1,7 +1,11 @@
-//! Parts of a running capture are written together in a thread beside it (see [`Store::compact`]), so that the capture never waits for that.
+//! Parts of a running capture are written together in a thread beside it (see [`Store::compact`]), so that the capture never waits for that; so
+//! is pruned there, and clocks are compared again as evidence comes.
 
 use crate::error::{Error, Result};
+use crate::ingest::compared;
+use crate::links::clocks;
 use crate::model::EvidenceKey;
+use crate::sources::input::Stop;
 use crate::store::Store;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashSet;
@@ -15,6 +19,8 @@ pub type Prune = Arc<dyn Fn(&Store, &dyn Fn() -> bool) -> Result<Option<String>>
 
 /// How often it is looked for what is to be pruned.
 const PRUNING: Duration = Duration::from_secs(3600);
+/// How often it is looked whether the case has grown so much that clocks are compared again.
+const MEASURING: Duration = Duration::from_secs(300);
 /// Things said that wait to be read.
 const SAID: usize = 100;
 
@@ -39,7 +45,7 @@ impl Compactor {
         let (wake, from) = bounded(1);
         let shared = Arc::<Shared>::default();
         let own = Arc::clone(&shared);
-        let work = move || compact(&store, &captures, &from, prune.as_ref(), &own);
+        let work = move || compact(&store, &captures, &from, prune.as_ref(), MEASURING, &own);
         let thread = std::thread::Builder::new().name("live compaction".into()).spawn(work);
         let thread = thread.map_err(|e| Error::internal(format!("a thread cannot be started: {e}")))?;
         Ok(Compactor { wake: Some(wake), shared, thread: Some(thread) })
@@ -69,7 +75,14 @@ impl Compactor {
     }
 }
 
-fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, prune: Option<&Prune>, shared: &Shared) {
+fn compact(
+    store: &Store,
+    captures: &[EvidenceKey],
+    from: &Receiver<()>,
+    prune: Option<&Prune>,
+    measuring: Duration,
+    shared: &Arc<Shared>,
+) {
     let stop = &|| shared.stop.load(Ordering::Relaxed);
     // Evidence that cannot be compacted stays as it is, and the rest goes on: what is damaged does not end pruning.
     let mut given_up: HashSet<EvidenceKey> = HashSet::new();
@@ -88,17 +101,31 @@ fn compact(store: &Store, captures: &[EvidenceKey], from: &Receiver<()>, prune: 
     };
     let left = store.evidence().into_iter().filter(|e| e.is_live() && !captures.contains(&e.key));
     left.for_each(|evidence| compact(evidence.key, true));
+    let tell = |said: Vec<String>| {
+        let mut told = shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = SAID.saturating_sub(told.len());
+        told.extend(said.into_iter().take(room));
+    };
+    let told_to_stop: Stop = {
+        let shared = Arc::clone(shared);
+        Arc::new(move || shared.stop.load(Ordering::Relaxed))
+    };
     let mut pruned: Option<Instant> = None;
+    let mut measured = Instant::now();
     while from.recv().is_ok() {
         captures.iter().for_each(|key| compact(*key, false));
         if let Some(prune) = prune.filter(|_| !stop() && pruned.is_none_or(|at| at.elapsed() >= PRUNING)) {
             pruned = Some(Instant::now());
             // A capture goes on when it cannot be pruned: it ends where the disk has no room.
             let said = prune(store, stop).unwrap_or_else(|e| Some(format!("nothing could be pruned: {e}")));
-            let mut told = shared.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.len() < SAID {
-                told.extend(said);
+            tell(said.into_iter().collect());
+        }
+        if !stop() && measured.elapsed() >= measuring {
+            if clocks::has_grown(store) {
+                tell(compared(store, &told_to_stop));
             }
+            // From its end on: where it takes long it is done the less often.
+            measured = Instant::now();
         }
     }
 }

@@ -48,6 +48,24 @@ pub fn renew(store: &Store, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
     Ok(store.sources().into_iter().filter(changed).collect())
 }
 
+/// Compares the clock of a source once more, or all of them, whatever was known of it; gives those sources as they are now.
+pub fn measure(store: &Store, source: Option<SourceId>, cancel: &Cancel) -> Result<Vec<SourceInfo>> {
+    let mut before = (*store.estimates()).clone();
+    before.of.retain(|id, _| source.is_some_and(|source| source.0 != *id));
+    let after = estimates(&store.snapshot().committed(), &before, cancel)?;
+    store.keep_estimates(after)?;
+    Ok(store.sources().into_iter().filter(|s| source.is_none_or(|source| source == s.id)).collect())
+}
+
+/// Whether a case has grown so much since its clocks were compared that it is worth comparing them again while a capture runs: that reads whole
+/// sources.
+pub fn has_grown(store: &Store) -> bool {
+    let before = store.estimates().of.values().map(|e| e.of).max().unwrap_or(0);
+    let sources = store.snapshot().committed().sources();
+    let total: u64 = sources.iter().map(traffic).sum();
+    sources.len() > 1 && total >= FEWEST && total > before + before / GROWN
+}
+
 /// Whether a person would want to know.
 fn is_news(old: &ClockEstimate, new: &ClockEstimate) -> bool {
     let moved = |(a, b): (&crate::model::clock::ClockPiece, &crate::model::clock::ClockPiece)| {

@@ -170,3 +170,38 @@ fn what_was_measured_moves_times_from_the_next_view_on_and_stays_where_nothing_c
     assert_ne!(again.of[&4].of, found.of[&4].of);
     assert_eq!(again.of[&5].estimate.state, ClockState::Unknown);
 }
+
+#[test]
+fn clocks_are_compared_again_when_asked_and_while_a_case_grows() {
+    use super::{has_grown, measure as again};
+    let (mut world, found) = three();
+    let store = world.store().clone();
+    assert!(has_grown(&store), "nothing was compared yet");
+    store.keep_estimates(found.clone()).unwrap();
+    assert!(!has_grown(&store));
+    // What was kept of one is wrong: asked, it is measured, and only it.
+    let mut wrong = found.clone();
+    wrong.of.get_mut(&3).unwrap().estimate = ClockEstimate::unknown();
+    wrong.of.get_mut(&2).unwrap().estimate.keys = 7;
+    store.keep_estimates(wrong).unwrap();
+    let [fw] = &again(&store, Some(crate::model::SourceId(3)), &Cancel::default()).unwrap()[..] else { panic!() };
+    assert_eq!((fw.estimate.as_ref(), fw.clock.shift), (Some(&found.of[&3].estimate), -3_600 * SECOND));
+    assert_eq!(store.estimates().of[&2].estimate.keys, 7);
+    assert_eq!(again(&store, None, &Cancel::default()).unwrap().len(), 4);
+    assert_eq!(*store.estimates(), found);
+    // A tenth more is not worth it, a fifth is.
+    let late = world.source("zeek-conn", "z");
+    let flow = |world: &mut World, n: i64| {
+        let _ = world.flow(late, n * n * 9_000, n * n * 9_000 + 5, &format!("10.9.0.{n}:{}", 30_000 + n), "192.0.2.9:80");
+    };
+    (0..20).for_each(|n| flow(&mut world, n));
+    world.snapshot();
+    assert!(!has_grown(&store));
+    (20..50).for_each(|n| flow(&mut world, n));
+    world.snapshot();
+    assert!(has_grown(&store));
+    let cancel = Cancel::default();
+    cancel.cancel();
+    assert!(again(&store, None, &cancel).is_err());
+    assert_eq!(*store.estimates(), found, "what was given up changes nothing");
+}

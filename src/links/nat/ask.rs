@@ -179,7 +179,7 @@ pub fn links(nat: &Nat, snapshot: &Snapshot, record: &Record, cancel: &Cancel) -
             };
             let mut add = |record: Record| {
                 if seen.insert(record.id) {
-                    out.push(Link { record, method: "nat".into(), quality, via: Some(there.via.clone()) });
+                    out.push(Link { via: Some(there.via.clone()), ..Link::new(record, "nat", quality) });
                 }
             };
             for id in &there.evidence {

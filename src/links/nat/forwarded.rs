@@ -2,9 +2,10 @@
 //! forwarding header claims who the client was.
 //!
 //! Where the proxy stands is learned: it is the end that clients were connected to while their requests were logged. A row is of at most one
-//! connection on either side, a connection of many rows (keep-alive, reuse). A header is a claim of whoever sent it, never evidence.
+//! connection on either side, a connection of many rows (keep-alive, reuse). A header is a claim of whoever sent it, never evidence; that of the PROXY
+//! protocol is one's own proxy's word where it was sent from inside.
 
-use super::binding::{Binding, BindingKind, End, Method};
+use super::binding::{Binding, BindingKind, End, Method, is_private};
 use crate::error::Result;
 use crate::model::filter::{Members, Test};
 use crate::model::time::SECOND;
@@ -20,6 +21,8 @@ const MOST: usize = 500_000;
 const ENDS: usize = 100_000;
 /// How far a row may be outside of its connection: logs round, and are written late.
 const SLACK: i64 = SECOND;
+/// Headers of the PROXY protocol whose connections are looked up; of others the moment of the header counts.
+const FLOWS: usize = 20_000;
 /// Part of a proxy's requests that must be within a connection to an end for it to be the proxy.
 const COVERED: f64 = 0.6;
 /// Connections that are looked at for a request.
@@ -30,6 +33,8 @@ const HEADER: usize = 4_096;
 const SPLIT: [char; 3] = [',', ';', ' '];
 /// Confidence of a claim that anybody can make.
 const CLAIM: f32 = 0.3;
+/// Of the header of a PROXY protocol that a proxy inside sent.
+const HEADED: f32 = 0.98;
 
 /// A request as a proxy logged it.
 #[derive(Debug, Clone)]
@@ -243,6 +248,7 @@ fn take<T>(list: &mut Vec<T>, most: usize, one: T, what: &str, notices: &mut Vec
 /// What proxies' logs and forwarding headers of a case say; what is left out, in words.
 pub fn read(snapshot: &Snapshot, notices: &mut Vec<String>, cancel: &Cancel) -> Result<Vec<Binding>> {
     let mut out = claims(snapshot, notices, cancel)?;
+    out.append(&mut headers(snapshot, notices, cancel)?);
     let stop = || cancel.is_cancelled();
     let filter = Filter::is(field::KIND, Kind::Proxy.name());
     let fields = [field::SRC_IP, field::DST_IP, field::DST_PORT, field::NAME, field::HTTP_HOST];
@@ -351,6 +357,70 @@ fn claims(snapshot: &Snapshot, notices: &mut Vec<String>, cancel: &Cancel) -> Re
         take(&mut out, MOST, claim, "forwarding headers", notices)
     })?;
     cancel.check()?;
+    Ok(out)
+}
+
+/// What headers of the PROXY protocol state. A sender with an address for use inside is taken to be one's own proxy; one from outside can be
+/// anybody who reaches a server that believes him.
+fn headers(snapshot: &Snapshot, notices: &mut Vec<String>, cancel: &Cancel) -> Result<Vec<Binding>> {
+    let filter = Filter::Test(field::FORWARDED_SRC_IP, Test::Exists);
+    let fields = [
+        field::FORWARDED_SRC_IP,
+        field::FORWARDED_SRC_PORT,
+        field::FORWARDED_DST_IP,
+        field::FORWARDED_DST_PORT,
+        field::FLOW,
+        field::SRC_IP,
+        field::SRC_PORT,
+        field::DST_IP,
+        field::DST_PORT,
+    ];
+    let ask = Ask { fields: Some(&fields), ..Ask::new(&filter) };
+    let mut found = Vec::new();
+    snapshot.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
+        let end = |ip, port| {
+            let port = row.uint(port).and_then(|p| u16::try_from(p).ok());
+            row.values(ip).next().and_then(|v| v.as_addr()).map(|ip| End::new(ip, port))
+        };
+        let (Some(client), Some(sender)) =
+            (end(field::FORWARDED_SRC_IP, field::FORWARDED_SRC_PORT), end(field::SRC_IP, field::SRC_PORT))
+        else {
+            return true;
+        };
+        let flow = row.values(field::FLOW).next().and_then(|v| v.as_text().and_then(|t| t.parse::<RecordId>().ok()));
+        let called = end(field::FORWARDED_DST_IP, field::FORWARDED_DST_PORT);
+        let (method, confidence) = if is_private(sender.ip) { (Method::Proxy, HEADED) } else { (Method::Claim, CLAIM) };
+        let binding = Binding {
+            kind: BindingKind::Proxy,
+            proto: Some(proto::TCP),
+            inside: client,
+            outside: sender,
+            peer: end(field::DST_IP, field::DST_PORT),
+            peer_inside: called,
+            start: row.time(),
+            end: row.until(),
+            uncertainty: SLACK,
+            method,
+            confidence,
+            margin: None,
+            assumed: false,
+            conflict: false,
+            evidence: vec![row.id()],
+        };
+        take(&mut found, MOST, (binding, flow), "headers of the PROXY protocol", notices)
+    })?;
+    cancel.check()?;
+    // A header is the first of its connection: what it states holds as long as that does.
+    let mut out = Vec::with_capacity(found.len());
+    for (n, (mut binding, flow)) in found.into_iter().enumerate() {
+        if n % 256 == 0 {
+            cancel.check()?;
+        }
+        if let Some(flow) = flow.filter(|_| n < FLOWS) {
+            binding.end = snapshot.record(flow)?.map_or(binding.end, |flow| flow.until().max(binding.end));
+        }
+        out.push(binding);
+    }
     Ok(out)
 }
 

@@ -7,6 +7,7 @@ use crate::tui::app::{App, Part};
 use crate::tui::effect::Effect;
 use crate::tui::focus::Focus;
 use crate::tui::marked::Wanted;
+use crate::tui::panes::links::Links;
 use crate::tui::panes::{case, findings, overview, profile, situation, sources, trail};
 use crate::tui::walk::Step;
 
@@ -20,7 +21,7 @@ pub const TABLE: &[Command] = &[
     command("forward", "", "forward along the trail", forward),
     command("open_trail", "", "the trail as a tree", open_trail),
     command("all_around", "", "everything around this row for its host", all_around),
-    command("links", "", "what this row is linked with, and how well", links),
+    command("links", "", "what this row is linked with, how well and why", links),
     command("open_overview", "[QUERY]", "curves with what is usual, who is busiest, what is new", open_overview),
     command("open_sources", "[NAME]", "sources, their clocks and coverage", open_sources),
     command("open_findings", "", "findings: what deviates, and why", open_findings),
@@ -156,15 +157,8 @@ fn links(app: &mut App, _: &str) -> Result<()> {
     let Some(record) = app.selection().record else {
         return Err(Error::user("no row is selected"));
     };
-    let focus = app.walk.here().step.focus.clone();
-    let mut step = Step::to(focus, "all", app.walk.here().step.window);
-    step.label = format!("linked with {} {}", record.kind, app.zone.clock(record.time()));
-    step.query = match record.value(field::COMMUNITY_ID) {
-        Some(id) => crate::query::condition(field::COMMUNITY_ID, &id),
-        None => format!("id = {}", crate::query::quote(&record.id.to_string())),
-    };
-    step.links = Some(record.id);
-    app.go(step);
+    let marked = app.marks.marked.iter().copied().collect();
+    app.open(Box::new(Links::new(record.id, marked)));
     Ok(())
 }
 

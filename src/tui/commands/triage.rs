@@ -294,6 +294,7 @@ impl App {
             What::Bookmark { title, .. } => format!("bookmark {title}"),
             What::SourceSet { source, .. } => format!("what was set for {source}"),
             What::Site { name, .. } => format!("site {name}"),
+            What::LinkJudged { accepted, .. } => format!("that two records are {}one thing", if *accepted { "" } else { "not " }),
             _ => String::new(),
         };
         if !name.is_empty() {
@@ -301,7 +302,12 @@ impl App {
         }
         let counts = matches!(
             decision.what,
-            What::Verdict { .. } | What::SetAdd { .. } | What::SetRemove { .. } | What::Site { .. } | What::Remove { .. }
+            What::Verdict { .. }
+                | What::SetAdd { .. }
+                | What::SetRemove { .. }
+                | What::Site { .. }
+                | What::LinkJudged { .. }
+                | What::Remove { .. }
         );
         if counts && self.walk.here().step.lens != "packets" {
             self.hidden = None;

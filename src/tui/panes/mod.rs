@@ -43,6 +43,8 @@ pub mod groups;
 
 pub mod sets;
 
+pub mod links;
+
 use super::effect::{Cx, Effect};
 use super::export::Given;
 use super::jobs::Answer;

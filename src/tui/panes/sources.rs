@@ -1,28 +1,28 @@
 //! The sources of the case: what each holds, how its clock is read, what went wrong; and the evidence files behind them. Zone, year, offset
 //! and site can be set by hand: journalled, in effect with the next question.
 
+mod clock;
+
 use super::{Change, Handled, Pane};
 use crate::case::home::reasons;
 use crate::error::{Error, Result};
 use crate::formats;
-use crate::model::clock::ClockState;
 use crate::model::decision::What;
 use crate::model::live::{LiveSource, NONE_DROPPED};
 use crate::model::source::{Basis, DateOrder, SourceInfo};
-use crate::model::time::{SECOND, parse_span, show_span};
+use crate::model::time::{parse_span, show_span};
 use crate::model::{Time, Window};
 use crate::query::engine::EvidenceInfo;
 use crate::tui::effect::{Cx, Effect};
-use crate::tui::glyphs::Charset;
 use crate::tui::jobs::{Answer, Body};
 use crate::tui::live::bits;
 use crate::tui::paint::{fill, put};
 use crate::tui::text;
 use crate::tui::times::thousands;
 use crate::tui::view::View;
-use crate::tui::widgets::scatter;
 use crate::tui::widgets::scroll::Scroll;
 use crate::tui::widgets::table::{self, Column};
+use clock::{clock, measured};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -63,6 +63,7 @@ pub struct Sources {
 }
 
 struct Loaded(Vec<SourceInfo>, Vec<EvidenceInfo>);
+struct Measured(String);
 
 impl Sources {
     /// The sources of the case, with the cursor on one of them if it is there.
@@ -72,6 +73,19 @@ impl Sources {
     fn load(&self, cx: &mut Cx) {
         cx.ask("load", |work| {
             work.give(Loaded(work.engine.sources(), work.engine.evidence()));
+            Ok(())
+        });
+    }
+    /// Compares the clock of the source once more.
+    fn measure(&self, cx: &mut Cx) {
+        let Some(source) = self.source().map(|s| s.id) else { return };
+        cx.ask("measure", move |work| {
+            let found = work.engine.measure_clocks(Some(source), &work.cancel)?;
+            let name = |id| work.engine.source_name(id);
+            let said = |s: &SourceInfo| {
+                format!("clock of {}: {}", s.name, s.estimate.as_ref().map_or("unknown".into(), |e| e.in_words(&name)))
+            };
+            work.give(Measured(found.iter().map(said).collect::<Vec<_>>().join("; ")));
             Ok(())
         });
     }
@@ -151,75 +165,6 @@ fn current(source: &SourceInfo, command: &str) -> String {
     }
 }
 
-/// How a source's clock is read, in words.
-fn clock(source: &SourceInfo) -> String {
-    let clock = &source.clock;
-    let mut parts = Vec::new();
-    match (&clock.zone, clock.zone_basis) {
-        (Some(zone), Basis::Stated) => parts.push(format!("{zone} (stated)")),
-        (Some(zone), Basis::Assumed) => parts.push(format!("{zone} (assumed)")),
-        (Some(zone), Basis::Manual) => parts.push(format!("{zone} (by hand)")),
-        (None, Basis::Stated) => parts.push("stated".to_owned()),
-        (None, _) => {}
-    }
-    if let Some(year) = clock.year {
-        parts.push(format!("year {year}{}", if clock.manual { "" } else { " (assumed)" }));
-    }
-    if let Some((order, basis)) = clock.dates {
-        parts.push(format!("{}{}", order.name(), if basis == Basis::Assumed { " (assumed)" } else { " (by hand)" }));
-    }
-    if clock.shift != 0 {
-        let how = if source.is_measured() { " (measured)" } else { "" };
-        // First: it is what most want to know where there is little room.
-        parts.insert(0, format!("{}{}{how}", if clock.shift > 0 { "+" } else { "" }, show_span(rounded(clock.shift))));
-    }
-    parts.join(", ")
-}
-
-/// What was measured of a clock, and how far records are off it.
-fn measured(source: &SourceInfo, sources: &[SourceInfo], view: &View) -> Vec<(String, &'static str)> {
-    let Some(estimate) = &source.estimate else { return Vec::new() };
-    let name = |id| sources.iter().find(|s| s.id == id).map_or_else(|| "?".to_owned(), |s| text::clean(&s.name).into_owned());
-    let role = match estimate.state {
-        ClockState::Ambiguous | ClockState::Tentative => "ui.warning",
-        ClockState::Unknown => "ui.dim",
-        _ => "ui.text",
-    };
-    let mut out = vec![(format!("clock: {}", estimate.in_words(&name)), role)];
-    out.extend(estimate.remarks.iter().map(|r| (format!("  {}", text::clean(r)), "ui.warning")));
-    let points: Vec<(i64, i64)> = estimate.residuals.iter().map(|(at, off)| (at.0, *off)).collect();
-    let bounds = points.iter().map(|p| p.1).min().zip(points.iter().map(|p| p.1).max());
-    let Some((least, most)) = bounds.filter(|(least, most)| most - least >= 1_000) else { return out };
-    let picture = scatter::lines(&points, PICTURE.0, PICTURE.1, view.glyphs.charset == Charset::Unicode);
-    let edge = |n: i64| if n < 0 { format!("-{}", show_span(rounded(-n))) } else { format!("+{}", show_span(rounded(n))) };
-    let last = picture.len().saturating_sub(1);
-    for (n, line) in picture.into_iter().enumerate() {
-        let label = match n {
-            0 => edge(most),
-            n if n == last => edge(least),
-            _ => String::new(),
-        };
-        out.push((format!("{label:>12} {line}"), "ui.dim"));
-    }
-    let from = |at: Option<&(Time, i64)>| at.map_or_else(String::new, |(t, _)| view.zone.format(*t, "%Y-%m-%d %H:%M"));
-    let (first, until) = (from(estimate.residuals.first()), from(estimate.residuals.last()));
-    out.push((format!("{:>12} records that it shares, off the line, from {first} to {until} by its own clock", ""), "ui.dim"));
-    out
-}
-
-/// Cells of the picture of what is left of a clock.
-const PICTURE: (usize, usize) = (60, 4);
-
-/// To what fits a column.
-fn rounded(nanos: i64) -> i64 {
-    let step = match nanos.abs() {
-        n if n >= SECOND => SECOND / 10,
-        n if n >= SECOND / 100 => SECOND / 1_000,
-        _ => SECOND / 1_000_000,
-    };
-    (nanos + nanos.signum() * step / 2) / step * step
-}
-
 /// How the capture of some interfaces does.
 fn live(view: &View, wanted: &dyn Fn(&LiveSource) -> bool) -> Vec<(String, &'static str)> {
     let of = view.live.iter().flat_map(|l| &l.sources).filter(|s| wanted(s));
@@ -261,6 +206,7 @@ impl Pane for Sources {
             ("source_dates", "its order of day and month"),
             ("source_offset", "its offset"),
             ("source_site", "its site"),
+            ("source_measure", "compare its clock again"),
             ("drill", "its records"),
         ]
     }
@@ -274,6 +220,7 @@ impl Pane for Sources {
             return Ok(Handled::Yes);
         }
         match command {
+            "source_measure" => self.measure(cx),
             "next_pane" | "previous_pane" => self.below = if self.below.is_some() { None } else { Some(Scroll::default()) },
             "drill" => {
                 let Some(source) = self.source() else { return Ok(Handled::Yes) };
@@ -290,9 +237,15 @@ impl Pane for Sources {
         }
         Ok(Handled::Yes)
     }
-    fn answer(&mut self, answer: Answer, _: &mut Cx) -> Result<()> {
+    fn answer(&mut self, answer: Answer, cx: &mut Cx) -> Result<()> {
         if let Body::Failed(error) = &answer.body {
             self.failed = Some(error.clone());
+        }
+        if answer.is::<Measured>() {
+            let measured: Option<Measured> = answer.take();
+            measured.into_iter().for_each(|m| cx.say(text::clean(&m.0).into_owned()));
+            self.load(cx);
+            return Ok(());
         }
         if let Some(Loaded(sources, evidence)) = answer.take() {
             let wanted = std::mem::take(&mut self.wanted);
