@@ -182,6 +182,8 @@ struct Beacons {
     agents: HashMap<Word, Vec<Host>, foldhash::fast::RandomState>,
     /// What name an address was the answer for, last.
     names: HashMap<Host, Word, foldhash::fast::RandomState>,
+    /// The day has more connections than can be held.
+    full: bool,
     /// Connections and series that there was no room for.
     lost: u64,
 }
@@ -233,6 +235,7 @@ impl Watch for Beacons {
         }
     }
     fn day(&mut self, day: &Day<'_>) {
+        self.full = false;
         let Some((first, last)) = self.within.take() else { return };
         let (begin, end) = self.span.unwrap_or((first, last));
         self.span = Some((begin.min(first), end.max(last)));
@@ -276,9 +279,13 @@ impl Watch for Beacons {
 
 impl Beacons {
     fn hold(&mut self, flow: &Flow) {
-        if self.samples.len() >= HELD {
-            self.thin();
-            if self.samples.len() >= HELD {
+        if self.full || self.samples.len() >= HELD {
+            if !self.full {
+                self.thin();
+            }
+            // Where little went it is not tried again that day.
+            self.full = self.samples.len() > HELD / 4 * 3;
+            if self.full {
                 self.lost += 1;
                 return;
             }
@@ -324,7 +331,7 @@ impl Beacons {
         }
         let Some(score) = scored else { return };
         let strobe = pair.len() >= rita::STROBE;
-        let known = self.series.get(&key).is_some();
+        let known = self.series.contains_key(&key);
         // A day that is a little less regular belongs to a series that is there already.
         let least = if known && !limits.exact { limits.score - 0.15 } else { limits.score };
         let passes = score.score >= least && (limits.exact || strobe || score.ts >= limits.regular);

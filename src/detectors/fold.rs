@@ -24,21 +24,25 @@ pub struct Fold<'a> {
     pub benign: &'a str,
 }
 
+/// Name, peer, and protocol and port of the service.
+type Subject = (Option<String>, Option<IpAddr>, Option<(u8, u16)>);
+
 /// Findings with the same peer, name and service become one where hosts enough have them.
 pub fn by_subject(list: Vec<Finding>, fold: &Fold<'_>) -> Vec<Finding> {
-    let mut groups: BTreeMap<(Option<String>, Option<IpAddr>, Option<(u8, u16)>), Vec<Finding>> = BTreeMap::new();
+    let mut groups: BTreeMap<Subject, Vec<Finding>> = BTreeMap::new();
     for finding in list {
         // Of a name only the name counts: it may move from address to address.
         let peer = if finding.name.is_some() { None } else { finding.peer };
         groups.entry((finding.name.clone(), peer, finding.service)).or_default().push(finding);
     }
     let mut out = Vec::new();
-    for (_, mut group) in groups {
+    for (subject, mut group) in groups {
         group.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (a.host, a.window.start).cmp(&(b.host, b.window.start))));
         let mut hosts: Vec<IpAddr> = group.iter().map(|f| f.host).collect();
         hosts.sort_unstable();
         hosts.dedup();
-        if hosts.len() < fold.least.max(2) {
+        // What has no subject has none in common.
+        if hosts.len() < fold.least.max(2) || subject == (None, None, None) {
             out.append(&mut group);
             continue;
         }

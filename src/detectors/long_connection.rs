@@ -117,15 +117,18 @@ impl Watch for Lasting {
             if flow.duration() < SHORT || !known || flow.is_failed() || !flow.is_answered() {
                 continue;
             }
-            if self.day.len() >= PAIRS {
-                // Whoever has the least so far goes: the limits are far above.
-                self.day.retain(|_, d| d.sum >= 60 * SECOND || d.longest >= 60 * SECOND);
+            let key = (flow.src, flow.dst, flow.dst_port, flow.proto);
+            if self.day.len() >= PAIRS && !self.day.contains_key(&key) {
+                // Whoever has the least so far goes: the limits are far above. Not at every connection: it takes a while.
+                if self.lost.is_multiple_of(100_000) {
+                    self.day.retain(|_, d| d.sum >= 60 * SECOND);
+                }
                 if self.day.len() >= PAIRS {
                     self.lost += 1;
                     continue;
                 }
             }
-            let day = self.day.entry((flow.src, flow.dst, flow.dst_port, flow.proto)).or_default();
+            let day = self.day.entry(key).or_default();
             day.sum = day.sum.saturating_add(flow.duration());
             day.bytes = day.bytes.saturating_add(flow.bytes());
             day.proof.take(flow.start, flow.end, flow.id, flow.source);
@@ -224,7 +227,7 @@ impl Lasting {
         f.number("threat by duration", format!("{threat:.2}"), "");
         f.number("connections", kept.proof.rows, "");
         f.number("bytes", kept.bytes, "");
-        f.asks(&format!("kind = flow and src.ip = {host} and dst.ip = {peer} and dst.port = {port} and duration > 1s"));
+        f.asks(&format!("kind = flow and src.ip = {host} and dst.ip = {peer} and dst.port = {port} and duration >= 1s"));
         if open {
             f.caveats.push("it had not ended: how long it lasts in all is not known".into());
         }

@@ -180,6 +180,8 @@ struct Searches {
     limits: Thresholds,
     samples: Vec<Sample>,
     found: BTreeMap<told::Key, told::Found>,
+    /// The day has more attempts than can be held.
+    full: bool,
     lost: u64,
 }
 
@@ -214,9 +216,13 @@ impl Watch for Searches {
 
 impl Searches {
     fn hold(&mut self, sample: Sample) {
-        if self.samples.len() >= HELD {
-            self.thin();
-            if self.samples.len() >= HELD {
+        if self.full || self.samples.len() >= HELD {
+            if !self.full {
+                self.thin();
+            }
+            // Where little went it is not tried again that day.
+            self.full = self.samples.len() > HELD / 4 * 3;
+            if self.full {
                 self.lost = self.lost.saturating_add(1);
                 return;
             }
@@ -232,24 +238,27 @@ impl Searches {
     }
     /// Judges everything that is held. A burst that may go on after midnight waits for the next day.
     fn close(&mut self, net: &Net, midnight: Option<Time>) {
+        self.full = false;
         let mut samples = std::mem::take(&mut self.samples);
         samples.sort_unstable_by_key(|s| (s.src, s.proto, s.time, s.dst, s.dst_port));
         let pause = self.limits.pause;
         for of_source in samples.chunk_by(|a, b| (a.src, a.proto) == (b.src, b.proto)) {
             let mut found = false;
-            let mut waits = false;
+            let mut waiting = 0;
             for burst in of_source.chunk_by(|a, b| b.time.since(a.time) <= pause) {
                 let (first, last) = (burst.first().map_or(Time::MIN, |s| s.time), burst.last().map_or(Time::MIN, |s| s.time));
-                waits = midnight.is_some_and(|m| m.since(last) <= pause && m.since(first) < DAY)
+                let waits = midnight.is_some_and(|m| m.since(last) <= pause && m.since(first) < DAY)
                     && self.samples.len().saturating_add(burst.len()) <= CARRIED;
                 if waits {
+                    waiting = burst.len();
                     self.samples.extend_from_slice(burst);
                 } else {
                     found |= self.judge(net, burst, false);
                 }
             }
-            if !found && !waits {
-                self.judge(net, of_source, true);
+            let (judged, _) = of_source.split_at(of_source.len().saturating_sub(waiting));
+            if !found && !judged.is_empty() {
+                self.judge(net, judged, true);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod again;
 mod archives;
+mod behaviour;
 mod both;
 mod cli;
 mod clocks;

@@ -118,8 +118,13 @@ static TRUTH: LazyLock<Json> = LazyLock::new(|| {
 /// The whole story, read once; nobody changes it.
 pub static CASE: LazyLock<Case> = LazyLock::new(|| Case::of(&["."]));
 
+/// The whole story.
+pub fn whole() -> &'static Case {
+    &CASE
+}
+
 /// A fact of the truth by its JSON pointer.
-fn truth(pointer: &str) -> &'static Json {
+pub fn truth(pointer: &str) -> &'static Json {
     TRUTH.pointer(pointer).unwrap_or_else(|| panic!("truth.json has no {pointer}"))
 }
 

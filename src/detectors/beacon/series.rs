@@ -5,6 +5,7 @@ use super::spectrum::Beat;
 use super::{Beacons, Called, Fact, Judged, NAME, Sample, TICKS};
 use crate::detectors::fold::{Fold, Proof, any_of, by_subject, date, days, few, lasting};
 use crate::detectors::gather::service;
+use crate::detectors::history::Crowd;
 use crate::detectors::maths::sat;
 use crate::detectors::rows::{Host, Net, Word};
 use crate::model::finding::Finding;
@@ -148,7 +149,7 @@ struct Known {
     share: f64,
 }
 
-fn known(all: &Beacons, series: &Series, src: Host, subject: Subject) -> Known {
+fn known(all: &Beacons, net: &Net, series: &Series, src: Host, subject: Subject) -> Known {
     let of = |table: &Vec<Called>, place: u32| table.get(place as usize).copied().unwrap_or_default();
     let talking = all.talking.count();
     let called = match subject {
@@ -177,7 +178,12 @@ fn known(all: &Beacons, series: &Series, src: Host, subject: Subject) -> Known {
     if facts.iter().any(|f| f.nameless) {
         modifiers.push(("HTTP without the name of a host".into(), NAMELESS));
     }
-    let alone = |f: &&&Fact| f.agent.is_some() && all.agents.get(&f.agent).is_some_and(|u| u.len() == 1) && all.agents.len() > 1;
+    let one = |users: &Vec<Host>| {
+        let mut crowd = Crowd::default();
+        users.iter().for_each(|host| crowd.add(net, *host));
+        crowd.count() == 1
+    };
+    let alone = |f: &&&Fact| f.agent.is_some() && all.agents.len() > 1 && all.agents.get(&f.agent).is_some_and(one);
     if facts.iter().any(|f| alone(&f)) {
         modifiers.push(("no other host has this client's JA4".into(), MODIFIER));
     }
@@ -185,7 +191,7 @@ fn known(all: &Beacons, series: &Series, src: Host, subject: Subject) -> Known {
 }
 
 fn finding(all: &Beacons, net: &Net, src: Host, subject: Subject, series: &Series, home: bool) -> Finding {
-    let (limits, best, known) = (&all.limits, &series.best, known(all, series, src, subject));
+    let (limits, best, known) = (&all.limits, &series.best, known(all, net, series, src, subject));
     let mut addresses: Vec<IpAddr> = series.hosts.iter().map(|h| net.addr(*h)).collect();
     addresses.sort_unstable();
     let asked = |dst: &Host| all.names.get(dst).map(|n| net.text(*n)).filter(|n| !n.is_empty());
