@@ -31,6 +31,8 @@ const COMPARED: usize = 7;
 const VALUES: usize = 5_000;
 /// Lines of a dimension that are kept.
 const LINES: usize = 12;
+/// Least part of the difference that is worth a line.
+const LEAST: f64 = 0.01;
 /// Share of the difference at which a dimension stops.
 const ENOUGH: f64 = 0.8;
 /// Flows that were set up, or are not TCP.
@@ -409,6 +411,9 @@ fn add(asking: &Asking<'_>, dimension: Dimension, sums: Sums, out: &mut Explaine
             break;
         }
         let part = (actual - usual) / whole;
+        if part < LEAST {
+            break;
+        }
         explained += part;
         let (value, conditions) = describe(dimension, &sum.values);
         let of = match dimension {

@@ -65,10 +65,6 @@ fn false_alarms_are_as_rare_as_stated() {
             moved += shifts(&grid, &fit.z, &Cusum { slack: 0.75, height: 8.0, cut: 3.0 }).len();
         }
         let got = [single, high, pair, low, moved, ruled, off].map(|n| per_week(n, days));
-        eprintln!(
-            "{days} d: single {:.2} high {:.2} pair {:.2} low {:.2} cusum {:.2} ruled {:.3} off {:.3}",
-            got[0], got[1], got[2], got[3], got[4], got[5], got[6]
-        );
         // As measured for the specification: 2.65, 0.53, 0.30, 0.25, 0.5.
         let most = [2.65, 0.6, 0.4, 0.3, 0.5, 0.5, 0.2];
         assert!(got.iter().zip(most).all(|(g, m)| *g <= m), "{days}: {got:?}");
@@ -107,7 +103,6 @@ fn what_is_put_in_is_found() {
             shifted += usize::from(found.iter().any(|s| s.up && s.onset < at + 36 && s.last >= at));
         }
         let share = [spiked, dropped, night, shifted].map(|n| n as f64 / all as f64);
-        eprintln!("{days} d: recall spike {:.3} drop {:.3} off {:.3} shift {:.3}", share[0], share[1], share[2], share[3]);
         assert!(share[0] >= 0.95 && share[1] >= 0.97 && share[2] >= 0.97 && share[3] >= 0.9, "{days}: {share:?}");
     }
 }
@@ -142,5 +137,5 @@ fn silence_first_activity_and_a_weak_history() {
     assert!(interruptions(&grid, &x, &fit, &DROP).is_empty());
     let found = spikes(&grid, &x, &fit, &SPIKE);
     assert!(found.iter().any(|s| s.alert && s.first <= SLOTS + 151 && s.last >= SLOTS + 151), "{found:?}");
-    assert!(spikes(&grid, &x, &fit, &ANY).len() >= 1);
+    assert!(!spikes(&grid, &x, &fit, &ANY).is_empty());
 }

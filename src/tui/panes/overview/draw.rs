@@ -124,6 +124,8 @@ impl Overview {
         let usual: Option<f64> = under.iter().map(|b| b.usual.map(|u| u.0)).sum();
         match usual {
             Some(usual) => _ = line.add(&format!(", usual {}", amount(curve.which, usual)), dim),
+            // What is usual is known of the curve, but not of this part.
+            None if curve.note.starts_with("usual") => _ = line.add_whole(", usual not known here", dim),
             None => _ = line.add(&format!(", {}", curve.note), view.theme.style("ui.warning")),
         }
         match under.iter().map(|b| b.deviates).find(|d| *d != 0) {
@@ -204,7 +206,7 @@ impl Overview {
     /// Every curve as a line.
     fn draw_curves(&self, buf: &mut Buffer, area: Rect, view: &View) {
         let name = 14u16;
-        let numbers = 18u16.min(area.width / 3);
+        let numbers = 20u16.min(area.width / 3);
         let room = area.width.saturating_sub(name + numbers + 3);
         for (n, which) in Which::ALL.into_iter().enumerate().take(usize::from(area.height)) {
             let y = area.y + n as u16;
