@@ -27,6 +27,7 @@ mod live_head;
 mod nat;
 mod packets;
 mod pivots;
+mod profile;
 mod protocols;
 mod pty;
 mod query;
