@@ -89,7 +89,9 @@ impl Detector for UnusedService {
                 let unused = site.known.authorised(listed).unwrap_or_default().into_iter().flat_map(each).filter(|a| {
                     let number = a.proto.unwrap_or(proto::TCP);
                     let any = is_used(of, number, a.from, a.to) || a.proto.is_none() && is_used(of, proto::UDP, a.from, a.to);
-                    !any && !is_open(a) && !(a.from == a.to && is_silent(number, a.from)) && a.to < u16::MAX
+                    let silent = a.from == a.to && is_silent(number, a.from);
+                    // Up to the last port: anything is allowed, which says nothing of what is needed.
+                    !(any || silent || is_open(a) || a.to == u16::MAX)
                 });
                 let unused: Vec<Allowed> = unused.collect();
                 if !unused.is_empty() {

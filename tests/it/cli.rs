@@ -442,3 +442,21 @@ fn help_of_the_program_and_of_every_command() {
     }
     insta::assert_snapshot!("help", text);
 }
+
+#[test]
+fn the_profile_is_printed_step_by_step_and_says_what_there_is() {
+    let home = TempDir::new().unwrap();
+    let case = |args: &[&str]| Ran::of(program(home.path()).args(["--case", "c"]).args(args).output().unwrap());
+    case(&["ingest", &story("inside.pcapng").display().to_string(), &story("inventory.csv").display().to_string()]).ok();
+    let rows = case(&["profile", "--step", "5", "-o", "jsonl"]).rows();
+    let of = |table: &str| rows.iter().filter(|r| r["table"] == table).collect::<Vec<_>>();
+    assert!(rows.iter().all(|r| schema(r) == "backtrail.profile/1" && r["step"] == 5));
+    let printer = of("web_responders").into_iter().find(|r| r["host"] == "10.8.50.10").expect("the printer's page");
+    assert_eq!((&printer["outside"], &printer["authorised"]), (&Json::from("1"), &Json::from("yes")));
+    assert!(printer["go"].as_str().unwrap().starts_with("query 'kind = flow and dst.ip = 10.8.50.10"));
+    assert_eq!(of("telnet_server")[0]["none"], "nobody here");
+    let text = case(&["profile", "talkers", "-n", "1"]).ok();
+    assert!(text.contains("4 ACTIVE ADDRESS SPACE") && text.contains("more: profile talkers -n N"), "{text}");
+    assert!(case(&["profile", "--step", "9"]).failed().contains("no step 9"));
+    assert!(case(&["profile", "nosuch"]).failed().contains("no table `nosuch`"));
+}

@@ -31,6 +31,7 @@ mod nat;
 mod packets;
 mod pivots;
 mod playbooks;
+mod profile;
 mod protocols;
 mod pty;
 mod query;

@@ -52,11 +52,10 @@ pub(super) fn leftovers(made: &Made) -> Vec<Table> {
         let cells = vec![host(addr), Cell::Bytes(left.bytes), words(pairs.collect::<Vec<_>>().join(", "))];
         line(cells, format!("{addr} unexplained"), format!("host = {addr} and kind = flow"))
     });
-    let table = Table::new(
-        "leftovers",
-        "talkers that no class keeps",
-        &["host", "bytes", "services of at least 10 % of its bytes"],
-        lines.collect(),
-    );
-    vec![table.note("they stay in the profile, unverified").why("every talker is explained by a class")]
+    let table = Table::new("leftovers", "talkers that no class keeps", &["host", "bytes", "services"], lines.collect());
+    vec![
+        table
+            .note("services of at least 10 % of its bytes; they stay in the profile, unverified")
+            .why("every talker is explained by a class"),
+    ]
 }

@@ -93,7 +93,7 @@ fn write_jsonl(step: &Step, table: &Table, limit: usize, out: &mut dyn Write) ->
         for (name, cell) in table.columns.iter().zip(&line.cells) {
             let value = json_of(cell);
             if !value.is_null() {
-                object.insert((*name).to_owned(), value);
+                object.insert(name.replace(' ', "_"), value);
             }
         }
         object.insert("go".into(), json!(line.go.command()));

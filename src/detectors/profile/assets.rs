@@ -227,11 +227,7 @@ fn validated(class: &Class, asset: &Asset, watcher: &Watcher, net: &Net) -> Vec<
                 out.push("uses the web more than it serves it: a gateway?".into());
             }
         }
-        "web_client" => {
-            if serves(T, 3128) || serves(T, 8080) {
-                out.push("also a proxy's port is used: a proxy".into());
-            }
-        }
+        "web_client" if serves(T, 3128) || serves(T, 8080) => out.push("also a proxy's port is used: a proxy".into()),
         "mail_server" => {
             let sends = counted(&tallies.sends_mail);
             if sends > 0 {

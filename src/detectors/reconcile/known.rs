@@ -221,7 +221,7 @@ impl Known {
     pub fn close(&mut self) {
         [&mut self.by_mac, &mut self.by_name].into_iter().for_each(HashMap::clear);
         self.by_addr.clear();
-        self.hosts.sort_by(|a, b| (a.time, a.id).cmp(&(b.time, b.id)));
+        self.hosts.sort_by_key(|a| (a.time, a.id));
         // Names stand with and without their domain.
         let key = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
         for (n, host) in self.hosts.iter().enumerate() {

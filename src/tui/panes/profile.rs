@@ -147,6 +147,10 @@ impl Pane for Profile {
         match command {
             "drill" if self.choosing => self.choosing = self.shown().is_none_or(|t| t.1.lines.is_empty()),
             "drill" => self.enter(cx),
+            "cancel" if self.read.is_some() => {
+                cx.push(Effect::Cancel { pane: "profile", slot: "load" });
+                return Ok(Handled::No);
+            }
             "next_pane" | "previous_pane" => self.choosing = !self.choosing,
             "move_right" if self.choosing => self.choosing = false,
             "move_left" if !self.choosing => self.choosing = true,
@@ -177,17 +181,9 @@ impl Pane for Profile {
         }
         Ok(())
     }
-    fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
-        match change {
-            // What counts as home may have been said.
-            Change::Decisions if self.read.is_none() => {
-                if cx.engine.sites(&crate::model::Cancel::default()).is_ok() {
-                    self.old = true;
-                }
-            }
-            Change::Records => self.old = true,
-            _ => {}
-        }
+    fn changed(&mut self, change: Change, _: &mut Cx) -> Result<()> {
+        // All flows are read for it: that is done again when somebody opens it, not each second.
+        self.old |= change == Change::Records;
         Ok(())
     }
     fn selected(&self) -> Selection {
