@@ -25,11 +25,12 @@ const OF_ONE: usize = 2_000;
 const RECORDS: &str = "kind in {flow, dns, alert, notice, fw, auth, http, tls, proxy, inventory, vuln}";
 
 /// Fields that are read.
-const FIELDS: [FieldId; 37] = [
+const FIELDS: [FieldId; 38] = [
     field::SRC_IP,
     field::SRC_PORT,
     field::DST_IP,
     field::DST_PORT,
+    field::NAT_DST_IP,
     field::PROTO,
     field::APP,
     field::APP_CONF,
@@ -283,6 +284,7 @@ fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool,
                 end: record.until(),
                 src,
                 dst,
+                nat_dst: host(net, field::NAT_DST_IP),
                 src_port: port(field::SRC_PORT),
                 dst_port: port(field::DST_PORT),
                 proto: u8::try_from(number(field::PROTO)).unwrap_or(0),
