@@ -18,6 +18,8 @@ pub mod rank;
 pub mod rows;
 /// Shared: not a member.
 pub mod settings;
+/// Shared: not a member.
+pub mod shown;
 #[cfg(test)]
 /// Shared: not a member.
 pub mod trial;
@@ -54,7 +56,9 @@ pub trait Watch: Send {
 }
 
 /// Every detector, in order of name.
-pub const ALL: &[&dyn Detector] = &[&brute_force::DETECTOR];
+pub const ALL: &[&dyn Detector] = &[
+    &brute_force::DETECTOR,
+];
 
 /// The detector with a name.
 pub fn find(name: &str) -> Option<&'static dyn Detector> {
