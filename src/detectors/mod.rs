@@ -8,6 +8,7 @@
 //! detectors share is marked as such and is not in the list.
 
 pub mod brute_force;
+pub mod dga;
 pub mod dns_tunnel;
 /// Shared: not a member.
 pub mod gather;
@@ -59,6 +60,7 @@ pub trait Watch: Send {
 /// Every detector, in order of name.
 pub const ALL: &[&dyn Detector] = &[
     &brute_force::DETECTOR,
+    &dga::DETECTOR,
     &dns_tunnel::DETECTOR,
 ];
 
