@@ -10,6 +10,7 @@
 pub mod brute_force;
 pub mod dga;
 pub mod dns_tunnel;
+pub mod exfiltration;
 /// Shared: not a member.
 pub mod gather;
 /// Shared: not a member.
@@ -62,6 +63,7 @@ pub const ALL: &[&dyn Detector] = &[
     &brute_force::DETECTOR,
     &dga::DETECTOR,
     &dns_tunnel::DETECTOR,
+    &exfiltration::DETECTOR,
 ];
 
 /// The detector with a name.
