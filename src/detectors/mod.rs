@@ -15,6 +15,7 @@ pub mod exfiltration;
 pub mod gather;
 /// Shared: not a member.
 pub mod maths;
+pub mod outage;
 /// Shared: not a member.
 pub mod rank;
 /// Shared: not a member.
@@ -64,6 +65,7 @@ pub const ALL: &[&dyn Detector] = &[
     &dga::DETECTOR,
     &dns_tunnel::DETECTOR,
     &exfiltration::DETECTOR,
+    &outage::DETECTOR,
 ];
 
 /// The detector with a name.
