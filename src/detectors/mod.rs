@@ -24,6 +24,7 @@ pub mod rows;
 pub mod settings;
 /// Shared: not a member.
 pub mod shown;
+pub mod slow_web;
 #[cfg(test)]
 /// Shared: not a member.
 pub mod trial;
@@ -66,6 +67,7 @@ pub const ALL: &[&dyn Detector] = &[
     &dns_tunnel::DETECTOR,
     &exfiltration::DETECTOR,
     &outage::DETECTOR,
+    &slow_web::DETECTOR,
 ];
 
 /// The detector with a name.
