@@ -16,6 +16,7 @@ pub mod gather;
 /// Shared: not a member.
 pub mod maths;
 pub mod outage;
+pub mod protocol_mismatch;
 /// Shared: not a member.
 pub mod rank;
 /// Shared: not a member.
@@ -67,6 +68,7 @@ pub const ALL: &[&dyn Detector] = &[
     &dns_tunnel::DETECTOR,
     &exfiltration::DETECTOR,
     &outage::DETECTOR,
+    &protocol_mismatch::DETECTOR,
     &slow_web::DETECTOR,
 ];
 
