@@ -26,6 +26,7 @@ pub mod settings;
 /// Shared: not a member.
 pub mod shown;
 pub mod slow_web;
+pub mod spam;
 #[cfg(test)]
 /// Shared: not a member.
 pub mod trial;
@@ -70,6 +71,7 @@ pub const ALL: &[&dyn Detector] = &[
     &outage::DETECTOR,
     &protocol_mismatch::DETECTOR,
     &slow_web::DETECTOR,
+    &spam::DETECTOR,
 ];
 
 /// The detector with a name.
