@@ -3,6 +3,7 @@
 
 mod again;
 mod archives;
+mod block;
 mod both;
 mod cli;
 mod clocks;
