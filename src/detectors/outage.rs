@@ -370,7 +370,7 @@ fn fold_hosts(list: Vec<Finding>) -> Vec<Finding> {
             out.append(&mut list);
             continue;
         }
-        list.sort_by(|a, b| (b.severity, b.rows).cmp(&(a.severity, a.rows)));
+        list.sort_by_key(|f| std::cmp::Reverse((f.severity, f.rows)));
         let services: Vec<String> = list.iter().filter_map(|f| f.service).map(|(p, port)| service(port, p)).collect();
         let mut rest = list.into_iter();
         let Some(mut whole) = rest.next() else { continue };

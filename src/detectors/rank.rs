@@ -63,7 +63,7 @@ impl Ranking {
         }
     }
     /// Says of each finding what else speaks for it, and puts those that rank first before the others.
-    pub fn rank(&self, list: &mut Vec<Finding>, engine: &dyn Engine, net: &Net, cancel: &Cancel) -> Result<()> {
+    pub fn rank(&self, list: &mut [Finding], engine: &dyn Engine, net: &Net, cancel: &Cancel) -> Result<()> {
         for finding in list.iter_mut() {
             self.alerted(finding, engine, net);
         }

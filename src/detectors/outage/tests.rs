@@ -59,7 +59,8 @@ fn world(seed: u64, names: Names, by_rule: bool) -> Trial {
         at += dice.between(0.2, 2.0) * gap;
         let client = format!("10.0.1.{}", 1 + dice.below(clients));
         let out = (from..until).contains(&at);
-        if !(out && dice.chance(0.97)) && !dice.chance(usual) {
+        let fails = out && dice.chance(0.97) || dice.chance(usual);
+        if !fails {
             trial.flow(at, &client, "10.0.40.20", 80);
             continue;
         }
