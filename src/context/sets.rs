@@ -14,11 +14,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What sets are for, with what is done with them.
-pub const PURPOSES: [(&str, &str); 4] = [
+pub const PURPOSES: [(&str, &str); 5] = [
     ("allow", "what may be left out of sight"),
     ("watch", "what is looked for in everything that comes in"),
     ("home", "one's own networks; those of all sites belong to it"),
     ("mission", "what matters most"),
+    ("keysites", "sites that people here need: never on a list to be blocked"),
 ];
 
 /// Most bytes of an entry's text.

@@ -127,6 +127,10 @@ impl Curve {
         let day = i32::try_from(bin.div_euclid(SLOTS as i64)).unwrap_or(i32::MAX);
         self.days.get(&day).map_or(0.0, |d| d[bin.rem_euclid(SLOTS as i64) as usize][metric as usize])
     }
+    /// On how many days of UTC it had anything.
+    pub fn active_days(&self) -> usize {
+        self.days.values().filter(|d| d.iter().flatten().any(|v| *v > 0.0)).count()
+    }
     /// Its numbers, one per cell of a grid; NaN where not all was counted.
     pub fn series(&self, grid: &Grid, metric: Metric) -> Vec<f32> {
         let early = |bin: i64| self.early.is_some_and(|(from, until)| (from..=until).contains(&bin));

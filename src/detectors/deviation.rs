@@ -30,6 +30,9 @@ pub struct Group<'a> {
     pub of_site: Option<f64>,
 }
 
+/// Days on which something must have been there before it can deviate.
+const SEEN: usize = 4;
+
 /// A rule over a series: curve, metric, its grid, numbers and what is usual.
 pub type Rule<'r> = dyn Fn(&Curve, Metric, &Grid, &[f32], &Fit) -> Vec<Stretch> + 'r;
 
@@ -48,6 +51,10 @@ pub fn sweep_by<'a>(
     let mut out = Vec::new();
     for curve in &curves.list {
         let grid = curves.grid(curve.site);
+        // Whoever was there on a few days only is new, which others say: what is usual for it is not known.
+        if model == Model::Slots && !matches!(curve.scope, Scope::Site(_)) && curve.active_days() < SEEN {
+            continue;
+        }
         for metric in metrics(curve.scope) {
             if model == Model::Slots && curve.fit(grid, *metric).verdict == Verdict::None {
                 continue;
@@ -289,6 +296,18 @@ pub fn finding(detector: &str, curves: &Curves, net: &Net, group: &Group<'_>, ti
     f.sources.sort_unstable();
     caveats(&mut f, curves, found.curve.site, fit);
     f
+}
+
+/// Leaves out spikes of which it is also said that they were off hours: that says more.
+pub fn distinct(list: &mut Vec<Finding>) {
+    let nights: Vec<(IpAddr, Option<String>, Window)> =
+        list.iter().filter(|f| f.detector == "off_hours").map(|f| (f.host, f.name.clone(), f.window)).collect();
+    list.retain(|f| {
+        let said = |(host, name, w): &(IpAddr, Option<String>, Window)| {
+            *host == f.host && *name == f.name && w.start < f.window.end && w.end > f.window.start
+        };
+        f.detector != "spike" || !nights.iter().any(said)
+    });
 }
 
 /// What a curve adds up to in a window.

@@ -1,6 +1,7 @@
 //! Gives the records of a case to detectors, day by day in order of time, and gathers what they find.
 
 use super::curves::{Curves, Gather};
+use super::deviation;
 use super::rank::Ranking;
 use super::reconcile;
 use super::rows::{Day, Event, Flow, Net, Piece, Place, Query, State, Word};
@@ -28,11 +29,12 @@ const OF_ONE: usize = 2_000;
 const RECORDS: &str = "kind in {flow, dns, alert, notice, fw, auth, http, tls, proxy, inventory, vuln}";
 
 /// Fields that are read.
-const FIELDS: [FieldId; 37] = [
+const FIELDS: [FieldId; 38] = [
     field::SRC_IP,
     field::SRC_PORT,
     field::DST_IP,
     field::DST_PORT,
+    field::NAT_DST_IP,
     field::PROTO,
     field::APP,
     field::APP_CONF,
@@ -167,6 +169,7 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
         }
         out.list.append(&mut found);
     }
+    deviation::distinct(&mut out.list);
     ranking.rank(&mut out.list, engine, &net, cancel)?;
     if net.beyond > 0 {
         out.notices.push(format!("{} hosts or texts were not told apart", net.beyond));
@@ -340,6 +343,7 @@ fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool,
                 end: record.until(),
                 src,
                 dst,
+                nat_dst: host(net, field::NAT_DST_IP),
                 src_port: port(field::SRC_PORT),
                 dst_port: port(field::DST_PORT),
                 proto: u8::try_from(number(field::PROTO)).unwrap_or(0),

@@ -18,8 +18,11 @@ pub mod contributions;
 pub mod curves;
 /// Shared: not a member.
 pub mod deviation;
+pub mod dga;
 pub mod direct_to_ip;
+pub mod dns_tunnel;
 pub mod entropy;
+pub mod exfiltration;
 pub mod exposed_management;
 pub mod exposed_vulnerability;
 /// Shared: not a member.
@@ -37,8 +40,10 @@ pub mod new_host;
 pub mod new_service;
 pub mod off_hours;
 pub mod os_mismatch;
+pub mod outage;
 /// Shared: not a member.
 pub mod profile;
+pub mod protocol_mismatch;
 /// Shared: not a member.
 pub mod rank;
 pub mod rare_client;
@@ -53,6 +58,10 @@ pub mod server_as_client;
 /// Shared: not a member.
 pub mod settings;
 pub mod shift;
+/// Shared: not a member.
+pub mod shown;
+pub mod slow_web;
+pub mod spam;
 pub mod spike;
 #[cfg(test)]
 /// Shared: not a member.
@@ -124,8 +133,11 @@ pub const ALL: &[&dyn Detector] = &[
     &absent_host::DETECTOR,
     &beacon::DETECTOR,
     &brute_force::DETECTOR,
+    &dga::DETECTOR,
     &direct_to_ip::DETECTOR,
+    &dns_tunnel::DETECTOR,
     &entropy::DETECTOR,
+    &exfiltration::DETECTOR,
     &exposed_management::DETECTOR,
     &exposed_vulnerability::DETECTOR,
     &interruption::DETECTOR,
@@ -135,12 +147,16 @@ pub const ALL: &[&dyn Detector] = &[
     &new_service::DETECTOR,
     &off_hours::DETECTOR,
     &os_mismatch::DETECTOR,
+    &outage::DETECTOR,
+    &protocol_mismatch::DETECTOR,
     &rare_client::DETECTOR,
     &role_mismatch::DETECTOR,
     &scan::DETECTOR,
     &scan_contradiction::DETECTOR,
     &server_as_client::DETECTOR,
     &shift::DETECTOR,
+    &slow_web::DETECTOR,
+    &spam::DETECTOR,
     &spike::DETECTOR,
     &unauthorised_service::DETECTOR,
     &unknown_host::DETECTOR,

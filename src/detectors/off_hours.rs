@@ -97,7 +97,7 @@ impl Watch for Nights {
                 s.z
             );
             let mut f = finding(NAME, curves, net, &group, &title, self.bytes.notice);
-            f.severity = if s.alert { 3 } else { 2 };
+            f.severity = if s.alert { 2 } else { 1 };
             hours(&mut f, of(group.first.curve.site));
             out.push(f);
         }
@@ -115,7 +115,7 @@ impl Watch for Nights {
                 amount(Metric::Sent, sent)
             );
             let mut f = finding(NAME, curves, net, &group, &title, self.bytes.notice);
-            f.severity = if sent >= f64::from(self.bytes.excess) { 3 } else { 2 };
+            f.severity = if sent >= f64::from(self.bytes.excess) { 2 } else { 1 };
             f.score = super::maths::sat(sent / (8.0 * f64::from(self.bytes.excess)) + 0.25) as f32;
             hours(&mut f, of(group.first.curve.site));
             out.push(f);

@@ -73,7 +73,7 @@ impl Ranking {
         }
     }
     /// Says of each finding what else speaks for it, and puts those that rank first before the others.
-    pub fn rank(&self, list: &mut Vec<Finding>, engine: &dyn Engine, net: &Net, cancel: &Cancel) -> Result<()> {
+    pub fn rank(&self, list: &mut [Finding], engine: &dyn Engine, net: &Net, cancel: &Cancel) -> Result<()> {
         for finding in list.iter_mut() {
             self.alerted(finding, engine, net);
         }
@@ -187,10 +187,14 @@ fn matters(finding: &mut Finding, engine: &dyn Engine, known: &mut Stated, cance
 }
 
 fn score(finding: &mut Finding) {
-    let independent: HashSet<&str> = finding.support.iter().map(|s| s.by.as_str()).collect();
+    // What other detectors say rests on the same flows: all of them together count as one more.
+    let of_records: HashSet<&str> =
+        finding.support.iter().map(|s| s.by.as_str()).filter(|by| super::find(by).is_none()).collect();
+    let others = usize::from(finding.support.iter().any(|s| super::find(&s.by).is_some()));
+    let independent = of_records.len() + others;
     let is_critical = |n: &Number| n.name == CRITICALITY && ["high", "critical"].iter().any(|w| n.value.starts_with(w));
     let weight = if finding.numbers.iter().any(is_critical) { MATTERS } else { 0.0 };
-    finding.rank = f32::from(finding.severity) * 0.5 + finding.score + SOURCE * independent.len().min(4) as f32 + weight;
+    finding.rank = f32::from(finding.severity) * 0.5 + finding.score + SOURCE * independent.min(4) as f32 + weight;
 }
 
 fn sort(list: &mut [Finding]) {

@@ -171,6 +171,8 @@ pub struct Event {
     pub src: Option<Host>,
     /// Responder, if it has one.
     pub dst: Option<Host>,
+    /// Responder on the other side of a translation, if the event states it.
+    pub nat_dst: Option<Host>,
     /// Port of the originator, 0: none.
     pub src_port: u16,
     /// Port of the responder, 0: none.

@@ -70,7 +70,8 @@ fn metrics(scope: Scope) -> &'static [Metric] {
         Scope::Host(_) => &[Sent, Flows, Failed, Peers],
         Scope::Subnet(_) => &[Sent, Received, Flows, Failed],
         Scope::Service(..) => &[Sent, Received, Flows],
-        Scope::Link(_) => &[Sent, Received, Flows],
+        // Of connections that several sources saw one counts: what one source has says nothing of its link.
+        Scope::Link(_) => &[],
     }
 }
 
@@ -94,13 +95,7 @@ impl Watch for Spikes {
             );
             let mut f = finding(NAME, curves, net, &group, &title, self.counts.notice);
             let alert = s.alert || group.others.iter().any(|o| o.stretch.alert);
-            f.severity = if !alert {
-                1
-            } else if s.z >= 10.0 && s.times() >= 10.0 {
-                3
-            } else {
-                2
-            };
+            f.severity = if alert { 2 } else { 1 };
             f.benign = vec![
                 "a backup, an update or a large download that is not made every day".into(),
                 "a day unlike others of its kind: a holiday before or after, a release, an event".into(),
@@ -127,7 +122,7 @@ mod tests {
         let found = trial.found(&DETECTOR);
         assert_eq!(found.len(), 1, "{:?}", found.iter().map(|f| &f.title).collect::<Vec<_>>());
         let f = &found[0];
-        assert_eq!((f.host.to_string().as_str(), f.severity), ("10.0.0.7", 3));
+        assert_eq!((f.host.to_string().as_str(), f.severity), ("10.0.0.7", 2));
         assert!(f.title.contains("bytes sent where") && f.title.contains("Thu 19 Nov 09:00 UTC"), "{}", f.title);
         assert!(f.query.contains("host = 10.0.0.7 and between 2026-11-19T09:00:00Z"), "{}", f.query);
         assert!(

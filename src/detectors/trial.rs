@@ -97,6 +97,7 @@ impl Trial {
             end: time,
             src: Some(src),
             dst: Some(dst),
+            nat_dst: None,
             src_port: 0,
             dst_port: port,
             proto: proto::TCP,

@@ -430,7 +430,7 @@ fn flows_of(uses: Vec<Use>) -> Filter {
 }
 
 /// The domain that can be registered, by a short rule: two labels, three where the last two are a country and a common second level.
-fn registrable(name: &str) -> &str {
+pub fn registrable(name: &str) -> &str {
     let starts: Vec<usize> = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1)).collect();
     let labels: Vec<&str> = name.split('.').collect();
     let n = labels.len();

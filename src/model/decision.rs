@@ -107,6 +107,18 @@ pub struct Carried {
     pub sound: bool,
 }
 
+/// An address on a list to be blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// Address or network.
+    pub addr: String,
+    /// Until when, nanoseconds UTC: there is always an end.
+    pub until: i64,
+    /// How often it had been on the list before.
+    #[serde(default)]
+    pub repeat: u32,
+}
+
 /// What a feed is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -343,6 +355,13 @@ pub enum What {
         days: Vec<String>,
         /// Bytes, about.
         bytes: u64,
+    },
+    /// Addresses were put on a list to be blocked, which somebody may have applied elsewhere: nothing is blocked from here.
+    Block {
+        /// What was asked for: a query, a finding, addresses.
+        asked: String,
+        /// What is on the list from then on; of very many each decision has a part.
+        entries: Vec<Blocked>,
     },
     /// Something left the case: a report, an export, packets.
     Export {

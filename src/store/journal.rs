@@ -219,7 +219,7 @@ fn read_line(line: &[u8], before: &[u8; 32]) -> Option<(Decision, Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::decision::About;
+    use crate::model::decision::{About, Blocked};
 
     fn note(n: usize) -> What {
         What::Note { about: About::Case, text: format!("note {n}\nwith a second line") }
@@ -260,6 +260,19 @@ mod tests {
             versions.push(journal.clock_version());
         }
         assert_eq!(versions, [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn what_was_put_on_a_list_to_be_blocked_is_known_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = |addr: &str, repeat| Blocked { addr: addr.into(), until: 1_795_161_600_000_000_000, repeat };
+        let what =
+            What::Block { asked: "net 203.0.113.0/24".into(), entries: vec![entry("203.0.113.9", 0), entry("2001:db8::/48", 3)] };
+        Journal::open(dir.path(), &mut Vec::new()).unwrap().append(what.clone(), Who::default()).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("journal.log")).unwrap();
+        assert!(text.contains(r#""type":"block""#), "{text}");
+        let journal = Journal::open(dir.path(), &mut Vec::new()).unwrap();
+        assert_eq!(journal.decisions()[0].what, what);
     }
 
     #[test]

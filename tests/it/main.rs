@@ -4,6 +4,7 @@
 mod again;
 mod archives;
 mod behaviour;
+mod block;
 mod both;
 mod cli;
 mod clocks;

@@ -7,6 +7,8 @@ pub mod ask;
 
 pub mod bench;
 
+pub mod block;
+
 pub mod bookmark;
 
 pub mod capture;
@@ -117,6 +119,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &tag::Tag,
     &verdict::Verdict,
     &set::Set,
+    &block::Block,
     &feeds::Feeds,
     &trail::Trail,
     &report::Report,

@@ -78,13 +78,37 @@ fn stretch(grid: &Grid, x: &[f32], fit: &Fit, cells: &[usize]) -> Option<Stretch
 /// Three bins without it do not end it.
 const GAP: usize = 3;
 
+/// How far from the same time of day something that recurs may be, in bins; and of how many other days it must be known.
+const NEAR: usize = 6;
+const RECURS: usize = 2;
+
 fn over(grid: &Grid, x: &[f32], fit: &Fit, z: f32, times: f32, excess: f32, fits: &dyn Fn(usize) -> bool) -> Vec<usize> {
     (0..grid.len())
         .filter(|c| {
             let (Some(own), Some(e), Some(v)) = (fit.z(*c), fit.expected(*c), x.get(*c)) else { return false };
-            own >= z && *v >= times * e && v - e >= excess && fits(*c)
+            own >= z && *v >= times * e && v - e >= excess && fits(*c) && !recurs(grid, x, *c, *v / times.max(1.0))
         })
         .collect()
+}
+
+/// Whether most other days have as much within half an hour of the same time. A nightly job that takes a bin or two is smoothed out of what is usual
+/// at its slot, and yet it is usual.
+fn recurs(grid: &Grid, x: &[f32], cell: usize, least: f32) -> bool {
+    let per_day = grid.per_day.max(1);
+    let (day, slot) = (cell / per_day, cell % per_day);
+    let (mut days, mut with) = (0, 0);
+    for other in (0..grid.len() / per_day).filter(|d| *d != day) {
+        let from = other * per_day + slot.saturating_sub(NEAR);
+        let until = (other * per_day + (slot + NEAR + 1).min(per_day)).min(grid.len());
+        let known: Vec<f32> =
+            (from..until).filter(|c| grid.at(*c).is_some()).filter_map(|c| x.get(c).copied()).filter(|v| !v.is_nan()).collect();
+        if known.is_empty() {
+            continue;
+        }
+        days += 1;
+        with += usize::from(known.iter().any(|v| *v >= least));
+    }
+    with >= RECURS && with * 2 > days
 }
 
 /// Where there is much more than usual.
