@@ -31,6 +31,7 @@ mod pivots;
 mod protocols;
 mod pty;
 mod query;
+mod rewritten;
 mod screens;
 mod service;
 mod story;
