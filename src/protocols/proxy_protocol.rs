@@ -490,7 +490,7 @@ mod tests {
             assert_eq!(out.oddities[0].0.what, "proxy_protocol_malformed");
         }
         let (said, out, _) = read(&v2(1, 0x11, &v4(&[1, 0, 9, b'h'])));
-        assert_eq!((said.len(), &*out.oddities[0].0.what), (1, "proxy_protocol_attributes"));
+        assert_eq!((said.len(), out.oddities[0].0.what), (1, "proxy_protocol_attributes"));
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn program(home: &Path, args: &[&str]) -> (bool, String, String) {
 fn the_program_explains_judges_and_forgets() {
     let home = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| program(home.path(), args);
-    let ingested = run(&["ingest", &story("eve.json.gz").display().to_string(), &story("outside.pcap").display().to_string()]);
+    let ingested = run(&["ingest", &story("eve.json.gz").display().to_string(), &story("inside.pcapng").display().to_string()]);
     assert!(ingested.0, "{}", ingested.2);
     let (_, out, _) = run(&["alerts", "signature.id = 2028401", "-n", "1", "-o", "jsonl"]);
     let row: Json = serde_json::from_str(out.lines().next().unwrap()).unwrap();

@@ -37,6 +37,7 @@ mod protocols;
 mod pty;
 mod query;
 mod report;
+mod rewritten;
 mod screens;
 mod service;
 mod story;

@@ -98,7 +98,7 @@ pub fn estimate(source: &[Moment], reference: &[Moment], key: KeyKind) -> ClockE
     // The best of every choice of edges; their votes are made anew where they are needed again: memory counts.
     let mut tried: Vec<((Edge, Edge), Piece)> = Vec::new();
     for edges in all {
-        let pairs = pairs::pairs(&by_source, &by_reference, edges, pairs::MOST);
+        let pairs = pairs::pairs(&by_source, &by_reference, edges, pairs::visit_of(key), pairs::MOST);
         tried.extend(Piece::find(&pairs, None).map(|piece| (edges, piece)));
     }
     let score = |(_, piece): &((Edge, Edge), Piece)| (piece.rows.len(), std::cmp::Reverse(piece.line.spread as i64));
@@ -122,7 +122,7 @@ pub fn estimate(source: &[Moment], reference: &[Moment], key: KeyKind) -> ClockE
         (false, Edge::Start) => Meaning::Start,
         (false, Edge::End) => Meaning::End,
     };
-    let votes = pairs::pairs(&by_source, &by_reference, edges, pairs::MOST);
+    let votes = pairs::pairs(&by_source, &by_reference, edges, pairs::visit_of(key), pairs::MOST);
     finish(&votes, first, (key, meaning), resolution(source))
 }
 

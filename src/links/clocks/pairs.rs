@@ -1,6 +1,7 @@
 //! Differences between two clocks, as far as keys that both sources have say: every pair of moments with one key is a vote for the offset that
 //! their difference is. Keys with few pairs come first, since they say most; a bound keeps time and memory in check.
 
+use crate::model::clock::KeyKind;
 use std::ops::Range;
 
 /// A moment of a record that another source may have as well.
@@ -52,6 +53,13 @@ pub const MOST: usize = 6_000_000;
 const MOST_OF_KEY: usize = 2_500;
 /// What one client does within so many nanoseconds is one visit.
 const VISIT: i64 = 5_000_000_000;
+/// The same of whole connections: no other has both ends and ports, so those that one action opens one after another each say something.
+const CONNECTION: i64 = 100_000_000;
+
+/// How long a visit is of which the keys are of a kind.
+pub fn visit_of(kind: KeyKind) -> i64 {
+    if kind == KeyKind::Connection { CONNECTION } else { VISIT }
+}
 
 /// Every moment's number, by key.
 pub struct Keyed<'a> {
@@ -108,8 +116,9 @@ fn shared(source: &Keyed<'_>, reference: &Keyed<'_>, most: usize) -> Vec<(Range<
     out
 }
 
-/// The votes of two sources, sorted by difference. `edges`: which instant of the source is compared with which of the reference.
-pub fn pairs(source: &Keyed<'_>, reference: &Keyed<'_>, edges: (Edge, Edge), most: usize) -> Vec<Pair> {
+/// The votes of two sources, sorted by difference. `edges`: which instant of the source is compared with which of the reference; `visit`: see
+/// [`visit_of`].
+pub fn pairs(source: &Keyed<'_>, reference: &Keyed<'_>, edges: (Edge, Edge), visit: i64, most: usize) -> Vec<Pair> {
     let shared = shared(source, reference, most);
     let mut out = Vec::with_capacity(shared.iter().map(|(s, r)| s.len() * r.len()).sum());
     // Visits are numbered by client and time: first as they come, then by rank.
@@ -118,11 +127,11 @@ pub fn pairs(source: &Keyed<'_>, reference: &Keyed<'_>, edges: (Edge, Edge), mos
         for row in &source.by_key[s] {
             let moment = &source.moments[*row as usize];
             let at = edges.0.of(moment);
-            visits.push((moment.client, at.div_euclid(VISIT)));
-            let visit = (visits.len() - 1) as u32;
+            visits.push((moment.client, at.div_euclid(visit.max(1))));
+            let number = (visits.len() - 1) as u32;
             for other in &reference.by_key[r.clone()] {
                 let ahead = at.saturating_sub(edges.1.of(&reference.moments[*other as usize]));
-                out.push(Pair { ahead, at, key: key as u32, visit, row: *row });
+                out.push(Pair { ahead, at, key: key as u32, visit: number, row: *row });
             }
         }
     }

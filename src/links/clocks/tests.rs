@@ -182,11 +182,11 @@ fn clocks_are_compared_again_when_asked_and_while_a_case_grows() {
     // What was kept of one is wrong: asked, it is measured, and only it.
     let mut wrong = found.clone();
     wrong.of.get_mut(&3).unwrap().estimate = ClockEstimate::unknown();
-    wrong.of.get_mut(&2).unwrap().estimate.keys = 7;
+    wrong.of.get_mut(&1).unwrap().estimate.keys = 7;
     store.keep_estimates(wrong).unwrap();
     let [fw] = &again(&store, Some(crate::model::SourceId(3)), &Cancel::default()).unwrap()[..] else { panic!() };
     assert_eq!((fw.estimate.as_ref(), fw.clock.shift), (Some(&found.of[&3].estimate), -3_600 * SECOND));
-    assert_eq!(store.estimates().of[&2].estimate.keys, 7);
+    assert_eq!(store.estimates().of[&1].estimate.keys, 7);
     assert_eq!(again(&store, None, &Cancel::default()).unwrap().len(), 4);
     assert_eq!(*store.estimates(), found);
     // A tenth more is not worth it, a fifth is.

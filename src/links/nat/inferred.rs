@@ -26,6 +26,10 @@ pub const LIMIT: f32 = 100.0;
 const EVEN: f32 = 6.0;
 /// Most that a difference of times costs.
 const MOST: f64 = 400.0;
+/// What it costs that a flow lost its first or its last packets on one side: only one of its instants fits.
+const CUT: f64 = 20.0;
+/// How far that instant may be off then, in spreads, squared.
+const CUT_OFF: f64 = 9.0;
 /// What a counter is where a source does not state it.
 pub const UNKNOWN: u32 = u32::MAX;
 
@@ -168,8 +172,8 @@ pub fn infer(flows: &[Seen], known: &BTreeMap<(u16, u16), Relation>, cancel: &Ca
             relations.iter().filter(|((_, o), _)| *o == outside).map(|((i, _), relation)| (*i, *relation)).collect();
         let mut edges: Vec<Edge> = Vec::new();
         let mut inbound: HashMap<(u32, u32), bool> = HashMap::new();
-        let reach = of.values().map(|r| r.offset.abs() + (r.spread * 11.0) as i64).max().unwrap_or(0).min(WINDOW);
-        pairs(&entries, reach, cancel, &mut |a, b| {
+        // The whole window: one that lost its first packets begins late by a round trip.
+        pairs(&entries, WINDOW, cancel, &mut |a, b| {
             let (one, other) = (&flows[a.flow as usize], &flows[b.flow as usize]);
             let (inner, outer) = match (one.vantage == outside, other.vantage == outside) {
                 (false, true) => (a, b),
@@ -286,16 +290,42 @@ fn sizes(a: &Seen, b: &Seen) -> Vec<(u32, u32)> {
     }
 }
 
+/// Whether one of two flows may be the other without some of its packets: it has fewer, and lies within the other's time.
+fn is_cut(inside: &Seen, outside: &Seen, relation: &Relation) -> bool {
+    let known = |flow: &Seen| flow.packets.iter().all(|n| *n != UNKNOWN);
+    let fewer = |a: &Seen, b: &Seen| a.packets != b.packets && a.packets[0] <= b.packets[0] && a.packets[1] <= b.packets[1];
+    let slack = (relation.spread.max(LEAST_SPREAD) * CUT_OFF.sqrt()) as i64;
+    let begins = outside.start.since(inside.start).saturating_sub(relation.offset);
+    let ends = outside.end.since(inside.end).saturating_sub(relation.offset);
+    known(inside)
+        && known(outside)
+        && (fewer(outside, inside) && begins >= -slack && ends <= slack
+            || fewer(inside, outside) && begins <= slack && ends >= -slack)
+}
+
 /// What it costs to take two flows for one connection.
 fn cost(inside: &Seen, outside: &Seen, relation: &Relation) -> f32 {
     let spread = relation.spread.max(LEAST_SPREAD);
     let squared = |nanos: i64| (nanos as f64 / spread).powi(2).min(MOST);
-    let mut cost = squared(outside.start.since(inside.start).saturating_sub(relation.offset));
+    let starts = squared(outside.start.since(inside.start).saturating_sub(relation.offset));
+    let lengths = squared(outside.end.since(outside.start).saturating_sub(inside.end.since(inside.start)));
+    let sizes = sizes(inside, outside);
+    let mut cost = starts + lengths;
+    // What was lost may be counted too: then what they say has to be the same.
+    let same = |a: u64, b: u64| a != 0 && a == b;
+    let alike = !sizes.is_empty() && sizes.iter().all(|(a, b)| a == b)
+        || same(inside.content, outside.content)
+        || same(inside.name, outside.name) && same(inside.fingerprint, outside.fingerprint);
+    if cost > CUT && alike && is_cut(inside, outside, relation) {
+        let ends = squared(outside.end.since(inside.end).saturating_sub(relation.offset));
+        if starts.min(ends) <= CUT_OFF {
+            cost = cost.min(CUT + starts.min(ends));
+        }
+    }
     if cost > f64::from(LIMIT) {
         return f32::INFINITY;
     }
-    cost += squared(outside.end.since(outside.start).saturating_sub(inside.end.since(inside.start)));
-    for (a, b) in sizes(inside, outside) {
+    for (a, b) in sizes {
         cost += if a == b { 0.0 } else { 25.0 };
     }
     for side in 0..2 {

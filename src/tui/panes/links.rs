@@ -25,12 +25,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 const COLUMNS: [Column; 9] = [
-    Column { title: "match", least: 8, wanted: 15, right: false, drop: 0 },
-    Column { title: "method", least: 8, wanted: 12, right: false, drop: 0 },
+    Column { title: "match", least: 8, wanted: 9, right: false, drop: 0 },
+    Column { title: "method", least: 12, wanted: 12, right: false, drop: 0 },
     Column { title: "conf", least: 4, wanted: 4, right: true, drop: 5 },
     Column { title: "margin", least: 6, wanted: 6, right: true, drop: 7 },
     Column { title: "kind", least: 5, wanted: 6, right: false, drop: 6 },
-    Column { title: "source", least: 8, wanted: 16, right: false, drop: 0 },
+    Column { title: "source", least: 8, wanted: 15, right: false, drop: 0 },
     Column { title: "start", least: 12, wanted: 12, right: false, drop: 0 },
     Column { title: "src -> dst", least: 22, wanted: 42, right: false, drop: 0 },
     Column { title: "what", least: 10, wanted: 30, right: false, drop: 3 },
