@@ -242,7 +242,7 @@ pub fn decide(of: &Of<'_>, hints: Hints, net: &Net) -> Decided {
 /// Services by which a role is known: any of them, its weight, what it is.
 type Served = (&'static [(u8, u16)], f64, Role, &'static str);
 const SERVED: &[Served] = &[
-    (&[(U, 53), (T, 53)], 2.5, Directory, "answers names"),
+    (&[(U, 53), (T, 53)], 3.0, Directory, "answers names"),
     (&[(T, 88), (U, 88)], 2.0, Directory, "gives tickets"),
     (&[(T, 389), (U, 389), (T, 636), (T, 3268)], 2.0, Directory, "directory"),
     (&[(T, 25)], 4.0, Mail, "takes mail"),
