@@ -164,7 +164,9 @@ pub fn run(flows: u64) {
             true
         })
         .unwrap();
-    let exact = median(|| first.iter().for_each(|r| _ = backtrail::links::exact::links(&view, r, &cancel).unwrap())) / 50;
+    let judged = backtrail::links::by_hand::Judged::default();
+    let exact =
+        median(|| first.iter().for_each(|r| _ = backtrail::links::exact::links(&view, r, &judged, &cancel).unwrap())) / 50;
     let all = median(|| first.iter().for_each(|r| _ = engine.links(r, &cancel).unwrap())) / 50;
     println!("links of a flow: {exact:?} exact, {all:?} with the other side");
 }

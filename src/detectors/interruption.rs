@@ -55,6 +55,8 @@ struct Interruptions(Rule);
 
 fn metrics(scope: Scope) -> &'static [Metric] {
     match scope {
+        // Of connections that several sources saw one counts: what one source has says nothing of its link.
+        Scope::Link(_) => &[],
         Scope::Site(_) => &[Metric::Flows, Metric::Queries],
         _ => &[Metric::Flows],
     }
@@ -86,7 +88,7 @@ impl Watch for Interruptions {
                 "maintenance, a restart, a host that was switched off".into(),
                 "a holiday: the calendar is not known here".into(),
             ];
-            if matches!(group.first.curve.scope, Scope::Site(_) | Scope::Link(_)) {
+            if matches!(group.first.curve.scope, Scope::Site(_)) {
                 f.caveats.push("a sensor that did not see looks the same: compare with another source of this time".into());
             }
             out.push(f);

@@ -60,6 +60,8 @@ struct Shifts {
 
 fn metrics(scope: Scope) -> &'static [Metric] {
     match scope {
+        // Of connections that several sources saw one counts: what one source has says nothing of its link.
+        Scope::Link(_) => &[],
         Scope::Service(..) => &[Metric::Flows],
         _ => &[Metric::Sent, Metric::Flows],
     }
@@ -70,7 +72,7 @@ impl Watch for Shifts {
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
         let Some(curves) = &net.curves else { return Vec::new() };
         let found = sweep(curves, &metrics, &|curve, metric, grid, x, fit| {
-            let broad = matches!(curve.scope, Scope::Site(_) | Scope::Link(_));
+            let broad = matches!(curve.scope, Scope::Site(_));
             let rule = Cusum { slack: self.slack, height: if broad { self.notice } else { self.alert }, cut: 3.0 };
             let mut out = Vec::new();
             for shift in shifts(grid, &fit.z, &rule) {

@@ -12,6 +12,7 @@ pub(in crate::formats) mod collector;
 mod elements;
 mod filled;
 pub(in crate::formats) mod forms;
+mod held;
 mod nat;
 pub(in crate::formats) mod record;
 pub(in crate::formats) mod state;

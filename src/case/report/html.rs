@@ -36,7 +36,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
             "<h2>Situation</h2>\n<figure>{drawn}<figcaption>Solid: seen and in the inventory; dashed: in the inventory and silent; double: seen and not in the inventory.</figcaption></figure>\n"
         );
         let _ =
-            write!(pictures, "<figure>{}<figcaption>{}</figcaption></figure>\n", timeline(&scene.site), escape(&scene.caption));
+            writeln!(pictures, "<figure>{}<figcaption>{}</figcaption></figure>", timeline(&scene.site), escape(&scene.caption));
     }
     // Behind the heading, before what follows.
     let at = body.find("<h2>").unwrap_or(body.len());

@@ -128,6 +128,9 @@ pub struct Asking<'a> {
     pub cancel: &'a Cancel,
 }
 
+/// Originator, responder and words of alerts.
+type Ends = (Option<IpAddr>, Option<IpAddr>, String);
+
 /// The worst that was said of two hosts together.
 type Pairs = HashMap<(IpAddr, IpAddr), u8>;
 
@@ -217,7 +220,7 @@ fn alerts(a: &Asking<'_>, all: &mut HashMap<IpAddr, Candidate>, pairs: &mut Pair
     let verdicts = Verdicts::of(a.decisions, crate::store::now(), &|text| a.engine.compile(text));
     let mut fields = vec![field::SIGNATURE, field::CATEGORY, field::MESSAGE, field::SEVERITY, field::SRC_IP, field::DST_IP];
     fields.extend(verdicts.fields());
-    let mut groups: HashMap<(Option<IpAddr>, Option<IpAddr>, String), (u8, u64)> = HashMap::new();
+    let mut groups: HashMap<Ends, (u8, u64)> = HashMap::new();
     a.engine.visit(&question, &fields, a.cancel, &mut |r| {
         let head = |id| if id == field::SOURCE { Some(Value::from(a.engine.source_name(r.source))) } else { None };
         if verdicts.on(&r, &head) == Some(Judgement::Benign) {

@@ -6,6 +6,7 @@
 use super::bytes::{u16_at, u32_at};
 use super::elements;
 use super::forms::json_of;
+use super::held::{Held, Key, Set, Tally};
 use super::record::Reading;
 use super::state::{Room, State};
 use super::templates::{self, Said, Spec, Template};
@@ -33,92 +34,11 @@ const REORDERED: u32 = 1_000;
 /// Sequence numbers that may be missing before it is taken that the exporter began anew.
 const JUMP: u32 = 1 << 24;
 
-/// Whose packet it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    peer: Option<IpAddr>,
-    version: u16,
-    domain: u32,
-}
-
 #[derive(Default)]
 struct Domain {
     state: State,
     /// The sequence number that the next packet should have.
     next: Option<u32>,
-}
-
-/// A packet of which data waits for a template. What is read of it does not wait.
-struct Held {
-    key: Key,
-    status: Tally,
-    out: Out,
-    sets: Vec<Set>,
-    /// How many of its records were given out.
-    given: u16,
-}
-
-impl Held {
-    /// What is read of it so far, if that is anything.
-    fn part(&mut self) -> Option<(Status, Out)> {
-        if self.out.records.is_empty() && self.out.oddities.is_empty() {
-            return None;
-        }
-        let rest = Out { unit: self.out.unit, ..Out::default() };
-        let mut out = std::mem::replace(&mut self.out, rest);
-        // In a capture all records of a packet have its place: their numbers go on where those of the part before ended.
-        for read in out.records.iter_mut().filter(|r| r.record.id.offset == out.unit.offset) {
-            read.record.id.ordinal = read.record.id.ordinal.saturating_add(self.given);
-        }
-        self.given = self.given.saturating_add(u16::try_from(out.records.len()).unwrap_or(u16::MAX));
-        Some((std::mem::take(&mut self.status).status(), out))
-    }
-    /// All of it.
-    fn rest(mut self) -> (Status, Out) {
-        let status = self.status.status();
-        self.part().unwrap_or((status, self.out))
-    }
-}
-
-struct Set {
-    id: u16,
-    at: u64,
-    bytes: Vec<u8>,
-    exported: Exported,
-}
-
-impl Set {
-    /// Bytes that it takes: of many small ones the most is not their data.
-    fn cost(&self) -> usize {
-        self.bytes.len() + std::mem::size_of::<Set>()
-    }
-}
-
-/// What became of the parts of a packet.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    read: u32,
-    partial: u32,
-    unread: u32,
-}
-
-impl Tally {
-    fn add(&mut self, status: Status) {
-        match status {
-            Status::Ok => self.read += 1,
-            Status::Partial => self.partial += 1,
-            Status::Skipped => {}
-            Status::Failed => self.unread += 1,
-        }
-    }
-    fn status(self) -> Status {
-        match (self.read, self.partial, self.unread) {
-            (0, 0, 0) => Status::Skipped,
-            (_, 0, 0) => Status::Ok,
-            (0, 0, _) => Status::Failed,
-            _ => Status::Partial,
-        }
-    }
 }
 
 /// Reads export packets.
