@@ -182,6 +182,6 @@ mod tests {
             found.iter().map(|f| &f.title).collect::<Vec<_>>()
         );
         assert!(found[0].title.contains("off hours") && found[0].title.contains("Thu 19 Nov 02:00"), "{}", found[0].title);
-        assert_eq!(found[0].severity, 3);
+        assert_eq!(found[0].severity, 2);
     }
 }

@@ -27,7 +27,7 @@ const SAMPLE: usize = 2_000;
 /// Clients that are kept.
 const CLIENTS: usize = 100_000;
 /// What a failed attempt looks like.
-const FAILED: &str = "state in {S0, REJ, RSTOS0, SH}";
+const FAILED: &str = "(state in {S0, REJ, RSTOS0, SH} or packets.in = 0)";
 
 impl Playbook for Outage {
     fn name(&self) -> &str {
@@ -63,10 +63,11 @@ fn busiest(subject: &Subject, asker: &Asker<'_>) -> Result<u16> {
 fn found(to: &str, subject: &Subject, asker: &Asker<'_>) -> Result<Window> {
     let text = subject.window.map_or(to.to_owned(), |w| within(to, &w));
     let mut bins: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-    asker.visit(&text, &[field::STATE], &mut |r| {
+    asker.visit(&text, &[field::STATE, field::PACKETS_IN], &mut |r| {
         let bin = bins.entry(r.time().0.div_euclid(BIN)).or_default();
         bin.0 += 1;
-        bin.1 += u64::from(matches!(r.text(field::STATE), Some("S0" | "REJ" | "RSTOS0" | "SH")));
+        let told = matches!(r.text(field::STATE), Some("S0" | "REJ" | "RSTOS0" | "SH"));
+        bin.1 += u64::from(told || r.uint(field::PACKETS_IN) == Some(0));
         true
     })?;
     let mut spans: Vec<(i64, i64, u64)> = Vec::new();

@@ -6,7 +6,7 @@ use crate::cli::opened::Opened;
 use crate::cli::output::{io, standard};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::context::sets;
-use crate::detectors::Limits;
+use crate::detectors::settings;
 use crate::error::{Error, Result, nearest};
 use crate::model::field::Type;
 use crate::model::time::parse_span;
@@ -115,7 +115,7 @@ fn wanted(opened: &Opened, args: &BlockArgs, cancel: &Cancel) -> Result<(String,
     let reason = |usual: &str| if args.reason.trim().is_empty() { usual.to_owned() } else { args.reason.trim().to_owned() };
     let of = |addr: std::net::IpAddr, why: String| Wanted { net: IpNet::from(addr), reason: why };
     if let Some(key) = &args.finding {
-        let finding = ask::finding(engine, key, &Limits::new(), cancel)?;
+        let finding = ask::finding(engine, key, settings::installed(), cancel)?;
         let addrs = ask::of_finding(engine, &finding, args.limit, cancel)?;
         if addrs.is_empty() {
             return Err(Error::user("nobody in that finding is foreign").hint("one's own hosts are not blocked from here"));
