@@ -242,6 +242,12 @@ pub fn amount(metric: Metric, n: f64) -> String {
     }
 }
 
+/// How far a stretch is from what is usual; how many times that is only where something is usual.
+pub fn compared(s: &Stretch) -> String {
+    let z = format!("z {:.1}", s.z);
+    if s.expected >= 1.0 { format!("{:.1} ×, {z}", s.times()) } else { z }
+}
+
 /// The time of a site, as `Fri 20 Nov 04:10`.
 fn local(curves: &Curves, site: usize, at: Time) -> String {
     let ahead = hours_ahead(curves.zone(site), at);

@@ -1,11 +1,11 @@
 //! Gives the records of a case to detectors, day by day in order of time, and gathers what they find.
 
 use super::curves::{Curves, Gather};
-use super::deviation;
 use super::rank::Ranking;
 use super::reconcile;
 use super::rows::{Day, Event, Flow, Net, Piece, Place, Query, State, Word};
 use super::{ALL, Detector, Limits, Watch};
+use super::{beyond, deviation};
 use crate::error::Result;
 use crate::formats::Zone;
 use crate::model::finding::Findings;
@@ -158,6 +158,7 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
             found.extend(detector.compare(site, &net, asked.limits));
         }
         found.sort_by(|a, b| (b.severity, b.score).partial_cmp(&(a.severity, a.score)).unwrap_or(std::cmp::Ordering::Equal));
+        beyond::fold(&mut found, detector);
         if found.len() > OF_ONE {
             out.notices.push(format!("{} of {} findings of {} are left out", found.len() - OF_ONE, found.len(), detector.name()));
             found.truncate(OF_ONE);

@@ -11,6 +11,8 @@ pub mod absent_host;
 /// Shared: not a member.
 pub mod baseline;
 pub mod beacon;
+/// Shared: not a member.
+pub mod beyond;
 pub mod brute_force;
 /// Shared: not a member.
 pub mod contributions;

@@ -3,7 +3,7 @@
 use super::baseline::rules::{Spike as Rule, first_off_hours, off_hours};
 use super::baseline::{Verdict, Workday};
 use super::curves::{Curves, Metric, Scope};
-use super::deviation::{Found, amount, finding, settle, sweep, total};
+use super::deviation::{Found, amount, compared, finding, settle, sweep, total};
 use super::rows::{Net, Piece};
 use super::{Detector, Limits, Setting, Watch};
 use crate::model::Finding;
@@ -89,12 +89,11 @@ impl Watch for Nights {
         for group in settle(curves, net, found) {
             let (metric, s) = (group.first.metric, &group.first.stretch);
             let title = format!(
-                "{} {} off hours, where {} are usual ({:.1} ×, z {:.1})",
+                "{} {} off hours, where {} are usual ({})",
                 amount(metric, s.actual),
                 metric.name(),
                 amount(metric, s.expected),
-                s.times(),
-                s.z
+                compared(s)
             );
             let mut f = finding(NAME, curves, net, &group, &title, self.bytes.notice);
             f.severity = if s.alert { 2 } else { 1 };

@@ -180,7 +180,9 @@ fn matters(finding: &mut Finding, engine: &dyn Engine, known: &mut Stated, cance
             new.insert(said);
         }
         for (name, text) in known.get(&host).into_iter().flatten() {
-            finding.number(name, format!("{text} ({host})"), "");
+            if !finding.numbers.iter().any(|n| n.name == *name && n.value.starts_with(text.as_str())) {
+                finding.number(name, format!("{text} ({host})"), "");
+            }
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::baseline::Model;
 use super::baseline::rules::{Spike as Rule, spikes};
 use super::curves::{Metric, Scope};
-use super::deviation::{amount, finding, settle, sweep_by};
+use super::deviation::{amount, compared, finding, settle, sweep_by};
 use super::rows::{Net, Piece};
 use super::{Detector, Limits, Setting, Watch};
 use crate::model::Finding;
@@ -86,12 +86,11 @@ impl Watch for Spikes {
         for group in settle(curves, net, found) {
             let (metric, s) = (group.first.metric, &group.first.stretch);
             let title = format!(
-                "{} {} where {} are usual ({:.1} ×, z {:.1})",
+                "{} {} where {} are usual ({})",
                 amount(metric, s.actual),
                 metric.name(),
                 amount(metric, s.expected),
-                s.times(),
-                s.z
+                compared(s)
             );
             let mut f = finding(NAME, curves, net, &group, &title, self.counts.notice);
             let alert = s.alert || group.others.iter().any(|o| o.stretch.alert);

@@ -85,8 +85,11 @@ impl Asker<'_> {
             }
             let one = |(c, covered): &(&&crate::model::answer::Coverage, Window)| {
                 let whole = covered.start <= w.start && covered.end >= w.end;
-                let part =
-                    if whole { String::new() } else { format!(" from {} to {}", clock(covered.start), clock(covered.last())) };
+                let part = match covered.start <= w.start && covered.last().day() == w.start.day() {
+                    _ if whole => String::new(),
+                    true => format!(" until {}", covered.last().utc().format("%H:%M:%SZ")),
+                    false => format!(" from {} to {}", clock(covered.start), clock(covered.last())),
+                };
                 let clock = if c.clock_checked { "" } else { ", clock unchecked" };
                 let pruned = c.pruned.as_ref().map(|p| format!(", {p}")).unwrap_or_default();
                 format!("{}{part}{clock}{pruned}", c.name)

@@ -452,7 +452,8 @@ fn whole(scene: &Scene, y: usize, grid: &mut Grid) {
     for (bin, text) in &scene.marks {
         let x = 1 + bin * room / bins;
         let room = width.saturating_sub(x + 1);
-        if grid.cells.get(y + 2).and_then(|r| r.get(x)).is_some_and(|c| c.0 == ' ') {
+        let free = |row: &Vec<Cell>| row.iter().skip(x).take(text.chars().count() + 1).all(|c| c.0 == ' ');
+        if grid.cells.get(y + 2).is_some_and(free) {
             grid.put_in(x, y + 2, room, text, "ui.warning");
         }
     }

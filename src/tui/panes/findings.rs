@@ -31,7 +31,7 @@ const COLUMNS: [Column; 7] = [
     Column { title: "first", least: 12, wanted: 12, right: false, drop: 2 },
     Column { title: "host", least: 11, wanted: 15, right: false, drop: 1 },
     Column { title: "detector", least: 10, wanted: 16, right: false, drop: 4 },
-    Column { title: "finding", least: 30, wanted: 60, right: false, drop: 0 },
+    Column { title: "finding", least: 36, wanted: 60, right: false, drop: 0 },
 ];
 /// Most lines that a part of an explanation takes.
 const LINES: usize = 6;

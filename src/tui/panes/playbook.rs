@@ -198,9 +198,12 @@ impl Pane for Playbook {
         fill(buf, area, view.theme.style("ui.background"));
         let body = self.body(usize::from(area.width.saturating_sub(3)), view);
         let at = Some(self.scroll.selected);
-        // Of what the cursor is on all lines are in sight.
-        let last = body.iter().rposition(|l| l.2 == at).unwrap_or(0);
-        let first = (last + 1).saturating_sub(usize::from(area.height));
+        // Of what the cursor is on all lines are in sight; with the last step what follows it, as far as there is room.
+        let height = usize::from(area.height);
+        let (begin, end) = (body.iter().position(|l| l.2 == at).unwrap_or(0), body.iter().rposition(|l| l.2 == at).unwrap_or(0));
+        let is_last = self.scroll.selected + 1 >= self.len();
+        let last = if is_last { body.len().saturating_sub(1) } else { end };
+        let first = (last + 1).saturating_sub(height).min(begin);
         for (n, (line, role, of)) in body.iter().skip(first).take(usize::from(area.height)).enumerate() {
             let y = area.y + n as u16;
             let here = *of == at && view.focused && of.is_some();
