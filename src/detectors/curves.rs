@@ -27,7 +27,7 @@ pub enum Scope {
     Service(u8, u16),
     /// What one source sees.
     Link(SourceId),
-    /// A site of one's own, by its number in [`Net::sites`].
+    /// A site of one's own, by its number in `Net::sites`.
     Site(usize),
 }
 

@@ -11,14 +11,16 @@ use std::net::IpAddr;
 pub struct History {
     first: Option<Time>,
     last: Time,
-    /// Days of UTC with flows.
-    days: i32,
-    today: i32,
+    /// Days of UTC with flows, in order.
+    days: Vec<i32>,
     /// Seconds since the first flow at which a home host first said something, by host; 0: never.
     said: Vec<u32>,
     /// Since when each source records.
     sources: HashMap<SourceId, Time, foldhash::fast::RandomState>,
 }
+
+/// Days before an instant that count as its past.
+const RECENT: i32 = 30;
 
 /// Sources that are told apart.
 const SOURCES: usize = 4_096;
@@ -28,9 +30,8 @@ impl History {
     pub fn flow(&mut self, net: &Net, flow: &Flow) {
         let first = *self.first.get_or_insert(flow.start);
         self.last = self.last.max(flow.start);
-        if self.days == 0 || flow.start.day() > self.today {
-            self.days += 1;
-            self.today = flow.start.day();
+        if self.days.last().is_none_or(|today| flow.start.day() > *today) {
+            self.days.push(flow.start.day());
         }
         if self.sources.len() < SOURCES {
             self.sources.entry(flow.source).or_insert(flow.start);
@@ -57,11 +58,16 @@ impl History {
     }
     /// Days of UTC with flows so far.
     pub fn days(&self) -> i32 {
-        self.days
+        i32::try_from(self.days.len()).unwrap_or(i32::MAX)
     }
-    /// Nanoseconds of records before an instant.
+    /// Nanoseconds of records before an instant: of the thirty days before it those that have flows. What was recorded years ago says nothing of what
+    /// is new today.
     pub fn before(&self, time: Time) -> i64 {
-        self.first.map_or(0, |first| time.since(first).max(0))
+        let today = time.day();
+        let from = self.days.partition_point(|d| *d < today.saturating_sub(RECENT));
+        let until = self.days.partition_point(|d| *d < today);
+        let watched = i64::try_from(until.saturating_sub(from)).unwrap_or(i64::MAX).saturating_mul(DAY);
+        self.first.map_or(0, |first| time.since(first).max(0)).min(watched)
     }
     /// When a home host first said something.
     pub fn since(&self, host: Host) -> Option<Time> {
@@ -70,7 +76,7 @@ impl History {
     }
     /// Whether a home host was known so long before an instant.
     pub fn knew(&self, host: Host, time: Time, days: f64) -> bool {
-        self.since(host).is_some_and(|since| time.since(since) as f64 >= days * DAY as f64)
+        self.since(host).is_some_and(|since| time.since(since).min(self.before(time)) as f64 >= days * DAY as f64)
     }
     /// Whether sources began to record less than so many days before an instant: what they saw then may be old.
     pub fn are_young(&self, sources: &[SourceId], time: Time, days: f64) -> bool {
@@ -130,6 +136,8 @@ mod tests {
         assert!(history.knew(host("10.0.0.1"), at(2 * 86_400), 2.0) && !history.knew(host("10.0.0.3"), at(2 * 86_400), 2.0));
         assert!(history.are_young(&[SourceId(9)], at(2 * 86_400), 2.0));
         assert!(!history.are_young(&[SourceId(1), SourceId(9)], at(2 * 86_400), 2.0));
+        // A year without records is no past.
+        assert_eq!((history.before(at(2 * 86_400)), history.before(at(400 * 86_400))), (2 * DAY, 0));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What is usual at an hour of a day, and what is not: pure functions over arrays of numbers.
 //!
-//! A series is a number per bin, laid out by local day and slot of the day ([`Grid`]). What is usual in a slot is the median of the other days of
-//! its kind ([`fit`]), so that a day never explains itself; how far a bin is off is its `z`. Rules over `z` find spikes, interruptions, what is
-//! done off hours ([`rules`]), shifts ([`shift`]) and outliers of the whole series ([`outliers`]); [`entropy`] makes series of how spread ends and
+//! A series is a number per bin, laid out by local day and slot of the day (`Grid`). What is usual in a slot is the median of the other days of
+//! its kind (`fit`), so that a day never explains itself; how far a bin is off is its `z`. Rules over `z` find spikes, interruptions, what is
+//! done off hours (`rules`), shifts ([`shift`]) and outliers of the whole series (`outliers`); [`entropy`] makes series of how spread ends and
 //! ports are. Where the history does not suffice nothing is said.
 
 pub mod entropy;

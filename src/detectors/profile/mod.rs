@@ -1,8 +1,8 @@
 //! The profile of a network by its flows: CMU/SEI-2012-TR-006 (Whisnant, Faber: "Network Profiling Using Flow"), step by step, as pure functions
 //! of records; and beside each of its rules what we know more: states of connections, applications that were confirmed, roles of hosts.
 //!
-//! A [`Watcher`] takes the records of a window piece by piece. Its [`Ledger`] is what one's own hosts accept and ask for, from both sides of
-//! every flow; its [`Tallies`] are the report's own selections over what leaves the monitored space. [`Watcher::profile`] makes the tables.
+//! A `Watcher` takes the records of a window piece by piece. Its `Ledger` is what one's own hosts accept and ask for, from both sides of
+//! every flow; its `Tallies` are the report's own selections over what leaves the monitored space. `Watcher::profile` makes the tables.
 
 pub mod assets;
 pub mod classes;

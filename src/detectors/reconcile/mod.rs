@@ -1,6 +1,6 @@
 //! What is stated compared with what is seen: inventories and scans on one side, flows and logs on the other.
 //!
-//! A [`Site`] is gathered once for all detectors that compare: what is stated of the whole case ([`Known`], read before the records), and the
+//! A [`Site`] is gathered once for all detectors that compare: what is stated of the whole case (`Known`, read before the records), and the
 //! ledger of behaviour in the window looked at. Statements are joined to addresses by address, else by hardware address, else by host name, as of
 //! the time that is asked for: the newest that is not later, else the earliest.
 
