@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 /// Records that are held at once; a day with more is given in pieces of whole hours.
-const HELD: u64 = 2_000_000;
+const HELD: u64 = 500_000;
 /// Version of the rules: with it findings that were kept are found anew.
 const VERSION: u32 = 1;
 /// Most findings of one detector that are kept.
