@@ -1,12 +1,15 @@
 //! What the user has of his own beside formats, keymaps and themes: thresholds of detectors (`detectors.toml`) and playbooks (`playbooks/*.toml`), read
 //! when the program starts. What is wrong with one fails only the commands that need it; others leave it out.
 
-use crate::case::playbooks::own;
+use crate::case::playbooks::{Playbook, own};
 use crate::cli::config_dir;
 use crate::detectors::{Limits, settings};
 use crate::error::{Error, Result};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// Commands that find by thresholds: they fail rather than find by others.
+const FIND: [&str; 6] = ["findings", "block", "situation", "report", "home", "overview"];
 
 /// Installs both; what is wrong comes back, and an error where the command cannot do without.
 pub fn install(command: &str) -> Result<Vec<Error>> {
@@ -16,7 +19,7 @@ pub fn install(command: &str) -> Result<Vec<Error>> {
     if thresholds.exists() {
         match Limits::read(&thresholds) {
             Ok(limits) => settings::install(limits),
-            Err(e) if command == "findings" => return Err(e),
+            Err(e) if FIND.contains(&command) => return Err(e),
             Err(e) => wrong.push(e),
         }
     }
@@ -27,6 +30,9 @@ pub fn install(command: &str) -> Result<Vec<Error>> {
     let mut all = Vec::new();
     for path in paths {
         match playbook(&path) {
+            Ok(playbook) if all.iter().any(|p: &own::Own| p.name() == playbook.name()) => {
+                wrong.push(Error::config(format!("a second playbook `{}`", playbook.name())).at_path(&path));
+            }
             Ok(playbook) => all.push(playbook),
             Err(e) if command == "playbook" => return Err(e),
             Err(e) => wrong.push(e),

@@ -67,8 +67,14 @@ impl Case {
     fn decide(&self) -> Vec<String> {
         let (engine, cancel) = (self.engine(), Cancel::default());
         let window = engine.span().unwrap_or(Window::ALL);
-        let asking =
-            Asking { engine: &engine, dir: std::path::Path::new("/nonexistent"), decisions: &[], window, cancel: &cancel };
+        let asking = Asking {
+            engine: &engine,
+            dir: std::path::Path::new("/nonexistent"),
+            decisions: &[],
+            window,
+            scope: "",
+            cancel: &cancel,
+        };
         let section = home::section(Which::Decide, &asking).unwrap();
         section.lines.iter().map(|l| l.cells.iter().map(|c| c.show(&|t| t.rfc3339())).collect::<Vec<_>>().join(" | ")).collect()
     }

@@ -78,6 +78,7 @@ fn made(case: &Case, which: Which) -> Section {
             dir: std::path::Path::new("/nonexistent"),
             decisions: &decisions,
             window,
+            scope: "",
             cancel: &cancel,
         },
     )

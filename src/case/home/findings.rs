@@ -13,10 +13,11 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
     let engine = asking.engine;
     let records: u64 = engine.sources().iter().map(|s| s.counts.records).sum();
     let waits = records > OWN || engine.head_sequence() > 0;
+    let rests = findings::rests_on(engine, settings::installed(), asking.cancel)?;
     let kept = if waits { findings::kept(asking.dir) } else { None };
     let (mut found, note) = match kept {
-        Some(kept) if kept.sequence == engine.sequence() => (kept, ""),
-        Some(kept) => (kept, "as of an earlier import; the findings screen looks again"),
+        Some(kept) if kept.sequence == engine.sequence() && kept.parameters == rests => (kept, ""),
+        Some(kept) => (kept, "as of an earlier import or other thresholds; the findings screen looks again"),
         None if waits => {
             let why = "not looked for yet: the case is large; the findings screen looks";
             return Ok(Section::new(Which::Findings, Vec::new(), "", why));

@@ -206,6 +206,8 @@ pub struct Asking<'a> {
     pub decisions: &'a [Decision],
     /// What is looked at.
     pub window: Window,
+    /// Conditions on the records; empty: all.
+    pub scope: &'a str,
     /// Gives the questions up.
     pub cancel: &'a Cancel,
 }

@@ -11,7 +11,8 @@ const SHOWN: usize = 30;
 
 pub(super) fn section(asking: &Asking) -> Result<Section> {
     let table = |text: &str| asking.engine.table(&asking.question(text)?, asking.cancel);
-    let top: Vec<(IpAddr, u64)> = numbers(table(&format!("kind = flow | top {SHOWN} host by bytes"))?)
+    let scope = if asking.scope.trim().is_empty() { String::new() } else { format!(" and ({})", asking.scope) };
+    let top: Vec<(IpAddr, u64)> = numbers(table(&format!("kind = flow{scope} | top {SHOWN} host by bytes"))?)
         .filter_map(|(value, n)| Some((value.first()?.as_addr()?, n)))
         .filter(|(_, n)| *n > 0)
         .collect();
@@ -20,7 +21,7 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
         let hosts: Vec<String> = top.iter().map(|(a, _)| a.to_string()).collect();
         let hosts = hosts.join(", ");
         for (side, bytes) in [("src.ip", "bytes.out"), ("dst.ip", "bytes.in")] {
-            let text = format!("kind = flow and {side} in {{{hosts}}} | sum {bytes} by {side}");
+            let text = format!("kind = flow and {side} in {{{hosts}}}{scope} | sum {bytes} by {side}");
             for (value, n) in numbers(table(&text)?) {
                 if let Some(addr) = value.first().and_then(Value::as_addr) {
                     *sent.entry(addr).or_default() += n;

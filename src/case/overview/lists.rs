@@ -87,6 +87,7 @@ pub fn list(what: What, asking: &Asking<'_>) -> Result<List> {
             dir: std::path::Path::new(""),
             decisions: &[],
             window: asking.window,
+            scope: asking.scope,
             cancel: asking.cancel,
         };
         let section = home::section(home::Which::Talkers, &of)?;

@@ -292,7 +292,8 @@ impl Run<'_> {
     }
     fn known(&self) -> Result<Step> {
         let query = format!("kind in {{inventory, vuln}} and dst.ip = {}", self.subject.host);
-        let fields = [field::HOSTNAME, field::ROLE, field::MISSION, field::CRITICALITY, field::OWNER, field::CVE];
+        let fields =
+            [field::DST_PORT, field::HOSTNAME, field::ROLE, field::MISSION, field::CRITICALITY, field::OWNER, field::CVE];
         let mut told: BTreeMap<&str, String> = BTreeMap::new();
         let (mut rows, mut cves) = (0, HashSet::new());
         self.asker.visit(&query, &fields, &mut |r| {

@@ -227,6 +227,11 @@ impl Run<'_> {
     /// What was answered to the attacker, against what is usual; whether that was more.
     fn answered(&self) -> Result<(Step, bool)> {
         let attackers: Vec<String> = self.attackers()?.iter().map(ToString::to_string).collect();
+        if attackers.is_empty() {
+            let says = "no alert names who attacked: what was answered is unknown".to_owned();
+            let title = "what was answered to the attacker?".to_owned();
+            return Ok((Step { title, says, query: String::new(), rows: 0, tells: false }, false));
+        }
         let near = Window::new(self.window.start.plus(-600 * SECOND), self.window.end.plus(600 * SECOND));
         let query = within(&format!("kind in {{http, proxy}} and src.ip in {{{}}}", attackers.join(", ")), &near);
         let got = self.answers(&query)?;
@@ -266,7 +271,10 @@ impl Run<'_> {
         let (now, usual) = (sum(&query)?, sum(&within(&text, &before(&self.window, length)))?);
         self.asker.step("what did it ask the database for meanwhile?", query, |n| match n {
             0 => ("no connection to a database in that time is in the case".into(), false),
-            n => (format!("{n} connections, {now} bytes answered; {usual} in as long a time before"), now > 3 * usual.max(1)),
+            n => (
+                format!("{n} connections, {now} bytes answered; {usual} in as long a time before"),
+                now > usual.max(1).saturating_mul(3),
+            ),
         })
     }
     /// Whom it called afterwards that it had not called before.

@@ -1,9 +1,12 @@
 //! What a report cites, as other programs want it: addresses, names and hashes that were judged or found, with their times and records.
 
 use super::Report;
-use crate::model::decision::Judgement;
-use crate::model::{Finding, Record, Value, field};
-use std::collections::BTreeMap;
+use crate::case::verdicts::Verdict;
+use crate::model::decision::{About, Judgement};
+use crate::model::filter::Test;
+use crate::model::{Filter, Record, Value, field};
+use crate::query::Engine;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// A thing that is cited.
@@ -57,8 +60,17 @@ pub fn things(report: &Report) -> BTreeMap<Thing, String> {
                 (field::SHA256, Thing::Sha256),
                 (field::URL, Thing::Url),
             ] {
-                if let Some(text) = record.text(id).filter(|t| !t.is_empty()) {
-                    out.entry(make(text.to_owned())).or_insert_with(why);
+                let Some(text) = record.text(id).filter(|t| !t.is_empty()) else { continue };
+                // A host may be an address, or have a port behind it.
+                let host =
+                    text.rsplit_once(':').filter(|(h, p)| !h.contains(':') && p.parse::<u16>().is_ok()).map_or(text, |(h, _)| h);
+                let thing = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+                    Ok(ip) if matches!(make(String::new()), Thing::Name(_)) => Thing::Address(ip.to_canonical()),
+                    _ if matches!(make(String::new()), Thing::Name(_)) => Thing::Name(host.to_owned()),
+                    _ => make(text.to_owned()),
+                };
+                if !matches!(&thing, Thing::Address(ip) if own(ip)) {
+                    out.entry(thing).or_insert_with(why);
                 }
             }
         }
@@ -66,14 +78,42 @@ pub fn things(report: &Report) -> BTreeMap<Thing, String> {
     out
 }
 
-/// Whether a verdict of the report says that something is malicious.
+/// Whether somebody judged a thing malicious by itself: as a value, or as what a query asks for. See [`Report::bad`].
 pub fn is_bad(report: &Report, thing: &Thing) -> bool {
-    use crate::model::decision::About;
-    report.verdicts.iter().filter(|v| v.judgement == Judgement::Malicious).any(|v| match &v.about {
-        About::Value(_, value) => *value == thing.text(),
-        About::Query(query) => query.split(|c: char| !c.is_ascii_alphanumeric() && !".:-".contains(c)).any(|w| w == thing.text()),
-        _ => false,
-    })
+    report.bad.contains(&thing.text().to_lowercase())
+}
+
+/// What malicious verdicts of a case are on, in lower case: values, and those that every record of a judged query has. What a query only
+/// excludes or offers as one of several is none.
+pub fn bad(verdicts: &[Verdict], engine: &dyn Engine) -> BTreeSet<String> {
+    fn asked(filter: &Filter, out: &mut BTreeSet<String>) {
+        match filter {
+            Filter::And(list) => list.iter().for_each(|f| asked(f, out)),
+            Filter::Test(id, Test::Is(value)) if field::get(*id).is_some_and(|f| f.entity.is_some()) => {
+                out.insert(value.to_string().to_lowercase());
+            }
+            _ => {}
+        }
+    }
+    let mut out = BTreeSet::new();
+    for verdict in verdicts.iter().filter(|v| v.judgement == Judgement::Malicious) {
+        match &verdict.about {
+            About::Value(_, value) => _ = out.insert(value.to_lowercase()),
+            About::Query(query) => {
+                if let Ok(question) = engine.compile(query) {
+                    asked(&question.filter, &mut out);
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// What tells this case from others of its name: its first evidence.
+pub fn case_id(report: &Report) -> String {
+    let first = report.evidence.iter().min_by_key(|e| (e.imported, e.key));
+    format!("{} {}", report.name, first.map(|e| e.sha256.as_str()).unwrap_or_default())
 }
 
 /// The records of bookmarks, each once, by time.
@@ -83,12 +123,6 @@ pub fn records(report: &Report) -> Vec<(&Record, &str)> {
     out.sort_by_key(|(r, _)| (r.time(), r.id));
     out.dedup_by_key(|(r, _)| r.id);
     out
-}
-
-/// The ends and the service of a finding in words.
-pub fn ends(finding: &Finding) -> String {
-    let peer = finding.peer.map(|p| format!(" and {p}")).unwrap_or_default();
-    format!("{}{peer}", finding.host)
 }
 
 /// A value of a record as text.

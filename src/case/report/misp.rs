@@ -1,27 +1,20 @@
 //! The report as a MISP event (MISP core format, draft-dulaunoy-misp-core-format): attributes for what is cited, a network-connection object for each
-//! record of a bookmark, techniques as tags. Nothing is marked for detection but what somebody judged malicious.
+//! record of a bookmark, techniques as tags of our own (galaxy tags need MISP's names of them). Nothing is marked for detection but what somebody judged malicious.
 
-use super::Report;
 use super::cited::{self, Thing};
+use super::{Report, uuid};
 use crate::model::{field, proto};
 use serde_json::{Value as Json, json};
-use sha1::{Digest, Sha1};
 use std::collections::BTreeSet;
 
-/// An id by what it is of: the same case gives the same event.
-fn uuid(name: &str) -> String {
-    let digest = Sha1::digest(format!("backtrail misp {name}").as_bytes());
-    let mut b = [0u8; 16];
-    b.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-    b[6] = b[6] & 0x0f | 0x50;
-    b[8] = b[8] & 0x3f | 0x80;
-    let hex = crate::model::hex::hex(&b);
-    let part = |r: std::ops::Range<usize>| hex.get(r).unwrap_or_default().to_owned();
-    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
-}
+/// Our own name space.
+const OWN: [u8; 16] = [0x6b, 0x61, 0x63, 0x6b, 0x74, 0x72, 0x41, 0x69, 0x8c, 0x72, 0x65, 0x70, 0x6f, 0x72, 0x74, 0x32];
 
 /// The whole report.
 pub fn write(report: &Report) -> Json {
+    // Ids of this case: the same case gives the same event, two cases share none.
+    let space = uuid::v5(&OWN, &cited::case_id(report));
+    let uuid = |name: &str| uuid::show(&uuid::v5(&space, name));
     let date = report.span.map_or_else(|| "1970-01-01".to_owned(), |s| s.last().utc().format("%Y-%m-%d").to_string());
     let attribute = |thing: &Thing, why: &str| {
         let (kind, category) = match thing {
@@ -65,10 +58,9 @@ pub fn write(report: &Report) -> Json {
         })
         .collect();
     let techniques: BTreeSet<&String> = report.findings.iter().flat_map(|f| &f.techniques).collect();
-    let tags: Vec<Json> =
-        techniques.into_iter().map(|t| json!({"name": format!("misp-galaxy:mitre-attack-pattern=\"{t}\"")})).collect();
+    let tags: Vec<Json> = techniques.into_iter().map(|t| json!({"name": format!("backtrail:attack=\"{t}\"")})).collect();
     json!({"Event": {
-        "uuid": uuid(&format!("event {}", report.name)), "info": format!("Case {}", report.name), "date": date,
+        "uuid": uuid("event"), "info": format!("Case {}", report.name), "date": date,
         "threat_level_id": "4", "analysis": "1", "distribution": "0", "published": false,
         "Attribute": attributes, "Object": objects, "Tag": tags,
     }})

@@ -19,6 +19,8 @@ pub mod stix;
 
 pub mod timesketch;
 
+pub mod uuid;
+
 use super::bookmarks::{self, Bookmark};
 use super::findings;
 use super::home::first_window;
@@ -36,6 +38,7 @@ use crate::model::source::SourceInfo;
 use crate::model::{Finding, Record, Window};
 use crate::query::Engine;
 use crate::query::engine::{EvidenceInfo, Page};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Rows of a bookmark that a report shows.
@@ -79,6 +82,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Findings beyond those.
     pub more_findings: usize,
+    /// What malicious verdicts are on, see [`cited::bad`].
+    pub bad: BTreeSet<String>,
     /// The situation of the whole; none: nobody asked for it.
     pub scene: Option<Scene>,
 }
@@ -102,6 +107,7 @@ pub struct Kept {
 /// Gathers a report.
 pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &Cancel) -> Result<Report> {
     let span = engine.span();
+    let judged = verdicts::verdicts(decisions);
     let at_home = engine.home(cancel)?;
     let mut kept = Vec::new();
     for bookmark in bookmarks::list(decisions) {
@@ -116,7 +122,8 @@ pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &
         bookmarks: kept,
         notes: notes::notes(decisions),
         tags: notes::tags(decisions),
-        verdicts: verdicts::verdicts(decisions),
+        bad: cited::bad(&judged, engine),
+        verdicts: judged,
         judged: away::judged(engine, cancel)?,
         sites: engine.sites(cancel)?,
         home: home(&at_home),
@@ -140,14 +147,15 @@ pub fn with_findings(
     let mut found = findings::all(engine, dir, settings::installed(), cancel, &mut |_| {})?;
     let benign = findings::judge(&mut found, engine, decisions, cancel)?;
     found.list.truncate(found.list.len().saturating_sub(benign));
-    report.more_findings = found.list.len().saturating_sub(FINDINGS_SHOWN);
-    found.list.truncate(FINDINGS_SHOWN);
-    report.findings = found.list;
     let window = first_window(engine).or(report.span);
     if let Some(window) = window {
         let name = report.name.clone();
-        report.scene = Some(situation::scene(&situation::Asking { engine, dir, name, decisions, window, cancel })?);
+        report.scene =
+            Some(situation::scene(&situation::Asking { engine, found: &found.list, name, decisions, window, cancel })?);
     }
+    report.more_findings = found.list.len().saturating_sub(FINDINGS_SHOWN);
+    found.list.truncate(FINDINGS_SHOWN);
+    report.findings = found.list;
     Ok(())
 }
 

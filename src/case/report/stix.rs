@@ -3,11 +3,10 @@
 //!
 //! Ids are the same for the same case: of observables by their properties in the standard's own name space (2.9), of the others by what they say.
 
-use super::Report;
 use super::cited::{self, Thing};
+use super::{Report, uuid};
 use crate::model::{Record, Time, field, proto};
 use serde_json::{Value as Json, json};
-use sha1::{Digest, Sha1};
 use std::net::IpAddr;
 
 /// Name space of ids of observables (STIX 2.1, 2.9).
@@ -15,26 +14,16 @@ const OBSERVABLES: [u8; 16] = [0x00, 0xab, 0xed, 0xb4, 0xaa, 0x42, 0x46, 0x6c, 0
 /// Our own, for the others.
 const OWN: [u8; 16] = [0x6b, 0x61, 0x63, 0x6b, 0x74, 0x72, 0x41, 0x69, 0x8c, 0x72, 0x65, 0x70, 0x6f, 0x72, 0x74, 0x31];
 
-/// UUID version 5 (RFC 9562, 5.5).
-fn uuid(space: &[u8; 16], name: &str) -> String {
-    let mut hash = Sha1::new();
-    hash.update(space);
-    hash.update(name.as_bytes());
-    let mut b = [0u8; 16];
-    b.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
-    b[6] = b[6] & 0x0f | 0x50;
-    b[8] = b[8] & 0x3f | 0x80;
-    let hex = crate::model::hex::hex(&b);
-    let part = |r: std::ops::Range<usize>| hex.get(r).unwrap_or_default().to_owned();
-    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
-}
-
 /// An observable with its id by the properties that make it.
 fn observable(kind: &str, properties: &Json) -> Json {
     // Keys in order and no blanks: as the canonical form (RFC 8785) of such simple values is.
-    let sorted: std::collections::BTreeMap<&String, &Json> = properties.as_object().into_iter().flatten().collect();
+    // Of a connection counts are no part of what it is (2.9, 6.12).
+    let counts = ["src_byte_count", "dst_byte_count", "src_packets", "dst_packets"];
+    let makes = |(key, _): &(&String, &Json)| !counts.contains(&key.as_str());
+    let sorted: std::collections::BTreeMap<&String, &Json> = properties.as_object().into_iter().flatten().filter(makes).collect();
     let name = serde_json::to_string(&sorted).unwrap_or_default();
-    let mut out = json!({"type": kind, "spec_version": "2.1", "id": format!("{kind}--{}", uuid(&OBSERVABLES, &name))});
+    let mut out =
+        json!({"type": kind, "spec_version": "2.1", "id": format!("{kind}--{}", uuid::show(&uuid::v5(&OBSERVABLES, &name)))});
     if let (Some(out), Some(properties)) = (out.as_object_mut(), properties.as_object()) {
         properties.iter().for_each(|(k, v)| drop(out.insert(k.clone(), v.clone())));
     }
@@ -55,10 +44,16 @@ fn id_of(object: &Json) -> Json {
     object.get("id").cloned().unwrap_or(Json::Null)
 }
 
+/// When what is the same in every case was created.
+const EVER: &str = "2026-01-01T00:00:00.000Z";
+
 struct Bundle {
+    /// Name space of this case: two cases have ids of their own.
+    space: [u8; 16],
     objects: Vec<Json>,
     seen: std::collections::BTreeSet<String>,
     created: String,
+    modified: String,
     author: String,
 }
 
@@ -73,13 +68,18 @@ impl Bundle {
     }
     /// An object that is not an observable, by what it says.
     fn say(&mut self, kind: &str, name: &str, mut object: Json) -> Json {
-        let id = format!("{kind}--{}", uuid(&OWN, &format!("{kind} {name}")));
+        // Who reports, and techniques, are the same in every case.
+        let common = matches!(kind, "identity" | "attack-pattern");
+        let space = if common { OWN } else { self.space };
+        let id = format!("{kind}--{}", uuid::show(&uuid::v5(&space, &format!("{kind} {name}"))));
+        let (created, modified) =
+            if common { (EVER.to_owned(), EVER.to_owned()) } else { (self.created.clone(), self.modified.clone()) };
         if let Some(o) = object.as_object_mut() {
             o.insert("type".into(), json!(kind));
             o.insert("spec_version".into(), json!("2.1"));
             o.insert("id".into(), json!(id));
-            o.insert("created".into(), json!(self.created));
-            o.insert("modified".into(), json!(self.created));
+            o.insert("created".into(), json!(created));
+            o.insert("modified".into(), json!(modified));
             if kind != "identity" {
                 o.insert("created_by_ref".into(), json!(self.author));
             }
@@ -88,9 +88,9 @@ impl Bundle {
     }
     fn connection(&mut self, r: &Record) -> Option<Json> {
         let (src, dst) = (r.addr(field::SRC_IP)?.to_canonical(), r.addr(field::DST_IP)?.to_canonical());
+        let family = if dst.is_ipv4() { "ipv4".to_owned() } else { "ipv6".to_owned() };
         let (src, dst) = (self.add(address(src)), self.add(address(dst)));
-        let mut protocols =
-            vec![if r.addr(field::DST_IP).is_some_and(|a| a.is_ipv4()) { "ipv4".to_owned() } else { "ipv6".to_owned() }];
+        let mut protocols = vec![family];
         protocols.extend(r.uint(field::PROTO).and_then(|p| u8::try_from(p).ok()).map(proto::show));
         protocols.extend(r.text(field::APP).filter(|a| !a.is_empty()).map(str::to_owned));
         let mut o =
@@ -114,12 +114,13 @@ impl Bundle {
 
 /// The whole report.
 pub fn write(report: &Report) -> Json {
-    // The case's own last instant: the same case gives the same bundle.
-    let last =
-        report.verdicts.iter().map(|v| v.at).chain(report.notes.iter().map(|n| n.at)).chain(report.span.map(|s| s.last())).max();
-    let created = stamp(last.unwrap_or(Time(0)));
-    let author = format!("identity--{}", uuid(&OWN, "identity backtrail"));
-    let mut b = Bundle { objects: Vec::new(), seen: std::collections::BTreeSet::new(), created, author };
+    // The case's own instants: the same case gives the same bundle, and what was created stays so when more is entered.
+    let last = report.verdicts.iter().map(|v| v.at).chain(report.notes.iter().map(|n| n.at)).max();
+    let first = report.evidence.iter().map(|e| e.imported).min().unwrap_or(Time(0));
+    let (created, modified) = (stamp(first), stamp(last.unwrap_or(first).max(first)));
+    let author = format!("identity--{}", uuid::show(&uuid::v5(&OWN, "identity backtrail")));
+    let space = uuid::v5(&OWN, &cited::case_id(report));
+    let mut b = Bundle { space, objects: Vec::new(), seen: std::collections::BTreeSet::new(), created, modified, author };
     b.say("identity", "backtrail", json!({"name": "backtrail", "identity_class": "system"}));
     let mut refs = Vec::new();
     for (thing, why) in cited::things(report) {
@@ -179,9 +180,11 @@ pub fn write(report: &Report) -> Json {
     if refs.is_empty() {
         refs.push(json!(b.author));
     }
-    let published = b.created.clone();
+    let mut once = std::collections::BTreeSet::new();
+    refs.retain(|r| once.insert(r.to_string()));
+    let published = b.modified.clone();
     b.say("report", &report.name, json!({"name": format!("Case {}", report.name), "published": published, "report_types": ["threat-report"], "object_refs": refs}));
-    let id = format!("bundle--{}", uuid(&OWN, &format!("bundle {}", report.name)));
+    let id = format!("bundle--{}", uuid::show(&uuid::v5(&b.space, "bundle")));
     json!({"type": "bundle", "id": id, "objects": b.objects})
 }
 
@@ -196,9 +199,6 @@ mod tests {
 
     #[test]
     fn ids_are_those_of_the_standard() {
-        // RFC 9562, A.4: www.example.com in the name space of DNS.
-        let dns = [0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8];
-        assert_eq!(uuid(&dns, "www.example.com"), "2ed6657d-e927-568b-95e1-2665a8aea6a2");
         let one = address("198.51.100.3".parse().unwrap());
         assert_eq!(one["id"], "ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4");
         assert_eq!(quoted("a'b\\c"), "a\\'b\\\\c");

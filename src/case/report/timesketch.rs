@@ -23,7 +23,7 @@ const FIELDS: [FieldId; 12] = [
 ];
 
 /// A line a record of a bookmark, a line a finding, by time.
-pub fn write(report: &Report, engine: &dyn Engine) -> String {
+pub fn write(report: &Report, engine: &dyn Engine) -> Vec<Json> {
     let mut lines: Vec<(crate::model::Time, Json)> = Vec::new();
     for (record, title) in cited::records(report) {
         let mut line = Map::new();
@@ -48,5 +48,5 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
         lines.push((f.window.start, line));
     }
     lines.sort_by_key(|a| a.0);
-    lines.into_iter().map(|(_, line)| format!("{line}\n")).collect()
+    lines.into_iter().map(|(_, line)| line).collect()
 }

@@ -68,6 +68,9 @@ pub fn draw(scene: &Scene, (width, height): (usize, usize), charset: Charset, at
     let mut boxes = Vec::new();
     if width >= LEAST.0 && height >= LEAST.1 && !scene.nodes.is_empty() {
         boxes = place(scene, width, 1, room);
+        if let left @ 1.. = scene.nodes.len() - boxes.len() {
+            grid.put(1 + scene.title.chars().count() + 2, 0, &format!("(+{left} without room)"), "ui.warning");
+        }
         lines(scene, &boxes, &mut grid, room + 1);
         for (n, rect) in &boxes {
             if let Some(node) = scene.nodes.get(*n) {
@@ -259,7 +262,7 @@ fn place(scene: &Scene, width: usize, top: usize, room: usize) -> Vec<(usize, Re
     let mut out = Vec::new();
     for (lane, order) in orders.iter().enumerate() {
         let x = 1 + lane * (box_width + gutter);
-        // Those that matter most have room first; the others are left to the list.
+        // Those that matter most have room first; how many have none is said.
         let mut kept = order.clone();
         kept.sort_unstable();
         let mut used = 0;

@@ -4,14 +4,12 @@
 pub mod layout;
 pub mod svg;
 
-use crate::case::findings;
 use crate::error::Result;
 use crate::model::decision::{Decision, Judgement};
 use crate::model::{Cancel, Finding, Kind, Value, Window, field};
 use crate::query::{Engine, Verdicts};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::path::Path;
 
 /// Most hosts that are shown.
 pub const HOSTS: usize = 12;
@@ -116,8 +114,8 @@ pub struct Scene {
 pub struct Asking<'a> {
     /// The case.
     pub engine: &'a dyn Engine,
-    /// Its directory, where findings are kept.
-    pub dir: &'a Path,
+    /// What the detectors found and nobody judged benign.
+    pub found: &'a [Finding],
     /// Its name.
     pub name: String,
     /// What people entered.
@@ -151,9 +149,8 @@ pub fn scene(a: &Asking<'_>) -> Result<Scene> {
     let home = a.engine.home(a.cancel)?;
     let (mut all, mut pairs) = (HashMap::new(), HashMap::new());
     alerts(a, &mut all, &mut pairs)?;
-    let found: Vec<Finding> = findings::kept(a.dir).map(|f| f.list).unwrap_or_default();
     let within = |f: &&Finding| f.window.start < a.window.end && f.window.end > a.window.start;
-    let found: Vec<&Finding> = found.iter().filter(within).collect();
+    let found: Vec<&Finding> = a.found.iter().filter(within).collect();
     said(&found, &mut all, &mut pairs);
     let mut ranked: Vec<(IpAddr, Candidate)> = all.into_iter().collect();
     ranked.sort_by(|x, y| y.1.weight.total_cmp(&x.1.weight).then(x.0.cmp(&y.0)));
@@ -220,7 +217,8 @@ fn alerts(a: &Asking<'_>, all: &mut HashMap<IpAddr, Candidate>, pairs: &mut Pair
     let verdicts = Verdicts::of(a.decisions, crate::store::now(), &|text| a.engine.compile(text));
     let mut fields = vec![field::SIGNATURE, field::CATEGORY, field::MESSAGE, field::SEVERITY, field::SRC_IP, field::DST_IP];
     fields.extend(verdicts.fields());
-    let mut groups: HashMap<Ends, (u8, u64)> = HashMap::new();
+    // In order: sums of weights are then the same each time.
+    let mut groups: BTreeMap<Ends, (u8, u64)> = BTreeMap::new();
     a.engine.visit(&question, &fields, a.cancel, &mut |r| {
         let head = |id| if id == field::SOURCE { Some(Value::from(a.engine.source_name(r.source))) } else { None };
         if verdicts.on(&r, &head) == Some(Judgement::Benign) {
@@ -256,7 +254,7 @@ fn alerts(a: &Asking<'_>, all: &mut HashMap<IpAddr, Candidate>, pairs: &mut Pair
 /// What detectors found, on whom.
 fn said(found: &[&Finding], all: &mut HashMap<IpAddr, Candidate>, pairs: &mut Pairs) {
     let mut odd: BTreeMap<&str, usize> = BTreeMap::new();
-    for finding in found.iter().filter(|f| f.verdict.as_deref() != Some("benign")) {
+    for finding in found {
         let presence = matches!(finding.detector.as_str(), "absent_host" | "unknown_host");
         let weight = if presence {
             let n = odd.entry(&finding.detector).or_default();

@@ -49,8 +49,14 @@ impl Subcommand for Home {
         let opened = Opened::existing(cx)?;
         let (decisions, cancel) = (opened.keeper.decisions(), Cancel::default());
         let window = home::first_window(&*opened.engine).or_else(|| opened.engine.span()).unwrap_or(Window::ALL);
-        let asking =
-            Asking { engine: &*opened.engine, dir: &opened.keeper.dir(), decisions: &decisions, window, cancel: &cancel };
+        let asking = Asking {
+            engine: &*opened.engine,
+            dir: &opened.keeper.dir(),
+            decisions: &decisions,
+            window,
+            scope: "",
+            cancel: &cancel,
+        };
         let mut out = std::io::stdout().lock();
         for which in wanted {
             let section = home::section(which, &asking)?;

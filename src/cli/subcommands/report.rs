@@ -11,6 +11,7 @@ use crate::model::decision::What;
 use crate::model::field;
 use crate::sources::input::hash_prefix;
 use clap::{ArgMatches, Args, FromArgMatches};
+use serde_json::Value as Json;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -61,18 +62,28 @@ impl Subcommand for Report {
         let (engine, decisions, cancel) = (&*opened.engine, opened.keeper.decisions(), Cancel::default());
         let mut report = gather(&opened.keeper.name(), &decisions, engine, &cancel)?;
         with_findings(&mut report, &opened.keeper.dir(), &decisions, engine, &cancel)?;
-        let mut text = match args.form {
-            Form::Md => markdown::write(&report, engine),
-            Form::Html => html::write(&report, engine),
-            Form::Json => format!("{:#}\n", json::write(&report, engine)),
-            Form::Stix => format!("{:#}\n", stix::write(&report)),
-            Form::Misp => format!("{:#}\n", misp::write(&report)),
-            Form::Timesketch => timesketch::write(&report, engine),
+        let mut redactor = match &args.redact {
+            Some(path) => {
+                let users = engine.values(field::USER, "", USERS, &cancel)?.into_iter().map(|(v, _)| v.to_string());
+                Some(Redactor::new(&key(path)?, users))
+            }
+            None => None,
         };
-        if let Some(path) = &args.redact {
-            let users = engine.values(field::USER, "", USERS, &cancel)?.into_iter().map(|(v, _)| v.to_string());
-            text = Redactor::new(&key(path)?, users).text(&text);
-        }
+        let text = match args.form {
+            Form::Md => plain(markdown::write(&report, engine), &mut redactor),
+            Form::Html => plain(html::write(&report, engine), &mut redactor),
+            Form::Json => object(json::write(&report, engine), &mut redactor),
+            Form::Stix => object(stix::write(&report), &mut redactor),
+            Form::Misp => object(misp::write(&report), &mut redactor),
+            Form::Timesketch => {
+                let mut text = String::new();
+                for mut line in timesketch::write(&report, engine) {
+                    redactor.iter_mut().for_each(|r| r.json(&mut line));
+                    text.push_str(&format!("{line}\n"));
+                }
+                text
+            }
+        };
         let Some(path) = args.write else {
             std::io::stdout().write_all(text.as_bytes()).map_err(io)?;
             return Ok(Done::All);
@@ -82,6 +93,18 @@ impl Subcommand for Report {
         opened.keeper.append(What::Export { what: "report".into(), path: path.display().to_string(), sha256 })?;
         Ok(Done::All)
     }
+}
+
+fn plain(text: String, redactor: &mut Option<Redactor>) -> String {
+    match redactor {
+        Some(r) => r.text(&text),
+        None => text,
+    }
+}
+
+fn object(mut object: Json, redactor: &mut Option<Redactor>) -> String {
+    redactor.iter_mut().for_each(|r| r.json(&mut object));
+    format!("{object:#}\n")
 }
 
 /// Users that are replaced.

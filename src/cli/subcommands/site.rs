@@ -112,7 +112,8 @@ fn hint(opened: &Opened, sites: &Sites) -> Result<Option<String>> {
     }
     let (decisions, cancel) = (opened.keeper.decisions(), Cancel::default());
     let window = home::first_window(&*opened.engine).or_else(|| opened.engine.span()).unwrap_or(Window::ALL);
-    let asking = Asking { engine: &*opened.engine, dir: &opened.keeper.dir(), decisions: &decisions, window, cancel: &cancel };
+    let asking =
+        Asking { engine: &*opened.engine, dir: &opened.keeper.dir(), decisions: &decisions, window, scope: "", cancel: &cancel };
     Ok(home::zone_guess(&asking)?.map(home::offset))
 }
 

@@ -62,11 +62,13 @@ impl Subcommand for Situation {
             Some(clause) => engine.compile(clause)?.window,
             None => first_window(engine).or_else(|| engine.span()).unwrap_or(Window::ALL),
         };
-        let (cancel, decisions, dir) = (Cancel::default(), opened.keeper.decisions(), opened.keeper.dir());
+        let (cancel, decisions) = (Cancel::default(), opened.keeper.decisions());
         // What is on the hosts is what the detectors found.
-        findings::all(engine, &dir, settings::installed(), &cancel, &mut |_| {})?;
+        let mut found = findings::all(engine, &opened.keeper.dir(), settings::installed(), &cancel, &mut |_| {})?;
+        let benign = findings::judge(&mut found, engine, &decisions, &cancel)?;
+        found.list.truncate(found.list.len().saturating_sub(benign));
         let name = opened.keeper.name();
-        let scene = scene(&Asking { engine, dir: &dir, name, decisions: &decisions, window, cancel: &cancel })?;
+        let scene = scene(&Asking { engine, found: &found.list, name, decisions: &decisions, window, cancel: &cancel })?;
         let mut out = std::io::stdout().lock();
         let charset = if args.ascii { Charset::Ascii } else { Charset::Unicode };
         match args.form {

@@ -70,7 +70,8 @@ impl Home {
         for which in Which::ALL {
             cx.ask(which.name(), move |work| {
                 let (decisions, dir) = (work.keeper.decisions(), work.keeper.dir());
-                let asking = Asking { engine: &*work.engine, dir: &dir, decisions: &decisions, window, cancel: &work.cancel };
+                let asking =
+                    Asking { engine: &*work.engine, dir: &dir, decisions: &decisions, window, scope: "", cancel: &work.cancel };
                 work.give(section(which, &asking)?);
                 Ok(())
             });

@@ -39,9 +39,9 @@ impl Playbook {
     fn ask(&mut self, cx: &mut Cx) {
         let Some(name) = self.name.clone() else { return };
         let Some(subject) = self.subject.clone() else {
-            cx.push(Effect::Fail(
-                Error::user(format!("playbook {name} on what?")).hint("a row, a host, or :playbook NAME HOST:PORT"),
-            ));
+            let label = format!("{name} of which host or service (10.8.40.20:80)");
+            cx.push(Effect::Close);
+            cx.push(Effect::Prompt { label, command: format!("playbook {name}"), text: String::new() });
             self.name = None;
             return;
         };
@@ -89,8 +89,10 @@ impl Playbook {
                 }
                 (None, Some(name)) => add(&mut out, 0, &format!("{name} asks{}", view.glyphs.ellipsis), "ui.dim", None),
                 (None, None) => {
-                    let on =
-                        self.subject.as_ref().map_or_else(|| "nothing: stand on a row or a host first".into(), Subject::show);
+                    let on = self
+                        .subject
+                        .as_ref()
+                        .map_or_else(|| "a host or service that is asked for: no row or host is selected".into(), Subject::show);
                     add(&mut out, 0, &format!("run one on {on}"), "ui.title", None);
                 }
             }

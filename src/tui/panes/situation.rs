@@ -1,7 +1,8 @@
 //! The situation: hosts with what was said of them, whether they are where they should be, what flowed between them. The arrows move among hosts, Enter
 //! goes to one, the keys of the window move it.
 
-use super::{Handled, Pane};
+use super::{Change, Handled, Pane};
+use crate::case::findings;
 use crate::case::home::first_window;
 use crate::case::situation::layout::{Charset as Letters, Picture, draw};
 use crate::case::situation::{Asking, Scene, scene};
@@ -19,6 +20,9 @@ use crate::tui::walk::Step;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::net::IpAddr;
+
+/// A window of less is not made shorter: two seconds.
+const LEAST: i64 = 1_000_000_000;
 
 /// The situation of a window.
 pub struct Situation {
@@ -40,9 +44,11 @@ impl Situation {
         cx.ask("scene", move |work| {
             let engine = &*work.engine;
             let window = window.or_else(|| first_window(engine)).or_else(|| engine.span()).unwrap_or(Window::ALL);
-            let (dir, decisions) = (work.keeper.dir(), work.keeper.decisions());
-            let name = work.keeper.name();
-            let asking = Asking { engine, dir: &dir, name, decisions: &decisions, window, cancel: &work.cancel };
+            let (decisions, name) = (work.keeper.decisions(), work.keeper.name());
+            let mut found = findings::kept(&work.keeper.dir()).unwrap_or_default();
+            let benign = findings::judge(&mut found, engine, &decisions, &work.cancel)?;
+            found.list.truncate(found.list.len().saturating_sub(benign));
+            let asking = Asking { engine, found: &found.list, name, decisions: &decisions, window, cancel: &work.cancel };
             work.give(scene(&asking)?);
             Ok(())
         });
@@ -82,12 +88,13 @@ impl Situation {
     /// Another window: earlier, later, shorter, longer, all.
     fn turn(&mut self, command: &str, cx: &mut Cx) -> bool {
         let Some(now) = self.scene.as_ref().map(|s| s.window) else { return false };
-        let half = (now.length() / 2).max(1_000_000_000);
+        let half = now.length() / 2;
         let window = match command {
-            "window_earlier" => Some(now.shifted(half.saturating_neg())),
-            "window_later" => Some(now.shifted(half)),
+            "window_earlier" => Some(now.shifted(half.max(1).saturating_neg())),
+            "window_later" => Some(now.shifted(half.max(1))),
+            "zoom_in" if half < LEAST => return true,
             "zoom_in" => Some(Window::new(now.start.plus(half / 2), now.end.plus(-(half / 2)))),
-            "zoom_out" => Some(Window::new(now.start.plus(-half), now.end.plus(half))),
+            "zoom_out" => Some(Window::new(now.start.plus(half.saturating_neg()), now.end.plus(half))),
             "whole_case" => cx.engine.span(),
             _ => return false,
         };
@@ -139,6 +146,12 @@ impl Pane for Situation {
             let host = self.host().map(|h| h.to_string());
             self.at = scene.nodes.iter().position(|n| Some(&n.host) == host.as_ref()).unwrap_or(0);
             (self.scene, self.failed, self.picture) = (Some(scene), None, None);
+        }
+        Ok(())
+    }
+    fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
+        if change == Change::Decisions {
+            self.load(cx);
         }
         Ok(())
     }
