@@ -135,17 +135,25 @@ fn touches(members: &Members, net: &IpNet) -> bool {
     members.has(net.addr()) || members.nets.iter().any(|n| overlap(n, net)) || members.addrs.iter().any(|a| net.contains(a))
 }
 
+/// Ranges that are not routed on the internet (RFC 6890).
+const UNROUTED: [&str; 12] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "224.0.0.0/4",
+    "::/127",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+];
+
+/// Whether a network has any of them in it: a wide one may begin outside.
 fn is_private(net: &IpNet) -> bool {
-    match net.addr() {
-        IpAddr::V4(a) => a.is_private() || a.is_loopback() || a.is_link_local() || a.is_multicast() || a.is_unspecified(),
-        IpAddr::V6(a) => {
-            a.is_loopback()
-                || a.is_multicast()
-                || a.is_unspecified()
-                || a.segments()[0] & 0xfe00 == 0xfc00
-                || a.segments()[0] & 0xffc0 == 0xfe80
-        }
-    }
+    UNROUTED.iter().filter_map(|n| n.parse::<IpNet>().ok()).any(|n| overlap(&n, net))
 }
 
 impl Guard<'_> {

@@ -25,9 +25,9 @@ const MOST: u64 = 256 << 20;
 /// Findings whose records are asked for verdicts.
 const JUDGED: usize = 300;
 
-/// What a run would rest on now: thresholds and rules, clocks as applied, home networks. Not the records: their number is
+/// What a run would rest on now: thresholds and rules, clocks as applied, home networks, sites, sets, feeds, what was pruned. Not the records: their number is
 /// [`Engine::sequence`].
-pub fn rests_on(engine: &dyn Engine, limits: &Limits, cancel: &Cancel) -> Result<String> {
+pub fn rests_on(engine: &dyn Engine, decisions: &[Decision], limits: &Limits, cancel: &Cancel) -> Result<String> {
     let mut hash = Sha256::new();
     for source in engine.sources() {
         hash.update(format!("{} {:?}\n", source.name, source.clock));
@@ -36,26 +36,41 @@ pub fn rests_on(engine: &dyn Engine, limits: &Limits, cancel: &Cancel) -> Result
     let mut addrs: Vec<_> = home.members().addrs.iter().collect();
     addrs.sort();
     hash.update(format!("{:?} {addrs:?}", home.members().nets));
+    for site in engine.sites(cancel)?.applied() {
+        hash.update(format!("{} {:?} {:?}\n", site.name, site.networks, site.zone));
+    }
+    // Sets, feeds and what was pruned: what else ranks findings and is looked at by them.
+    let matters = |d: &&Decision| {
+        use What::{Feed, Prune, Remove, SetAdd, SetRemove, Site, SourceSet};
+        matches!(
+            d.what,
+            SetAdd { .. } | SetRemove { .. } | Feed { .. } | Prune { .. } | Site { .. } | SourceSet { .. } | Remove { .. }
+        )
+    };
+    hash.update(format!("{:?}", decisions.iter().filter(matters).map(|d| d.sequence).collect::<Vec<_>>()));
     let digest = hex(&hash.finalize());
-    Ok(format!("{}; clocks and home {}", parameters(ALL, limits), digest.get(..16).unwrap_or_default()))
+    Ok(format!("{}; clocks, home, sets, feeds {}", parameters(ALL, limits), digest.get(..16).unwrap_or_default()))
 }
 
 /// Every finding of the case: as kept if nothing has changed since, else found anew and kept.
 pub fn all(
     engine: &dyn Engine,
     dir: &Path,
+    decisions: &[Decision],
     limits: &Limits,
     cancel: &Cancel,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Findings> {
-    let rests = rests_on(engine, limits, cancel)?;
+    let rests = rests_on(engine, decisions, limits, cancel)?;
     if let Some(kept) = kept(dir).filter(|k| k.parameters == rests && k.sequence == engine.sequence()) {
         return Ok(kept);
     }
     let mut found = run(engine, &Asked { limits, only: None, window: Window::ALL }, cancel, tell)?;
     found.parameters = rests;
-    // Who may not write here finds it again next time.
-    let _ = keep(dir, &found);
+    // What a capture has not committed moves on; who may not write here finds it again next time.
+    if engine.head_sequence() == 0 {
+        let _ = keep(dir, &found);
+    }
     Ok(found)
 }
 

@@ -26,6 +26,8 @@ pub fn fold(found: &mut Vec<Finding>, detector: &dyn Detector) {
     let more = if hosts.len() > NAMED { ", ..." } else { "" };
     let title = format!("{} more like these, of {} hosts: {}{more}", rest.len(), hosts.len(), named.join(", "));
     let mut one = Finding::new(detector.name(), first.host, window, title);
+    // It is not the first of them.
+    one.name = Some("others".into());
     one.severity = first.severity.min(1);
     one.score = first.score;
     one.number("findings", rest.len(), ALONE);

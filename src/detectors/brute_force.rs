@@ -180,6 +180,10 @@ impl Guesses {
             self.pairs.retain(|_, p| {
                 p.episode.is_some() || !p.done.is_empty() || p.recent.back().is_some_and(|r| time.since(r.0) <= self.window)
             });
+            // All of them are at it: the newest has to wait.
+            if self.pairs.len() >= PAIRS {
+                return;
+            }
         }
         let pair = self.pairs.entry(key).or_default();
         pair.recent.push_back((time, one));

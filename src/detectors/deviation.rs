@@ -291,7 +291,12 @@ pub fn finding(detector: &str, curves: &Curves, net: &Net, group: &Group<'_>, ti
     let scope_condition = condition(net, scope);
     let what = found.metric.conditions();
     f.asks(&scope_condition.map_or_else(|| what.to_owned(), |c| format!("{what} and {c}")));
-    f.rows = total(curves, found.curve, &window, Metric::Flows) as u64;
+    // As the query counts them.
+    let counted = match found.metric {
+        own @ (Metric::Failed | Metric::Queries | Metric::Alerts | Metric::Denies) => own,
+        _ => Metric::Flows,
+    };
+    f.rows = total(curves, found.curve, &window, counted) as u64;
     f.sources = curves
         .list
         .iter()

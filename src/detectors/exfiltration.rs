@@ -238,7 +238,7 @@ impl Watch for Traffic {
             let rules = &self.rules;
             let (flows, dns_flows) = (std::mem::take(&mut of.flows), std::mem::take(&mut of.dns_flows));
             let dns_id = of.dns_id.take();
-            if sum.out + sum.back > 0 {
+            if sum.out > 0 || sum.back > 0 {
                 let (median, usual) = medians(&of.before);
                 let least = rules.day_bytes.max(rules.times * usual);
                 if of.before.len() >= rules.history && sum.ratio() - median >= rules.shift && sum.wire as f64 >= least {
@@ -248,7 +248,7 @@ impl Watch for Traffic {
                 of.before.push_back((sum.ratio(), sum.wire as f64));
                 of.before.drain(..of.before.len().saturating_sub(DAYS));
             }
-            if dns.out + dns.back > 0 {
+            if dns.out > 0 || dns.back > 0 {
                 let median = median_of(&mut of.dns_before.iter().copied().collect::<Vec<_>>()).unwrap_or(0.0);
                 let enough = of.dns_before.len() >= rules.history && dns.wire as f64 >= rules.dns_bytes;
                 if enough && dns.ratio() - median >= rules.dns_shift {
@@ -284,7 +284,7 @@ impl Watch for Traffic {
             }
         }
         for shift in found.iter_mut().filter(|s| !s.dns) {
-            shift.peer = most.get(&shift.host).filter(|m| m.0.wire * 2 >= shift.sum.wire).map(|m| (m.1, m.0));
+            shift.peer = most.get(&shift.host).filter(|m| m.0.wire >= shift.sum.wire.div_ceil(2)).map(|m| (m.1, m.0));
             if let Some(pair) = shift.peer.and_then(|(peer, _)| self.pairs.get(&(shift.host, peer))) {
                 shift.ids = pair.ids.iter().map(|i| i.1).collect();
             }

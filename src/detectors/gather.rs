@@ -157,7 +157,10 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
         if let Some(site) = &site {
             found.extend(detector.compare(site, &net, asked.limits));
         }
-        found.sort_by(|a, b| (b.severity, b.score).partial_cmp(&(a.severity, a.score)).unwrap_or(std::cmp::Ordering::Equal));
+        // What is equal stands by time and key, not by the order in which records came.
+        found.sort_by_cached_key(|f| {
+            (std::cmp::Reverse(f.severity), std::cmp::Reverse((f.score * 1e6) as i64), f.window.start, f.key())
+        });
         beyond::fold(&mut found, detector);
         if found.len() > OF_ONE {
             out.notices.push(format!("{} of {} findings of {} are left out", found.len() - OF_ONE, found.len(), detector.name()));
@@ -335,6 +338,7 @@ fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool,
             });
         }
         kind => {
+            let told = matches!(kind, Kind::Alert | Kind::Notice | Kind::Fw);
             let first = |list: &[FieldId]| list.iter().find_map(|f| record.text(*f).filter(|t| !t.is_empty())).unwrap_or("");
             let bytes = |a, b| record.uint(a).or_else(|| record.uint(b)).unwrap_or(0);
             let name = first(&[field::SNI, field::HTTP_HOST, field::NAME]);
@@ -350,14 +354,7 @@ fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool,
                 proto: u8::try_from(number(field::PROTO)).unwrap_or(0),
                 severity: record.uint(field::SEVERITY).and_then(|s| u8::try_from(s).ok()),
                 action: net.word(record.text(field::ACTION).unwrap_or("")),
-                rule: net.word(first(&[
-                    field::SIGNATURE,
-                    field::RULE,
-                    field::BANNER,
-                    field::PRODUCT,
-                    field::CVE,
-                    field::MESSAGE,
-                ])),
+                rule: if told { net.word(first(&[field::SIGNATURE, field::RULE, field::MESSAGE])) } else { Word::NONE },
                 name: net.word(&self::lower(name)),
                 user: net.word(first(&[field::USER])),
                 agent: net.word(first(&[field::JA4, field::HTTP_AGENT])),

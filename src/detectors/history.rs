@@ -48,11 +48,7 @@ impl History {
             }
         }
     }
-    /// The first flow of all.
-    pub fn first(&self) -> Option<Time> {
-        self.first
-    }
-    /// The last one.
+    /// The last flow of all.
     pub fn last(&self) -> Time {
         self.last
     }

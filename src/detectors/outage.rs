@@ -177,6 +177,9 @@ impl Services {
             self.beyond = true;
         }
         let mut failing: HashMap<Key, Bin> = HashMap::new();
+        // In order: which services have room must not depend on how they are hashed.
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_unstable_by_key(|(key, _)| *key);
         for (key, of) in &counts {
             if self.services.len() >= SERVICES && !self.services.contains_key(key) {
                 continue;

@@ -10,7 +10,9 @@ use crate::query::Engine;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Different alerts that are kept of a host.
-const OF_HOST: usize = 64;
+const OF_HOST: usize = 256;
+/// Most hosts of which alerts are kept.
+const HOSTS: usize = 200_000;
 /// How long before and after a finding alerts count for it.
 const AROUND: i64 = 600 * SECOND;
 /// Findings that are looked up in feeds.
@@ -51,9 +53,12 @@ impl Ranking {
     pub fn piece(&mut self, piece: &Piece<'_>) {
         for event in piece.events.iter().filter(|e| matches!(e.kind, Kind::Alert | Kind::Notice)) {
             for (host, peer) in [(event.src, event.dst), (event.dst, event.src)] {
-                let Some(host) = host else { continue };
+                let Some(host) = host.filter(|h| self.alerts.len() < HOSTS || self.alerts.contains_key(h)) else { continue };
                 let of_host = self.alerts.entry(host).or_default();
-                let same = |a: &&mut Alerts| a.rule == event.rule && a.source == event.source && a.peer == peer;
+                // By day: what an alert says of a day it does not say of the weeks around it.
+                let same = |a: &&mut Alerts| {
+                    (a.rule, a.source, a.peer, a.first.day()) == (event.rule, event.source, peer, event.time.day())
+                };
                 if let Some(known) = of_host.iter_mut().find(same) {
                     known.last = known.last.max(event.time);
                     known.count += 1;
@@ -98,13 +103,19 @@ impl Ranking {
             let whom = peer.is_none() || a.peer == peer.flatten();
             whom && a.first <= until && a.last >= from && a.severity >= 1
         };
-        let mut all: Vec<&Alerts> = self.alerts.get(&host).into_iter().flatten().filter(fits).collect();
-        all.sort_by_key(|a| (std::cmp::Reverse((a.severity, a.count)), a.rule));
-        for alert in all.into_iter().take(4) {
+        // The days of one signature are one support.
+        let mut all: BTreeMap<(Word, SourceId), (u8, u64, Id)> = BTreeMap::new();
+        for alert in self.alerts.get(&host).into_iter().flatten().filter(fits) {
+            let of = all.entry((alert.rule, alert.source)).or_insert((alert.severity, 0, alert.id));
+            *of = (of.0.max(alert.severity), of.1 + alert.count, of.2);
+        }
+        let mut all: Vec<_> = all.into_iter().collect();
+        all.sort_by_key(|((rule, _), (severity, count, _))| (std::cmp::Reverse((*severity, *count)), *rule));
+        for ((rule, source), (_, count, id)) in all.into_iter().take(4) {
             finding.support.push(Support {
-                text: format!("{} × {}", alert.count, net.text(alert.rule)),
-                by: engine.source_name(alert.source),
-                evidence: Some(net.record(alert.id)),
+                text: format!("{count} × {}", net.text(rule)),
+                by: engine.source_name(source),
+                evidence: Some(net.record(id)),
             });
         }
     }

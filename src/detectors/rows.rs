@@ -183,7 +183,7 @@ pub struct Event {
     pub severity: Option<u8>,
     /// What was done: `deny`, `login_fail`.
     pub action: Word,
-    /// Signature of an alert, rule of a firewall, banner of a scanned service.
+    /// Signature of an alert or notice, rule of a firewall; of other events none.
     pub rule: Word,
     /// Name that was asked for, called or scanned.
     pub name: Word,
@@ -287,7 +287,7 @@ impl Net {
         self.by_addr.insert(addr, host);
         Some(host)
     }
-    /// The number of a text, by its lower case.
+    /// The number of a text.
     pub fn word(&mut self, text: &str) -> Word {
         if text.is_empty() {
             return Word::NONE;
@@ -322,10 +322,6 @@ impl Net {
     pub fn find(&self, addr: IpAddr) -> Option<Host> {
         self.by_addr.get(&addr.to_canonical()).copied()
     }
-    /// The number of a text that was seen.
-    pub fn find_word(&self, text: &str) -> Option<Word> {
-        self.by_word.get(text).copied()
-    }
     /// The address of a host.
     pub fn addr(&self, host: Host) -> IpAddr {
         self.hosts.get(host.0 as usize).map_or(IpAddr::from([0, 0, 0, 0]), |h| h.0)
@@ -345,11 +341,7 @@ impl Net {
     pub fn text(&self, word: Word) -> &str {
         (word.0 as usize).checked_sub(1).and_then(|n| self.words.get(n)).map_or("", |w| w)
     }
-    /// How many hosts there are.
-    pub fn hosts(&self) -> usize {
-        self.hosts.len()
-    }
-    /// How many of them are one's own.
+    /// How many hosts are one's own.
     pub fn home_hosts(&self) -> usize {
         self.hosts.iter().filter(|h| h.1).count()
     }

@@ -91,6 +91,7 @@ struct Rules {
 struct Call {
     time: Time,
     server: Host,
+    port: u16,
     failed: bool,
     /// The server is one's own.
     own: bool,
@@ -204,7 +205,15 @@ impl Senders {
         // The window ends with the step that the call is in.
         let end = Time(flow.start.0.div_euclid(rules.step).saturating_add(1).saturating_mul(rules.step));
         let own = net.is_home(flow.dst);
-        let call = Call { time: flow.start, server: flow.dst, failed: flow.is_failed(), own, id: flow.id, source: flow.source };
+        let call = Call {
+            time: flow.start,
+            server: flow.dst,
+            port: flow.dst_port,
+            failed: flow.is_failed(),
+            own,
+            id: flow.id,
+            source: flow.source,
+        };
         sender.recent.push_back(call);
         while sender.recent.len() > RECENT || sender.recent.front().is_some_and(|c| end.since(c.time) > rules.window) {
             sender.recent.pop_front();
@@ -214,7 +223,7 @@ impl Senders {
         }
         match &mut sender.burst {
             Some(burst) => {
-                burst.take(&call, flow.dst_port);
+                burst.take(&call);
                 // Counting a full window anew for each of many calls would take long: the peak is looked at as the burst grows.
                 let grown = burst.all.connections + burst.all.own;
                 if grown < 2_000 || grown.is_multiple_of(100) {
@@ -228,7 +237,7 @@ impl Senders {
                 let counts = Counts::of(&sender.recent);
                 if counts.is_bulk(rules) {
                     let mut burst = Burst::new(&sender.recent, end, counts);
-                    sender.recent.iter().for_each(|c| burst.take(c, flow.dst_port));
+                    sender.recent.iter().for_each(|c| burst.take(c));
                     sender.burst = Some(burst);
                 }
             }
@@ -320,14 +329,14 @@ impl Burst {
             sources: BTreeSet::new(),
         }
     }
-    fn take(&mut self, call: &Call, port: u16) {
+    fn take(&mut self, call: &Call) {
         self.last = self.last.max(call.time);
         *(if call.own { &mut self.all.own } else { &mut self.all.connections }) += 1;
         self.all.failed += usize::from(call.failed && !call.own);
         if !call.own && self.servers.len() < SERVERS {
             self.servers.insert(call.server);
         }
-        self.ports.insert(port);
+        self.ports.insert(call.port);
         if self.marks.len() < MARKS {
             self.marks.push((call.server, call.time));
         }

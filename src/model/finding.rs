@@ -1,6 +1,5 @@
 //! A finding: what a detector has found, with everything that somebody needs who has to decide whether it is true.
 
-use super::field;
 use super::origin::RecordId;
 use super::source::SourceId;
 use super::time::{Time, Window};
@@ -129,14 +128,6 @@ impl Finding {
     /// The word of its severity.
     pub fn severity_name(&self) -> &'static str {
         SEVERITIES.get(usize::from(self.severity)).copied().unwrap_or("info")
-    }
-    /// The condition that selects the host as originator.
-    pub fn from(host: IpAddr) -> String {
-        format!("{} = {host}", field::name(field::SRC_IP))
-    }
-    /// The condition that selects the host as responder.
-    pub fn to(host: IpAddr) -> String {
-        format!("{} = {host}", field::name(field::DST_IP))
     }
 }
 

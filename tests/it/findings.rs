@@ -5,6 +5,7 @@ use crate::story::CASE;
 use backtrail::case::findings::{all, judge, rests_on};
 use backtrail::detectors::gather::{Asked, run};
 use backtrail::detectors::{ALL, Limits};
+use backtrail::model::decision::{Decision, What, Who};
 use backtrail::model::finding::{Finding, Findings};
 use backtrail::model::{Time, Window};
 use backtrail::query::Engine;
@@ -53,6 +54,15 @@ fn what_happened_is_found_and_stands_among_the_first() {
         "{}",
         told()
     );
+    // What speaks for a finding is said by whom.
+    let by = |f: &Finding| f.support.iter().map(|s| s.by.clone()).collect::<Vec<_>>();
+    let (_, beacon) = found("beacon", "10.8.21.5", Some("203.0.113.9")).unwrap();
+    assert!(by(beacon).iter().any(|b| b == "eve") && by(beacon).iter().any(|b| b == "reputation"), "{:?}", beacon.support);
+    assert!(by(beacon).iter().any(|b| b == "exfiltration"), "{:?}", beacon.support);
+    assert!(beacon.numbers.iter().any(|n| n.name == "criticality"), "{:?}", beacon.numbers);
+    // The injection of the 19th says nothing of the spam an hour later on another host.
+    let (_, spam) = found("spam", "10.8.21.23", None).unwrap();
+    assert!(spam.support.iter().all(|s| !s.text.contains("SQL")), "{:?}", spam.support);
     let (_, outage) = found("outage", "10.8.40.20", None).unwrap();
     let says = format!("{} {:?} {:?}", outage.title, outage.numbers, outage.support);
     assert!(says.contains("DROP-EMERG-WEB-LOCK"), "{says}");
@@ -84,13 +94,20 @@ fn the_same_case_gives_the_same_findings_and_they_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let cancel = Cancel::default();
     let mut runs = 0;
-    let mut first = all(&CASE.engine, dir.path(), &limits, &cancel, &mut |_| runs += 1).unwrap();
+    let mut first = all(&CASE.engine, dir.path(), &[], &limits, &cancel, &mut |_| runs += 1).unwrap();
     assert!(runs > 0);
     assert_eq!(first.list, FOUND.list);
-    let again = all(&CASE.engine, dir.path(), &limits, &cancel, &mut |_| panic!("it was kept")).unwrap();
+    let again = all(&CASE.engine, dir.path(), &[], &limits, &cancel, &mut |_| panic!("it was kept")).unwrap();
     assert_eq!(first, again);
     let set = Limits::new().with("brute_force", "connections", 500.0);
-    assert_ne!(rests_on(&CASE.engine, &limits, &cancel).unwrap(), rests_on(&CASE.engine, &set, &cancel).unwrap());
+    assert_ne!(rests_on(&CASE.engine, &[], &limits, &cancel).unwrap(), rests_on(&CASE.engine, &[], &set, &cancel).unwrap());
+    // A set, a feed, what was pruned: any of them may change what is found or how it ranks.
+    let set = What::SetAdd { set: "keysites".into(), entries: vec!["192.0.2.1".into()], reason: String::new(), expires: None };
+    let decided = [Decision { sequence: 1, at: 0, who: Who::default(), what: set }];
+    assert_ne!(
+        rests_on(&CASE.engine, &[], &limits, &cancel).unwrap(),
+        rests_on(&CASE.engine, &decided, &limits, &cancel).unwrap()
+    );
     // Nobody has judged anything.
     assert_eq!(judge(&mut first, &CASE.engine, &[], &cancel).unwrap(), 0);
     assert!(first.list[0].window.start > Time(0));

@@ -161,6 +161,25 @@ fn pointer(addr: IpAddr) -> String {
     }
 }
 
+/// Why something is a key site though no set has its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeySite {
+    /// It was given for, or called by, a name of the set.
+    Named,
+    /// So many of so many of one's own hosts use it.
+    Used(usize, usize),
+}
+
+impl KeySite {
+    /// In words.
+    pub fn show(self) -> String {
+        match self {
+            KeySite::Named => format!("a key site: it was given for, or called by, a name in @{KEYSITES}"),
+            KeySite::Used(n, all) => format!("a key site: {n} of {all} own hosts use it"),
+        }
+    }
+}
+
 /// Who of one's own uses an address or network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Use {
@@ -169,7 +188,7 @@ pub struct Use {
     /// IP bytes both ways.
     pub bytes: u64,
     /// Why that makes it a key site.
-    pub key: Option<String>,
+    pub key: Option<KeySite>,
 }
 
 /// Asks who uses what is to be blocked.
@@ -204,15 +223,16 @@ impl Uses<'_> {
             bytes = bytes.saturating_add(row.iter().flatten().filter_map(Value::as_uint).max().unwrap_or(0));
         }
         let mut out = Use { hosts: hosts.len(), bytes, key: None };
-        if out.hosts >= LEAST && out.hosts as f64 >= SHARE * self.hosts as f64 {
-            out.key = Some(format!("a key site: {} of {} own hosts use it", out.hosts, self.hosts));
-        } else if self.named {
+        if self.named {
             let any =
                 if net.prefix_len() == net.max_prefix_len() { format!("host = {}", show(net)) } else { format!("net {net}") };
             let names = format!("(name in @{KEYSITES} or sni in @{KEYSITES} or http.host in @{KEYSITES})");
             let question = self.engine.compile(&format!("{any} and {names}"))?;
             let n = self.engine.counts(&[question], 1, self.cancel)?.first().map_or(0, |c| c.n);
-            out.key = (n > 0).then(|| format!("a key site: it was given for, or called by, a name in @{KEYSITES}"));
+            out.key = (n > 0).then_some(KeySite::Named);
+        }
+        if out.key.is_none() && out.hosts >= LEAST && out.hosts as f64 >= SHARE * self.hosts as f64 {
+            out.key = Some(KeySite::Used(out.hosts, self.hosts));
         }
         Ok(out)
     }

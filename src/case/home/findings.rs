@@ -13,7 +13,7 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
     let engine = asking.engine;
     let records: u64 = engine.sources().iter().map(|s| s.counts.records).sum();
     let waits = records > OWN || engine.head_sequence() > 0;
-    let rests = findings::rests_on(engine, settings::installed(), asking.cancel)?;
+    let rests = findings::rests_on(engine, asking.decisions, settings::installed(), asking.cancel)?;
     let kept = if waits { findings::kept(asking.dir) } else { None };
     let (mut found, note) = match kept {
         Some(kept) if kept.sequence == engine.sequence() && kept.parameters == rests => (kept, ""),
@@ -22,7 +22,7 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
             let why = "not looked for yet: the case is large; the findings screen looks";
             return Ok(Section::new(Which::Findings, Vec::new(), "", why));
         }
-        None => (findings::all(engine, asking.dir, settings::installed(), asking.cancel, &mut |_| {})?, ""),
+        None => (findings::all(engine, asking.dir, asking.decisions, settings::installed(), asking.cancel, &mut |_| {})?, ""),
     };
     let benign = findings::judge(&mut found, engine, asking.decisions, asking.cancel)?;
     found.list.truncate(found.list.len().saturating_sub(benign));

@@ -144,7 +144,7 @@ pub fn with_findings(
     engine: &dyn Engine,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut found = findings::all(engine, dir, settings::installed(), cancel, &mut |_| {})?;
+    let mut found = findings::all(engine, dir, decisions, settings::installed(), cancel, &mut |_| {})?;
     let benign = findings::judge(&mut found, engine, decisions, cancel)?;
     found.list.truncate(found.list.len().saturating_sub(benign));
     let window = first_window(engine).or(report.span);

@@ -79,7 +79,10 @@ impl Subcommand for Block {
         for one in &wanted {
             used.insert(one.net, uses.who(&one.net)?);
         }
-        let key = |net: &IpNet| used.get(net).and_then(|u| u.key.clone()).filter(|k| !args.even_if_used || k.contains('@'));
+        let key = |net: &IpNet| {
+            let key = used.get(net).and_then(|u| u.key);
+            key.filter(|k| !args.even_if_used || *k == ask::KeySite::Named).map(ask::KeySite::show)
+        };
         let guard = Guard { home: &home, keysites: &keysites, used: &key };
         let list = block::list(&wanted, &decisions, &guard, ttl, now);
         let mut out = standard();

@@ -189,7 +189,7 @@ fn tour(engine: &dyn Engine, dir: &Path) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{}. What deviates, by the detectors?\n   backtrail findings\n", TOUR.len() + 2).map_err(io)?;
-    let found = findings::all(engine, dir, settings::installed(), &Cancel::default(), &mut |_| {})?;
+    let found = findings::all(engine, dir, &[], settings::installed(), &Cancel::default(), &mut |_| {})?;
     for finding in found.list.iter().take(FINDINGS) {
         writeln!(out, "{:<8} {}", finding.severity_name(), table::harmless(&finding.title)).map_err(io)?;
     }

@@ -84,7 +84,8 @@ impl Subcommand for Findings {
                 let _ = write!(std::io::stderr(), "\rlooking at records: {} of {}", p.rows, p.of);
             }
         };
-        let mut found = findings::all(engine, &opened.keeper.dir(), settings::installed(), &cancel, &mut tell)?;
+        let mut found =
+            findings::all(engine, &opened.keeper.dir(), &opened.keeper.decisions(), settings::installed(), &cancel, &mut tell)?;
         if shows {
             let _ = write!(std::io::stderr(), "\r{:60}\r", "");
         }

@@ -64,7 +64,7 @@ impl Subcommand for Situation {
         };
         let (cancel, decisions) = (Cancel::default(), opened.keeper.decisions());
         // What is on the hosts is what the detectors found.
-        let mut found = findings::all(engine, &opened.keeper.dir(), settings::installed(), &cancel, &mut |_| {})?;
+        let mut found = findings::all(engine, &opened.keeper.dir(), &decisions, settings::installed(), &cancel, &mut |_| {})?;
         let benign = findings::judge(&mut found, engine, &decisions, &cancel)?;
         found.list.truncate(found.list.len().saturating_sub(benign));
         let name = opened.keeper.name();

@@ -74,7 +74,14 @@ impl Findings {
                 }
             };
             let engine = &*work.engine;
-            let mut found = findings::all(engine, &work.keeper.dir(), settings::installed(), &work.cancel, &mut tell)?;
+            let mut found = findings::all(
+                engine,
+                &work.keeper.dir(),
+                &work.keeper.decisions(),
+                settings::installed(),
+                &work.cancel,
+                &mut tell,
+            )?;
             let benign = findings::judge(&mut found, engine, &work.keeper.decisions(), &work.cancel)?;
             work.give(Loaded(found, benign));
             Ok(())
