@@ -19,6 +19,8 @@ pub mod keeper;
 
 pub mod local;
 
+pub mod lookup;
+
 pub mod notes;
 pub mod overview;
 

@@ -2,7 +2,7 @@
 //! home, and the sets that people put it in.
 //!
 //! Asks the store with filters, never through a query, and gives facts: what, how bad, and the record that says so. Nothing is looked up on
-//! the network.
+//! the network; what people looked up is read from the journal.
 
 pub mod reputation;
 
@@ -19,6 +19,8 @@ pub mod inventory;
 pub mod services;
 
 pub mod naming;
+
+pub mod lookups;
 
 pub mod sets;
 
@@ -58,6 +60,7 @@ pub fn facts(
     let mut facts = inventory::facts(snapshot, given, entity, at, cancel)?;
     facts.extend(reputation::facts(snapshot, networks, given, entity, at, cancel)?);
     facts.extend(services::facts(snapshot, entity, cancel)?);
+    facts.extend(lookups::facts(given.decisions, entity));
     Ok(facts)
 }
 

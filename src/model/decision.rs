@@ -306,6 +306,31 @@ pub enum What {
         /// Rows that it returned.
         rows: u64,
     },
+    /// Active lookups were permitted for this case, or (without a resolver) are no longer. The last word counts.
+    Lookups {
+        /// Address and port of the resolver that is asked, and no other.
+        #[serde(default)]
+        resolver: String,
+        /// SOCKS5 proxy through which it is reached, address and port; empty: directly.
+        #[serde(default)]
+        proxy: String,
+        /// Why that may be told to whoever answers.
+        reason: String,
+    },
+    /// A name or address was looked up: what nobody but the resolver said, and is never counted as evidence.
+    Lookup {
+        /// The name that was asked for; of an address its name below `arpa`.
+        name: String,
+        /// Type of record, e.g. `A`.
+        kind: String,
+        /// Whom it was asked of.
+        resolver: String,
+        /// Response code, e.g. `NOERROR`; what went wrong, if there was no answer.
+        outcome: String,
+        /// Records of the answer, `NAME TYPE DATA` each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answer: Vec<String>,
+    },
     /// Two records were said to be one thing, or not to be, by hand. The last word on a pair counts.
     LinkJudged {
         /// The two records, by id text ([`RecordId`]), the lesser id first.

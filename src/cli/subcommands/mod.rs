@@ -41,6 +41,8 @@ pub mod keys;
 
 pub mod links;
 
+pub mod lookup;
+
 pub mod listen;
 
 pub mod man;
@@ -103,6 +105,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &ask::QUERY,
     &pivot::Pivot,
     &links::Links,
+    &lookup::Lookup,
     &profile::ProfileCommand,
     &packets::Packets,
     &extract::Extract,
