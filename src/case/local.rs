@@ -2,8 +2,10 @@
 
 use super::keeper::Keeper;
 use crate::error::Result;
+use crate::ingest::{Progress, Report, Request, Watch, ingest};
 use crate::model::decision::{Decision, What, Who};
-use crate::store::Store;
+use crate::sources::input::Stop;
+use crate::store::{Store, now};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,6 +67,10 @@ impl Keeper for LocalKeeper {
     }
     fn decisions(&self) -> Arc<Vec<Decision>> {
         self.store.journal().decisions()
+    }
+    fn ingest(&self, paths: &[PathBuf], progress: &(dyn Fn(&Progress) + Sync), stop: &Stop) -> Result<Report> {
+        let watch = Watch { stop: Arc::clone(stop), progress, now: now() };
+        ingest(&self.store, &Request { paths: paths.to_vec(), ..Request::default() }, &watch)
     }
     fn save_place(&self, place: &str) -> Result<()> {
         self.store.save_place(&self.who.unix, &self.session, place)

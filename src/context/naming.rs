@@ -14,7 +14,7 @@ use crate::model::{Cancel, Entity, Filter, Kind, Record, RecordId, Value, field,
 use crate::store::{Ask, Snapshot};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Most flows that are looked at.
 const MAX_FLOWS: usize = 200_000;
@@ -56,23 +56,32 @@ const RESOLVERS: &[&str] = &[
     "doh.xfinity.com",
 ];
 /// Addresses of theirs.
-const RESOLVER_ADDRS: &[&str] = &[
-    "1.1.1.1",
-    "1.0.0.1",
-    "8.8.8.8",
-    "8.8.4.4",
-    "9.9.9.9",
-    "149.112.112.112",
-    "208.67.222.222",
-    "208.67.220.220",
-    "94.140.14.14",
-    "94.140.15.15",
-    "2606:4700:4700::1111",
-    "2606:4700:4700::1001",
-    "2001:4860:4860::8888",
-    "2001:4860:4860::8844",
-    "2620:fe::fe",
+const RESOLVER_ADDRS: &[IpAddr] = &[
+    v4(1, 1, 1, 1),
+    v4(1, 0, 0, 1),
+    v4(8, 8, 8, 8),
+    v4(8, 8, 4, 4),
+    v4(9, 9, 9, 9),
+    v4(149, 112, 112, 112),
+    v4(208, 67, 222, 222),
+    v4(208, 67, 220, 220),
+    v4(94, 140, 14, 14),
+    v4(94, 140, 15, 15),
+    v6(0x2606, 0x4700, 0x4700, 0x1111),
+    v6(0x2606, 0x4700, 0x4700, 0x1001),
+    v6(0x2001, 0x4860, 0x4860, 0x8888),
+    v6(0x2001, 0x4860, 0x4860, 0x8844),
+    v6(0x2620, 0xfe, 0, 0xfe),
 ];
+
+const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+}
+
+/// `a:b:c::d`.
+const fn v6(a: u16, b: u16, c: u16, d: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, d))
+}
 
 /// What of a host's connections had something in common.
 #[derive(Debug)]
@@ -100,7 +109,7 @@ pub fn facts(snapshot: &Snapshot, names: &Names, given: &Given<'_>, entity: &Ent
     snapshot.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
         left -= 1;
         let own = |f| row.values(f).next().and_then(|v| v.as_text().map(str::to_lowercase));
-        let named = [field::SNI, field::HTTP_HOST, field::NAME].into_iter().find_map(own);
+        let named = [field::SNI, field::HTTP_HOST, field::NAME].into_iter().find_map(|f| own(f).filter(|n| !n.is_empty()));
         let (protocol, port) = (row.uint(field::PROTO).unwrap_or(0), row.uint(field::DST_PORT).unwrap_or(0));
         let Some(to) = row.values(field::DST_IP).next().and_then(|v| v.as_addr()).map(canonical) else { return left > 0 };
         let over = [proto::TCP, proto::UDP].map(u64::from).contains(&protocol);
@@ -178,7 +187,7 @@ fn resolver(to: IpAddr, port: u64, name: Option<&str>) -> Option<String> {
     match (port, named) {
         (DOT, named) => Some(named.map_or_else(|| to.to_string(), str::to_owned)),
         (443, Some(name)) => known(name).then(|| name.to_owned()),
-        (443, None) => RESOLVER_ADDRS.iter().any(|r| r.parse() == Ok(to)).then(|| to.to_string()),
+        (443, None) => RESOLVER_ADDRS.contains(&to).then(|| to.to_string()),
         _ => None,
     }
 }

@@ -100,7 +100,7 @@ impl Entity {
             (EntityKind::Fingerprint, field::JA4, Value::text(text))
         } else if let Some(port) = service_port(text) {
             (EntityKind::Service, field::DST_PORT, Value::Uint(port))
-        } else if text.contains('.') && !text.contains(char::is_whitespace) {
+        } else if text.contains('.') && !text.contains([':', '/']) && !text.contains(char::is_whitespace) {
             (EntityKind::Name, field::NAME, Value::text(text.trim_end_matches('.').to_ascii_lowercase()))
         } else {
             return None;

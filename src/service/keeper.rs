@@ -3,9 +3,12 @@
 
 use super::ask::Ask;
 use super::client::Client;
+use super::order::ImportOrder;
 use crate::case::Keeper;
 use crate::error::{Error, Result};
+use crate::ingest::{Progress, Report};
 use crate::model::decision::{Decision, What};
+use crate::sources::input::Stop;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -51,6 +54,9 @@ impl Keeper for RemoteKeeper {
         // Where nobody answers what is known has to do; whatever is entered says what is wrong.
         let _ = self.fetch(&mut known);
         Arc::clone(&known.1)
+    }
+    fn ingest(&self, paths: &[PathBuf], progress: &(dyn Fn(&Progress) + Sync), stop: &Stop) -> Result<Report> {
+        self.client.import(&ImportOrder::of(paths)?, None, progress, None, stop)
     }
     fn save_place(&self, place: &str) -> Result<()> {
         self.client.call(&Ask::SavePlace(place.to_owned()), None)

@@ -11,7 +11,7 @@ use crate::model::decision::What;
 use crate::query::engine::Cancel;
 use crate::query::sweep::Answer;
 use crate::query::{Engine, Question};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What is written.
 pub enum Exported<'a> {
@@ -50,7 +50,7 @@ pub(super) fn export(app: &mut App, args: &str) -> Result<()> {
         app.overlay = Some(Overlay::prompt("export to (.csv, .jsonl, .txt)", "export", &name));
         return Ok(());
     }
-    let path = PathBuf::from(args);
+    let path = super::files::path(args);
     let (text, window) = match &given {
         Some(_) => (String::new(), None),
         None => match app.marked_query()? {

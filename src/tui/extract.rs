@@ -6,7 +6,6 @@ use super::overlay::Overlay;
 use crate::case::extract::pack::{PASSWORD, Request, extract_to};
 use crate::case::extract::spool::Limits;
 use crate::error::{Error, Result};
-use std::path::PathBuf;
 
 /// `DIR` or `FILE.zip`; without one it is asked for.
 pub(super) fn extract(app: &mut App, args: &str) -> Result<()> {
@@ -18,7 +17,7 @@ pub(super) fn extract(app: &mut App, args: &str) -> Result<()> {
         app.overlay = Some(Overlay::prompt("extract files to (folder or .zip)", "extract", &name));
         return Ok(());
     }
-    let path = PathBuf::from(args);
+    let path = super::files::path(args);
     app.ask("extract", move |work| {
         let request = Request { text: &text, to: &path, password: PASSWORD, limits: Limits::default() };
         let found = extract_to(&*work.engine, &*work.keeper, &request, &work.cancel)?;

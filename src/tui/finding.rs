@@ -149,7 +149,8 @@ impl App {
                     finding.match_all();
                 }
                 // A value that no record has can still be looked at: it says why there is nothing.
-                if matches!(name, "accept" | "drill") && crate::model::Entity::recognise(&typed).is_some() {
+                let known = crate::model::Entity::recognise(&typed).is_some() || super::focus::Focus::of_end(&typed).is_some();
+                if matches!(name, "accept" | "drill") && known {
                     self.close_finder(&typed);
                     self.try_line(&format!("focus {typed}"))?;
                 }

@@ -5,7 +5,7 @@ use crate::model::field::{self, FieldId, Type};
 use crate::model::site::Home;
 use crate::model::{Entity, Record, Value};
 use crate::query::{narrow, quote};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What the lenses of a node are about.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -68,6 +68,14 @@ impl Focus {
         }
         let terms: Vec<String> = entities.iter().map(term).collect();
         Focus::Set { label: format!("these {n} values"), query: format!("({})", terms.join(" or ")) }
+    }
+    /// One end of connections, an address with a port (`198.51.100.2:39662`, `[2001:db8::1]:443`), as logs write it.
+    pub fn of_end(text: &str) -> Option<Focus> {
+        let end: SocketAddr = text.trim().parse().ok()?;
+        Some(Focus::Set {
+            label: end.to_string(),
+            query: format!("host = {} and port = {}", quote(&end.ip().to_string()), end.port()),
+        })
     }
     /// The address, if it is one: rows then show the peer of this host.
     pub fn host(&self) -> Option<IpAddr> {
@@ -194,6 +202,15 @@ pub fn of_row(record: &Record, focus: &Focus, home: &Home) -> Option<Entity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_an_address_with_its_port() {
+        let query = |text: &str| Focus::of_end(text).map(|f| f.query());
+        assert_eq!(query(" 198.51.100.2:39662").as_deref(), Some("host = 198.51.100.2 and port = 39662"));
+        assert!(query("[2001:db8::1]:443").unwrap().ends_with(" and port = 443"));
+        assert!(["198.51.100.2", "evil.example:443", "1:2", ""].iter().all(|t| query(t).is_none()));
+        assert_eq!(Entity::recognise("198.51.100.2:39662"), None);
+    }
 
     #[test]
     fn conditions_are_joined_before_the_stages() {

@@ -3,6 +3,7 @@
 use super::app::{APP, App};
 use super::clipboard::Copied;
 use super::effect::Effect;
+use super::files::Ingested;
 use super::focus::Focus;
 use super::jobs::{Answer, Job, Work};
 use super::lenses::{self, Lens};
@@ -275,6 +276,11 @@ impl App {
         } else if answer.is::<Marked>() {
             if let Some(marked) = answer.take::<Marked>() {
                 self.take_marked(marked)?;
+            }
+        } else if answer.is::<Ingested>() {
+            if let Some(Ingested(text)) = answer.take() {
+                self.say(text);
+                self.show_again();
             }
         } else if answer.is::<Said>() {
             if let Some(Said(text)) = answer.take() {

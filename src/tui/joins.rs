@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::model::{Kind, Record, RecordId, field};
 use crate::query::Engine;
 use crate::query::engine::{Cancel, Link, Match, NameUsed};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// The name under which these questions run: `Esc` does not give them up, and nobody waits for them.
@@ -22,8 +23,21 @@ pub struct Joined {
     pub others: usize,
     /// The name that the client of a flow used, where the flow itself carries none.
     pub name: Option<NameUsed>,
+    /// What one of its ends is on the other side of a translation.
+    pub translated: Option<OtherSide>,
     /// Why nothing here can confirm an alert, and what would.
     pub caveat: Option<String>,
+}
+
+/// An end of a connection on the other side of a translation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtherSide {
+    /// Its address and port there.
+    pub end: SocketAddr,
+    /// How the translation is known, see [`Via`](crate::query::engine::Via).
+    pub method: String,
+    /// 0 to 1.
+    pub confidence: f32,
 }
 
 impl Joined {
@@ -81,7 +95,24 @@ fn of(engine: &dyn Engine, record: &Record, cancel: &Cancel) -> Result<Joined> {
     let name = if nameless { engine.name_used(record)? } else { None };
     let caveat =
         if about_content(record) && !confirmed(engine, record, &links)? { Some(unconfirmed(engine, record)) } else { None };
-    Ok(Joined { quality: weakest(record, &links), others: links.len(), name, caveat })
+    let translated = other_side(record, &links);
+    Ok(Joined { quality: weakest(record, &links), others: links.len(), name, translated, caveat })
+}
+
+fn ends(record: &Record) -> impl Iterator<Item = SocketAddr> {
+    let end = |ip, port| Some(SocketAddr::new(record.addr(ip)?, u16::try_from(record.uint(port)?).ok()?));
+    [end(field::SRC_IP, field::SRC_PORT), end(field::DST_IP, field::DST_PORT)].into_iter().flatten()
+}
+
+/// The end that the record itself does not have: of what is surest.
+fn other_side(record: &Record, links: &[Link]) -> Option<OtherSide> {
+    let own: Vec<SocketAddr> = ends(record).collect();
+    let sides = links.iter().filter_map(|l| {
+        let via = l.via.as_ref()?;
+        let end = ends(&l.record).find(|e| own.iter().all(|o| o.ip() != e.ip()))?;
+        Some(OtherSide { end, method: via.method.to_string(), confidence: via.confidence })
+    });
+    sides.max_by(|a, b| a.confidence.total_cmp(&b.confidence).then(b.end.cmp(&a.end)))
 }
 
 /// Of an event the join with its flow counts, if there is one; of a flow the weakest of all.

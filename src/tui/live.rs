@@ -164,7 +164,7 @@ impl App {
         }
     }
     /// Asks for everything that is shown as it is now; it stays as it is until the answers are there.
-    fn show_again(&mut self) {
+    pub(super) fn show_again(&mut self) {
         self.tell(Change::Records);
         let node = self.walk.here();
         let lens = node.lens();

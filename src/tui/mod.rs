@@ -90,6 +90,8 @@ pub mod export;
 
 mod extract;
 
+mod files;
+
 mod finding;
 
 mod go;
@@ -103,6 +105,8 @@ mod overlay;
 mod place;
 
 mod run;
+
+pub mod plain;
 
 mod screen;
 

@@ -28,6 +28,8 @@ pub struct Options {
     pub escape_ms: Option<u64>,
     /// What was wrong with the responder's settings: said on the first screen.
     pub notice: Option<Error>,
+    /// What is shown is read line by line, see [`plain`](super::plain): what lies over the rest stands alone, keys are not hinted at.
+    pub plain: bool,
     /// Writes answers to files.
     pub export: Option<Export>,
     /// A capture that runs in this process.
@@ -47,6 +49,7 @@ impl Default for Options {
             zone: Zone::Utc,
             escape_ms: None,
             notice: None,
+            plain: false,
             export: None,
             live: None,
             news: None,

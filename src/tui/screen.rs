@@ -52,16 +52,19 @@ impl App {
             self.drawn();
             return;
         }
-        self.draw_header(frame.buffer_mut(), &at, &node, &view);
-        if covered {
-            let body = Rect { y: 1, height: area.height - 2, ..at.body };
-            if let Some(pane) = self.opened.last_mut() {
-                pane.draw(frame, body, &view);
+        // Read line by line, what lies over the rest stands alone.
+        if !self.options.plain || self.overlay.is_none() {
+            self.draw_header(frame.buffer_mut(), &at, &node, &view);
+            if covered {
+                let body = Rect { y: 1, height: area.height - 2, ..at.body };
+                if let Some(pane) = self.opened.last_mut() {
+                    pane.draw(frame, body, &view);
+                }
+            } else {
+                self.draw_workbench(frame, &at, &node, &mut view);
             }
-        } else {
-            self.draw_workbench(frame, &at, &node, &mut view);
+            self.draw_hints(frame.buffer_mut(), at.hints, &view);
         }
-        self.draw_hints(frame.buffer_mut(), at.hints, &view);
         if let Some(overlay) = &mut self.overlay
             && let Some((x, y)) = overlay.draw(frame, area, &view)
         {
@@ -293,7 +296,7 @@ impl App {
         let mut line = Line::new(buf, Rect { width: room.width.saturating_sub(wide + 2), ..room }, 0);
         let (key_style, hint) = (view.theme.style("ui.key"), view.theme.style("ui.hint"));
         let mut first = true;
-        for (keys, what) in self.hints() {
+        for (keys, what) in if self.options.plain { Vec::new() } else { self.hints() } {
             let dot = format!(" {} ", view.glyphs.dot);
             let long = text::width(&keys) + 1 + text::width(&what) + if first { 0 } else { text::width(&dot) };
             if long > usize::from(line.left()) {

@@ -6,7 +6,6 @@ use super::panes::Pane;
 use super::panes::sweep::{From, Sweep};
 use crate::error::{Error, Result};
 use crate::formats::indicators::extract;
-use std::path::PathBuf;
 
 /// What the prompt asks.
 const LABEL: &str = "sweep for (a file, or paste the text)";
@@ -22,10 +21,7 @@ impl App {
             }
             return Ok(());
         }
-        let path = match (args.strip_prefix("~/"), std::env::home_dir()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => PathBuf::from(args),
-        };
+        let path = super::files::path(args);
         let from = if path.is_file() {
             From::File(path)
         } else if !extract(args, true).indicators.is_empty() {

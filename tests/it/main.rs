@@ -3,6 +3,7 @@
 
 mod again;
 mod archives;
+mod attacks;
 mod behaviour;
 mod block;
 mod both;
@@ -11,6 +12,7 @@ mod clocks;
 #[path = "../../src/store/copied.rs"]
 mod copied;
 mod crash;
+mod desk;
 mod docs;
 mod evtx;
 mod export;
@@ -28,9 +30,11 @@ mod links;
 mod listen;
 mod live;
 mod live_head;
+mod lookup;
 mod nat;
 mod packets;
 mod pivots;
+mod plain;
 mod playbooks;
 mod profile;
 mod protocols;
@@ -43,6 +47,7 @@ mod service;
 mod story;
 mod support;
 mod sweep;
+mod tasks;
 mod themes;
 mod tidy;
 mod totals;

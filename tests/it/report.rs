@@ -20,7 +20,10 @@ fn made() -> (Case, Report) {
         seen: 1,
         node: None,
     });
-    case.decide(What::Note { about: About::Case, text: "jdoe saw [this](http://evil.example/) <script>alert(1)</script>".into() });
+    case.decide(What::Note {
+        about: About::Case,
+        text: "jdoe saw [this](http://evil.example/) <script>alert(1)</script>".into(),
+    });
     let about = About::Value("host".into(), "203.0.113.9".into());
     case.decide(What::Verdict { about, judgement: Judgement::Malicious, reason: "calls home".into(), expires: None });
     let decisions = case.engine.store().journal().decisions();

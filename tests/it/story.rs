@@ -110,7 +110,8 @@ impl Case {
     }
 }
 
-static TRUTH: LazyLock<Json> = LazyLock::new(|| {
+/// What happened.
+pub static TRUTH: LazyLock<Json> = LazyLock::new(|| {
     let text = std::fs::read_to_string(story("truth.json")).unwrap();
     serde_json::from_str(&text).unwrap()
 });

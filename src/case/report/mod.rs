@@ -5,6 +5,8 @@ pub mod away;
 
 pub mod cited;
 
+pub mod form;
+
 pub mod html;
 
 pub mod json;

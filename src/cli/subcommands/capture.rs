@@ -99,7 +99,7 @@ impl Subcommand for Capture {
         // What cannot work is said before a case is made.
         find()?;
         if args.open {
-            needs_terminal()?;
+            needs_terminal(&OpenArgs::default())?;
         }
         let limits = Limits { size: size(&args.ring_size)?, age: args.ring_age.as_deref().map(span).transpose()? };
         let buffer = u32::try_from(size(&args.buffer)? >> 20).unwrap_or(u32::MAX).max(1);

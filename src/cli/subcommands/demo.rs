@@ -112,7 +112,7 @@ impl Subcommand for Demo {
     fn run(&self, matches: &ArgMatches, _: &Cx) -> Result<Done> {
         let args = DemoArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
         if !args.headless {
-            needs_terminal()?;
+            needs_terminal(&args.open)?;
         }
         let story = story()?;
         if !args.headless {

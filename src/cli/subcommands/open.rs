@@ -27,6 +27,9 @@ pub(super) struct OpenArgs {
     /// Begin anew instead of where the last session stood
     #[arg(long)]
     fresh: bool,
+    /// Line by line, for screen readers and scripts: a line of keys (`j j enter`) or a command (`:focus 10.0.0.5`) in, what changed out
+    #[arg(long)]
+    plain: bool,
 }
 
 impl Subcommand for Open {
@@ -36,15 +39,15 @@ impl Subcommand for Open {
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         // Without a command the options are not there to be read.
         let args = OpenArgs::from_arg_matches(matches).unwrap_or_default();
-        needs_terminal()?;
+        needs_terminal(&args)?;
         workbench(&Opened::served(cx)?, &args, None)?;
         Ok(Done::All)
     }
 }
 
-/// Says early that there is no terminal.
-pub(super) fn needs_terminal() -> Result<()> {
-    if std::io::stdout().is_terminal() {
+/// Says early that there is no terminal, which only lines do without.
+pub(super) fn needs_terminal(args: &OpenArgs) -> Result<()> {
+    if args.plain || std::io::stdout().is_terminal() {
         return Ok(());
     }
     Err(Error::user("the workbench needs a terminal").hint("ask headless: backtrail query 'TEXT', or backtrail demo --headless"))
@@ -69,6 +72,7 @@ pub(super) fn workbench(opened: &Opened, args: &OpenArgs, live: Option<Live>) ->
         zone: settings.zone.as_deref().and_then(Zone::parse).unwrap_or_default(),
         escape_ms: settings.escape_ms,
         notice,
+        plain: args.plain,
         export: Some(output::file::export),
         live,
         news: opened.client().map(|client| {
@@ -79,7 +83,12 @@ pub(super) fn workbench(opened: &Opened, args: &OpenArgs, live: Option<Live>) ->
     if args.fresh {
         opened.keeper.save_place("")?;
     }
-    tui::run(Arc::clone(&opened.engine), Arc::clone(&opened.keeper), options)
+    let (engine, keeper) = (Arc::clone(&opened.engine), Arc::clone(&opened.keeper));
+    if args.plain {
+        let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
+        return tui::plain::run(engine, keeper, options, &mut input, &mut out, std::io::stdin().is_terminal());
+    }
+    tui::run(engine, keeper, options)
 }
 
 /// The theme that suits a terminal, unless one was named.

@@ -13,6 +13,7 @@ use crate::query::{Engine, Question};
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// `backtrail pivot`.
@@ -72,6 +73,10 @@ fn selection(text: &str, engine: &dyn Engine) -> Result<Selection> {
         let field = field::find(name.trim())?;
         Entity::of(field.id, &Value::parse(value.trim(), field.ty)?)
     });
+    if let Ok(end) = text.parse::<SocketAddr>() {
+        let hint = format!("backtrail events 'host {} and port {}', or flows; then links ID", end.ip(), end.port());
+        return Err(Error::user(format!("`{end}` is an address with a port: one pivots on either")).hint(hint));
+    }
     // A word of no form that is known is looked up as a user, as in `pivot jdoe`.
     let entity = stated
         .or_else(|| Entity::recognise(text))

@@ -1,40 +1,33 @@
 //! `report`: what the case holds, what was asked, kept and judged.
 
+use crate::case::report::form::{Form, save, whole};
 use crate::case::report::redact::Redactor;
-use crate::case::report::{gather, html, json, markdown, misp, stix, timesketch, with_findings};
 use crate::cli::opened::Opened;
 use crate::cli::output::io;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::model::answer::Cancel;
-use crate::model::decision::What;
 use crate::model::field;
-use crate::sources::input::hash_prefix;
+use clap::builder::PossibleValue;
 use clap::{ArgMatches, Args, FromArgMatches};
-use serde_json::Value as Json;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// `backtrail report`.
 pub struct Report;
 
-/// Forms of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Form {
-    /// Markdown.
-    Md,
-    /// One HTML file with pictures: nothing in it runs or is fetched.
-    Html,
-    /// One JSON object.
-    Json,
-    /// A STIX 2.1 bundle.
-    Stix,
-    /// A MISP event.
-    Misp,
-    /// A timeline for Timesketch, JSON Lines.
-    Timesketch,
+impl clap::ValueEnum for Form {
+    fn value_variants<'a>() -> &'a [Form] {
+        static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| Form::ALL.iter().map(|f| f.0).collect());
+        &FORMS
+    }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (_, name, _, doc) = Form::ALL.iter().find(|f| f.0 == *self)?;
+        Some(PossibleValue::new(*name).help(*doc))
+    }
 }
 
 #[derive(clap::Args)]
@@ -59,9 +52,8 @@ impl Subcommand for Report {
     fn run(&self, matches: &ArgMatches, cx: &Cx) -> Result<Done> {
         let args = ReportArgs::from_arg_matches(matches).map_err(|e| Error::user(e.to_string()))?;
         let opened = Opened::existing(cx)?;
-        let (engine, decisions, cancel) = (&*opened.engine, opened.keeper.decisions(), Cancel::default());
-        let mut report = gather(&opened.keeper.name(), &decisions, engine, &cancel)?;
-        with_findings(&mut report, &opened.keeper.dir(), &decisions, engine, &cancel)?;
+        let (engine, keeper, cancel) = (&*opened.engine, &*opened.keeper, Cancel::default());
+        let report = whole(engine, keeper, &cancel)?;
         let mut redactor = match &args.redact {
             Some(path) => {
                 let users = engine.values(field::USER, "", USERS, &cancel)?.into_iter().map(|(v, _)| v.to_string());
@@ -69,42 +61,14 @@ impl Subcommand for Report {
             }
             None => None,
         };
-        let text = match args.form {
-            Form::Md => plain(markdown::write(&report, engine), &mut redactor),
-            Form::Html => plain(html::write(&report, engine), &mut redactor),
-            Form::Json => object(json::write(&report, engine), &mut redactor),
-            Form::Stix => object(stix::write(&report), &mut redactor),
-            Form::Misp => object(misp::write(&report), &mut redactor),
-            Form::Timesketch => {
-                let mut text = String::new();
-                for mut line in timesketch::write(&report, engine) {
-                    redactor.iter_mut().for_each(|r| r.json(&mut line));
-                    text.push_str(&format!("{line}\n"));
-                }
-                text
-            }
-        };
+        let text = args.form.write(&report, engine, &mut redactor);
         let Some(path) = args.write else {
             std::io::stdout().write_all(text.as_bytes()).map_err(io)?;
             return Ok(Done::All);
         };
-        std::fs::write(&path, text).map_err(|e| Error::io("cannot write", &path, &e))?;
-        let sha256 = hash_prefix(&path, u64::MAX)?;
-        opened.keeper.append(What::Export { what: "report".into(), path: path.display().to_string(), sha256 })?;
+        save(&text, &path, keeper)?;
         Ok(Done::All)
     }
-}
-
-fn plain(text: String, redactor: &mut Option<Redactor>) -> String {
-    match redactor {
-        Some(r) => r.text(&text),
-        None => text,
-    }
-}
-
-fn object(mut object: Json, redactor: &mut Option<Redactor>) -> String {
-    redactor.iter_mut().for_each(|r| r.json(&mut object));
-    format!("{object:#}\n")
 }
 
 /// Users that are replaced.

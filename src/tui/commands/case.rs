@@ -46,6 +46,8 @@ pub const TABLE: &[Command] = &[
         "cut the packets and copy how another program is called on them",
         crate::tui::handing::copy_call,
     ),
+    command("ingest", "[FILE|FOLDER]", "take evidence in", crate::tui::files::ingest),
+    command("report", "[FILE.html|.md|.json|.stix.json|.misp.json|.jsonl]", "write the report", crate::tui::files::report),
     command("playbook", "[NAME [HOST:PORT]]", "ask what is always asked: of an outage, an SQL injection", playbook),
 ];
 

@@ -87,6 +87,10 @@ fn focus_on(app: &mut App, args: &str) -> Result<()> {
     };
     match named.or_else(|| Entity::recognise(args)) {
         Some(entity) => app.go_entity(entity),
+        None if let Some(end) = Focus::of_end(args) => {
+            let step = Step::to(end, "all", app.walk.here().step.window);
+            app.go(step);
+        }
         None if args.is_empty() => return Err(Error::user("look at what").hint("focus 10.0.0.5")),
         None => {
             // Anything else is looked for as a text.

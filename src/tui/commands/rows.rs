@@ -25,6 +25,9 @@ pub const TABLE: &[Command] = &[
     command("switch_filter", "NUMBER", "one filter off or on", switch_filter),
     command("remove_filter", "NUMBER", "remove one filter", remove_filter),
     command("edit_filter", "NUMBER", "edit one filter", edit_filter),
+    command("mark_all", "", "mark all groups that are shown, or none", |_, _| {
+        Err(Error::user("only groups of alerts are marked all at once").hint("R shows them"))
+    }),
     command("mark_row", "", "mark this row", mark_row),
 ];
 

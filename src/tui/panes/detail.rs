@@ -97,6 +97,10 @@ impl Detail {
             let text = text::clean(&format!("{} ({} {:.2}{others})", name.name, name.how, name.confidence)).into_owned();
             add("name used", Cell { text, value: Some((field::NAME, Value::text(&name.name))), style: "entity.name".into() });
         }
+        if let Some(other) = self.joined.as_ref().and_then(|j| j.translated.as_ref()) {
+            let text = format!("{} ({} {:.2})", other.end, other.method, other.confidence);
+            add("translated", Cell { text, value: Some((field::HOST, other.end.ip().into())), style: "entity.address".into() });
+        }
         for (id, value) in &record.fields {
             let mut cell = cells::of_value(*id, value.clone());
             if let Value::Time(t) = value {

@@ -4,7 +4,7 @@
 use super::{Change, Handled, Pane};
 use crate::case::triage::{Group, Groups as Answered, MAX_HOSTS, groups_of};
 use crate::case::verdicts::Subject;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::decision::Judgement;
 use crate::model::value::SEVERITIES;
 use crate::model::{Entity, Window, field};
@@ -42,6 +42,8 @@ pub struct Groups {
     /// The question without what is put away, for the steps from here; and with it.
     base: String,
     asked: String,
+    /// What the alerts have to satisfy besides, and whether it is switched off.
+    filter: Option<(String, bool)>,
     window: Option<Window>,
     groups: Answered,
     loading: bool,
@@ -53,17 +55,35 @@ impl Groups {
     /// The alerts that `asked` selects, by groups; `base` is the same without what is put away.
     pub fn new(focus: Focus, base: String, asked: String, window: Option<Window>) -> Groups {
         let (scroll, marked) = (Scroll::default(), BTreeSet::new());
-        Groups { focus, base, asked, window, groups: Answered::default(), loading: true, scroll, marked }
+        Groups { focus, base, asked, filter: None, window, groups: Answered::default(), loading: true, scroll, marked }
     }
     fn ask(&mut self, cx: &mut Cx) {
         self.loading = true;
-        let (text, window) = (self.asked.clone(), self.window);
+        let (text, window) = (self.narrowed(&self.asked), self.window);
         cx.ask("groups", move |work| {
             let question = compiled(&*work.engine, &text, window)?;
             let decisions = work.keeper.decisions();
             work.give(groups_of(&*work.engine, &decisions, crate::store::now(), &question, &work.cancel)?);
             Ok(())
         });
+    }
+    fn narrowed(&self, query: &str) -> String {
+        match &self.filter {
+            Some((filter, false)) => focus::both(query, filter),
+            _ => query.to_owned(),
+        }
+    }
+    /// Asks with another filter, or without one; another list has other marks.
+    fn filter(&mut self, filter: Option<(String, bool)>, cx: &mut Cx) {
+        self.filter = filter;
+        self.marked.clear();
+        self.scroll = Scroll::default();
+        self.ask(cx);
+    }
+    /// Marks all groups that are shown; all marked: none.
+    fn mark_all(&mut self) {
+        let all: BTreeSet<String> = self.groups.list.iter().map(Group::query).collect();
+        self.marked = if self.marked == all { BTreeSet::new() } else { all };
     }
     fn group(&self) -> Option<&Group> {
         self.groups.list.get(self.scroll.selected)
@@ -73,7 +93,7 @@ impl Groups {
         let mut step = Step::to(self.focus.clone(), "alerts", self.window);
         let target = group.target.map(|a| format!(" at {a}")).unwrap_or_default();
         step.label = format!("{}{target}", group.signature);
-        step.query = focus::both(&self.base, &group.query());
+        step.query = focus::both(&self.narrowed(&self.base), &group.query());
         cx.push(Effect::Go(Box::new(step)));
     }
     fn mark(&mut self) {
@@ -90,10 +110,21 @@ impl Pane for Groups {
         "groups"
     }
     fn title(&self) -> String {
-        "alerts by groups".into()
+        match &self.filter {
+            Some((filter, false)) => format!("alerts by groups: {}", text::clean(filter)),
+            _ => "alerts by groups".into(),
+        }
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
-        &[("drill", "its alerts"), ("verdict", "verdict"), ("groups", "rows"), ("put_away", "put away"), ("undo", "undo")]
+        &[
+            ("drill", "its alerts"),
+            ("verdict", "verdict"),
+            ("mark_all", "mark all"),
+            ("filter", "filter"),
+            ("groups", "rows"),
+            ("put_away", "put away"),
+            ("undo", "undo"),
+        ]
     }
     fn opened(&mut self, cx: &mut Cx) -> Result<()> {
         self.ask(cx);
@@ -104,6 +135,19 @@ impl Pane for Groups {
             "drill" => self.go(cx),
             "groups" => cx.push(Effect::Close),
             "mark_row" => self.mark(),
+            "mark_all" => self.mark_all(),
+            "filter" if !cx.args.is_empty() => {
+                let question = cx.engine.compile(cx.args)?;
+                if !question.stages.is_empty() {
+                    return Err(Error::user("a filter has no stages").hint("only conditions, as in `severity = low`"));
+                }
+                self.filter(Some((cx.args.to_owned(), false)), cx);
+            }
+            "toggle_filters" if self.filter.is_some() => {
+                let turned = self.filter.take().map(|(filter, off)| (filter, !off));
+                self.filter(turned, cx);
+            }
+            "clear_filters" if self.filter.is_some() => self.filter(None, cx),
             _ if self.scroll.run(command, self.groups.list.len()) => {}
             _ => return Ok(Handled::No),
         }
@@ -162,7 +206,9 @@ impl Pane for Groups {
         let beyond =
             if self.groups.beyond > 0 { format!(" (+{} not grouped)", thousands(self.groups.beyond)) } else { String::new() };
         let groups = thousands(self.groups.list.len() as u64);
-        format!("{} of {} alerts left{beyond} · {groups} groups", thousands(self.groups.left()), thousands(self.groups.alerts))
+        let marked = if self.marked.is_empty() { String::new() } else { format!(" · {} marked", self.marked.len()) };
+        let (left, all) = (thousands(self.groups.left()), thousands(self.groups.alerts));
+        format!("{left} of {all} alerts left{beyond} · {groups} groups{marked}")
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();

@@ -24,7 +24,6 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 
 /// Packets that are read at once.
 const PIECE: usize = 256;
@@ -130,7 +129,7 @@ impl Stream {
             let (label, command) = ("save the bytes shown to".to_owned(), "stream_save".to_owned());
             return cx.push(Effect::Prompt { label, command, text: "side.bin".into() });
         }
-        let path = PathBuf::from(cx.args);
+        let path = crate::tui::files::path(cx.args);
         let shown: Vec<&Turn> = self.turns.iter().filter(|t| self.shows(t)).collect();
         let bytes: Vec<u8> = shown.iter().flat_map(|t| t.bytes.iter().copied()).collect();
         let missing: u64 = shown.iter().map(|t| t.gap).sum();
