@@ -11,7 +11,7 @@ pub mod extract;
 
 pub mod findings;
 
-pub mod handover;
+pub mod handing;
 
 pub mod home;
 
