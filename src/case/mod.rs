@@ -17,6 +17,8 @@ pub mod home;
 
 pub mod keeper;
 
+pub mod leads;
+
 pub mod local;
 
 pub mod notes;
@@ -29,6 +31,8 @@ pub mod playbooks;
 pub mod profile;
 
 pub mod pruning;
+
+pub mod replay;
 
 pub mod report;
 

@@ -39,6 +39,8 @@ pub mod ingest;
 
 pub mod keys;
 
+pub mod lead;
+
 pub mod links;
 
 pub mod listen;
@@ -115,6 +117,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &sources::Sources,
     &site::SiteCommand,
     &bookmark::Bookmark,
+    &lead::Lead,
     &note::Note,
     &tag::Tag,
     &verdict::Verdict,

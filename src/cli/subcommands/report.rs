@@ -8,14 +8,11 @@ use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::model::answer::Cancel;
 use crate::model::decision::What;
-use crate::model::field;
 use crate::sources::input::hash_prefix;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::Value as Json;
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 /// `backtrail report`.
 pub struct Report;
@@ -63,10 +60,7 @@ impl Subcommand for Report {
         let mut report = gather(&opened.keeper.name(), &decisions, engine, &cancel)?;
         with_findings(&mut report, &opened.keeper.dir(), &decisions, engine, &cancel)?;
         let mut redactor = match &args.redact {
-            Some(path) => {
-                let users = engine.values(field::USER, "", USERS, &cancel)?.into_iter().map(|(v, _)| v.to_string());
-                Some(Redactor::new(&key(path)?, users))
-            }
+            Some(path) => Some(Redactor::by_file(path, engine, &cancel)?),
             None => None,
         };
         let text = match args.form {
@@ -105,28 +99,4 @@ fn plain(text: String, redactor: &mut Option<Redactor>) -> String {
 fn object(mut object: Json, redactor: &mut Option<Redactor>) -> String {
     redactor.iter_mut().for_each(|r| r.json(&mut object));
     format!("{object:#}\n")
-}
-
-/// Users that are replaced.
-const USERS: usize = 100_000;
-
-/// The key in a file; a new one if there is no file.
-fn key(path: &Path) -> Result<Vec<u8>> {
-    match std::fs::read(path) {
-        Ok(key) if key.len() >= 16 => Ok(key),
-        Ok(_) => {
-            Err(Error::user("a key has at least 16 bytes").at_path(path).hint("name a file that is not there: a key is made"))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let mut random = vec![0; 32];
-            let source = Path::new("/dev/urandom");
-            std::fs::File::open(source)
-                .and_then(|mut f| f.read_exact(&mut random))
-                .map_err(|e| Error::io("cannot read", source, &e))?;
-            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            made.and_then(|mut f| f.write_all(&random)).map_err(|e| Error::io("cannot write", path, &e))?;
-            Ok(random)
-        }
-        Err(e) => Err(Error::io("cannot read", path, &e)),
-    }
 }
