@@ -13,6 +13,8 @@ pub mod findings;
 
 pub mod handing;
 
+pub mod handover;
+
 pub mod home;
 
 pub mod keeper;

@@ -96,6 +96,8 @@ mod go;
 
 mod handing;
 
+mod handing_over;
+
 mod marked;
 
 mod overlay;

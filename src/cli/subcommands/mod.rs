@@ -31,6 +31,8 @@ pub mod findings;
 
 pub mod formats;
 
+pub mod handover;
+
 pub mod home;
 
 pub mod import;
@@ -126,6 +128,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &feeds::Feeds,
     &trail::Trail,
     &report::Report,
+    &handover::Handover,
     &serve::Serve,
     &verify::Verify,
     &prune::Prune,

@@ -46,6 +46,12 @@ pub const TABLE: &[Command] = &[
         "cut the packets and copy how another program is called on them",
         crate::tui::handing::copy_call,
     ),
+    command(
+        "handover",
+        "DIR|FILE.zip|FILE.tar",
+        "a bundle for the next shift: what was asked, proven, not covered, open",
+        crate::tui::handing_over::handover,
+    ),
     command("playbook", "[NAME [HOST:PORT]]", "ask what is always asked: of an outage, an SQL injection", playbook),
 ];
 
