@@ -28,6 +28,8 @@ pub struct Cut {
     pub by_evidence: BTreeMap<EvidenceKey, Vec<(PacketRef, RecordId)>>,
     /// Some of the flows, for who wants to name them: at most [`NAMED`].
     pub named: Vec<Record>,
+    /// Packets say the name of the file that they are from without its folders.
+    pub bare: bool,
 }
 
 impl Cut {
@@ -58,7 +60,7 @@ pub fn cut(engine: &dyn Engine, text: &str, cancel: &Cancel) -> Result<Cut> {
         }
         true
     })?;
-    let mut out = Cut { flows: ids.len() as u64, by_evidence: BTreeMap::new(), named };
+    let mut out = Cut { flows: ids.len() as u64, by_evidence: BTreeMap::new(), named, bare: false };
     for (id, refs) in ids.iter().zip(engine.packets_of(&ids, cancel)?) {
         if !refs.is_empty() {
             out.by_evidence.entry(id.evidence).or_default().extend(refs.into_iter().map(|r| (r, *id)));
@@ -84,8 +86,16 @@ pub fn write_to(engine: &dyn Engine, cut: &Cut, text: &str, out: impl Write, pat
     wanted.dedup_by_key(|(r, evidence)| (*evidence, r.offset));
     let packed = engine.evidence().iter().any(|e| cut.by_evidence.contains_key(&e.key) && is_packed(e));
     let at_once = if packed { AT_ONCE_PACKED } else { AT_ONCE };
-    let comment = format!("backtrail packets: {text}");
-    write_parts(engine, &wanted, at_once, &comment, out, path, cancel)
+    let paths = engine.evidence().into_iter().filter(|e| cut.bare && cut.by_evidence.contains_key(&e.key));
+    let said = Said { comment: format!("backtrail packets: {text}"), names: paths.map(|e| (e.key, e.bare())).collect() };
+    write_parts(engine, &wanted, at_once, &said, out, path, cancel)
+}
+
+/// What is said in the file beside packets.
+struct Said {
+    comment: String,
+    /// Names of captures that are not called by their paths.
+    names: BTreeMap<EvidenceKey, String>,
 }
 
 /// [`write_to`] a file with these permissions (less those that the user's mask takes), if it is new.
@@ -121,7 +131,7 @@ fn write_parts(
     engine: &dyn Engine,
     wanted: &[(PacketRef, EvidenceKey)],
     at_once: usize,
-    comment: &str,
+    said: &Said,
     out: impl Write,
     path: &Path,
     cancel: &Cancel,
@@ -129,7 +139,7 @@ fn write_parts(
     let failed = |e: std::io::Error| Error::io("cannot write", path, &e);
     let live: BTreeSet<EvidenceKey> = engine.evidence().iter().filter(|e| e.is_live()).map(|e| e.key).collect();
     let (mut gone, mut why) = (0, None);
-    let mut file = PcapNg::begin(out, comment).map_err(failed)?;
+    let mut file = PcapNg::begin(out, &said.comment).map_err(failed)?;
     for part in wanted.chunks(at_once) {
         let mut by_evidence: BTreeMap<EvidenceKey, Vec<PacketRef>> = BTreeMap::new();
         part.iter().for_each(|(r, evidence)| by_evidence.entry(*evidence).or_default().push(*r));
@@ -150,7 +160,8 @@ fn write_parts(
         }
         packets.sort_by_key(|(p, evidence)| (p.at.time, *evidence, p.at.offset));
         for (packet, evidence) in &packets {
-            let from = format!("{} packet {} at offset {}", engine.evidence_path(*evidence), packet.at.number, packet.at.offset);
+            let name = said.names.get(evidence).cloned().unwrap_or_else(|| engine.evidence_path(*evidence));
+            let from = format!("{name} packet {} at offset {}", packet.at.number, packet.at.offset);
             file.packet(packet.at.time, packet.link, &packet.data, packet.wire_len, &from).map_err(failed)?;
         }
     }

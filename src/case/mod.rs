@@ -11,11 +11,15 @@ pub mod extract;
 
 pub mod findings;
 
+pub mod handing;
+
 pub mod handover;
 
 pub mod home;
 
 pub mod keeper;
+
+pub mod leads;
 
 pub mod local;
 
@@ -31,6 +35,8 @@ pub mod playbooks;
 pub mod profile;
 
 pub mod pruning;
+
+pub mod replay;
 
 pub mod report;
 

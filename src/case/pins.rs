@@ -1,22 +1,30 @@
-//! What pruning keeps: the days of bookmarks' windows, and of records that notes, tags and verdicts name.
+//! What pruning keeps: the days of the windows of bookmarks and of queries that bear on leads, and of records that notes, tags and verdicts name.
 
-use super::bookmarks;
+use super::{bookmarks, leads};
 use crate::error::Result;
-use crate::model::decision::{About, Decision, What, standing};
+use crate::model::decision::{About, Decision, Ground, What, standing};
 use crate::model::{RecordId, Time, Window};
 use crate::query::Engine;
 use crate::query::engine::Cancel;
 use crate::store::Pin;
 use std::collections::BTreeMap;
 
-/// Everything that is pinned. A bookmark without a time pins the days of the records that it has; one whose question is not understood any
+/// Everything that is pinned. A question without a time pins the days of the records that it has; one that is not understood any
 /// more is an error: nothing is dropped that it may mean.
 pub fn pins(engine: &dyn Engine, decisions: &[Decision], cancel: &Cancel) -> Result<Vec<Pin>> {
     let mut out = Vec::new();
-    for bookmark in bookmarks::list(decisions) {
-        let title = if bookmark.title.is_empty() { &bookmark.query } else { &bookmark.title };
-        let why = format!("bookmark {}: {title}", bookmark.id);
-        let mut question = engine.compile(&bookmark.query)?;
+    let of_bookmark = |b: bookmarks::Bookmark| {
+        let title = if b.title.is_empty() { &b.query } else { &b.title };
+        (format!("bookmark {}: {title}", b.id), b.query)
+    };
+    let of_lead = |lead: leads::Lead| {
+        let grounds: Vec<Ground> = lead.supports.into_iter().chain(lead.contradicts).collect();
+        let query = move |ground| if let Ground::Query(text) = ground { Some((format!("lead {}", lead.id), text)) } else { None };
+        grounds.into_iter().filter_map(query)
+    };
+    let kept = bookmarks::list(decisions).into_iter().map(of_bookmark);
+    for (why, text) in kept.chain(leads::leads(decisions).into_iter().flat_map(of_lead)) {
+        let mut question = engine.compile(&text)?;
         if question.window.start > Time::MIN {
             out.push(Pin { window: question.window, why });
             continue;

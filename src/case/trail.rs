@@ -1,9 +1,16 @@
 //! The trail: the tree of pivots walked. Going back and elsewhere grows a branch; nothing walked is forgotten.
 
 use super::standing::Standing;
-use crate::model::Time;
 use crate::model::decision::{Decision, What};
-use std::collections::HashMap;
+use crate::model::{Time, Window};
+use std::collections::{HashMap, HashSet};
+
+/// Rows of a node are counted up to here: so many are at least so many.
+pub const COUNTED: u64 = 100_000;
+/// Lenses whose rows are of any time, whatever the window is.
+pub const TIMELESS: &[&str] = &["reputation", "host"];
+/// Lenses that show no rows of a question.
+pub const UNCOUNTED: &[&str] = &["home", "packets"];
 
 /// A node: a question that was asked by moving there.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +29,10 @@ pub struct Node {
     pub focus: String,
     /// Window as text; empty: the whole case.
     pub window: String,
-    /// Rows that it returned.
+    /// Rows that it returned, see [`COUNTED`].
     pub rows: u64,
+    /// Number of the newest import when they were counted; none: that is not known.
+    pub seen: Option<u64>,
     /// When.
     pub at: Time,
     /// Who.
@@ -32,13 +41,26 @@ pub struct Node {
     pub depth: usize,
 }
 
+impl Node {
+    /// The window in which its rows are.
+    pub fn span(&self) -> Option<Window> {
+        parse_window(&self.window).filter(|_| !TIMELESS.contains(&self.lens.as_str()))
+    }
+}
+
+/// Reads a window as the journal has it: two times.
+pub fn parse_window(text: &str) -> Option<Window> {
+    let (start, end) = text.split_once(' ')?;
+    Some(Window::new(Time::parse(start)?, Time::parse(end)?))
+}
+
 /// The tree, depth first, children in the order in which they were walked.
 pub fn tree(decisions: &[Decision]) -> Vec<Node> {
     let standing = Standing::of(decisions);
     let mut nodes: HashMap<u64, Node> = HashMap::new();
     let mut children: HashMap<Option<u64>, Vec<u64>> = HashMap::new();
     for d in decisions.iter().filter(|d| standing.stands(d.sequence)) {
-        if let What::Trail { parent, label, query, lens, focus, window, rows } = &d.what {
+        if let What::Trail { parent, label, query, lens, focus, window, rows, seen } = &d.what {
             // A node whose parent was pruned stands as a root; a parent is always older, so there are no circles.
             let parent = parent.filter(|p| nodes.contains_key(p));
             children.entry(parent).or_default().push(d.sequence);
@@ -53,6 +75,7 @@ pub fn tree(decisions: &[Decision]) -> Vec<Node> {
                     focus: focus.clone(),
                     window: window.clone(),
                     rows: *rows,
+                    seen: *seen,
                     at: Time(d.at),
                     who: d.who.name.clone(),
                     depth: 0,
@@ -89,12 +112,26 @@ pub fn path(tree: &[Node], id: u64) -> Vec<&Node> {
     out
 }
 
+/// A node and all that were reached from it, itself first: what goes with its branch.
+pub fn branch(tree: &[Node], id: u64) -> Vec<u64> {
+    let mut of: HashSet<u64> = HashSet::from([id]);
+    let mut out = Vec::new();
+    // Depth first: a parent stands before its children.
+    for node in tree {
+        if node.id == id || node.parent.is_some_and(|p| of.contains(&p)) {
+            of.insert(node.id);
+            out.push(node.id);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::case::bookmarks::tests::decided;
 
-    fn node(parent: Option<u64>, label: &str) -> What {
+    pub(in crate::case) fn node(parent: Option<u64>, label: &str) -> What {
         What::Trail {
             parent,
             label: label.into(),
@@ -103,6 +140,7 @@ mod tests {
             focus: String::new(),
             window: String::new(),
             rows: 1,
+            seen: Some(1),
         }
     }
 
@@ -114,6 +152,7 @@ mod tests {
         assert_eq!(shape, [("case", 0), ("alert", 1), ("host", 2), ("other alert", 1)]);
         let labels: Vec<_> = path(&tree, 3).iter().map(|n| n.label.clone()).collect();
         assert_eq!(labels, ["case", "alert", "host"]);
+        assert_eq!((branch(&tree, 2), branch(&tree, 1), branch(&tree, 9)), (vec![2, 3], vec![1, 2, 3, 4], vec![]));
     }
 
     #[test]

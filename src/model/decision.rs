@@ -1,4 +1,4 @@
-//! What people enter: bookmarks, notes, tags, verdicts, manual clocks, sites, trail nodes. `store/journal.rs` writes and reads it; layers
+//! What people enter: bookmarks, notes, tags, verdicts, leads, manual clocks, sites, trail nodes. `store/journal.rs` writes and reads it; layers
 //! above read the newest state from it. A decision is never edited: a later one with the same `id` replaces or removes it.
 
 use super::origin::RecordId;
@@ -88,6 +88,81 @@ impl About {
     pub fn records(ids: impl IntoIterator<Item = RecordId>) -> About {
         About::Records(ids.into_iter().map(|id| id.to_string()).collect())
     }
+}
+
+/// How far a lead is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadState {
+    /// Not settled.
+    #[default]
+    Open,
+    /// Settled: the reason says how.
+    Answered,
+    /// Not followed any more: the reason says why.
+    Dropped,
+}
+
+impl LeadState {
+    /// Every state.
+    pub const ALL: [LeadState; 3] = [LeadState::Open, LeadState::Answered, LeadState::Dropped];
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            LeadState::Open => "open",
+            LeadState::Answered => "answered",
+            LeadState::Dropped => "dropped",
+        }
+    }
+    /// The state that a word means.
+    pub fn parse(word: &str) -> Option<LeadState> {
+        LeadState::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(word))
+    }
+}
+
+/// What supports or contradicts a lead.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    /// A bookmark, by its id.
+    Bookmark(u64),
+    /// A verdict, by its id.
+    Verdict(u64),
+    /// A query, with absolute times.
+    Query(String),
+}
+
+/// A lead that is opened, or what changes of one: an open question (its text ends in `?`) or a hypothesis. What is `None` stays as it is;
+/// grounds come to those that there are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LeadChange {
+    /// The decision that opened the lead that is changed; none: this one opens it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+    /// The question or hypothesis; whoever opens a lead gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What supports it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supports: Vec<Ground>,
+    /// What contradicts it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contradicts: Vec<Ground>,
+    /// What does neither any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<Ground>,
+    /// What is to be done next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Who does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// How far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<LeadState>,
+    /// Why it is answered or dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A file that was rebuilt from packets.
@@ -305,6 +380,9 @@ pub enum What {
         window: String,
         /// Rows that it returned.
         rows: u64,
+        /// Number of the newest import when it was walked; none: an older program walked it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<u64>,
     },
     /// Active lookups were permitted for this case, or (without a resolver) are no longer. The last word counts.
     Lookups {
@@ -331,6 +409,8 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         answer: Vec<String>,
     },
+    /// A lead was opened, or one was changed.
+    Lead(LeadChange),
     /// Two records were said to be one thing, or not to be, by hand. The last word on a pair counts.
     LinkJudged {
         /// The two records, by id text ([`RecordId`]), the lesser id first.

@@ -52,6 +52,15 @@ impl EvidenceInfo {
     pub fn is_live(&self) -> bool {
         self.format == LIVE
     }
+    /// Its path without the folders of this machine: the name of its file, of a member of an archive with where it is inside.
+    pub fn bare(&self) -> String {
+        let (file, member) = match self.path.split_once('!') {
+            Some((file, member)) => (file, Some(member)),
+            None => (self.path.as_str(), None),
+        };
+        let name = file.rsplit('/').next().unwrap_or(file);
+        member.map_or_else(|| name.to_owned(), |member| format!("{name}!{member}"))
+    }
     /// Its name without folders, of a member of an archive with those inside of it.
     pub fn name(&self) -> &str {
         match self.path.rsplit_once('!') {

@@ -219,7 +219,7 @@ fn read_line(line: &[u8], before: &[u8; 32]) -> Option<(Decision, Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::decision::{About, Blocked};
+    use crate::model::decision::{About, Blocked, Ground, LeadChange, LeadState};
 
     fn note(n: usize) -> What {
         What::Note { about: About::Case, text: format!("note {n}\nwith a second line") }
@@ -273,6 +273,33 @@ mod tests {
         assert!(text.contains(r#""type":"block""#), "{text}");
         let journal = Journal::open(dir.path(), &mut Vec::new()).unwrap();
         assert_eq!(journal.decisions()[0].what, what);
+    }
+
+    #[test]
+    fn a_lead_and_what_changes_of_it_are_known_after_a_restart_and_a_step_of_an_older_program_still_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Journal::open(dir.path(), &mut Vec::new()).unwrap();
+        let opened = LeadChange { text: Some("who else?".into()), owner: Some("ana".into()), ..LeadChange::default() };
+        let changed = LeadChange {
+            of: Some(1),
+            supports: vec![Ground::Bookmark(7), Ground::Query("host 10.0.0.5".into())],
+            state: Some(LeadState::Answered),
+            ..LeadChange::default()
+        };
+        let journal = open();
+        for change in [&opened, &changed] {
+            journal.append(What::Lead(change.clone()), Who::default()).unwrap();
+        }
+        drop(journal);
+        let text = std::fs::read_to_string(dir.path().join("journal.log")).unwrap();
+        assert!(text.contains(r#"{"type":"lead","text":"who else?","owner":"ana"}"#), "{text}");
+        assert_eq!(
+            open().decisions().iter().map(|d| d.what.clone()).collect::<Vec<_>>(),
+            [What::Lead(opened), What::Lead(changed)]
+        );
+        // A node as it was written before it said what had been imported.
+        let older = r#"{"type":"trail","parent":null,"label":"a","query":"q","lens":"flows","focus":"","window":"","rows":3}"#;
+        let What::Trail { rows: 3, seen: None, .. } = serde_json::from_str(older).unwrap() else { panic!("{older}") };
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum Ask {
     /// Hand the terminal to the shell.
     Suspend,
     /// Lend the terminal to a program, or start one that has windows of its own.
-    Run(std::path::PathBuf, crate::case::handover::Handed),
+    Run(std::path::PathBuf, crate::case::handing::Handed),
     /// Draw everything anew.
     Redraw,
 }

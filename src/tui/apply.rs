@@ -111,7 +111,7 @@ impl App {
         let Some(crate::model::decision::What::Trail { label, query, lens, focus, window, .. }) = found else {
             return self.fail(Error::user(format!("the trail has no node {sequence}")));
         };
-        let mut step = Step::to(Focus::parse(&focus), lenses::find(&lens).name, super::go::parse_window(&window));
+        let mut step = Step::to(Focus::parse(&focus), lenses::find(&lens).name, crate::case::trail::parse_window(&window));
         step.label = label;
         step.query = query;
         self.go(step);

@@ -13,7 +13,7 @@ use super::panes::home::Home;
 use super::panes::packets::Packets;
 use super::times::thousands;
 use super::walk::{RowPlace, Step};
-use crate::case::triage;
+use crate::case::{trail, triage};
 use crate::error::{Error, Result};
 use crate::model::entity::EntityKind;
 use crate::model::site::Site;
@@ -21,7 +21,7 @@ use crate::model::{Entity, Kind, Record, RecordId, Time, Window, field};
 use crate::query::engine::{Count, Cursor, Match};
 
 /// Counting for the tabs stops here: `100,000+` says enough.
-pub(super) const COUNT_LIMIT: u64 = 100_000;
+pub(super) const COUNT_LIMIT: u64 = trail::COUNTED;
 
 /// Something for the message line that a job found out.
 pub struct Said(pub String);
@@ -29,8 +29,8 @@ pub struct Said(pub String);
 /// The site that is offered to be confirmed or changed.
 pub struct HomeSite(pub Option<Site>);
 
-/// The counts of the lenses, in their order; none for lenses that are not counted.
-struct Counted(Vec<Option<Count>>);
+/// The counts of the lenses, in their order, none for lenses that are not counted; and the newest import that was counted.
+struct Counted(Vec<Option<Count>>, u64);
 
 /// How many rows of the open lens are put away.
 struct Hidden([u64; 2]);
@@ -41,12 +41,6 @@ struct FlowFound(Option<Record>, Option<u64>);
 /// Where a case begins.
 pub fn first_step() -> Step {
     Step { label: "case".into(), ..Step::to(Focus::Case, "home", None) }
-}
-
-/// Reads a window as the journal has it: two times.
-pub fn parse_window(text: &str) -> Option<Window> {
-    let (start, end) = text.split_once(' ')?;
-    Some(Window::new(Time::parse(start)?, Time::parse(end)?))
 }
 
 /// The lens in which an entity is looked at first.
@@ -165,6 +159,7 @@ impl App {
     }
     fn ask_counts(&mut self) {
         self.counts = vec![None; lenses::ALL.len()];
+        self.walk.here_mut().seen = None;
         self.jobs.cancel(APP, super::live::SLOT);
         let work = self.counting();
         self.ask("counts", work);
@@ -183,8 +178,9 @@ impl App {
                 question.stages.clear();
                 questions.push(question);
             }
+            let seen = work.engine.sequence();
             let mut counts = work.engine.counts(&questions, COUNT_LIMIT, &work.cancel)?.into_iter();
-            work.give(Counted(texts.iter().map(|t| t.as_ref().and_then(|_| counts.next())).collect()));
+            work.give(Counted(texts.iter().map(|t| t.as_ref().and_then(|_| counts.next())).collect(), seen));
             Ok(())
         }
     }
@@ -256,9 +252,9 @@ impl App {
     /// Takes an answer to the app's own jobs.
     pub(super) fn app_answer(&mut self, answer: Answer) -> Result<()> {
         if answer.is::<Counted>() {
-            if let Some(Counted(counts)) = answer.take() {
+            if let Some(Counted(counts, seen)) = answer.take() {
                 self.counts = counts;
-                self.counted();
+                self.counted(seen);
             }
         } else if answer.is::<Hidden>() {
             self.hidden = answer.take::<Hidden>().map(|Hidden(n)| n);
@@ -318,7 +314,7 @@ impl App {
         }
         Ok(())
     }
-    fn counted(&mut self) {
+    fn counted(&mut self, seen: u64) {
         let lens = self.walk.here().step.lens;
         let count = |name: &str, counts: &[Option<Count>]| {
             lenses::ALL.iter().position(|l| l.name == name).and_then(|i| counts.get(i).copied().flatten())
@@ -326,7 +322,8 @@ impl App {
         let of_lens = count(lens, &self.counts);
         self.rows.total = of_lens.filter(|c| !c.at_least).map(|c| c.n);
         if let Some(count) = of_lens {
-            self.walk.here_mut().rows = count.n;
+            let node = self.walk.here_mut();
+            (node.rows, node.seen) = (count.n, Some(seen));
         }
         // A case without alerts begins with its flows, or whatever it has.
         let nothing = of_lens.is_some_and(|c| c.n == 0);

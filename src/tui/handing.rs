@@ -2,7 +2,7 @@
 
 use super::app::{App, Ask};
 use super::overlay::Overlay;
-use crate::case::handover::{self, Handed};
+use crate::case::handing::{self, Handed};
 use crate::error::{Error, Result};
 use crate::model::{Kind, field};
 use crate::query::quote;
@@ -33,9 +33,9 @@ pub(super) fn open_with(app: &mut App, args: &str) -> Result<()> {
         app.overlay = Some(Overlay::prompt("open in (tshark, termshark, wireshark)", "open_with", "tshark"));
         return Ok(());
     }
-    let program = handover::program(args)?;
+    let program = handing::program(args)?;
     app.ask("open_with", move |work| {
-        let handed = handover::hand(&*work.engine, &work.keeper.dir(), program, &text, &work.cancel)?;
+        let handed = handing::hand(&*work.engine, &work.keeper.dir(), program, &text, &work.cancel)?;
         let path = handed.found()?;
         work.give(Ready(handed, path));
         Ok(())
@@ -46,9 +46,9 @@ pub(super) fn open_with(app: &mut App, args: &str) -> Result<()> {
 /// `[PROGRAM]`: copies how it would be called on the packets.
 pub(super) fn copy_call(app: &mut App, args: &str) -> Result<()> {
     let text = flows(app)?;
-    let program = handover::program(if args.is_empty() { "tshark" } else { args })?;
+    let program = handing::program(if args.is_empty() { "tshark" } else { args })?;
     app.ask("open_with", move |work| {
-        work.give(Called(handover::hand(&*work.engine, &work.keeper.dir(), program, &text, &work.cancel)?));
+        work.give(Called(handing::hand(&*work.engine, &work.keeper.dir(), program, &text, &work.cancel)?));
         Ok(())
     });
     Ok(())

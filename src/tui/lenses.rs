@@ -267,6 +267,14 @@ pub fn columns(lens: &Lens, host: bool, long: bool) -> Vec<Column> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::trail;
+
+    #[test]
+    fn the_trail_knows_which_lenses_have_no_window_and_which_no_rows() {
+        let timeless: Vec<&str> = ALL.iter().filter(|l| l.timeless).map(|l| l.name).collect();
+        assert_eq!(timeless, trail::TIMELESS);
+        assert!(trail::UNCOUNTED.iter().all(|name| find(name).name == *name));
+    }
 
     #[test]
     fn names_and_keys_are_unique_and_time_peer_and_name_never_drop() {

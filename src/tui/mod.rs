@@ -98,6 +98,8 @@ mod go;
 
 mod handing;
 
+mod handing_over;
+
 mod marked;
 
 mod overlay;

@@ -8,7 +8,7 @@ use super::glyphs;
 pub use super::glyphs::{Charset, Glyphs};
 use super::out::Out;
 use super::scroll;
-use crate::case::handover::Handed;
+use crate::case::handing::Handed;
 use crate::error::{Error, Result};
 use crossterm::{cursor, event, execute, queue, style, terminal};
 use ratatui::backend::CrosstermBackend;

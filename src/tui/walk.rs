@@ -110,6 +110,8 @@ pub struct Node {
     pub written: String,
     /// Rows that it returned.
     pub rows: u64,
+    /// The newest import when they were counted; none: they were not, since it was changed last.
+    pub seen: Option<u64>,
     /// Cursor of each lens that was open.
     pub places: Vec<(&'static str, RowPlace)>,
 }
@@ -132,6 +134,7 @@ impl Node {
             sequence: None,
             written: String::new(),
             rows: 0,
+            seen: None,
             places,
         }
     }
@@ -188,6 +191,7 @@ impl Node {
             focus: self.step.focus.to_text(),
             window: self.window_text(),
             rows: self.rows,
+            seen: self.seen,
         }
     }
     /// What distinguishes it: if this is as it was written, it need not be written again.
@@ -363,6 +367,8 @@ pub struct SavedNode {
     #[serde(default)]
     written: String,
     rows: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<u64>,
     places: Vec<(String, RowPlace)>,
 }
 
@@ -385,6 +391,7 @@ impl Walk {
             sequence: node.sequence,
             written: node.written.clone(),
             rows: node.rows,
+            seen: node.seen,
             places: node.places.iter().map(|(name, place)| ((*name).to_owned(), *place)).collect(),
         };
         (self.at, self.nodes.iter().map(saved).collect())
@@ -421,6 +428,7 @@ impl Walk {
                 sequence: n.sequence,
                 written: n.written,
                 rows: n.rows,
+                seen: n.seen,
                 places: n.places.into_iter().map(|(name, place)| (lenses::find(&name).name, place)).collect(),
             })
             .collect();

@@ -181,6 +181,6 @@ fn that_nobody_else_called_it_is_shown_with_who_could_have_seen_it_then_reported
     let page = std::fs::read_to_string(&report).unwrap();
     assert!(page.contains("<svg") && page.contains(&format!("host = {dst}")), "the bookmark stands in the report");
     let to = desk.path("handover");
-    done(&mut desk, &format!(": «handover {}» <enter>", to.display()), &["handed over to"]);
+    done(&mut desk, &format!(": «handover {}» <enter>", to.display()), &["written to"]);
     assert!(to.join("MANIFEST.sha256").is_file() && to.join("handover.md").is_file());
 }

@@ -1,7 +1,8 @@
-//! What somebody has to decide or look at: home networks and zones that were guessed, files that were not read whole, kinds that are missing.
+//! What somebody has to decide or look at: open leads, home networks and zones that were guessed, files that were not read whole, kinds that are missing.
 
 use super::sources::zone;
 use super::{Asking, Cell, Go, Line, Section, Which};
+use crate::case::leads::{self, Lead};
 use crate::context::sites::zone_by_activity;
 use crate::error::Result;
 use crate::ingest::file::WIDE;
@@ -18,6 +19,7 @@ const MAX_HOURS: i64 = 24 * 60;
 
 pub(super) fn section(asking: &Asking) -> Result<Section> {
     let mut lines = Vec::new();
+    leads(asking, &mut lines);
     window(asking, &mut lines);
     homes(asking, &mut lines)?;
     let sources = asking.engine.sources();
@@ -29,6 +31,21 @@ pub(super) fn section(asking: &Asking) -> Result<Section> {
 
 fn line(what: String, because: String, go: Go, loud: bool) -> Line {
     Line { cells: vec![Cell::Text(what), Cell::Text(because)], go, loud }
+}
+
+/// Open leads: one line each, or one for all.
+fn leads(asking: &Asking, lines: &mut Vec<Line>) {
+    let open: Vec<Lead> = leads::leads(asking.decisions).into_iter().filter(Lead::is_open).collect();
+    if open.len() > APIECE {
+        let texts: Vec<&str> = open.iter().map(|l| l.text.as_str()).collect();
+        lines.push(line(format!("{} leads are open", open.len()), texts.join(" · "), Go::Leads, false));
+        return;
+    }
+    for lead in open {
+        let next = if lead.next.is_empty() { "no next step".to_owned() } else { format!("next: {}", lead.next) };
+        let owner = if lead.owner.is_empty() { "nobody's".to_owned() } else { lead.owner };
+        lines.push(line(format!("lead {}: {}", lead.id, lead.text), format!("{next} · {owner}"), Go::Leads, false));
+    }
 }
 
 /// Hours east of UTC by the working days' curve of the flows; see [`zone_by_activity`].

@@ -141,6 +141,8 @@ pub enum Go {
     Source(String),
     /// To where sites of one's own are named.
     Sites,
+    /// To the leads.
+    Leads,
 }
 
 impl Go {
@@ -154,6 +156,7 @@ impl Go {
             }
             Go::Source(_) => "sources".into(),
             Go::Sites => "site list".into(),
+            Go::Leads => "lead list".into(),
         }
     }
 }

@@ -1,10 +1,25 @@
 //! The report as one JSON object.
 
 use super::Report;
+use crate::case::leads::{self, Bears, Told};
 use crate::case::{findings, notes};
 use crate::model::summary;
 use crate::query::Engine;
 use serde_json::{Value, json};
+
+/// A lead, `backtrail.lead/1`.
+pub fn lead(told: &Told) -> Value {
+    let bears = |list: &[Bears]| {
+        let one = |b: &Bears| json!({"ground": leads::typed(&b.ground), "text": b.words, "rows.now": b.rows});
+        list.iter().map(one).collect::<Vec<_>>()
+    };
+    let (l, (changed, by)) = (&told.lead, &told.lead.changed);
+    json!({
+        "schema": "backtrail.lead/1", "id": l.id, "kind": l.kind(), "text": l.text, "state": l.state.name(), "reason": l.reason,
+        "supports": bears(&told.supports), "contradicts": bears(&told.contradicts), "next": l.next, "owner": l.owner,
+        "at": l.at.rfc3339(), "who": l.who, "changed": changed.rfc3339(), "changed.by": by,
+    })
+}
 
 /// The whole report.
 pub fn write(report: &Report, engine: &dyn Engine) -> Value {
@@ -80,6 +95,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> Value {
         "home": {"confirmed": !report.home_guessed, "networks": report.home},
         "sets": report.sets.iter().map(set).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(|f| findings::object(f, engine)).collect::<Vec<_>>(),
+        "leads": report.leads.iter().map(lead).collect::<Vec<_>>(),
         "bookmarks": bookmarks,
         "notes": report.notes.iter().map(note).collect::<Vec<_>>(),
         "tags": report.tags.iter().map(tag).collect::<Vec<_>>(),

@@ -1,6 +1,7 @@
 //! The report as Markdown.
 
 use super::{Kept, Report};
+use crate::case::leads::Told;
 use crate::case::notes;
 use crate::model::harmless::is_hidden;
 use crate::model::time::show_span;
@@ -19,6 +20,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
         None => out.push_str("The case has no records.\n\n"),
     }
     home(report, &mut out);
+    leads(report, &mut out);
     judged(report, &mut out);
     verdicts(report, &mut out);
     sets(report, &mut out);
@@ -33,7 +35,7 @@ pub fn write(report: &Report, engine: &dyn Engine) -> String {
 }
 
 /// Makes text safe in a Markdown table or paragraph.
-fn escape(text: &str) -> String {
+pub(in crate::case) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -56,7 +58,7 @@ fn deceives(c: char) -> bool {
 }
 
 /// Markdown that somebody wrote: as it is, but for what deceives.
-fn written(text: &str) -> String {
+pub(in crate::case) fn written(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -71,7 +73,7 @@ fn written(text: &str) -> String {
     out
 }
 
-fn code(text: &str) -> String {
+pub(in crate::case) fn code(text: &str) -> String {
     let inner: String = text.chars().filter(|c| !deceives(*c)).collect();
     // A run of backticks in the text needs a longer fence, and room at both ends, which readers take off again.
     let run = inner.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -79,7 +81,7 @@ fn code(text: &str) -> String {
     format!("{fence}{room}{}{room}{fence}", inner.replace('|', "\\|"))
 }
 
-fn table(out: &mut String, header: &[&str], rows: &[Vec<String>]) {
+pub(in crate::case) fn table(out: &mut String, header: &[&str], rows: &[Vec<String>]) {
     let _ = write!(out, "| {} |\n|{}\n", header.join(" | "), "---|".repeat(header.len()));
     for row in rows {
         let _ = writeln!(out, "| {} |", row.join(" | "));
@@ -115,6 +117,44 @@ fn home(report: &Report, out: &mut String) {
         return;
     }
     table(out, &["site", "networks", "zone", "confirmed by"], &rows);
+}
+
+/// Open questions and hypotheses, open ones first: what bears on them, what comes next, how they ended.
+fn leads(report: &Report, out: &mut String) {
+    if report.leads.is_empty() {
+        return;
+    }
+    out.push_str("## Leads\n\n");
+    for told in &report.leads {
+        lead(told, out);
+    }
+}
+
+/// One lead as a part of its own.
+pub(in crate::case) fn lead(told: &Told, out: &mut String) {
+    let l = &told.lead;
+    let _ = write!(out, "### {}. {}\n\n", l.id, escape(&l.text));
+    let _ = write!(out, "- {} {}", l.state.name(), l.kind());
+    if !l.reason.is_empty() {
+        let _ = write!(out, ": {}", escape(&l.reason));
+    }
+    let (at, by) = &l.changed;
+    let _ = writeln!(out, " (opened by {} at {}, last changed by {} at {at})", escape(&l.who), l.at, escape(by));
+    for (word, list) in [("supported by", &told.supports), ("contradicted by", &told.contradicts)] {
+        for bears in list {
+            let rows = bears.rows.map(|n| format!(" ({n} rows now)")).unwrap_or_default();
+            let _ = writeln!(out, "- {word} {}{rows}", code(&bears.words));
+        }
+    }
+    if told.supports.is_empty() && told.contradicts.is_empty() {
+        out.push_str("- nothing bears on it yet\n");
+    }
+    for (word, text) in [("next", &l.next), ("owner", &l.owner)] {
+        if !text.is_empty() {
+            let _ = writeln!(out, "- {word}: {}", escape(text));
+        }
+    }
+    out.push('\n');
 }
 
 fn judged(report: &Report, out: &mut String) {
@@ -208,7 +248,7 @@ fn findings(report: &Report, engine: &dyn Engine, out: &mut String) {
         let from = if sources.is_empty() { String::new() } else { format!(" of {}", sources.join(", ")) };
         let _ = writeln!(out, "- {} records{from}: {}", f.rows, code(&f.query));
         for id in &f.evidence {
-            let _ = writeln!(out, "- evidence {} in {}", code(&id.to_string()), code(&engine.evidence_path(id.evidence)));
+            let _ = writeln!(out, "- evidence {} in {}", code(&id.to_string()), code(&report.evidence_path(id.evidence)));
         }
         out.push('\n');
     }

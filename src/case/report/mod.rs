@@ -26,6 +26,7 @@ pub mod uuid;
 use super::bookmarks::{self, Bookmark};
 use super::findings;
 use super::home::first_window;
+use super::leads::{self, Told};
 use super::notes::{self, Note, Tag};
 use super::situation::{self, Scene};
 use super::trail::{self, Node};
@@ -35,9 +36,10 @@ use crate::detectors::settings;
 use crate::error::Result;
 use crate::model::answer::{Cancel, Coverage};
 use crate::model::decision::Decision;
+use crate::model::finding::Findings;
 use crate::model::site::{Home, Sites};
 use crate::model::source::SourceInfo;
-use crate::model::{Finding, Record, Window};
+use crate::model::{EvidenceKey, Finding, Record, Window};
 use crate::query::Engine;
 use crate::query::engine::{EvidenceInfo, Page};
 use std::collections::BTreeSet;
@@ -62,6 +64,8 @@ pub struct Report {
     pub coverage: Vec<Coverage>,
     /// Bookmarks with their first rows, the number there are now and how many are new.
     pub bookmarks: Vec<Kept>,
+    /// Leads, open ones first.
+    pub leads: Vec<Told>,
     /// Notes.
     pub notes: Vec<Note>,
     /// Tags.
@@ -88,6 +92,42 @@ pub struct Report {
     pub bad: BTreeSet<String>,
     /// The situation of the whole; none: nobody asked for it.
     pub scene: Option<Scene>,
+}
+
+impl Report {
+    /// What an evidence file is called here.
+    pub fn evidence_path(&self, key: EvidenceKey) -> String {
+        self.evidence.iter().find(|e| e.key == key).map_or_else(|| key.to_string(), |e| e.path.clone())
+    }
+    /// Calls files by their names, for those who have the files elsewhere.
+    pub fn without_folders(&mut self, folders: &Folders) {
+        for evidence in &mut self.evidence {
+            evidence.path = evidence.bare();
+            evidence.warnings.iter_mut().for_each(|w| *w = folders.off(w));
+        }
+        self.sources.iter_mut().flat_map(|s| &mut s.warnings).for_each(|w| *w = folders.off(w));
+    }
+}
+
+/// The folders of this machine in which a case and its evidence lie: what is handed to others does not name them.
+pub struct Folders(Vec<(String, String)>);
+
+impl Folders {
+    /// Of a case.
+    pub fn of(dir: &Path, evidence: &[EvidenceInfo]) -> Folders {
+        let own = (dir.display().to_string(), "CASE".to_owned());
+        let mut all: Vec<(String, String)> = evidence.iter().map(|e| (e.path.clone(), e.bare())).chain([own]).collect();
+        all.retain(|(path, name)| path != name && path.len() > 1 && path.starts_with('/'));
+        // The longest first: one may stand within another.
+        all.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        Folders(all)
+    }
+    /// A text in which files are called by their names.
+    pub fn off(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (path, name)| if text.contains(path) { text.replace(path, name) } else { text })
+    }
 }
 
 /// A bookmark asked again.
@@ -122,6 +162,7 @@ pub fn gather(name: &str, decisions: &[Decision], engine: &dyn Engine, cancel: &
         sources: engine.sources(),
         coverage: span.map(|w| engine.coverage(&w)).unwrap_or_default(),
         bookmarks: kept,
+        leads: leads::told(decisions, engine, cancel)?,
         notes: notes::notes(decisions),
         tags: notes::tags(decisions),
         bad: cited::bad(&judged, engine),
@@ -148,6 +189,18 @@ pub fn with_findings(
 ) -> Result<()> {
     let mut found = findings::all(engine, dir, decisions, settings::installed(), cancel, &mut |_| {})?;
     let benign = findings::judge(&mut found, engine, decisions, cancel)?;
+    with_judged(report, found, benign, decisions, engine, cancel)
+}
+
+/// Adds what the detectors found and somebody judged: the last `benign` of it are left out.
+pub fn with_judged(
+    report: &mut Report,
+    mut found: Findings,
+    benign: usize,
+    decisions: &[Decision],
+    engine: &dyn Engine,
+    cancel: &Cancel,
+) -> Result<()> {
     found.list.truncate(found.list.len().saturating_sub(benign));
     let window = first_window(engine).or(report.span);
     if let Some(window) = window {

@@ -5,16 +5,26 @@
 //! are made of what they name would let anybody try all addresses: they are keyed as well. Names, MAC addresses and hashes stay.
 
 use super::uuid;
+use crate::error::{Error, Result};
+use crate::model::answer::Cancel;
+use crate::model::field;
+use crate::query::Engine;
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// Longest address, and longest user that is looked for.
 const LONGEST: usize = 45;
 const USER: usize = 128;
 /// Users of several words that are looked for.
 const PHRASES: usize = 2_000;
+/// Users that are replaced.
+const USERS: usize = 100_000;
 
 /// Replaces what names people and machines.
 pub struct Redactor {
@@ -42,6 +52,11 @@ impl Redactor {
             }
         }
         Redactor { inner: padded(0x36), outer: padded(0x5c), users: words, phrases, known: HashMap::new() }
+    }
+    /// With the key in a file, made if there is none, and the users of a case.
+    pub fn by_file(path: &Path, engine: &dyn Engine, cancel: &Cancel) -> Result<Redactor> {
+        let users = engine.values(field::USER, "", USERS, cancel)?.into_iter().map(|(v, _)| v.to_string());
+        Ok(Redactor::new(&key(path)?, users))
     }
     fn hmac(&self, text: &[u8]) -> [u8; 32] {
         let inner = self.inner.clone().chain_update(text).finalize();
@@ -171,6 +186,27 @@ impl Redactor {
             }
             _ => {}
         }
+    }
+}
+
+/// The key in a file; a new one if there is no file.
+fn key(path: &Path) -> Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Ok(key) if key.len() >= 16 => Ok(key),
+        Ok(_) => {
+            Err(Error::user("a key has at least 16 bytes").at_path(path).hint("name a file that is not there: a key is made"))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let mut random = vec![0; 32];
+            let source = Path::new("/dev/urandom");
+            std::fs::File::open(source)
+                .and_then(|mut f| f.read_exact(&mut random))
+                .map_err(|e| Error::io("cannot read", source, &e))?;
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            made.and_then(|mut f| f.write_all(&random)).map_err(|e| Error::io("cannot write", path, &e))?;
+            Ok(random)
+        }
+        Err(e) => Err(Error::io("cannot read", path, &e)),
     }
 }
 

@@ -31,6 +31,8 @@ pub mod findings;
 
 pub mod formats;
 
+pub mod handover;
+
 pub mod home;
 
 pub mod import;
@@ -38,6 +40,8 @@ pub mod import;
 pub mod ingest;
 
 pub mod keys;
+
+pub mod lead;
 
 pub mod links;
 
@@ -118,6 +122,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &sources::Sources,
     &site::SiteCommand,
     &bookmark::Bookmark,
+    &lead::Lead,
     &note::Note,
     &tag::Tag,
     &verdict::Verdict,
@@ -126,6 +131,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &feeds::Feeds,
     &trail::Trail,
     &report::Report,
+    &handover::Handover,
     &serve::Serve,
     &verify::Verify,
     &prune::Prune,

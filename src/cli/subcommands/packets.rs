@@ -1,7 +1,7 @@
 //! `packets`: the packets of the flows that a question selects, cut from the original captures.
 
 use crate::case::cutting::{self, cut};
-use crate::case::handover;
+use crate::case::handing;
 use crate::cli::opened::Opened;
 use crate::cli::output::io;
 use crate::cli::{Cx, Done, Subcommand};
@@ -47,8 +47,8 @@ impl Subcommand for Packets {
         let text = args.text.join(" ");
         if args.open_with.is_some() || args.print_command {
             let name = args.open_with.as_deref().unwrap_or("tshark");
-            let program = handover::program(name)?;
-            let handed = handover::hand(&*opened.engine, &opened.keeper.dir(), program, &text, &Cancel::default())?;
+            let program = handing::program(name)?;
+            let handed = handing::hand(&*opened.engine, &opened.keeper.dir(), program, &text, &Cancel::default())?;
             if args.print_command {
                 writeln!(std::io::stdout(), "{}", handed.line()).map_err(io)?;
                 return Ok(done);

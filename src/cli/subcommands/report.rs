@@ -7,13 +7,10 @@ use crate::cli::output::io;
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result};
 use crate::model::answer::Cancel;
-use crate::model::field;
 use clap::builder::PossibleValue;
 use clap::{ArgMatches, Args, FromArgMatches};
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 /// `backtrail report`.
@@ -55,10 +52,7 @@ impl Subcommand for Report {
         let (engine, keeper, cancel) = (&*opened.engine, &*opened.keeper, Cancel::default());
         let report = whole(engine, keeper, &cancel)?;
         let mut redactor = match &args.redact {
-            Some(path) => {
-                let users = engine.values(field::USER, "", USERS, &cancel)?.into_iter().map(|(v, _)| v.to_string());
-                Some(Redactor::new(&key(path)?, users))
-            }
+            Some(path) => Some(Redactor::by_file(path, engine, &cancel)?),
             None => None,
         };
         let text = args.form.write(&report, engine, &mut redactor);
@@ -68,29 +62,5 @@ impl Subcommand for Report {
         };
         save(&text, &path, keeper)?;
         Ok(Done::All)
-    }
-}
-
-/// Users that are replaced.
-const USERS: usize = 100_000;
-
-/// The key in a file; a new one if there is no file.
-fn key(path: &Path) -> Result<Vec<u8>> {
-    match std::fs::read(path) {
-        Ok(key) if key.len() >= 16 => Ok(key),
-        Ok(_) => {
-            Err(Error::user("a key has at least 16 bytes").at_path(path).hint("name a file that is not there: a key is made"))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let mut random = vec![0; 32];
-            let source = Path::new("/dev/urandom");
-            std::fs::File::open(source)
-                .and_then(|mut f| f.read_exact(&mut random))
-                .map_err(|e| Error::io("cannot read", source, &e))?;
-            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            made.and_then(|mut f| f.write_all(&random)).map_err(|e| Error::io("cannot write", path, &e))?;
-            Ok(random)
-        }
-        Err(e) => Err(Error::io("cannot read", path, &e)),
     }
 }

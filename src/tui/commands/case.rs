@@ -48,6 +48,12 @@ pub const TABLE: &[Command] = &[
     ),
     command("ingest", "[FILE|FOLDER]", "take evidence in", crate::tui::files::ingest),
     command("report", "[FILE.html|.md|.json|.stix.json|.misp.json|.jsonl]", "write the report", crate::tui::files::report),
+    command(
+        "handover",
+        "DIR|FILE.zip|FILE.tar",
+        "a bundle for the next shift: what was asked, proven, not covered, open",
+        crate::tui::handing_over::handover,
+    ),
     command("playbook", "[NAME [HOST:PORT]]", "ask what is always asked: of an outage, an SQL injection", playbook),
 ];
 
@@ -73,14 +79,8 @@ fn bookmark(app: &mut App, args: &str) -> Result<()> {
         app.offer_bookmark();
         return Ok(());
     }
+    let (query, of_rows) = asked(app)?;
     let node = app.walk.here();
-    let marked = app.marked_query()?;
-    let of_rows = marked.is_some().then_some(app.marks.marked.len() as u64);
-    let mut query = marked.unwrap_or_else(|| node.query(node.lens()));
-    // A bookmark is of its window, absolute, whatever comes in later.
-    if let Some(window) = node.step.window.filter(|_| of_rows.is_none()) {
-        query = focus::both(&query, &format!("between {} and {}", window.start, window.end));
-    }
     let what = What::Bookmark {
         title: args.to_owned(),
         query,
@@ -94,6 +94,19 @@ fn bookmark(app: &mut App, args: &str) -> Result<()> {
     let list = app.keymap.key_in("rows", "open_bookmarks");
     app.say(format!("bookmarked: {args} ({list} lists)"));
     Ok(())
+}
+
+/// The question that one looks at, and of marked rows how many they are.
+pub(super) fn asked(app: &App) -> Result<(String, Option<u64>)> {
+    let node = app.walk.here();
+    let marked = app.marked_query()?;
+    let of_rows = marked.is_some().then_some(app.marks.marked.len() as u64);
+    let mut query = marked.unwrap_or_else(|| node.query(node.lens()));
+    // It is of its window, absolute, whatever comes in later.
+    if let Some(window) = node.step.window.filter(|_| of_rows.is_none()) {
+        query = focus::both(&query, &format!("between {} and {}", window.start, window.end));
+    }
+    Ok((query, of_rows))
 }
 
 fn set_mark(app: &mut App, args: &str) -> Result<()> {

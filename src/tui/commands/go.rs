@@ -28,7 +28,7 @@ pub const TABLE: &[Command] = &[
     command("open_situation", "", "the situation: hosts, what was said of them, what flowed between them", open_situation),
     command("profile", "[STEP]", "the network by its flows, step by step", open_profile),
     command("sweep", "[FILE|INDICATORS]", "look for the indicators of a report or list", sweep),
-    command("open_case", "", "the case: bookmarks and notes", open_case),
+    command("open_case", "[leads|bookmarks|notes|tags|verdicts]", "the case: leads, bookmarks, notes", open_case),
     command("open_bookmarks", "", "bookmarks", open_bookmarks),
 ];
 
@@ -198,8 +198,12 @@ fn sweep(app: &mut App, args: &str) -> Result<()> {
     app.sweep(args)
 }
 
-fn open_case(app: &mut App, _: &str) -> Result<()> {
-    app.open(Box::new(case::Case::new("notes")));
+fn open_case(app: &mut App, tab: &str) -> Result<()> {
+    if !tab.is_empty() && !case::Case::has_tab(tab) {
+        return Err(Error::user(format!("the case has no {tab}")).hint("leads, bookmarks, notes, tags, verdicts"));
+    }
+    let first = || if crate::case::leads::leads(&app.keeper.decisions()).is_empty() { "notes" } else { "leads" };
+    app.open(Box::new(case::Case::new(if tab.is_empty() { first() } else { tab })));
     Ok(())
 }
 

@@ -13,6 +13,8 @@ pub mod go;
 
 pub mod home;
 
+pub mod leads;
+
 pub mod lens;
 
 pub mod live;
@@ -54,6 +56,7 @@ pub const ALL: &[(&str, &[Command])] = &[
     ("time", window::TABLE),
     ("live", live::TABLE),
     ("case", case::TABLE),
+    ("leads", leads::TABLE),
     ("triage", triage::TABLE),
     ("program", program::TABLE),
 ];

@@ -292,6 +292,7 @@ impl App {
             What::Note { text, .. } => format!("note {text}"),
             What::Tag { tag, .. } => format!("tag {tag}"),
             What::Bookmark { title, .. } => format!("bookmark {title}"),
+            What::Lead(change) => crate::case::leads::said(change),
             What::SourceSet { source, .. } => format!("what was set for {source}"),
             What::Site { name, .. } => format!("site {name}"),
             What::LinkJudged { accepted, .. } => format!("that two records are {}one thing", if *accepted { "" } else { "not " }),

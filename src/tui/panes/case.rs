@@ -1,5 +1,7 @@
-//! The case: bookmarks with what has changed since, notes, tags, verdicts. Enter goes to what an entry is about; it can be renamed and
+//! The case: leads, bookmarks with what has changed since, notes, tags, verdicts. Enter goes to what an entry is about; it can be renamed and
 //! taken back (the journal keeps both).
+
+mod leads;
 
 use super::{Change, Handled, Pane};
 use crate::case::{bookmarks, notes, verdicts};
@@ -29,7 +31,12 @@ const COLUMNS: [Column; 5] = [
 ];
 
 /// The tabs.
-const TABS: [&str; 4] = ["bookmarks", "notes", "tags", "verdicts"];
+const TABS: [&str; 5] = ["leads", "bookmarks", "notes", "tags", "verdicts"];
+const LEADS: usize = 0;
+const BOOKMARKS: usize = 1;
+
+const COMMANDS: &[(&str, &str)] =
+    &[("case_rename", "change the title or text of this entry"), ("case_remove", "take this entry back")];
 
 /// What was entered, of any kind, as a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,25 +62,34 @@ struct Changed(u64, u64);
 pub struct Case {
     tab: usize,
     entries: Vec<Entry>,
-    counts: [usize; 4],
+    counts: [usize; 5],
+    /// What is said below of each lead.
+    told: Vec<leads::Told>,
     changed: HashMap<u64, u64>,
     scroll: Scroll,
 }
 
 impl Case {
-    /// The case, with a tab open: `bookmarks`, `notes`, `tags` or `verdicts`.
+    /// The case, with a tab open: `leads`, `bookmarks`, `notes`, `tags` or `verdicts`.
     pub fn new(tab: &str) -> Case {
-        let tab = TABS.iter().position(|t| *t == tab).unwrap_or(0);
-        Case { tab, entries: Vec::new(), counts: [0; 4], changed: HashMap::new(), scroll: Scroll::default() }
+        let tab = TABS.iter().position(|t| *t == tab).unwrap_or(LEADS);
+        let (entries, told, changed) = (Vec::new(), Vec::new(), HashMap::new());
+        Case { tab, entries, counts: [0; 5], told, changed, scroll: Scroll::default() }
+    }
+    /// Whether it has a tab of a name.
+    pub fn has_tab(name: &str) -> bool {
+        TABS.contains(&name)
     }
     fn read(&mut self, cx: &mut Cx) {
         let decisions = cx.keeper.decisions();
         let (kept, noted) = (bookmarks::list(&decisions), notes::notes(&decisions));
         let (tagged, judged) = (notes::tags(&decisions), verdicts::verdicts(&decisions));
-        self.counts = [kept.len(), noted.len(), tagged.len(), judged.len()];
+        self.told = leads::told(&decisions);
+        self.counts = [self.told.len(), kept.len(), noted.len(), tagged.len(), judged.len()];
         let subject = |about: &About| (text::clean(&notes::subject(about)).into_owned(), Some(about.clone()));
-        let mut entries: Vec<Entry> = match self.tab {
-            0 => kept
+        let mut entries: Vec<Entry> = match TABS[self.tab] {
+            "leads" => self.told.iter().rev().map(leads::Told::entry).collect(),
+            "bookmarks" => kept
                 .into_iter()
                 .map(|b| Entry {
                     id: b.id,
@@ -87,7 +103,7 @@ impl Case {
                     about: None,
                 })
                 .collect(),
-            1 => noted
+            "notes" => noted
                 .into_iter()
                 .map(|n| {
                     let (head, about) = subject(&n.about);
@@ -104,7 +120,7 @@ impl Case {
                     }
                 })
                 .collect(),
-            2 => tagged
+            "tags" => tagged
                 .into_iter()
                 .map(|t| {
                     let (body, about) = subject(&t.about);
@@ -143,7 +159,7 @@ impl Case {
         entries.reverse();
         self.entries = entries;
         self.scroll.select(self.scroll.selected, self.entries.len());
-        if self.tab == 0 {
+        if self.tab == BOOKMARKS {
             self.ask_changes(cx);
         }
     }
@@ -164,6 +180,9 @@ impl Case {
     }
     fn go(&self, cx: &mut Cx) {
         let Some(entry) = self.entry() else { return };
+        if self.tab == LEADS {
+            return cx.push(Effect::Run(format!("lead_go {}", entry.id)));
+        }
         let query = match &entry.about {
             None => {
                 cx.push(Effect::Close);
@@ -231,7 +250,7 @@ impl Pane for Case {
         format!("case: {}", TABS[self.tab])
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
-        &[("case_rename", "change the title or text of this entry"), ("case_remove", "take this entry back")]
+        if self.tab == LEADS { leads::COMMANDS } else { COMMANDS }
     }
     fn opened(&mut self, cx: &mut Cx) -> Result<()> {
         self.read(cx);
@@ -244,6 +263,7 @@ impl Pane for Case {
             "drill" => self.go(cx),
             "case_rename" => self.rename(cx),
             "case_remove" => self.remove(cx),
+            _ if self.tab == LEADS && self.ask_lead(command, cx) => {}
             _ if self.scroll.run(command, self.entries.len()) => {}
             _ => return Ok(Handled::No),
         }
@@ -290,9 +310,11 @@ impl Pane for Case {
             tabs.add(&format!("{tab} {}", self.counts[n]), style);
             tabs.add(" ", theme.style("ui.tab"));
         }
-        let list = Rect { y: area.y + 1, height: area.height - 2, ..area };
+        let below = if self.tab == LEADS && !self.entries.is_empty() { leads::height(area.height) } else { 1 };
+        let list = Rect { y: area.y + 1, height: area.height - 1 - below, ..area };
         if self.entries.is_empty() {
-            let (what, command) = [("bookmark", "bookmark"), ("note", "note"), ("tag", "tag"), ("verdict", "verdict")][self.tab];
+            let what = TABS[self.tab].trim_end_matches('s');
+            let command = what;
             let why = format!("no {what} yet: {} enters one", view.keymap.key_in("global", command));
             put(buf, list.x + 1, list.y + 1, list.width.saturating_sub(1), &why, theme.style("ui.dim"));
             return;
@@ -318,6 +340,10 @@ impl Pane for Case {
         table::draw(buf, list, &COLUMNS, &mut scroll, self.entries.len(), view, view.focused, &mut row);
         self.scroll = scroll;
         let Some(entry) = self.entry() else { return };
+        if self.tab == LEADS {
+            let area = Rect { y: area.bottom() - below, height: below, ..area };
+            return self.draw_lead(buf, area, view);
+        }
         let since = match self.changed.get(&entry.id) {
             Some(0) => "nothing new since ".to_owned() + &view.zone.format(entry.at, "%H:%MZ"),
             Some(n) => format!("+{} since {}", thousands(*n), view.zone.format(entry.at, "%d %b %H:%M")),
@@ -349,6 +375,6 @@ mod tests {
         assert_eq!(Case::answered("12 new title"), Some((12, "new title")));
         assert_eq!(Case::answered("12"), Some((12, "")));
         assert_eq!(Case::answered(""), None);
-        assert_eq!(Case::new("tags").tab, 2);
+        assert_eq!((Case::new("tags").tab, Case::new("leads").tab, Case::has_tab("trail")), (3, LEADS, false));
     }
 }

@@ -138,6 +138,7 @@ impl Home {
             }
             Go::Source(name) => cx.push(Effect::Run(format!("open_sources {name}"))),
             Go::Sites => cx.push(Effect::Run("site".into())),
+            Go::Leads => cx.push(Effect::Run("open_case leads".into())),
         }
     }
 }

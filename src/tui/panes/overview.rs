@@ -236,6 +236,7 @@ impl Overview {
                     }
                     Go::Source(name) => cx.push(Effect::Run(format!("open_sources {name}"))),
                     Go::Sites => cx.push(Effect::Run("site".into())),
+                    Go::Leads => cx.push(Effect::Run("open_case leads".into())),
                 }
             }
             Part::Made => {

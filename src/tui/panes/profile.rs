@@ -123,6 +123,7 @@ impl Profile {
             }
             Go::Source(name) => cx.push(Effect::Run(format!("open_sources {name}"))),
             Go::Sites => cx.push(Effect::Run("site".into())),
+            Go::Leads => cx.push(Effect::Run("open_case leads".into())),
         }
     }
 }
