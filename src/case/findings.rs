@@ -28,6 +28,11 @@ const JUDGED: usize = 300;
 /// What a run would rest on now: thresholds and rules, clocks as applied, home networks, sites, sets, feeds, what was pruned. Not the records: their number is
 /// [`Engine::sequence`].
 pub fn rests_on(engine: &dyn Engine, decisions: &[Decision], limits: &Limits, cancel: &Cancel) -> Result<String> {
+    Ok(format!("{}; {}", parameters(ALL, limits), rests_on_world(engine, decisions, cancel)?))
+}
+
+/// The same without thresholds and rules.
+pub(in crate::case) fn rests_on_world(engine: &dyn Engine, decisions: &[Decision], cancel: &Cancel) -> Result<String> {
     let mut hash = Sha256::new();
     for source in engine.sources() {
         hash.update(format!("{} {:?}\n", source.name, source.clock));
@@ -49,7 +54,7 @@ pub fn rests_on(engine: &dyn Engine, decisions: &[Decision], limits: &Limits, ca
     };
     hash.update(format!("{:?}", decisions.iter().filter(matters).map(|d| d.sequence).collect::<Vec<_>>()));
     let digest = hex(&hash.finalize());
-    Ok(format!("{}; clocks, home, sets, feeds {}", parameters(ALL, limits), digest.get(..16).unwrap_or_default()))
+    Ok(format!("clocks, home, sets, feeds {}", digest.get(..16).unwrap_or_default()))
 }
 
 /// Every finding of the case: as kept if nothing has changed since, else found anew and kept.
@@ -82,13 +87,18 @@ pub fn kept(dir: &Path) -> Option<Findings> {
 }
 
 fn keep(dir: &Path, found: &Findings) -> std::io::Result<()> {
+    write(dir, FILE, &serde_json::to_vec(found)?)
+}
+
+/// Writes a derived file beside a case.
+pub(in crate::case) fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     // By rename: who reads meanwhile sees the one or the other.
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(&serde_json::to_vec(found)?)?;
+    file.write_all(bytes)?;
     // Of a case that a group shares they may all read it.
     let shared = std::fs::metadata(dir)?.permissions().mode() & 0o020 != 0;
     file.as_file().set_permissions(Permissions::from_mode(if shared { 0o660 } else { 0o600 }))?;
-    file.persist(dir.join(FILE)).map(drop).map_err(|e| e.error)
+    file.persist(dir.join(name)).map(drop).map_err(|e| e.error)
 }
 
 /// Says of each finding what people judged its records to be, and puts those that are benign behind the others; how many are.

@@ -2,6 +2,7 @@
 //! and whether one of them succeeded.
 
 use super::gather::service;
+use super::held::Sweep;
 use super::maths::{mad, median_of, sat};
 use super::rows::{Flow, Host, Id, Net, Piece};
 use super::{Detector, Limits, Setting, Watch};
@@ -57,6 +58,7 @@ impl Detector for BruteForce {
             spread: of("spread"),
             success: of("success"),
             pairs: HashMap::default(),
+            sweep: Sweep::default(),
         })
     }
 }
@@ -70,6 +72,7 @@ struct Guesses {
     spread: f64,
     success: f64,
     pairs: HashMap<Key, Pair, foldhash::fast::RandomState>,
+    sweep: Sweep,
 }
 
 /// What is known of two hosts and a service.
@@ -177,9 +180,11 @@ impl Guesses {
     fn attempt(&mut self, key: Key, time: Time, one: Attempt, proto: u8) {
         if self.pairs.len() >= PAIRS && !self.pairs.contains_key(&key) {
             // Whoever has been quiet for long is forgotten first; who has an episode stays.
-            self.pairs.retain(|_, p| {
-                p.episode.is_some() || !p.done.is_empty() || p.recent.back().is_some_and(|r| time.since(r.0) <= self.window)
-            });
+            if self.sweep.is_due(PAIRS) {
+                self.pairs.retain(|_, p| {
+                    p.episode.is_some() || !p.done.is_empty() || p.recent.back().is_some_and(|r| time.since(r.0) <= self.window)
+                });
+            }
             // All of them are at it: the newest has to wait.
             if self.pairs.len() >= PAIRS {
                 return;

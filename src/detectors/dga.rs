@@ -4,6 +4,7 @@
 mod model;
 mod words;
 
+use super::held::Sweep;
 use super::maths::sat;
 use super::rows::{Host, Id, Net, Piece, Query, Word};
 use super::shown::{counted, some};
@@ -61,6 +62,7 @@ impl Detector for Dga {
             limit: MODEL.below(of("share")),
             domains: Domains::default(),
             clients: HashMap::default(),
+            sweep: Sweep::default(),
             done: Vec::new(),
             servers: HashSet::new(),
         })
@@ -139,6 +141,7 @@ struct Bursts {
     limit: f64,
     domains: Domains,
     clients: HashMap<Host, Client, foldhash::fast::RandomState>,
+    sweep: Sweep,
     done: Vec<(Host, Burst)>,
     servers: HashSet<Host>,
 }
@@ -183,7 +186,13 @@ impl Bursts {
         let Some(domain) = self.domains.of(net, query.name) else { return };
         let (now, window) = (query.time, self.window);
         if self.clients.len() >= CLIENTS && !self.clients.contains_key(&query.client) {
-            self.clients.retain(|_, c| c.burst.is_some() || c.recent.back().is_some_and(|r| now.since(r.0) <= window));
+            if self.sweep.is_due(CLIENTS) {
+                self.clients.retain(|_, c| c.burst.is_some() || c.recent.back().is_some_and(|r| now.since(r.0) <= window));
+            }
+            // All of them are at it: the newest has to wait.
+            if self.clients.len() >= CLIENTS {
+                return;
+            }
         }
         let client = self.clients.entry(query.client).or_default();
         client.recent.push_back((now, domain, query.id, query.source));

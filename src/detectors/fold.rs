@@ -1,5 +1,6 @@
 //! What many hosts do is one thing to look at, not a hundred: findings of hosts that share a subject become one. With it words for spans and beats.
 
+use super::held::push;
 use super::rows::{Host, Id, Net};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
@@ -163,10 +164,10 @@ impl Proof {
         self.last = if self.rows == 0 { until } else { self.last.max(until) };
         self.rows = self.rows.saturating_add(1);
         if self.ids.len() < Self::KEPT {
-            self.ids.push(id);
+            push(&mut self.ids, id);
         }
         if !self.sources.contains(&source) && self.sources.len() < 16 {
-            self.sources.push(source);
+            push(&mut self.sources, source);
         }
     }
     /// Shows a record, which was taken, before the others.

@@ -32,6 +32,8 @@ pub mod fold;
 /// Shared: not a member.
 pub mod gather;
 /// Shared: not a member.
+pub mod held;
+/// Shared: not a member.
 pub mod history;
 pub mod interruption;
 pub mod lateral_movement;
@@ -43,6 +45,8 @@ pub mod new_service;
 pub mod off_hours;
 pub mod os_mismatch;
 pub mod outage;
+/// Shared: not a member.
+pub mod pieces;
 /// Shared: not a member.
 pub mod profile;
 pub mod protocol_mismatch;
@@ -110,7 +114,7 @@ pub trait Detector: Sync {
 
 /// A detector at work.
 pub trait Watch: Send {
-    /// The next records, in order of time. A piece never reaches over a day of UTC; pieces follow each other.
+    /// The next records, in order of time. A piece never reaches over a day of UTC; pieces follow each other. They are of whole hours, but of a flood of less.
     fn piece(&mut self, piece: &Piece<'_>);
     /// A day of UTC is over: everything that began in it was given.
     fn day(&mut self, day: &Day<'_>) {
