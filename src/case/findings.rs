@@ -9,7 +9,7 @@ use crate::model::decision::{Decision, Judgement, What, standing};
 use crate::model::finding::{Finding, Findings};
 use crate::model::hex::hex;
 use crate::model::{Cancel, Time, Window};
-use crate::query::Engine;
+use crate::query::{Engine, Question};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -22,8 +22,9 @@ use std::path::Path;
 pub const FILE: &str = "findings.json";
 /// Bytes from which on such a file is not ours.
 const MOST: u64 = 256 << 20;
-/// Findings whose records are asked for verdicts.
-const JUDGED: usize = 300;
+/// Findings whose records are asked for verdicts, and how many of them are asked at once.
+const JUDGED: usize = 5_000;
+const AT_ONCE: usize = 64;
 
 /// What a run would rest on now: thresholds and rules, clocks as applied, home networks, sites, sets, feeds, what was pruned. Not the records: their number is
 /// [`Engine::sequence`].
@@ -67,7 +68,7 @@ pub fn all(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Findings> {
     let rests = rests_on(engine, decisions, limits, cancel)?;
-    if let Some(kept) = kept(dir).filter(|k| k.parameters == rests && k.sequence == engine.sequence()) {
+    if let Some(kept) = current(engine, dir, &rests) {
         return Ok(kept);
     }
     let mut found = run(engine, &Asked { limits, only: None, window: Window::ALL }, cancel, tell)?;
@@ -77,6 +78,11 @@ pub fn all(
         let _ = keep(dir, &found);
     }
     Ok(found)
+}
+
+/// What is kept beside a case, if nothing has changed since; `rests` is what it would rest on now ([`rests_on`]).
+pub fn current(engine: &dyn Engine, dir: &Path, rests: &str) -> Option<Findings> {
+    kept(dir).filter(|k| k.parameters == rests && k.sequence == engine.sequence())
 }
 
 /// What is kept beside a case, whatever has changed since.
@@ -106,13 +112,28 @@ pub fn judge(found: &mut Findings, engine: &dyn Engine, decisions: &[Decision], 
     let judged: BTreeSet<Judgement> = standing(decisions)
         .filter_map(|d| if let What::Verdict { judgement, .. } = &d.what { Some(*judgement) } else { None })
         .collect();
+    found.list.iter_mut().for_each(|f| f.verdict = None);
     if judged.is_empty() {
-        found.list.iter_mut().for_each(|f| f.verdict = None);
         return Ok(0);
     }
-    for finding in found.list.iter_mut().take(JUDGED).filter(|f| !f.query.is_empty()) {
+    let asked: Vec<usize> = (0..found.list.len().min(JUDGED)).filter(|n| !found.list[*n].query.is_empty()).collect();
+    if found.list.len() > JUDGED {
+        let text = format!("only the first {JUDGED} of {} findings are compared with what was judged", found.list.len());
+        found.notices.push(text);
+    }
+    let any: Vec<String> = judged.iter().map(|j| format!("verdict = {}", j.name())).collect();
+    let any = any.join(" or ");
+    // Most findings have no record that was judged: one look at each, many at once, says which have.
+    let mut met = Vec::new();
+    for part in asked.chunks(AT_ONCE) {
         cancel.check()?;
-        finding.verdict = verdict(finding, engine, &judged, cancel)?.map(|j| j.name().to_owned());
+        let one = |n: &usize| question(engine, &format!("({}) and ({any})", found.list[*n].query));
+        let counts = engine.counts(&part.iter().map(one).collect::<Result<Vec<_>>>()?, 1, cancel)?;
+        met.extend(part.iter().zip(counts).filter(|(_, c)| c.n > 0).map(|(n, _)| *n));
+    }
+    for n in met {
+        cancel.check()?;
+        found.list[n].verdict = verdict(&found.list[n], engine, &judged, cancel)?.map(|j| j.name().to_owned());
     }
     let benign = |f: &Finding| f.verdict.as_deref() == Some(Judgement::Benign.name());
     found.list.sort_by_key(benign);
@@ -123,17 +144,18 @@ pub fn judge(found: &mut Findings, engine: &dyn Engine, decisions: &[Decision], 
 fn verdict(finding: &Finding, engine: &dyn Engine, judged: &BTreeSet<Judgement>, cancel: &Cancel) -> Result<Option<Judgement>> {
     let mut texts = vec![finding.query.clone()];
     texts.extend(judged.iter().map(|j| format!("({}) and verdict = {}", finding.query, j.name())));
-    let mut questions = Vec::new();
-    for text in &texts {
-        let mut question = engine.compile(text)?;
-        // Of what its hosts were elsewhere nothing was judged here.
-        question.elsewhere = false;
-        questions.push(question);
-    }
+    let questions = texts.iter().map(|text| question(engine, text)).collect::<Result<Vec<_>>>()?;
     let counts = engine.counts(&questions, u64::MAX, cancel)?;
     let Some((all, parts)) = counts.split_first() else { return Ok(None) };
     let holds = |(j, n): &(&Judgement, &crate::query::engine::Count)| n.n > 0 && (**j != Judgement::Benign || n.n >= all.n);
     Ok(judged.iter().zip(parts).filter(holds).map(|(j, _)| *j).max())
+}
+
+fn question(engine: &dyn Engine, text: &str) -> Result<Question> {
+    let mut question = engine.compile(text)?;
+    // Of what its hosts were elsewhere nothing was judged here.
+    question.elsewhere = false;
+    Ok(question)
 }
 
 /// A finding as JSON, `backtrail.finding/1`.

@@ -1,5 +1,6 @@
 //! From stretches of curves to findings: what belongs together is one finding, and what a host explains is not said again of its network and site.
 
+use super::baseline::outliers::outliers;
 use super::baseline::rules::Stretch;
 use super::baseline::{Fit, Grid, Model, Scale, Verdict, fit_by, hours_ahead};
 use super::curves::{Curve, Curves, Metric, Scope};
@@ -31,6 +32,8 @@ pub struct Group<'a> {
     pub of_site: Option<f64>,
 }
 
+/// Level at which a bin is an outlier of the whole series.
+const SIGNIFICANCE: f64 = 0.01;
 /// Days on which something must have been there before it can deviate.
 const SEEN: usize = 4;
 
@@ -278,6 +281,10 @@ pub fn finding(detector: &str, curves: &Curves, net: &Net, group: &Group<'_>, ti
     }
     let fit = found.curve.fit(grid, found.metric);
     f.number("whole days of history", fit.days, "");
+    // Looked at afterwards: of all bins of the curve, are these among those that do not belong to the others?
+    let odd = outliers(&fit.z, SIGNIFICANCE);
+    let within = odd.iter().filter(|cell| (found.stretch.first..=found.stretch.last).contains(*cell)).count();
+    f.number("outliers of the whole series in it (ESD)", format!("{within} of {}", odd.len()), format!("{SIGNIFICANCE}"));
     if let Some(part) = group.of_site {
         f.number("part of the site's deviation", format!("{:.0} %", part * 100.0), "");
     }

@@ -23,6 +23,8 @@ pub mod deviation;
 pub mod dga;
 pub mod direct_to_ip;
 pub mod dns_tunnel;
+/// Shared: not a member.
+pub mod domains;
 pub mod entropy;
 pub mod exfiltration;
 pub mod exposed_management;

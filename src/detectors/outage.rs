@@ -5,6 +5,7 @@
 
 mod cause;
 
+use super::fold::merge;
 use super::gather::service;
 use super::held::Sweep;
 use super::maths::sat;
@@ -391,22 +392,16 @@ fn fold_hosts(list: Vec<Finding>) -> Vec<Finding> {
     }
     let mut out = Vec::new();
     for ((host, _), mut list) in by_host {
-        let overlap = list.iter().all(|f| list.iter().all(|g| f.window.start < g.window.end && g.window.start < f.window.end));
+        // All overlap each other if the last that begins does so before the first ends.
+        let overlap = list.iter().map(|f| f.window.start).max() < list.iter().map(|f| f.window.end).min();
         if list.len() < 3 || !overlap {
             out.append(&mut list);
             continue;
         }
         list.sort_by_key(|f| std::cmp::Reverse((f.severity, f.rows)));
         let services: Vec<String> = list.iter().filter_map(|f| f.service).map(|(p, port)| service(port, p)).collect();
-        let mut rest = list.into_iter();
-        let Some(mut whole) = rest.next() else { continue };
-        for other in rest {
-            whole.window.start = whole.window.start.min(other.window.start);
-            whole.window.end = whole.window.end.max(other.window.end);
-            whole.rows = whole.rows.saturating_add(other.rows);
-            other.evidence.iter().for_each(|id| whole.rests_on(*id));
-            whole.sources.extend(other.sources.iter().filter(|s| !whole.sources.contains(s)).copied().collect::<Vec<_>>());
-        }
+        let Some(mut whole) = list.first().cloned() else { continue };
+        merge(&mut whole, &list);
         whole.title = format!(
             "{} do not answer ({}); {}",
             counted(services.len(), "service"),

@@ -369,6 +369,12 @@ impl Net {
     }
 }
 
+/// The network of 256 addresses that an address is in, of IPv6 that of 64 bits: as far as anybody can guess what its neighbours are.
+pub fn network(addr: IpAddr) -> IpNet {
+    let bits = if addr.is_ipv4() { 24 } else { 64 };
+    IpNet::new(addr, bits).unwrap_or_else(|_| IpNet::from(addr)).trunc()
+}
+
 /// Records that follow each other.
 pub struct Piece<'a> {
     /// What the numbers stand for.

@@ -2,10 +2,9 @@
 
 use super::{Cells, Curve, Curves, METRICS, Marked, Metric, Scope};
 use crate::detectors::baseline::{BIN, Grid, SLOTS, entropy, spread};
-use crate::detectors::rows::{Flow, Host, Net, Piece, Place};
+use crate::detectors::rows::{Flow, Host, Net, Piece, Place, network};
 use crate::formats::Zone;
 use crate::model::{Kind, SourceId, Time, proto};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -101,7 +100,7 @@ impl Gather {
             }
         }
         let subnet = |host: Host, site: Option<usize>| {
-            site.filter(|_| net.is_unicast(host)).and_then(|s| Some((subnet(net.addr(host))?, s)))
+            site.filter(|_| net.is_unicast(host)).map(|s| (network(net.addr(host)), s))
         };
         match (subnet(flow.src, from), subnet(flow.dst, to)) {
             (Some(a), Some(b)) if a.0 == b.0 => _ = self.add(Scope::Subnet(a.0), a.1, flow, None),
@@ -373,13 +372,6 @@ fn net_order(net: &Net, scope: Scope) -> (Option<IpAddr>, Scope) {
 
 fn always(scope: &Scope) -> bool {
     matches!(scope, Scope::Site(_))
-}
-
-fn subnet(addr: IpAddr) -> Option<IpNet> {
-    match addr {
-        IpAddr::V4(a) => Ipv4Net::new(a, 24).ok().map(|n| IpNet::V4(n.trunc())),
-        IpAddr::V6(a) => Ipv6Net::new(a, 64).ok().map(|n| IpNet::V6(n.trunc())),
-    }
 }
 
 fn cell<'c>(curve: &'c mut Raw, bin: i64, new: &mut usize) -> Option<&'c mut [f32; METRICS]> {
