@@ -9,7 +9,7 @@ use crate::model::decision::{Decision, Judgement, What, standing};
 use crate::model::finding::{Finding, Findings};
 use crate::model::hex::hex;
 use crate::model::{Cancel, Time, Window};
-use crate::query::Engine;
+use crate::query::{Engine, Question};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -22,12 +22,18 @@ use std::path::Path;
 pub const FILE: &str = "findings.json";
 /// Bytes from which on such a file is not ours.
 const MOST: u64 = 256 << 20;
-/// Findings whose records are asked for verdicts.
-const JUDGED: usize = 300;
+/// Findings whose records are asked for verdicts, and how many of them are asked at once.
+const JUDGED: usize = 5_000;
+const AT_ONCE: usize = 64;
 
 /// What a run would rest on now: thresholds and rules, clocks as applied, home networks, sites, sets, feeds, what was pruned. Not the records: their number is
 /// [`Engine::sequence`].
 pub fn rests_on(engine: &dyn Engine, decisions: &[Decision], limits: &Limits, cancel: &Cancel) -> Result<String> {
+    Ok(format!("{}; {}", parameters(ALL, limits), rests_on_world(engine, decisions, cancel)?))
+}
+
+/// The same without thresholds and rules.
+pub(in crate::case) fn rests_on_world(engine: &dyn Engine, decisions: &[Decision], cancel: &Cancel) -> Result<String> {
     let mut hash = Sha256::new();
     for source in engine.sources() {
         hash.update(format!("{} {:?}\n", source.name, source.clock));
@@ -49,7 +55,7 @@ pub fn rests_on(engine: &dyn Engine, decisions: &[Decision], limits: &Limits, ca
     };
     hash.update(format!("{:?}", decisions.iter().filter(matters).map(|d| d.sequence).collect::<Vec<_>>()));
     let digest = hex(&hash.finalize());
-    Ok(format!("{}; clocks, home, sets, feeds {}", parameters(ALL, limits), digest.get(..16).unwrap_or_default()))
+    Ok(format!("clocks, home, sets, feeds {}", digest.get(..16).unwrap_or_default()))
 }
 
 /// Every finding of the case: as kept if nothing has changed since, else found anew and kept.
@@ -62,7 +68,7 @@ pub fn all(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Findings> {
     let rests = rests_on(engine, decisions, limits, cancel)?;
-    if let Some(kept) = kept(dir).filter(|k| k.parameters == rests && k.sequence == engine.sequence()) {
+    if let Some(kept) = current(engine, dir, &rests) {
         return Ok(kept);
     }
     let mut found = run(engine, &Asked { limits, only: None, window: Window::ALL }, cancel, tell)?;
@@ -74,6 +80,11 @@ pub fn all(
     Ok(found)
 }
 
+/// What is kept beside a case, if nothing has changed since; `rests` is what it would rest on now ([`rests_on`]).
+pub fn current(engine: &dyn Engine, dir: &Path, rests: &str) -> Option<Findings> {
+    kept(dir).filter(|k| k.parameters == rests && k.sequence == engine.sequence())
+}
+
 /// What is kept beside a case, whatever has changed since.
 pub fn kept(dir: &Path) -> Option<Findings> {
     let path = dir.join(FILE);
@@ -82,13 +93,18 @@ pub fn kept(dir: &Path) -> Option<Findings> {
 }
 
 fn keep(dir: &Path, found: &Findings) -> std::io::Result<()> {
+    write(dir, FILE, &serde_json::to_vec(found)?)
+}
+
+/// Writes a derived file beside a case.
+pub(in crate::case) fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     // By rename: who reads meanwhile sees the one or the other.
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(&serde_json::to_vec(found)?)?;
+    file.write_all(bytes)?;
     // Of a case that a group shares they may all read it.
     let shared = std::fs::metadata(dir)?.permissions().mode() & 0o020 != 0;
     file.as_file().set_permissions(Permissions::from_mode(if shared { 0o660 } else { 0o600 }))?;
-    file.persist(dir.join(FILE)).map(drop).map_err(|e| e.error)
+    file.persist(dir.join(name)).map(drop).map_err(|e| e.error)
 }
 
 /// Says of each finding what people judged its records to be, and puts those that are benign behind the others; how many are.
@@ -96,13 +112,28 @@ pub fn judge(found: &mut Findings, engine: &dyn Engine, decisions: &[Decision], 
     let judged: BTreeSet<Judgement> = standing(decisions)
         .filter_map(|d| if let What::Verdict { judgement, .. } = &d.what { Some(*judgement) } else { None })
         .collect();
+    found.list.iter_mut().for_each(|f| f.verdict = None);
     if judged.is_empty() {
-        found.list.iter_mut().for_each(|f| f.verdict = None);
         return Ok(0);
     }
-    for finding in found.list.iter_mut().take(JUDGED).filter(|f| !f.query.is_empty()) {
+    let asked: Vec<usize> = (0..found.list.len().min(JUDGED)).filter(|n| !found.list[*n].query.is_empty()).collect();
+    if found.list.len() > JUDGED {
+        let text = format!("only the first {JUDGED} of {} findings are compared with what was judged", found.list.len());
+        found.notices.push(text);
+    }
+    let any: Vec<String> = judged.iter().map(|j| format!("verdict = {}", j.name())).collect();
+    let any = any.join(" or ");
+    // Most findings have no record that was judged: one look at each, many at once, says which have.
+    let mut met = Vec::new();
+    for part in asked.chunks(AT_ONCE) {
         cancel.check()?;
-        finding.verdict = verdict(finding, engine, &judged, cancel)?.map(|j| j.name().to_owned());
+        let one = |n: &usize| question(engine, &format!("({}) and ({any})", found.list[*n].query));
+        let counts = engine.counts(&part.iter().map(one).collect::<Result<Vec<_>>>()?, 1, cancel)?;
+        met.extend(part.iter().zip(counts).filter(|(_, c)| c.n > 0).map(|(n, _)| *n));
+    }
+    for n in met {
+        cancel.check()?;
+        found.list[n].verdict = verdict(&found.list[n], engine, &judged, cancel)?.map(|j| j.name().to_owned());
     }
     let benign = |f: &Finding| f.verdict.as_deref() == Some(Judgement::Benign.name());
     found.list.sort_by_key(benign);
@@ -113,17 +144,18 @@ pub fn judge(found: &mut Findings, engine: &dyn Engine, decisions: &[Decision], 
 fn verdict(finding: &Finding, engine: &dyn Engine, judged: &BTreeSet<Judgement>, cancel: &Cancel) -> Result<Option<Judgement>> {
     let mut texts = vec![finding.query.clone()];
     texts.extend(judged.iter().map(|j| format!("({}) and verdict = {}", finding.query, j.name())));
-    let mut questions = Vec::new();
-    for text in &texts {
-        let mut question = engine.compile(text)?;
-        // Of what its hosts were elsewhere nothing was judged here.
-        question.elsewhere = false;
-        questions.push(question);
-    }
+    let questions = texts.iter().map(|text| question(engine, text)).collect::<Result<Vec<_>>>()?;
     let counts = engine.counts(&questions, u64::MAX, cancel)?;
     let Some((all, parts)) = counts.split_first() else { return Ok(None) };
     let holds = |(j, n): &(&Judgement, &crate::query::engine::Count)| n.n > 0 && (**j != Judgement::Benign || n.n >= all.n);
     Ok(judged.iter().zip(parts).filter(holds).map(|(j, _)| *j).max())
+}
+
+fn question(engine: &dyn Engine, text: &str) -> Result<Question> {
+    let mut question = engine.compile(text)?;
+    // Of what its hosts were elsewhere nothing was judged here.
+    question.elsewhere = false;
+    Ok(question)
 }
 
 /// A finding as JSON, `backtrail.finding/1`.

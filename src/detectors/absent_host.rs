@@ -2,8 +2,8 @@
 
 use super::maths::sat;
 use super::profile::Role;
-use super::reconcile::{Listed, Site, days_between, mission, neighbours, opens, stated_role, weight};
-use super::rows::Net;
+use super::reconcile::{Listed, Site, days_between, mission, opens, stated_role, weight};
+use super::rows::{Net, network};
 use super::{Detector, Limits, Setting};
 use crate::model::finding::Finding;
 use crate::model::time::DAY;
@@ -54,7 +54,7 @@ impl Detector for AbsentHost {
         let heard = |addr: &IpAddr| net.find(*addr).and_then(|h| site.ledger.hosts.get(&h)).map(|s| s.last);
         let mut seen_networks: BTreeMap<ipnet::IpNet, ()> = BTreeMap::new();
         for host in site.ledger.hosts.keys() {
-            seen_networks.insert(neighbours(net.addr(*host)), ());
+            seen_networks.insert(network(net.addr(*host)), ());
         }
         let mut unseen: BTreeMap<ipnet::IpNet, Vec<(IpAddr, &Listed)>> = BTreeMap::new();
         let mut out = Vec::new();
@@ -70,7 +70,7 @@ impl Detector for AbsentHost {
             if last.is_some_and(|t| t >= since) || scanned {
                 continue;
             }
-            let network = neighbours(addr);
+            let network = network(addr);
             if !seen_networks.contains_key(&network) && last.is_none() {
                 unseen.entry(network).or_default().push((addr, listed));
                 continue;

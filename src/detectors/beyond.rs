@@ -1,8 +1,8 @@
 //! Many findings of one detector: those that matter least are one finding, so that what a list of hosts would say again and again is said once.
 
 use super::Detector;
-use crate::model::Window;
-use crate::model::finding::{EVIDENCE, Finding};
+use super::fold::merge;
+use crate::model::finding::Finding;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -21,22 +21,19 @@ pub fn fold(found: &mut Vec<Finding>, detector: &dyn Detector) {
     let rest = found.split_off(keep);
     let hosts: BTreeSet<IpAddr> = rest.iter().map(|f| f.host).collect();
     let Some(first) = rest.first() else { return };
-    let window = rest.iter().fold(first.window, |w, f| Window::new(w.start.min(f.window.start), w.end.max(f.window.end)));
     let named: Vec<String> = hosts.iter().take(NAMED).map(ToString::to_string).collect();
     let more = if hosts.len() > NAMED { ", ..." } else { "" };
     let title = format!("{} more like these, of {} hosts: {}{more}", rest.len(), hosts.len(), named.join(", "));
-    let mut one = Finding::new(detector.name(), first.host, window, title);
+    let mut one = Finding::new(detector.name(), first.host, first.window, title);
     // It is not the first of them.
     one.name = Some("others".into());
     one.severity = first.severity.min(1);
     one.score = first.score;
     one.number("findings", rest.len(), ALONE);
     one.number("hosts", hosts.len(), "");
+    merge(&mut one, &rest);
     let list: Vec<String> = hosts.iter().take(ASKED).map(ToString::to_string).collect();
     one.asks(&format!("host in {{{}}}", list.join(", ")));
-    one.rows = rest.iter().map(|f| f.rows).fold(0, u64::saturating_add);
-    one.evidence = rest.iter().filter_map(|f| f.evidence.first().copied()).take(EVIDENCE).collect();
-    one.sources = rest.iter().flat_map(|f| f.sources.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
     one.caveats = vec![format!("the {ALONE} that matter most stand by themselves")];
     if hosts.len() > ASKED {
         one.caveats.push(format!("its query names the first {ASKED} hosts"));

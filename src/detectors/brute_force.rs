@@ -2,8 +2,10 @@
 //! and whether one of them succeeded.
 
 use super::gather::service;
+use super::held::Sweep;
 use super::maths::{mad, median_of, sat};
 use super::rows::{Flow, Host, Id, Net, Piece};
+use super::shown::counted;
 use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::{Finding, span};
 use crate::model::time::SECOND;
@@ -57,6 +59,7 @@ impl Detector for BruteForce {
             spread: of("spread"),
             success: of("success"),
             pairs: HashMap::default(),
+            sweep: Sweep::default(),
         })
     }
 }
@@ -70,6 +73,7 @@ struct Guesses {
     spread: f64,
     success: f64,
     pairs: HashMap<Key, Pair, foldhash::fast::RandomState>,
+    sweep: Sweep,
 }
 
 /// What is known of two hosts and a service.
@@ -101,6 +105,8 @@ struct Episode {
     sources: BTreeSet<SourceId>,
     /// When one was let in, and how that is known.
     success: Option<(Time, &'static str, Id)>,
+    /// Other episodes at the same time that the logs counted here may be of.
+    unsure: usize,
 }
 
 impl Watch for Guesses {
@@ -140,22 +146,32 @@ impl Watch for Guesses {
             all.extend(pair.done.into_iter().map(|e| (key, e)));
         }
         all.sort_by_key(|((src, dst, port), e)| (e.first, *src, *dst, *port));
-        // What a service's own log says belongs to the connections of the same time.
-        let (placed, mut unplaced): (Vec<_>, Vec<_>) = all.into_iter().partition(|((_, dst, _), _)| dst.is_some());
-        let mut out = Vec::new();
-        for (key, mut episode) in placed {
-            let same = |(other, e): &mut (Key, Episode)| {
-                other.0 == key.0 && e.first.since(episode.last) <= NEAR && episode.first.since(e.last) <= NEAR
+        // What a service's own log says belongs to the connections of the same time: of several to those nearest, and then most of the same time.
+        let (mut placed, unplaced): (Vec<_>, Vec<_>) = all.into_iter().partition(|((_, dst, _), _)| dst.is_some());
+        let mut alone = Vec::new();
+        for (key, log) in unplaced {
+            let near = |(n, (other, e)): (usize, &(Key, Episode))| {
+                let apart = e.first.since(log.last).max(log.first.since(e.last)).max(0);
+                let both = e.last.min(log.last).since(e.first.max(log.first));
+                (other.0 == key.0 && apart <= NEAR).then_some((apart, std::cmp::Reverse(both), n))
             };
-            for (_, log) in unplaced.extract_if(.., same) {
+            let mut near: Vec<_> = placed.iter().enumerate().filter_map(near).collect();
+            near.sort_unstable();
+            let Some((apart, _, n)) = near.first().copied() else {
+                alone.push((key, log));
+                continue;
+            };
+            let others = near.iter().filter(|o| o.0 == apart).count() - 1;
+            if let Some((_, episode)) = placed.get_mut(n) {
                 episode.logged += log.logged;
                 episode.sources.extend(log.sources);
                 episode.ids.extend(log.ids.into_iter().take(2));
                 episode.success = episode.success.or(log.success);
+                episode.unsure = episode.unsure.max(others);
             }
-            out.push(finding(key, &episode, net, self.least, self.spread));
         }
-        out.extend(unplaced.into_iter().map(|(key, e)| finding(key, &e, net, self.least, self.spread)));
+        let mut out: Vec<Finding> = placed.into_iter().map(|(key, e)| finding(key, &e, net, self.least, self.spread)).collect();
+        out.extend(alone.into_iter().map(|(key, e)| finding(key, &e, net, self.least, self.spread)));
         out
     }
 }
@@ -177,9 +193,11 @@ impl Guesses {
     fn attempt(&mut self, key: Key, time: Time, one: Attempt, proto: u8) {
         if self.pairs.len() >= PAIRS && !self.pairs.contains_key(&key) {
             // Whoever has been quiet for long is forgotten first; who has an episode stays.
-            self.pairs.retain(|_, p| {
-                p.episode.is_some() || !p.done.is_empty() || p.recent.back().is_some_and(|r| time.since(r.0) <= self.window)
-            });
+            if self.sweep.is_due(PAIRS) {
+                self.pairs.retain(|_, p| {
+                    p.episode.is_some() || !p.done.is_empty() || p.recent.back().is_some_and(|r| time.since(r.0) <= self.window)
+                });
+            }
             // All of them are at it: the newest has to wait.
             if self.pairs.len() >= PAIRS {
                 return;
@@ -221,6 +239,7 @@ impl Guesses {
             ids: pair.recent.iter().take(crate::model::finding::EVIDENCE - 1).map(|r| r.1.id).collect(),
             sources: pair.recent.iter().map(|r| r.1.source).collect(),
             success: None,
+            unsure: 0,
         });
     }
     fn let_in(&mut self, key: Key, time: Time, how: &'static str, id: Id) {
@@ -268,6 +287,9 @@ fn finding((src, dst, port): Key, e: &Episode, net: &Net, least: usize, spread: 
         "a program with an old password that tries again and again".into(),
         "monitoring, backups or configuration management that log in for every step".into(),
     ];
+    if e.unsure > 0 {
+        f.caveats.push(format!("a log that names no host is counted here: it may be of {} tried meanwhile", counted(e.unsure, "other host")));
+    }
     if e.logged == 0 {
         f.caveats.push("no log of the service says whether logins failed".into());
     }
@@ -324,5 +346,31 @@ mod tests {
         assert_eq!(found.iter().map(|f| f.host.to_string()).collect::<Vec<_>>(), ["192.0.2.9"]);
         assert_eq!((found[0].severity, found[0].title.contains("31 logins that failed")), (3, true));
         assert!(trial.found_by(&DETECTOR, &Limits::new().with(NAME, "connections", 40.0)).is_empty());
+    }
+
+    #[test]
+    fn a_log_that_names_no_host_goes_to_the_connections_nearest_in_time() {
+        let mut trial = Trial::new();
+        let begin = FRIDAY as f64;
+        let fail = trial.word("login_fail");
+        for n in 0..40 {
+            // One server after the other; the log is of the time of the second.
+            trial.flow(begin + f64::from(n), "192.0.2.7", "10.0.0.12", 22);
+            trial.flow(begin + 60.0 + f64::from(n), "192.0.2.7", "10.0.0.13", 22);
+            let login = trial.event(Kind::Auth, begin + 61.0 + f64::from(n), "192.0.2.7", "10.0.0.13", 0);
+            (login.dst, login.action) = (None, fail);
+        }
+        trial.flows.sort_by_key(|f| f.start);
+        let found = trial.found(&DETECTOR);
+        let told = |n: usize| (found[n].peer.map(|p| p.to_string()).unwrap_or_default(), found[n].rows);
+        assert_eq!((found.len(), told(0), told(1)), (2, ("10.0.0.12".into(), 40), ("10.0.0.13".into(), 80)));
+        assert!(found.iter().all(|f| !f.caveats.iter().any(|c| c.contains("may be of"))), "{found:#?}");
+        // Of two at the same time nobody knows.
+        for n in 0..40 {
+            trial.flow(begin + 60.5 + f64::from(n), "192.0.2.7", "10.0.0.14", 22);
+        }
+        trial.flows.sort_by_key(|f| f.start);
+        let found = trial.found(&DETECTOR);
+        assert_eq!(found.iter().filter(|f| f.caveats.iter().any(|c| c.contains("1 other host"))).count(), 1, "{found:#?}");
     }
 }

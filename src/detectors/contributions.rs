@@ -8,6 +8,7 @@
 mod denies;
 mod new;
 
+use super::rows::network;
 use crate::error::Result;
 use crate::model::field::{self, FieldId};
 use crate::model::site::Home;
@@ -16,7 +17,6 @@ use crate::model::{Cancel, Value, Window, proto};
 use crate::query::Engine;
 use crate::query::engine::Table;
 use crate::query::quote;
-use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -378,7 +378,7 @@ fn parts(asking: &Asking<'_>, weigh: &str, home: &Home, out: &mut Explained) -> 
     let addr = |a: IpAddr| Some(Value::Addr(a));
     add(asking, Dimension::Host, ends(&|a| addr(a).filter(|_| home.is_near(a)))?, out);
     add(asking, Dimension::Peer, ends(&|a| addr(a).filter(|_| !home.is_near(a)))?, out);
-    add(asking, Dimension::Subnet, ends(&|a| network(a).map(|n| Value::from(n.to_string())))?, out);
+    add(asking, Dimension::Subnet, ends(&|a| Some(Value::from(network(a).to_string())))?, out);
     for (dimension, by) in [
         (Dimension::Country, "country"),
         (Dimension::As, "as"),
@@ -390,12 +390,6 @@ fn parts(asking: &Asking<'_>, weigh: &str, home: &Home, out: &mut Explained) -> 
         add(asking, dimension, ask(by, &Some)?, out);
     }
     Ok(())
-}
-
-/// The network of 256 addresses, or of 64 bits, that an address is in.
-fn network(addr: IpAddr) -> Option<IpNet> {
-    let bits = if addr.is_ipv4() { 24 } else { 64 };
-    IpNet::new(addr, bits).ok().map(|n| n.trunc())
 }
 
 /// The values of a dimension that explain the difference, until four fifths of it are explained.

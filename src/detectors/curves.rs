@@ -1,4 +1,4 @@
-//! Curves of everything: sites, networks of 256 addresses, hosts, services and links, in bins of five minutes. Gathered once, for all detectors that
+//! Curves of everything: sites, networks of 256 addresses, hosts and services, in bins of five minutes. Gathered once, for all detectors that
 //! compare hours with what is usual at them; what is usual is worked out when the first of them asks.
 //!
 //! Bytes and packets of a flow are spread evenly over its time, what is counted is in the bin of its start. Memory is bounded: whoever is least busy is
@@ -8,10 +8,10 @@ mod collect;
 
 pub use collect::Gather;
 
-use super::baseline::{Fit, Grid, SLOTS, Scale, Workday, fit, ramp, suggested_zone};
+use super::baseline::{BIN, Fit, Grid, SLOTS, Scale, Workday, fit, ramp, suggested_zone};
 use super::rows::Host;
 use crate::formats::Zone;
-use crate::model::SourceId;
+use crate::model::{SourceId, Window};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -25,8 +25,6 @@ pub enum Scope {
     Subnet(IpNet),
     /// A service, by protocol and port, of whoever offers it.
     Service(u8, u16),
-    /// What one source sees.
-    Link(SourceId),
     /// A site of one's own, by its number in `Net::sites`.
     Site(usize),
 }
@@ -34,7 +32,7 @@ pub enum Scope {
 /// What is added up in a bin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
-    /// IP bytes that left the scope; of a service and a link what originators sent.
+    /// IP bytes that left the scope; of a service what originators sent.
     Sent,
     /// IP bytes that came into it.
     Received,
@@ -153,7 +151,11 @@ pub struct Curves {
     zones: Vec<Option<Zone>>,
     works: Vec<OnceLock<Option<Workday>>>,
     entropy: BTreeMap<usize, BTreeMap<i64, [f32; 4]>>,
+    sources: BTreeMap<SourceId, Marked>,
 }
+
+/// Bins of days in which something was, one bit each.
+type Marked = BTreeMap<i32, [u64; SLOTS.div_ceil(64)]>;
 
 impl Curves {
     /// The bins that were watched, as the site of a curve has its days.
@@ -183,6 +185,19 @@ impl Curves {
         }
         let grid = self.grid(site);
         suggested_zone(grid, &self.of(Scope::Site(site))?.series(grid, Metric::Flows))
+    }
+    /// The sources with flows that began in a window, in order: in any bin that it has part in.
+    pub fn sources(&self, window: &Window) -> Vec<SourceId> {
+        let slots = SLOTS as i64;
+        let (first, last) = (window.start.0.div_euclid(BIN), window.last().0.div_euclid(BIN));
+        let had = |(day, bits): (&i32, &[u64; SLOTS.div_ceil(64)])| {
+            let begin = i64::from(*day).saturating_mul(slots);
+            let (from, until) = ((first - begin).max(0), (last - begin).min(slots - 1));
+            (from..=until).any(|slot| bits.get(slot as usize / 64).is_some_and(|b| b >> (slot as usize % 64) & 1 == 1))
+        };
+        let day = |bin: i64| i32::try_from(bin.div_euclid(slots)).unwrap_or(if bin < 0 { i32::MIN } else { i32::MAX });
+        let within = |marked: &Marked| first <= last && marked.range(day(first)..=day(last)).any(had);
+        self.sources.iter().filter(|(_, marked)| within(marked)).map(|(id, _)| *id).collect()
     }
     /// How spread the features of a site's flows are: one series each.
     pub fn spread(&self, site: usize) -> Option<[Vec<f32>; 4]> {

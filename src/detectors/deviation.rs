@@ -1,10 +1,12 @@
 //! From stretches of curves to findings: what belongs together is one finding, and what a host explains is not said again of its network and site.
 
+use super::baseline::outliers::outliers;
 use super::baseline::rules::Stretch;
 use super::baseline::{Fit, Grid, Model, Scale, Verdict, fit_by, hours_ahead};
 use super::curves::{Curve, Curves, Metric, Scope};
 use super::maths::sat;
 use super::rows::Net;
+use super::shown::bytes;
 use crate::model::finding::Finding;
 use crate::model::time::SECOND;
 use crate::model::{Time, Window, proto};
@@ -30,6 +32,8 @@ pub struct Group<'a> {
     pub of_site: Option<f64>,
 }
 
+/// Level at which a bin is an outlier of the whole series.
+const SIGNIFICANCE: f64 = 0.01;
 /// Days on which something must have been there before it can deviate.
 const SEEN: usize = 4;
 
@@ -86,8 +90,7 @@ fn breadth(scope: Scope) -> u8 {
         Scope::Host(_) => 0,
         Scope::Subnet(_) => 1,
         Scope::Service(..) => 2,
-        Scope::Link(_) => 3,
-        Scope::Site(_) => 4,
+        Scope::Site(_) => 3,
     }
 }
 
@@ -161,8 +164,8 @@ fn is_in(net: &Net, part: &Curve, whole: &Curve) -> bool {
         (a, b) if breadth(a) >= breadth(b) => false,
         (Scope::Host(h), Scope::Subnet(n)) => n.contains(&net.addr(h)),
         (_, Scope::Site(s)) => part.site == s,
-        // Of a service or a link it is not known who it is made of: what deviates at the same time in the same metric is taken for it.
-        (_, Scope::Service(..) | Scope::Link(_)) => part.site == whole.site,
+        // Of a service it is not known who it is made of: what deviates at the same time in the same metric is taken for it.
+        (_, Scope::Service(..)) => part.site == whole.site,
         _ => false,
     }
 }
@@ -173,7 +176,6 @@ pub fn name(net: &Net, scope: Scope) -> String {
         Scope::Host(h) => net.addr(h).to_string(),
         Scope::Subnet(n) => n.to_string(),
         Scope::Service(p, port) => format!("{port}/{}", proto::show(p)),
-        Scope::Link(id) => net.sources.iter().find(|s| s.0 == id).map_or_else(|| format!("source {}", id.0), |s| s.1.clone()),
         Scope::Site(n) => net.sites.get(n).map_or_else(|| "home".to_owned(), |s| s.name.clone()),
     }
 }
@@ -184,7 +186,6 @@ pub fn condition(net: &Net, scope: Scope) -> Option<String> {
         Scope::Host(h) => Some(format!("host = {}", net.addr(h))),
         Scope::Subnet(n) => Some(format!("net {n}")),
         Scope::Service(p, port) => Some(format!("proto = {} and dst.port = {port}", proto::show(p))),
-        Scope::Link(_) => Some(format!("source = {}", crate::query::quote(&name(net, scope)))),
         Scope::Site(n) if net.sites.len() > 1 => {
             let nets: Vec<String> = net.sites.get(n)?.networks.iter().map(|n| format!("net {n}")).collect();
             (!nets.is_empty()).then(|| format!("({})", nets.join(" or ")))
@@ -234,12 +235,7 @@ pub fn amount(metric: Metric, n: f64) -> String {
     if !metric.is_bytes() {
         return format!("{n:.0}");
     }
-    match n {
-        n if n >= 1e9 => format!("{:.1} GB", n / 1e9),
-        n if n >= 1e6 => format!("{:.1} MB", n / 1e6),
-        n if n >= 1e3 => format!("{:.1} kB", n / 1e3),
-        n => format!("{n:.0} B"),
-    }
+    bytes(n.max(0.0) as u64)
 }
 
 /// How far a stretch is from what is usual; how many times that is only where something is usual.
@@ -285,6 +281,10 @@ pub fn finding(detector: &str, curves: &Curves, net: &Net, group: &Group<'_>, ti
     }
     let fit = found.curve.fit(grid, found.metric);
     f.number("whole days of history", fit.days, "");
+    // Looked at afterwards: of all bins of the curve, are these among those that do not belong to the others?
+    let odd = outliers(&fit.z, SIGNIFICANCE);
+    let within = odd.iter().filter(|cell| (found.stretch.first..=found.stretch.last).contains(*cell)).count();
+    f.number("outliers of the whole series in it (ESD)", format!("{within} of {}", odd.len()), format!("{SIGNIFICANCE}"));
     if let Some(part) = group.of_site {
         f.number("part of the site's deviation", format!("{:.0} %", part * 100.0), "");
     }
@@ -297,14 +297,7 @@ pub fn finding(detector: &str, curves: &Curves, net: &Net, group: &Group<'_>, ti
         _ => Metric::Flows,
     };
     f.rows = total(curves, found.curve, &window, counted) as u64;
-    f.sources = curves
-        .list
-        .iter()
-        .filter_map(|c| if let Scope::Link(id) = c.scope { Some((id, c)) } else { None })
-        .filter(|(_, c)| total(curves, c, &window, Metric::Flows) > 0.0)
-        .map(|(id, _)| id)
-        .collect();
-    f.sources.sort_unstable();
+    f.sources = curves.sources(&window);
     caveats(&mut f, curves, found.curve.site, fit);
     f
 }

@@ -4,11 +4,12 @@
 mod model;
 mod words;
 
+use super::domains::Domains;
+use super::held::Sweep;
 use super::maths::sat;
 use super::rows::{Host, Id, Net, Piece, Query, Word};
 use super::shown::{counted, some};
 use super::{Detector, Limits, Setting, Watch};
-use crate::links::names::registrable;
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{SourceId, Time};
@@ -36,7 +37,6 @@ const SETTINGS: &[Setting] = &[
 const RECENT: usize = 4_096;
 const OF_ONE: usize = 20_000;
 const CLIENTS: usize = 200_000;
-const DOMAINS: usize = 1_000_000;
 /// Names that are shown.
 const SHOWN: usize = 4;
 
@@ -59,54 +59,39 @@ impl Detector for Dga {
             least: of("domains").max(2.0) as usize,
             window: (of("window") * SECOND as f64) as i64,
             limit: MODEL.below(of("share")),
-            domains: Domains::default(),
+            domains: Likeness::default(),
             clients: HashMap::default(),
+            sweep: Sweep::default(),
             done: Vec::new(),
             servers: HashSet::new(),
         })
     }
 }
 
-/// Domains by number, with how much each looks like a name that was chosen.
+/// How much domains look like names that were chosen, by their number: nothing is said of those whose label is too short, or that are reverse names.
 #[derive(Default)]
-struct Domains {
-    known: Vec<(Box<str>, f64)>,
-    by_text: HashMap<Box<str>, Option<u32>>,
-    by_name: HashMap<Word, Option<u32>>,
+struct Likeness {
+    domains: Domains,
+    means: Vec<Option<f64>>,
 }
 
-impl Domains {
+impl Likeness {
+    /// The domain of a name, if something is said of it.
     fn of(&mut self, net: &Net, name: Word) -> Option<u32> {
-        if let Some(known) = self.by_name.get(&name) {
-            return *known;
+        let number = self.domains.of(net, name)?;
+        // Numbers are given one after the other.
+        for next in self.means.len()..=number as usize {
+            let domain = self.domains.text(next as u32);
+            let label = domain.split_once('.').filter(|(_, rest)| !rest.is_empty() && *rest != "arpa").map(|(label, _)| label);
+            self.means.push(label.and_then(|l| MODEL.mean(l)));
         }
-        if self.by_name.len() >= DOMAINS {
-            self.by_name.clear();
-        }
-        let found = self.number(registrable(net.text(name)));
-        self.by_name.insert(name, found);
-        found
-    }
-    fn number(&mut self, domain: &str) -> Option<u32> {
-        if let Some(known) = self.by_text.get(domain) {
-            return *known;
-        }
-        if self.by_text.len() >= DOMAINS {
-            return None;
-        }
-        let label = domain.split_once('.').filter(|(_, rest)| !rest.is_empty() && *rest != "arpa").map(|(label, _)| label);
-        let number = label.and_then(|l| MODEL.mean(l)).map(|mean| {
-            self.known.push((domain.into(), mean));
-            self.known.len() as u32 - 1
-        });
-        self.by_text.insert(domain.into(), number);
-        number
+        self.means.get(number as usize).copied().flatten().map(|_| number)
     }
     fn mean(&self, n: u32) -> f64 {
-        self.known.get(n as usize).map_or(0.0, |d| d.1)
+        self.means.get(n as usize).copied().flatten().unwrap_or(0.0)
     }
     fn text(&self, n: u32) -> &str {
-        self.known.get(n as usize).map_or("", |d| &d.0)
+        self.domains.text(n)
     }
 }
 
@@ -137,8 +122,9 @@ struct Bursts {
     least: usize,
     window: i64,
     limit: f64,
-    domains: Domains,
+    domains: Likeness,
     clients: HashMap<Host, Client, foldhash::fast::RandomState>,
+    sweep: Sweep,
     done: Vec<(Host, Burst)>,
     servers: HashSet<Host>,
 }
@@ -183,7 +169,13 @@ impl Bursts {
         let Some(domain) = self.domains.of(net, query.name) else { return };
         let (now, window) = (query.time, self.window);
         if self.clients.len() >= CLIENTS && !self.clients.contains_key(&query.client) {
-            self.clients.retain(|_, c| c.burst.is_some() || c.recent.back().is_some_and(|r| now.since(r.0) <= window));
+            if self.sweep.is_due(CLIENTS) {
+                self.clients.retain(|_, c| c.burst.is_some() || c.recent.back().is_some_and(|r| now.since(r.0) <= window));
+            }
+            // All of them are at it: the newest has to wait.
+            if self.clients.len() >= CLIENTS {
+                return;
+            }
         }
         let client = self.clients.entry(query.client).or_default();
         client.recent.push_back((now, domain, query.id, query.source));

@@ -1,10 +1,10 @@
 //! Data carried in names: a client that asks for many different, long, random names below one domain, with types that carry much.
 
+use super::domains::Domains;
 use super::maths::{entropy, sat};
 use super::rows::{Flow, Host, Id, Net, Piece, Query, Word};
 use super::shown::{below, bytes, counted, percent};
 use super::{Day, Detector, Limits, Setting, Watch};
-use crate::links::names::registrable;
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::{DAY, SECOND};
 use crate::model::{SourceId, Time};
@@ -84,11 +84,10 @@ const ALLOWED: [&str; 44] = [
     "gvt1.com",
     "apple-dns.net",
 ];
-/// What is held: names of an hour, names of a day for the bucket, domains, hours that score.
+/// What is held: names of an hour, names of a day for the bucket, hours that score.
 const HOUR_NAMES: usize = 2_000_000;
 const DAY_NAMES: usize = 1_000_000;
 const OF_DOMAIN: usize = 5_000;
-const DOMAINS: usize = 1_000_000;
 const HOURS: usize = 50_000;
 
 impl Detector for DnsTunnel {
@@ -118,46 +117,6 @@ impl Detector for DnsTunnel {
             hours: Vec::new(),
             beyond: false,
         })
-    }
-}
-
-/// Registrable domains by number, and what is known of each name that was asked for.
-#[derive(Default)]
-struct Domains {
-    texts: Vec<Box<str>>,
-    by_text: HashMap<Box<str>, u32>,
-    by_name: HashMap<Word, Option<(u32, usize)>>,
-}
-
-impl Domains {
-    /// The domain of a name, and where in the name it begins; none: the name has no dot, or there are too many domains.
-    fn of(&mut self, net: &Net, name: Word) -> Option<(u32, usize)> {
-        if let Some(known) = self.by_name.get(&name) {
-            return *known;
-        }
-        let text = net.text(name);
-        let domain = registrable(text);
-        let found = self.number(domain).map(|n| (n, text.len().saturating_sub(domain.len())));
-        self.by_name.insert(name, found);
-        found
-    }
-    fn number(&mut self, domain: &str) -> Option<u32> {
-        if !domain.contains('.') {
-            return None;
-        }
-        if let Some(n) = self.by_text.get(domain) {
-            return Some(*n);
-        }
-        if self.texts.len() >= DOMAINS {
-            return None;
-        }
-        let n = self.texts.len() as u32;
-        self.texts.push(domain.into());
-        self.by_text.insert(domain.into(), n);
-        Some(n)
-    }
-    fn text(&self, n: u32) -> &str {
-        self.texts.get(n as usize).map_or("", |t| t)
     }
 }
 
@@ -263,7 +222,7 @@ impl Watch for Tunnels {
         }
         self.day_names.clear();
         self.day_total = 0;
-        self.domains.by_name.clear();
+        self.domains.forget_names();
     }
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
         // A resolver asks on behalf of its clients: where a client of its is found it is not the one.
@@ -291,7 +250,8 @@ impl Tunnels {
         let mut groups: HashMap<(Host, u32), Group, foldhash::fast::RandomState> = HashMap::default();
         let mut held = 0;
         for query in queries.iter().filter(|q| net.is_home(q.client)) {
-            let Some((domain, left)) = self.domains.of(net, query.name) else { continue };
+            let Some(domain) = self.domains.of(net, query.name) else { continue };
+            let left = net.text(query.name).len().saturating_sub(self.domains.text(domain).len());
             if left == 0 {
                 continue;
             }
@@ -400,7 +360,7 @@ impl Tunnels {
         let mut out = HashSet::new();
         for flow in flows.iter().filter(|f| f.is_answered()) {
             let Some(of_client) = by_client.get(&flow.src) else { continue };
-            let named = if flow.name.is_some() { self.domains.of(net, flow.name).map(|d| d.0) } else { None };
+            let named = if flow.name.is_some() { self.domains.of(net, flow.name) } else { None };
             for (client, domain, group, _) in of_client.iter().filter_map(|n| found.get(*n)) {
                 if named == Some(*domain) || group.answers.contains(&flow.dst) {
                     out.insert((*client, *domain));

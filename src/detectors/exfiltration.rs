@@ -2,14 +2,15 @@
 //! before. By the producer/consumer ratio (Bullard and Gerth, FloCon 2014): from 1, only sends, over 0 to -1, only receives.
 
 use super::gather::service;
+use super::held::{SourceSet, Sources, Sweep, Table, push};
 use super::maths::{median_of, sat};
 use super::rows::{Flow, Host, Id, Net, Piece, Word};
 use super::shown::{bytes, counted};
 use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::{DAY, SECOND};
-use crate::model::{SourceId, Time, proto};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use crate::model::{Time, proto};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// The detector.
 pub static DETECTOR: Exfiltration = Exfiltration;
@@ -48,6 +49,8 @@ const PEERS: usize = 2_000_000;
 const HOSTS: usize = 200_000;
 /// A pair that has sent less may be forgotten when there are too many.
 const LITTLE: u64 = 1_000_000;
+/// Flows of a pair are kept as evidence from so many bytes on, or an eighth of the thresholds if that is less.
+const NOTHING: u64 = 64_000;
 
 impl Detector for Exfiltration {
     fn name(&self) -> &'static str {
@@ -64,23 +67,27 @@ impl Detector for Exfiltration {
     }
     fn watch(&self, limits: &Limits) -> Box<dyn Watch> {
         let of = |name| limits.of(NAME, SETTINGS, name);
+        let (peer_bytes, day_bytes) = (of("peer_bytes").max(1.0), of("day_bytes").max(1.0));
         Box::new(Traffic {
             rules: Rules {
-                peer_bytes: of("peer_bytes").max(1.0),
+                peer_bytes,
                 peer_ratio: of("peer_ratio"),
                 new: (of("new") * DAY as f64) as i64,
                 shift: of("shift"),
-                day_bytes: of("day_bytes").max(1.0),
+                day_bytes,
                 times: of("times"),
                 history: of("history").max(1.0) as usize,
                 dns_shift: of("dns_shift"),
                 dns_bytes: of("dns_bytes").max(1.0),
-                public: of("public").max(1.0) as u32,
+                public: of("public").clamp(1.0, 10_000.0) as usize,
+                evidence: NOTHING.min((peer_bytes.min(day_bytes) / 8.0) as u64),
             },
             begin: None,
             seen: HashMap::default(),
             named: HashMap::default(),
-            pairs: HashMap::default(),
+            pairs: Table::default(),
+            sources: Sources::default(),
+            sweep: Sweep::default(),
             hosts: HashMap::default(),
             shifts: Vec::new(),
             forgotten: false,
@@ -98,7 +105,9 @@ struct Rules {
     history: usize,
     dns_shift: f64,
     dns_bytes: f64,
-    public: u32,
+    public: usize,
+    /// Bytes from which on flows of a pair are kept as evidence.
+    evidence: u64,
 }
 
 /// What was sent and received: application bytes, which the ratio is of, and bytes sent on the wire.
@@ -150,15 +159,17 @@ struct Pair {
     last: Time,
     /// While the peer was new.
     fresh: Sum,
-    today: (i32, Sum),
+    /// Of a day.
+    today: Sum,
+    day: i32,
     days: u32,
-    flows: u64,
-    called: bool,
-    service: Option<(u8, u16)>,
+    flows: u32,
     name: Word,
+    service: Option<(u8, u16)>,
+    called: bool,
+    sources: SourceSet,
     /// The flows that sent most, most first.
-    ids: Vec<(u64, Id)>,
-    sources: BTreeSet<SourceId>,
+    ids: Vec<(u32, Id)>,
 }
 
 #[derive(Default)]
@@ -172,8 +183,8 @@ struct Of {
     /// Ratio and bytes sent of the days before: of all, of DNS.
     before: VecDeque<(f64, f64)>,
     dns_before: VecDeque<f64>,
-    /// Peers outside that it has served.
-    served: u32,
+    /// Peers outside that it has served, as many as matter.
+    served: Vec<Host>,
 }
 
 /// A day on which a host sent more than it used to.
@@ -196,7 +207,9 @@ struct Traffic {
     seen: HashMap<Host, Time, foldhash::fast::RandomState>,
     /// The name that an address was last given for.
     named: HashMap<Host, Word, foldhash::fast::RandomState>,
-    pairs: HashMap<(Host, Host), Pair, foldhash::fast::RandomState>,
+    pairs: Table<(Host, Host), Pair>,
+    sources: Sources,
+    sweep: Sweep,
     hosts: HashMap<Host, Of, foldhash::fast::RandomState>,
     shifts: Vec<Shift>,
     forgotten: bool,
@@ -275,12 +288,12 @@ impl Watch for Traffic {
         // With whom: one pass for all of them.
         let mut most: HashMap<Host, (Sum, Host)> =
             found.iter().filter(|s| !s.dns).map(|s| (s.host, Default::default())).collect();
-        for ((host, peer), pair) in &self.pairs {
+        for ((host, peer), pair) in self.pairs.iter() {
             if let Some(best) = most.get_mut(host)
-                && pair.today.0 == day.day
-                && (pair.today.1.wire, std::cmp::Reverse(*peer)) > (best.0.wire, std::cmp::Reverse(best.1))
+                && pair.day == day.day
+                && (pair.today.wire, std::cmp::Reverse(*peer)) > (best.0.wire, std::cmp::Reverse(best.1))
             {
-                *best = (pair.today.1, *peer);
+                *best = (pair.today, *peer);
             }
         }
         for shift in found.iter_mut().filter(|s| !s.dns) {
@@ -292,7 +305,7 @@ impl Watch for Traffic {
         self.shifts.append(&mut found);
     }
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
-        let is_public = |host: &Host| self.hosts.get(host).is_some_and(|h| h.served >= self.rules.public);
+        let is_public = |host: &Host| self.hosts.get(host).is_some_and(|h| h.served.len() >= self.rules.public);
         let mut pairs: Vec<(&(Host, Host), &Pair)> =
             self.pairs.iter().filter(|(key, p)| self.is_much(p) && (p.called || !is_public(&key.0))).collect();
         pairs.sort_by_key(|p| *p.0);
@@ -330,40 +343,48 @@ impl Traffic {
         }
         let since = *self.seen.entry(peer).or_insert(flow.start);
         if self.pairs.len() >= PAIRS && !self.pairs.contains_key(&(host, peer)) {
-            self.pairs.retain(|_, p| p.fresh.wire >= LITTLE || flow.start.since(p.last) <= DAY / 24);
             self.forgotten = true;
+            if !self.sweep.is_due(PAIRS) {
+                return;
+            }
+            self.pairs.retain(|_, p| p.fresh.wire >= LITTLE || flow.start.since(p.last) <= DAY / 24);
             if self.pairs.len() >= PAIRS {
                 return;
             }
         }
-        let pair = self.pairs.entry((host, peer)).or_insert_with(|| Pair {
+        let pair = self.pairs.entry((host, peer), || Pair {
             first: flow.start,
             last: flow.start,
             fresh: Sum::default(),
-            today: (i32::MIN, Sum::default()),
+            today: Sum::default(),
+            day: i32::MIN,
             days: 0,
             flows: 0,
-            called: false,
-            service: Some((flow.proto, flow.dst_port)),
             name: Word::NONE,
+            service: Some((flow.proto, flow.dst_port)),
+            called: false,
+            sources: SourceSet::default(),
             ids: Vec::new(),
-            sources: BTreeSet::new(),
         });
         if pair.flows == 0
             && !called
             && let Some(of) = self.hosts.get_mut(&host)
         {
-            of.served = of.served.saturating_add(1);
+            // By name: a pair that was forgotten and comes again is no other peer.
+            if of.served.len() < self.rules.public && !of.served.contains(&peer) {
+                push(&mut of.served, peer);
+            }
         }
-        pair.flows += 1;
+        pair.flows = pair.flows.saturating_add(1);
         pair.called |= called;
         pair.last = pair.last.max(flow.end);
-        if pair.today.0 != flow.start.day() {
-            pair.today = (flow.start.day(), Sum::default());
+        if pair.day != flow.start.day() {
+            pair.day = flow.start.day();
+            pair.today = Sum::default();
             pair.days += u32::from(sum.out > 0);
         }
-        pair.today.1.add(sum);
-        pair.sources.insert(flow.source);
+        pair.today.add(sum);
+        pair.sources = self.sources.with(pair.sources, flow.source);
         if pair.service != Some((flow.proto, flow.dst_port)) {
             pair.service = None;
         }
@@ -373,9 +394,14 @@ impl Traffic {
         if flow.start.since(since) <= self.rules.new {
             pair.fresh.add(sum);
         }
-        let at = pair.ids.partition_point(|i| i.0 >= sum.wire);
+        if pair.fresh.wire < self.rules.evidence && pair.today.wire < self.rules.evidence {
+            return;
+        }
+        let wire = u32::try_from(sum.wire).unwrap_or(u32::MAX);
+        let at = pair.ids.partition_point(|i| i.0 >= wire);
         if at < EVIDENCE - 2 {
-            pair.ids.insert(at, (sum.wire, flow.id));
+            push(&mut pair.ids, (wire, flow.id));
+            pair.ids[at..].rotate_right(1);
             pair.ids.truncate(EVIDENCE - 2);
         }
     }
@@ -416,9 +442,9 @@ impl Traffic {
         f.number("peer first seen", since.rfc3339(), format!("{} d", rules.new / DAY));
         f.number("connections", pair.flows, "");
         f.asks(&format!("kind = flow and host = {addr} and host = {to}"));
-        f.rows = pair.flows;
+        f.rows = u64::from(pair.flows);
         pair.ids.iter().for_each(|id| f.rests_on(net.record(id.1)));
-        f.sources = pair.sources.iter().copied().collect();
+        f.sources = self.sources.list(pair.sources).to_vec();
         if known < rules.new {
             let hours = known / (3600 * SECOND);
             f.caveats.push(format!("records begin only {hours} h before the peer is first seen: it may not be new"));

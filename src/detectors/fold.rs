@@ -1,10 +1,11 @@
 //! What many hosts do is one thing to look at, not a hundred: findings of hosts that share a subject become one. With it words for spans and beats.
 
+use super::held::push;
 use super::rows::{Host, Id, Net};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
-use crate::model::{RecordId, SourceId, Time};
-use std::collections::BTreeMap;
+use crate::model::{RecordId, SourceId, Time, Window};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Hosts that a query names one by one; more are left to its other conditions.
@@ -56,34 +57,33 @@ fn one(group: &[Finding], hosts: &[IpAddr], fold: &Fold<'_>) -> Option<Finding> 
     let mut f = best.clone();
     f.title = (fold.title)(hosts.len(), best);
     f.severity = best.severity.min(fold.severity);
-    f.rows = group.iter().map(|g| g.rows).sum();
-    f.window.start = group.iter().map(|g| g.window.start).min()?;
-    f.window.end = group.iter().map(|g| g.window.end).max()?;
+    merge(&mut f, group);
     f.number("hosts that do so", hosts.len(), fold.least);
-    f.evidence.clear();
-    let longest = group.iter().map(|g| g.evidence.len()).max().unwrap_or(0);
-    // The first of each before the second of any.
-    for n in 0..longest.min(EVIDENCE) {
-        group.iter().filter_map(|g| g.evidence.get(n)).for_each(|id| f.rests_on(*id));
-    }
     for other in group.iter().skip(1) {
-        for source in &other.sources {
-            if !f.sources.contains(source) {
-                f.sources.push(*source);
-            }
-        }
         for caveat in &other.caveats {
             if !f.caveats.contains(caveat) && f.caveats.len() < 8 {
                 f.caveats.push(caveat.clone());
             }
         }
     }
-    f.sources.sort_unstable();
     f.benign.insert(0, fold.benign.to_owned());
     let rest = (fold.asks)(best);
     let whom = if hosts.len() <= NAMED { format!("src.ip in {{{}}} and {rest}", listed(hosts)) } else { rest };
     f.asks(&whom);
     Some(f)
+}
+
+/// Makes a finding one of several: their records, windows, sources, and of the evidence the first of each before the second of any.
+pub fn merge(f: &mut Finding, group: &[Finding]) {
+    let window = group.iter().map(|g| g.window).reduce(|a, b| Window::new(a.start.min(b.start), a.end.max(b.end)));
+    f.window = window.unwrap_or(f.window);
+    f.rows = group.iter().map(|g| g.rows).fold(0, u64::saturating_add);
+    f.evidence.clear();
+    let longest = group.iter().map(|g| g.evidence.len()).max().unwrap_or(0);
+    for n in 0..longest.min(EVIDENCE) {
+        group.iter().filter_map(|g| g.evidence.get(n)).for_each(|id| f.rests_on(*id));
+    }
+    f.sources = group.iter().flat_map(|g| g.sources.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
 }
 
 /// Values with commas between them.
@@ -163,10 +163,10 @@ impl Proof {
         self.last = if self.rows == 0 { until } else { self.last.max(until) };
         self.rows = self.rows.saturating_add(1);
         if self.ids.len() < Self::KEPT {
-            self.ids.push(id);
+            push(&mut self.ids, id);
         }
         if !self.sources.contains(&source) && self.sources.len() < 16 {
-            self.sources.push(source);
+            push(&mut self.sources, source);
         }
     }
     /// Shows a record, which was taken, before the others.

@@ -5,21 +5,17 @@ use super::rank::Ranking;
 use super::reconcile;
 use super::rows::{Day, Event, Flow, Net, Piece, Place, Query, State, Word};
 use super::{ALL, Detector, Limits, Watch};
-use super::{beyond, deviation};
+use super::{beyond, deviation, pieces};
 use crate::error::Result;
 use crate::formats::Zone;
-use crate::model::finding::Findings;
+use crate::model::finding::{Finding, Findings};
 use crate::model::flow::AppConfidence;
 use crate::model::site::{Home, Site};
-use crate::model::time::{DAY, SECOND};
-use crate::model::value::Value;
-use crate::model::{Cancel, FieldId, Kind, Record, Time, Window, field, proto};
+use crate::model::{Cancel, FieldId, Kind, Record, Window, field, proto};
 use crate::query::Engine;
 use std::borrow::Cow;
 use std::time::Instant;
 
-/// Records that are held at once; a day with more is given in pieces of whole hours.
-const HELD: u64 = 500_000;
 /// Version of the rules: with it findings that were kept are found anew.
 const VERSION: u32 = 1;
 /// Most findings of one detector that are kept.
@@ -29,7 +25,7 @@ const OF_ONE: usize = 2_000;
 const RECORDS: &str = "kind in {flow, dns, alert, notice, fw, auth, http, tls, proxy, inventory, vuln}";
 
 /// Fields that are read.
-const FIELDS: [FieldId; 38] = [
+const FIELDS: [FieldId; 30] = [
     field::SRC_IP,
     field::SRC_PORT,
     field::DST_IP,
@@ -53,20 +49,12 @@ const FIELDS: [FieldId; 38] = [
     field::ACTION,
     field::RULE,
     field::SIGNATURE,
-    field::USER,
     field::HTTP_AGENT,
-    field::HTTP_STATUS,
-    field::HTTP_REQUEST_BYTES,
-    field::HTTP_RESPONSE_BYTES,
     field::JA4,
     field::DNS_TYPE,
     field::DNS_RCODE,
     field::ANSWER_IP,
     field::PORT_STATE,
-    field::BANNER,
-    field::PRODUCT,
-    field::VERSION,
-    field::CVE,
     field::MESSAGE,
 ];
 
@@ -149,14 +137,30 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
         Ok(())
     })?;
     out.rows = rows;
+    // What does not read curves says first what it found and is gone: what is usual for the curves takes memory of its own.
+    let end = |detector: &dyn Detector, watch: Box<dyn Watch>, net: &Net, site: Option<&reconcile::Site>| {
+        let mut found = watch.end(net);
+        found.extend(site.map(|site| detector.compare(site, net, asked.limits)).unwrap_or_default());
+        found
+    };
+    let mut ended: Vec<(&dyn Detector, Vec<Finding>)> = detectors.iter().map(|d| (*d, Vec::new())).collect();
+    let mut later = Vec::new();
+    for ((detector, watch), (_, found)) in watches.into_iter().zip(&mut ended) {
+        cancel.check()?;
+        match detector.reads_curves() {
+            true => later.push((detector, watch, found)),
+            false => *found = end(detector, watch, &net, site.as_ref()),
+        }
+    }
+    site = site.filter(|_| later.iter().any(|(detector, ..)| detector.compares()));
     net.curves = curves.map(|c| c.finish(&net));
     out.notices.extend(net.curves.as_ref().and_then(Curves::short));
-    for (detector, watch) in watches {
+    for (detector, watch, found) in later {
         cancel.check()?;
-        let mut found = watch.end(&net);
-        if let Some(site) = &site {
-            found.extend(detector.compare(site, &net, asked.limits));
-        }
+        *found = end(detector, watch, &net, site.as_ref());
+    }
+    for (detector, mut found) in ended {
+        cancel.check()?;
         // What is equal stands by time and key, not by the order in which records came.
         found.sort_by_cached_key(|f| {
             (std::cmp::Reverse(f.severity), std::cmp::Reverse((f.score * 1e6) as i64), f.window.start, f.key())
@@ -198,18 +202,14 @@ pub fn stream(
     tell: &mut dyn FnMut(Progress),
     each: &mut dyn FnMut(Part<'_>) -> Result<()>,
 ) -> Result<(Net, u64)> {
-    let days = days(engine, window, cancel)?;
-    let mut progress = Progress { rows: 0, of: days.iter().map(|d| d.1).sum() };
+    let days = pieces::days(engine, RECORDS, window, cancel)?;
+    let mut progress = Progress { rows: 0, of: days.iter().flat_map(|d| &d.1).map(|hour| hour.1).sum() };
     let home = engine.home(cancel)?;
     let (mut net, mut rows) = (Net::default(), Rows::default());
     net.sites = places(engine, cancel)?;
     net.sources = engine.sources().into_iter().map(|s| (s.id, s.name)).collect();
-    for (day, count) in days {
-        for part in pieces(day, count) {
-            let part = part.intersect(window);
-            if part.start >= part.end {
-                continue;
-            }
+    for (day, hours) in days {
+        for part in pieces::of_day(engine, RECORDS, window, &hours, cancel)? {
             read(engine, &part, &home, &mut net, &mut rows, cancel)?;
             rows.sort(&net);
             each(Part::Piece(&Piece { net: &net, flows: &rows.flows, events: &rows.events, queries: &rows.queries }))?;
@@ -237,42 +237,6 @@ fn places(engine: &dyn Engine, cancel: &Cancel) -> Result<Vec<Place>> {
         zone: s.zone.as_deref().filter(|_| s.by.is_some()).and_then(Zone::parse),
     };
     Ok(sites.applied().iter().map(place).collect())
-}
-
-/// The days that have records, with their number.
-fn days(engine: &dyn Engine, window: &Window, cancel: &Cancel) -> Result<Vec<(i32, u64)>> {
-    let question = engine.compile(&format!("{RECORDS} | timeline 1d"))?.within(window);
-    let table = engine.table(&question, cancel)?;
-    let mut out: Vec<(i32, u64)> = Vec::new();
-    for row in table.rows {
-        let time = row.iter().flatten().find_map(|v| if let Value::Time(t) = v { Some(*t) } else { None });
-        let count = row.iter().flatten().find_map(|v| if let Value::Uint(n) = v { Some(*n) } else { None });
-        if let (Some(time), Some(count)) = (time, count.filter(|n| *n > 0)) {
-            out.push((time.day(), count));
-        }
-    }
-    out.sort_unstable();
-    out.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            kept.1 += later.1;
-        }
-        same
-    });
-    Ok(out)
-}
-
-/// A day in pieces of whole hours.
-fn pieces(day: i32, count: u64) -> impl Iterator<Item = Window> {
-    let hours = match count.div_ceil(HELD) {
-        0 | 1 => 24,
-        n => (24 / n.min(24)).max(1),
-    } as i64;
-    let start = i64::from(day).saturating_mul(DAY);
-    (0..24).step_by(hours as usize).map(move |h| {
-        let from = Time(start.saturating_add(h * 3600 * SECOND));
-        Window::new(from, from.plus(hours.min(24 - h) * 3600 * SECOND))
-    })
 }
 
 fn read(engine: &dyn Engine, part: &Window, home: &Home, net: &mut Net, rows: &mut Rows, cancel: &Cancel) -> Result<()> {
@@ -339,8 +303,12 @@ fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool,
         }
         kind => {
             let told = matches!(kind, Kind::Alert | Kind::Notice | Kind::Fw);
+            let agent: &[FieldId] = match kind {
+                Kind::Tls => &[field::JA4],
+                Kind::Http | Kind::Proxy => &[field::JA4, field::HTTP_AGENT],
+                _ => &[],
+            };
             let first = |list: &[FieldId]| list.iter().find_map(|f| record.text(*f).filter(|t| !t.is_empty())).unwrap_or("");
-            let bytes = |a, b| record.uint(a).or_else(|| record.uint(b)).unwrap_or(0);
             let name = first(&[field::SNI, field::HTTP_HOST, field::NAME]);
             rows.events.push(Event {
                 kind,
@@ -356,13 +324,8 @@ fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool,
                 action: net.word(record.text(field::ACTION).unwrap_or("")),
                 rule: if told { net.word(first(&[field::SIGNATURE, field::RULE, field::MESSAGE])) } else { Word::NONE },
                 name: net.word(&self::lower(name)),
-                user: net.word(first(&[field::USER])),
-                agent: net.word(first(&[field::JA4, field::HTTP_AGENT])),
-                status: port(field::HTTP_STATUS),
-                reply: net.word(first(&[field::PORT_STATE, field::VERSION])),
-                app: net.word(first(&[field::APP])),
-                bytes_out: bytes(field::BYTES_OUT, field::HTTP_REQUEST_BYTES),
-                bytes_in: bytes(field::BYTES_IN, field::HTTP_RESPONSE_BYTES),
+                agent: net.word(first(agent)),
+                reply: net.word(record.text(field::PORT_STATE).unwrap_or("")),
                 source: record.source,
                 id: net.id(record.id),
             });

@@ -55,8 +55,6 @@ struct Interruptions(Rule);
 
 fn metrics(scope: Scope) -> &'static [Metric] {
     match scope {
-        // Of connections that several sources saw one counts: what one source has says nothing of its link.
-        Scope::Link(_) => &[],
         Scope::Site(_) => &[Metric::Flows, Metric::Queries],
         _ => &[Metric::Flows],
     }

@@ -3,8 +3,9 @@
 
 use super::fold::{Fold, Proof, by_subject, lasting};
 use super::gather::service;
+use super::held::{Sweep, Table};
 use super::maths::sat;
-use super::rows::{Flow, Host, Net, Piece, Word};
+use super::rows::{Flow, Host, Id, Net, Piece, Word};
 use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::Time;
 use crate::model::finding::Finding;
@@ -80,7 +81,8 @@ struct Lasting {
     summed: i64,
     inside: i64,
     shared: usize,
-    day: HashMap<Key, OfDay, foldhash::fast::RandomState>,
+    day: Table<Key, OfDay>,
+    sweep: Sweep,
     kept: HashMap<Key, Kept, foldhash::fast::RandomState>,
     /// The end of the records.
     last: Time,
@@ -91,18 +93,39 @@ struct Lasting {
 #[derive(Default)]
 struct OfDay {
     sum: i64,
-    longest: i64,
     bytes: u64,
     proof: Proof,
-    /// The longest of them.
-    of_longest: Option<Flow>,
+    longest: Longest,
+}
+
+/// The longest connection of several.
+#[derive(Clone, Copy, Default)]
+struct Longest {
+    duration: i64,
+    name: Word,
+    app: Word,
+    /// None: there was no connection.
+    id: Option<Id>,
+    open: bool,
+}
+
+impl Longest {
+    fn of(flow: &Flow) -> Longest {
+        Longest { duration: flow.duration(), name: flow.name, app: flow.app, id: Some(flow.id), open: flow.open }
+    }
+    /// Takes another, which counts if it is longer.
+    fn take(&mut self, other: Longest) {
+        if self.id.is_none() || other.duration > self.duration {
+            *self = other;
+        }
+    }
 }
 
 /// What two hosts had on the days that were told.
 #[derive(Default)]
 struct Kept {
     sum: i64,
-    longest: Option<Flow>,
+    longest: Longest,
     days: usize,
     bytes: u64,
     proof: Proof,
@@ -119,8 +142,8 @@ impl Watch for Lasting {
             }
             let key = (flow.src, flow.dst, flow.dst_port, flow.proto);
             if self.day.len() >= PAIRS && !self.day.contains_key(&key) {
-                // Whoever has the least so far goes: the limits are far above. Not at every connection: it takes a while.
-                if self.lost.is_multiple_of(100_000) {
+                // Whoever has the least so far goes: the limits are far above.
+                if self.sweep.is_due(PAIRS) {
                     self.day.retain(|_, d| d.sum >= 60 * SECOND);
                 }
                 if self.day.len() >= PAIRS {
@@ -128,23 +151,20 @@ impl Watch for Lasting {
                     continue;
                 }
             }
-            let day = self.day.entry(key).or_default();
+            let day = self.day.entry(key, OfDay::default);
             day.sum = day.sum.saturating_add(flow.duration());
             day.bytes = day.bytes.saturating_add(flow.bytes());
             day.proof.take(flow.start, flow.end, flow.id, flow.source);
-            if flow.duration() > day.longest || day.of_longest.is_none() {
-                day.longest = flow.duration();
-                day.of_longest = Some(*flow);
-            }
+            day.longest.take(Longest::of(flow));
         }
     }
     fn day(&mut self, day: &Day<'_>) {
-        let mut list: Vec<(Key, OfDay)> = self.day.drain().collect();
+        let mut list: Vec<(Key, OfDay)> = self.day.drain();
         list.sort_unstable_by_key(|(key, _)| *key);
         for (key, of_day) in list {
             let inside = day.net.is_home(key.0) && day.net.is_home(key.1);
             let (single, summed) = if inside { (self.inside, i64::MAX) } else { (self.single, self.summed) };
-            let tells = of_day.longest >= single || of_day.sum >= summed;
+            let tells = of_day.longest.duration >= single || of_day.sum >= summed;
             if !tells || self.kept.len() >= KEPT && !self.kept.contains_key(&key) {
                 continue;
             }
@@ -153,12 +173,8 @@ impl Watch for Lasting {
             kept.sum = kept.sum.max(of_day.sum);
             kept.bytes = kept.bytes.saturating_add(of_day.bytes);
             kept.proof.join(&of_day.proof);
-            if let Some(flow) = of_day.of_longest {
-                kept.open |= flow.open;
-                if kept.longest.is_none_or(|known| flow.duration() > known.duration()) {
-                    kept.longest = Some(flow);
-                }
-            }
+            kept.open |= of_day.longest.open;
+            kept.longest.take(of_day.longest);
         }
     }
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
@@ -193,7 +209,7 @@ impl Watch for Lasting {
 impl Lasting {
     fn finding(&self, (src, dst, port, proto): &Key, kept: &Kept, net: &Net, home: bool) -> Finding {
         let (host, peer) = (net.addr(*src), net.addr(*dst));
-        let (longest, name, app) = kept.longest.map_or((0, Word::NONE, Word::NONE), |f| (f.duration(), f.name, f.app));
+        let Longest { duration: longest, name, app, .. } = kept.longest;
         let open = kept.open || self.last.since(kept.proof.last) <= AT_END && longest >= self.single;
         let single = if home { self.inside } else { self.single };
         let named = match net.text(name) {
@@ -210,7 +226,7 @@ impl Lasting {
         let still = if open { "; still open when the records end" } else { "" };
         let title = format!("{host} has {what} to {peer}{named} {service}{days}{still}");
         let mut proof = kept.proof.clone();
-        kept.longest.iter().for_each(|flow| proof.lead(flow.id));
+        kept.longest.id.into_iter().for_each(|id| proof.lead(id));
         let mut f = proof.finding(NAME, net, *src, title);
         f.peer = Some(peer);
         f.service = Some((*proto, *port));

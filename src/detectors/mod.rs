@@ -23,6 +23,8 @@ pub mod deviation;
 pub mod dga;
 pub mod direct_to_ip;
 pub mod dns_tunnel;
+/// Shared: not a member.
+pub mod domains;
 pub mod entropy;
 pub mod exfiltration;
 pub mod exposed_management;
@@ -31,6 +33,8 @@ pub mod exposed_vulnerability;
 pub mod fold;
 /// Shared: not a member.
 pub mod gather;
+/// Shared: not a member.
+pub mod held;
 /// Shared: not a member.
 pub mod history;
 pub mod interruption;
@@ -43,6 +47,8 @@ pub mod new_service;
 pub mod off_hours;
 pub mod os_mismatch;
 pub mod outage;
+/// Shared: not a member.
+pub mod pieces;
 /// Shared: not a member.
 pub mod profile;
 pub mod protocol_mismatch;
@@ -110,7 +116,7 @@ pub trait Detector: Sync {
 
 /// A detector at work.
 pub trait Watch: Send {
-    /// The next records, in order of time. A piece never reaches over a day of UTC; pieces follow each other.
+    /// The next records, in order of time. A piece never reaches over a day of UTC; pieces follow each other. They are of whole hours, but of a flood of less.
     fn piece(&mut self, piece: &Piece<'_>);
     /// A day of UTC is over: everything that began in it was given.
     fn day(&mut self, day: &Day<'_>) {

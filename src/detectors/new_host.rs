@@ -4,11 +4,12 @@
 use super::fold::{Proof, any_of, date, few};
 use super::history::History;
 use super::maths::sat;
-use super::rows::{Flow, Host, Net, Piece, Word};
+use super::rows::{Flow, Host, Net, Piece, Word, network};
 use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::Finding;
 use crate::model::time::DAY;
 use crate::model::{Kind, Time};
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -91,7 +92,7 @@ impl Watch for Hosts {
         }
     }
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
-        let mut pools: BTreeMap<(i32, IpAddr), Vec<(Host, &New)>> = BTreeMap::new();
+        let mut pools: BTreeMap<(i32, IpNet), Vec<(Host, &New)>> = BTreeMap::new();
         for (host, new) in &self.new {
             pools.entry((new.proof.first.day(), network(net.addr(*host)))).or_default().push((*host, new));
         }
@@ -105,14 +106,6 @@ impl Watch for Hosts {
             }
         }
         out
-    }
-}
-
-/// The network that addresses are lent in, as far as anybody can guess: /24, of IPv6 /64.
-fn network(addr: IpAddr) -> IpAddr {
-    match addr {
-        IpAddr::V4(a) => IpAddr::from((u32::from(a) & 0xffff_ff00).to_be_bytes()),
-        IpAddr::V6(a) => IpAddr::from((u128::from(a) >> 64 << 64).to_be_bytes()),
     }
 }
 
@@ -178,14 +171,13 @@ impl Hosts {
         self.doubts(&mut f);
         f
     }
-    fn pooled(&self, net: &Net, day: i32, network: IpAddr, hosts: &[(Host, &New)]) -> Option<Finding> {
+    fn pooled(&self, net: &Net, day: i32, network: IpNet, hosts: &[(Host, &New)]) -> Option<Finding> {
         let (first, _) = hosts.first()?;
         let mut proof = Proof::default();
         hosts.iter().for_each(|(_, new)| proof.join(&new.proof));
         let addrs: Vec<IpAddr> = hosts.iter().map(|(host, _)| net.addr(*host)).collect();
-        let length = if network.is_ipv4() { 24 } else { 64 };
         let title =
-            format!("{} hosts of {network}/{length} speak for the first time on {}: {}", hosts.len(), date(day), few(&addrs, 4));
+            format!("{} hosts of {network} speak for the first time on {}: {}", hosts.len(), date(day), few(&addrs, 4));
         let mut f = proof.finding(NAME, net, *first, title);
         f.severity = 0;
         f.score = 0.2;
@@ -193,7 +185,7 @@ impl Hosts {
         f.number("days of records without them", self.history.before(proof.first) / DAY, self.days);
         f.asks(&match any_of("host", &addrs) {
             Some(any) => format!("kind = flow and {any}"),
-            None => format!("kind = flow and net {network}/{length}"),
+            None => format!("kind = flow and net {network}"),
         });
         self.doubts(&mut f);
         f.benign.insert(0, "a network in which addresses are lent (DHCP, privacy addresses of IPv6)".into());

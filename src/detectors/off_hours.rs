@@ -71,7 +71,7 @@ struct Nights {
 
 fn metrics(scope: Scope) -> &'static [Metric] {
     match scope {
-        Scope::Service(..) | Scope::Link(_) => &[],
+        Scope::Service(..) => &[],
         _ => &[Metric::Sent, Metric::Flows],
     }
 }

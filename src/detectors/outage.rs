@@ -5,7 +5,9 @@
 
 mod cause;
 
+use super::fold::merge;
 use super::gather::service;
+use super::held::Sweep;
 use super::maths::sat;
 use super::rows::{Flow, Host, Id, Net, Piece};
 use super::shown::{counted, percent};
@@ -14,7 +16,7 @@ use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{SourceId, Time};
 use cause::{Causes, Denies};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The detector.
 pub static DETECTOR: Outage = Outage;
@@ -42,6 +44,8 @@ const FEW: u64 = 3;
 const SERVICES: usize = 300_000;
 const BINS: usize = 2_000;
 const CLIENTS: usize = 10_000;
+/// Bins after which services are looked through again for those that may go.
+const SWEPT: usize = 12;
 
 impl Detector for Outage {
     fn name(&self) -> &'static str {
@@ -70,6 +74,7 @@ impl Detector for Outage {
                 explained: of("explained"),
             },
             services: HashMap::default(),
+            sweep: Sweep::default(),
             denied: false,
             beyond: false,
         })
@@ -93,8 +98,9 @@ struct Service {
     attempts: u64,
     failed: u64,
     accepted: u64,
-    /// All who ever called, as far as that is needed.
-    clients: HashSet<Host>,
+    /// Who was ever answered, and whether that were several.
+    client: Option<Host>,
+    several: bool,
     /// Bins in which attempts fail.
     bins: Vec<Bin>,
 }
@@ -114,9 +120,24 @@ struct Bin {
     sources: BTreeSet<SourceId>,
 }
 
+impl Bin {
+    fn join(&mut self, other: Bin) {
+        self.attempts += other.attempts;
+        self.failed += other.failed;
+        self.refused += other.refused;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.clients.extend(other.clients.into_iter().take(CLIENTS.saturating_sub(self.clients.len())));
+        self.causes.join(&other.causes);
+        self.ids.extend(other.ids.into_iter().take(4usize.saturating_sub(self.ids.len())));
+        self.sources.extend(other.sources);
+    }
+}
+
 struct Services {
     rules: Rules,
     services: HashMap<Key, Service, foldhash::fast::RandomState>,
+    sweep: Sweep,
     /// Whether any firewall said that it denies anything.
     denied: bool,
     beyond: bool,
@@ -131,8 +152,7 @@ impl Watch for Services {
                 self.bin(of(first.start), flows, piece);
             }
         }
-        let denies = |e: &super::rows::Event| cause::is_denial(e, piece.net);
-        self.denied = self.denied || piece.events.iter().any(denies);
+        self.denied = self.denied || piece.events.iter().any(|e| e.is_denial(piece.net));
     }
     fn end(mut self: Box<Self>, net: &Net) -> Vec<Finding> {
         let services = std::mem::take(&mut self.services);
@@ -172,8 +192,10 @@ impl Services {
             of.accepted += u64::from(flow.is_accepted());
         }
         if self.services.len().saturating_add(counts.len()) > SERVICES {
-            // A port that never answered is no service: scans leave many of them.
-            self.services.retain(|_, s| s.accepted > 0);
+            // A port that never answered is no service: scans leave many of them. Not at every bin: it takes a while.
+            if self.sweep.is_due(8 * SWEPT) {
+                self.services.retain(|_, s| s.accepted > 0);
+            }
             self.beyond = true;
         }
         let mut failing: HashMap<Key, Bin> = HashMap::new();
@@ -193,10 +215,8 @@ impl Services {
             }
         }
         for flow in flows.iter().filter(is_attempt).filter(|f| !f.is_failed()) {
-            if let Some(service) = self.services.get_mut(&(flow.dst, flow.proto, flow.dst_port))
-                && service.clients.len() < 64
-            {
-                service.clients.insert(flow.src);
+            if let Some(service) = self.services.get_mut(&(flow.dst, flow.proto, flow.dst_port)) {
+                service.several |= *service.client.get_or_insert(flow.src) != flow.src;
             }
         }
         if failing.is_empty() {
@@ -223,7 +243,11 @@ impl Services {
         }
         for (key, bin) in failing {
             if let Some(service) = self.services.get_mut(&key) {
-                service.bins.push(bin);
+                // Of a flood a bin may come in several pieces.
+                match service.bins.last_mut().filter(|last| last.at == bin.at) {
+                    Some(last) => last.join(bin),
+                    None => service.bins.push(bin),
+                }
             }
         }
     }
@@ -251,7 +275,7 @@ impl Services {
         out.retain(|bins| {
             let clients: BTreeSet<Host> = bins.iter().flat_map(|b| b.clients.iter().copied()).collect();
             // One client that fails where others do not has a trouble of its own, or floods.
-            clients.len() > 1 || service.clients.len() <= 1
+            clients.len() > 1 || !service.several
         });
         out
     }
@@ -368,22 +392,16 @@ fn fold_hosts(list: Vec<Finding>) -> Vec<Finding> {
     }
     let mut out = Vec::new();
     for ((host, _), mut list) in by_host {
-        let overlap = list.iter().all(|f| list.iter().all(|g| f.window.start < g.window.end && g.window.start < f.window.end));
+        // All overlap each other if the last that begins does so before the first ends.
+        let overlap = list.iter().map(|f| f.window.start).max() < list.iter().map(|f| f.window.end).min();
         if list.len() < 3 || !overlap {
             out.append(&mut list);
             continue;
         }
         list.sort_by_key(|f| std::cmp::Reverse((f.severity, f.rows)));
         let services: Vec<String> = list.iter().filter_map(|f| f.service).map(|(p, port)| service(port, p)).collect();
-        let mut rest = list.into_iter();
-        let Some(mut whole) = rest.next() else { continue };
-        for other in rest {
-            whole.window.start = whole.window.start.min(other.window.start);
-            whole.window.end = whole.window.end.max(other.window.end);
-            whole.rows = whole.rows.saturating_add(other.rows);
-            other.evidence.iter().for_each(|id| whole.rests_on(*id));
-            whole.sources.extend(other.sources.iter().filter(|s| !whole.sources.contains(s)).copied().collect::<Vec<_>>());
-        }
+        let Some(mut whole) = list.first().cloned() else { continue };
+        merge(&mut whole, &list);
         whole.title = format!(
             "{} do not answer ({}); {}",
             counted(services.len(), "service"),

@@ -83,14 +83,14 @@ impl Ranking {
             self.alerted(finding, engine, net);
         }
         among_themselves(list);
-        list.iter_mut().for_each(score);
+        list.iter_mut().for_each(|f| score(f, net));
         sort(list);
         let (mut stated, mut seen) = (Stated::new(), Listed::new());
         for finding in list.iter_mut().take(LOOKED_UP) {
             cancel.check()?;
             listed(finding, engine, &mut seen, cancel)?;
             matters(finding, engine, &mut stated, cancel)?;
-            score(finding);
+            score(finding, net);
         }
         sort(list);
         Ok(())
@@ -199,10 +199,12 @@ fn matters(finding: &mut Finding, engine: &dyn Engine, known: &mut Stated, cance
     Ok(())
 }
 
-fn score(finding: &mut Finding) {
+fn score(finding: &mut Finding, net: &Net) {
+    // What its own sources say besides is not independent of them.
+    let own = |by: &str| net.sources.iter().any(|(id, name)| name == by && finding.sources.contains(id));
     // What other detectors say rests on the same flows: all of them together count as one more.
     let of_records: HashSet<&str> =
-        finding.support.iter().map(|s| s.by.as_str()).filter(|by| super::find(by).is_none()).collect();
+        finding.support.iter().map(|s| s.by.as_str()).filter(|by| super::find(by).is_none() && !own(by)).collect();
     let others = usize::from(finding.support.iter().any(|s| super::find(&s.by).is_some()));
     let independent = of_records.len() + others;
     let is_critical = |n: &Number| n.name == CRITICALITY && ["high", "critical"].iter().any(|w| n.value.starts_with(w));

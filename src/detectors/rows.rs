@@ -4,8 +4,10 @@ use super::curves::Curves;
 use crate::formats::Zone;
 use crate::model::record::Kind;
 use crate::model::{EvidenceKey, RecordId, SourceId, Time, proto};
+use hashbrown::HashTable;
 use ipnet::IpNet;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 /// A host, by its number in [`Net`].
@@ -187,24 +189,21 @@ pub struct Event {
     pub rule: Word,
     /// Name that was asked for, called or scanned.
     pub name: Word,
-    /// Account.
-    pub user: Word,
-    /// User agent, JA4 of a handshake, type of a question.
+    /// User agent of a request, JA4 of a handshake.
     pub agent: Word,
-    /// Status of HTTP, 0: none.
-    pub status: u16,
-    /// Reply code of DNS; state of a scanned port; version of a product.
+    /// State of a scanned port.
     pub reply: Word,
-    /// Application.
-    pub app: Word,
-    /// Bytes sent by the originator, as the event states them.
-    pub bytes_out: u64,
-    /// Bytes sent by the responder.
-    pub bytes_in: u64,
     /// Where it came from.
     pub source: SourceId,
     /// Which record it is.
     pub id: Id,
+}
+
+impl Event {
+    /// Whether a firewall says that it let nothing through: what [`DENIES`](super::curves::DENIES) selects.
+    pub fn is_denial(&self, net: &Net) -> bool {
+        self.kind == Kind::Fw && matches!(net.text(self.action), "deny" | "drop" | "reset" | "reject" | "block")
+    }
 }
 
 /// A question of DNS with its answers.
@@ -230,23 +229,27 @@ pub struct Query {
     pub id: Id,
 }
 
-/// A record's id in few bytes: the evidence by its number in [`Net`].
+/// A record's id in few bytes: the evidence, with the high part of the offset, by its number in [`Net`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Id {
     evidence: u32,
+    low: u32,
     ordinal: u16,
-    offset: u64,
 }
 
 /// What the numbers in rows stand for, and whose addresses are one's own.
 #[derive(Debug, Default)]
 pub struct Net {
     hosts: Vec<(IpAddr, bool)>,
-    by_addr: HashMap<IpAddr, Host, foldhash::fast::RandomState>,
+    by_addr: HashTable<u32>,
     words: Vec<Box<str>>,
-    by_word: HashMap<Box<str>, Word, foldhash::fast::RandomState>,
-    evidence: Vec<EvidenceKey>,
-    by_evidence: HashMap<EvidenceKey, u32>,
+    by_word: HashTable<u32>,
+    /// Bytes of the words.
+    bytes: usize,
+    hasher: foldhash::fast::RandomState,
+    /// Evidence with the high half of offsets in it.
+    evidence: Vec<(EvidenceKey, u32)>,
+    by_evidence: HashMap<(EvidenceKey, u32), u32, foldhash::fast::RandomState>,
     /// Hosts and texts beyond the bound.
     pub beyond: u64,
     /// Sites of one's own, in order of name; empty: everything that is home is one.
@@ -268,59 +271,78 @@ pub struct Place {
     pub zone: Option<Zone>,
 }
 
-/// Most hosts and texts that are told apart.
+/// Most hosts and texts that are told apart, bytes of all texts, and pieces of evidence of 4 GiB.
 const MOST: usize = 4_000_000;
+const BYTES: usize = 256 << 20;
+const EVIDENCE: usize = 1_000_000;
 
 impl Net {
     /// The number of a host; `home` says whether it is one's own, and is asked once. `None`: there are too many.
     pub fn host(&mut self, addr: IpAddr, home: &dyn Fn(IpAddr) -> bool) -> Option<Host> {
         let addr = addr.to_canonical();
-        if let Some(host) = self.by_addr.get(&addr) {
-            return Some(*host);
+        let hash = self.hasher.hash_one(addr);
+        let (hosts, hasher) = (&self.hosts, &self.hasher);
+        let at = |n: u32| hosts.get(n as usize).map(|h| h.0);
+        if let Some(known) = self.by_addr.find(hash, |n| at(*n) == Some(addr)) {
+            return Some(Host(*known));
         }
         if self.hosts.len() >= MOST {
             self.beyond += 1;
             return None;
         }
-        let host = Host(self.hosts.len() as u32);
+        let number = self.hosts.len() as u32;
+        self.by_addr.insert_unique(hash, number, |n| hasher.hash_one(at(*n).unwrap_or(addr)));
         self.hosts.push((addr, home(addr)));
-        self.by_addr.insert(addr, host);
-        Some(host)
+        Some(Host(number))
     }
     /// The number of a text.
     pub fn word(&mut self, text: &str) -> Word {
         if text.is_empty() {
             return Word::NONE;
         }
-        if let Some(word) = self.by_word.get(text) {
-            return *word;
+        let hash = self.hasher.hash_one(text);
+        let (words, hasher) = (&self.words, &self.hasher);
+        let at = |n: u32| words.get(n as usize).map_or("", |w| w);
+        if let Some(known) = self.by_word.find(hash, |n| at(*n) == text) {
+            return Word(*known + 1);
         }
-        if self.words.len() >= MOST {
+        if self.words.len() >= MOST || self.bytes >= BYTES {
             self.beyond += 1;
             return Word::NONE;
         }
+        let number = self.words.len() as u32;
+        self.by_word.insert_unique(hash, number, |n| hasher.hash_one(at(*n)));
         self.words.push(text.into());
-        let word = Word(self.words.len() as u32);
-        self.by_word.insert(text.into(), word);
-        word
+        self.bytes += text.len();
+        Word(number + 1)
     }
     /// A record's id in few bytes.
     pub fn id(&mut self, id: RecordId) -> Id {
-        let next = self.evidence.len() as u32;
-        let n = *self.by_evidence.entry(id.evidence).or_insert(next);
-        if n == next {
-            self.evidence.push(id.evidence);
-        }
-        Id { evidence: n, ordinal: id.ordinal, offset: id.offset }
+        let (high, low) = ((id.offset >> 32) as u32, id.offset as u32);
+        let next = self.evidence.len();
+        let key = (id.evidence, high);
+        let evidence = match self.by_evidence.get(&key) {
+            Some(known) => *known,
+            None if next < EVIDENCE => {
+                self.evidence.push(key);
+                self.by_evidence.insert(key, next as u32);
+                next as u32
+            }
+            // Offsets that no file has: the record is not named.
+            None => u32::MAX,
+        };
+        Id { evidence, low, ordinal: id.ordinal }
     }
     /// A record's id.
     pub fn record(&self, id: Id) -> RecordId {
-        let evidence = self.evidence.get(id.evidence as usize).copied().unwrap_or_default();
-        RecordId { evidence, offset: id.offset, ordinal: id.ordinal }
+        let (evidence, high) = self.evidence.get(id.evidence as usize).copied().unwrap_or_default();
+        RecordId { evidence, offset: u64::from(high) << 32 | u64::from(id.low), ordinal: id.ordinal }
     }
     /// The number of a host that was seen.
     pub fn find(&self, addr: IpAddr) -> Option<Host> {
-        self.by_addr.get(&addr.to_canonical()).copied()
+        let addr = addr.to_canonical();
+        let is = |n: &u32| self.hosts.get(*n as usize).is_some_and(|h| h.0 == addr);
+        self.by_addr.find(self.hasher.hash_one(addr), is).copied().map(Host)
     }
     /// The address of a host.
     pub fn addr(&self, host: Host) -> IpAddr {
@@ -347,6 +369,12 @@ impl Net {
     }
 }
 
+/// The network of 256 addresses that an address is in, of IPv6 that of 64 bits: as far as anybody can guess what its neighbours are.
+pub fn network(addr: IpAddr) -> IpNet {
+    let bits = if addr.is_ipv4() { 24 } else { 64 };
+    IpNet::new(addr, bits).unwrap_or_else(|_| IpNet::from(addr)).trunc()
+}
+
 /// Records that follow each other.
 pub struct Piece<'a> {
     /// What the numbers stand for.
@@ -365,4 +393,39 @@ pub struct Day<'a> {
     pub net: &'a Net,
     /// Days since 1970-01-01 UTC.
     pub day: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_texts_and_records_have_numbers_and_lead_back() {
+        let mut net = Net::default();
+        let texts: Vec<String> = (0..5_000).map(|n| format!("n{n}.example")).collect();
+        let addrs: Vec<IpAddr> = (0..5_000u32).map(|n| IpAddr::from((0x0a00_0000 + n).to_be_bytes())).collect();
+        for _ in 0..2 {
+            for (n, (text, addr)) in texts.iter().zip(&addrs).enumerate() {
+                assert_eq!((net.word(text), net.host(*addr, &|_| n % 2 == 0)), (Word(n as u32 + 1), Some(Host(n as u32))));
+            }
+        }
+        assert!(texts.iter().zip(1..).all(|(t, n)| net.text(Word(n)) == t) && net.word("") == Word::NONE);
+        assert!(addrs.iter().zip(0..).all(|(a, n)| net.find(*a) == Some(Host(n)) && net.addr(Host(n)) == *a));
+        assert_eq!((net.home_hosts(), net.find("::1".parse().unwrap()), net.text(Word(9_999))), (2_500, None, ""));
+        let mapped = "::ffff:10.0.0.7".parse().unwrap();
+        assert_eq!((net.find(mapped), net.host(mapped, &|_| true)), (Some(Host(7)), Some(Host(7))));
+        for (key, offset) in [(1, 0), (1, 7 << 32 | 5), (2, u64::MAX), (1, u64::from(u32::MAX)), (1, 1 << 32)] {
+            let id = RecordId { evidence: EvidenceKey(key), offset, ordinal: 9 };
+            let short = net.id(id);
+            assert_eq!(net.record(short), id);
+        }
+        assert_eq!(size_of::<Id>(), 12);
+    }
+
+    #[test]
+    fn texts_have_a_bound_in_bytes_and_what_is_beyond_is_counted() {
+        let mut net = Net { bytes: BYTES - 5, ..Net::default() };
+        let (first, second) = (net.word("a long text"), net.word("another"));
+        assert_eq!((first.is_some(), second, net.word("a long text"), net.beyond), (true, Word::NONE, first, 1));
+    }
 }

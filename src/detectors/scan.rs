@@ -196,8 +196,7 @@ impl Watch for Searches {
             self.hold(Sample::of_flow(flow));
         }
         for event in piece.events.iter().filter(|e| e.kind == Kind::Fw && e.proto != 0) {
-            let denied = matches!(net.text(event.action), "deny" | "drop" | "reject" | "block");
-            if let (Some(src), Some(dst), true) = (event.src, event.dst, denied)
+            if let (Some(src), Some(dst), true) = (event.src, event.dst, event.is_denial(net))
                 && fits(src, dst)
             {
                 self.hold(Sample::of_denial(event, src, dst));

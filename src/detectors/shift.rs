@@ -60,8 +60,6 @@ struct Shifts {
 
 fn metrics(scope: Scope) -> &'static [Metric] {
     match scope {
-        // Of connections that several sources saw one counts: what one source has says nothing of its link.
-        Scope::Link(_) => &[],
         Scope::Service(..) => &[Metric::Flows],
         _ => &[Metric::Sent, Metric::Flows],
     }

@@ -5,6 +5,7 @@
 
 pub mod suspects;
 
+use super::held::Sweep;
 use super::maths::sat;
 use super::rows::{Flow, Host, Id, Net, Piece};
 use super::shown::{counted, one_of, percent, some};
@@ -12,7 +13,7 @@ use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{SourceId, Time, proto};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 /// The detector.
@@ -72,6 +73,7 @@ impl Detector for Spam {
                 learned: of("learned").max(1.0) as usize,
             },
             senders: HashMap::default(),
+            sweep: Sweep::default(),
             acceptors: HashMap::default(),
         })
     }
@@ -148,6 +150,7 @@ struct Burst {
 struct Senders {
     rules: Rules,
     senders: HashMap<Host, Sender, foldhash::fast::RandomState>,
+    sweep: Sweep,
     /// From whom hosts accept mail, as far as that is needed.
     acceptors: HashMap<Host, Vec<Host>, foldhash::fast::RandomState>,
 }
@@ -178,10 +181,15 @@ impl Watch for Senders {
         // Addresses that never leave a site come first: of two sides of a translation the inner one is the sender.
         found.sort_by_key(|(host, b)| (!is_inner(net.addr(*host)), *host, b.first));
         let mut kept: Vec<(Host, Burst, Vec<IpAddr>)> = Vec::new();
+        let mut marks = Marks::default();
         for (host, burst) in found {
-            match kept.iter_mut().find(|k| k.0 != host && k.1.is_same(&burst)) {
+            let same = marks.most_like(&burst, &|n| kept.get(n).is_some_and(|k| k.0 != host));
+            match same.and_then(|n| kept.get_mut(n)) {
                 Some(same) => same.2.push(net.addr(host)),
-                None => kept.push((host, burst, Vec::new())),
+                None => {
+                    marks.add(kept.len(), &burst);
+                    kept.push((host, burst, Vec::new()));
+                }
             }
         }
         kept.sort_by_key(|k| (k.0, k.1.first));
@@ -193,9 +201,11 @@ impl Senders {
     fn call(&mut self, net: &Net, flow: &Flow) {
         if self.senders.len() >= HOSTS && !self.senders.contains_key(&flow.src) {
             let window = self.rules.window;
-            self.senders.retain(|_, s| {
-                s.burst.is_some() || !s.done.is_empty() || s.recent.back().is_some_and(|c| flow.start.since(c.time) <= window)
-            });
+            if self.sweep.is_due(HOSTS) {
+                self.senders.retain(|_, s| {
+                    s.burst.is_some() || !s.done.is_empty() || s.recent.back().is_some_and(|c| flow.start.since(c.time) <= window)
+                });
+            }
             if self.senders.len() >= HOSTS {
                 return;
             }
@@ -345,21 +355,38 @@ impl Burst {
         }
         self.sources.insert(call.source);
     }
-    /// Whether most of the other's connections are of this one too: to the same server within half a second.
-    fn is_same(&self, other: &Burst) -> bool {
-        if self.first > other.last || other.first > self.last {
-            return false;
+}
+
+/// How far from each other the two sides of a translation show the same connection.
+const APART: i64 = SECOND / 2;
+
+/// Where connections of bursts went and when, by server and half second: which bursts show the same ones.
+#[derive(Default)]
+struct Marks(HashMap<(Host, i64), Vec<(Time, usize)>, foldhash::fast::RandomState>);
+
+impl Marks {
+    /// Adds those of a burst, by its number.
+    fn add(&mut self, number: usize, burst: &Burst) {
+        for (server, time) in &burst.marks {
+            self.0.entry((*server, time.0.div_euclid(APART))).or_default().push((*time, number));
         }
-        let half = SECOND / 2;
-        let mut times: HashMap<Host, Vec<Time>> = HashMap::new();
-        self.marks.iter().for_each(|(server, time)| times.entry(*server).or_default().push(*time));
-        let both = |(server, time): &&(Host, Time)| {
-            times.get(server).is_some_and(|t| {
-                let at = t.partition_point(|x| *x < time.plus(-half));
-                t.get(at).is_some_and(|x| *x <= time.plus(half))
-            })
-        };
-        other.marks.iter().filter(both).count() * 5 >= other.marks.len() * 4
+    }
+    /// The first burst in which four fifths of the connections of another one are too: to the same server within half a second.
+    fn most_like(&self, burst: &Burst, fits: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let mut both: BTreeMap<usize, usize> = BTreeMap::new();
+        for (server, time) in &burst.marks {
+            let half = time.0.div_euclid(APART);
+            let mut of: Vec<usize> = (half - 1..=half + 1)
+                .filter_map(|h| self.0.get(&(*server, h)))
+                .flatten()
+                .filter(|(t, _)| t.since(*time).abs() <= APART)
+                .map(|(_, n)| *n)
+                .collect();
+            of.sort_unstable();
+            of.dedup();
+            of.into_iter().for_each(|n| *both.entry(n).or_default() += 1);
+        }
+        both.into_iter().find(|(n, count)| count * 5 >= burst.marks.len() * 4 && fits(*n)).map(|(n, _)| n)
     }
 }
 

@@ -70,8 +70,6 @@ fn metrics(scope: Scope) -> &'static [Metric] {
         Scope::Host(_) => &[Sent, Flows, Failed, Peers],
         Scope::Subnet(_) => &[Sent, Received, Flows, Failed],
         Scope::Service(..) => &[Sent, Received, Flows],
-        // Of connections that several sources saw one counts: what one source has says nothing of its link.
-        Scope::Link(_) => &[],
     }
 }
 

@@ -105,13 +105,8 @@ impl Trial {
             action: Word::NONE,
             rule: Word::NONE,
             name: Word::NONE,
-            user: Word::NONE,
             agent: Word::NONE,
-            status: 0,
             reply: Word::NONE,
-            app: Word::NONE,
-            bytes_out: 0,
-            bytes_in: 0,
             source: SourceId(2),
             id,
         });

@@ -4,8 +4,8 @@ use super::maths::sat;
 use super::profile::Family;
 use super::profile::ledger::Of;
 use super::profile::roles::{Hints, decide};
-use super::reconcile::{Site, is_subject, neighbours, opens, sources};
-use super::rows::Net;
+use super::reconcile::{Site, is_subject, opens, sources};
+use super::rows::{Net, network};
 use super::{Detector, Limits, Setting};
 use crate::model::finding::{Finding, span};
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl Detector for UnknownHost {
             if !talks || !is_subject(of.host, net, &site.known) || site.listed(addr, of.seen.last).is_some() {
                 continue;
             }
-            let network = neighbours(addr);
+            let network = network(addr);
             if *covered.entry(network).or_insert_with(|| site.known.covers_network(&network)) {
                 out.push(one(site, of, net, least));
             } else {

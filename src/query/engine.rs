@@ -11,6 +11,7 @@ use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::Record;
 use crate::model::site::{Home, Sites};
 use crate::model::source::{SourceId, SourceInfo};
+use crate::model::time::SECOND;
 use crate::model::{Entity, Kind, Time, Value, Window};
 use crate::store::{PassiveEntry, names};
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,41 @@ pub struct Timeline {
     pub bins: Vec<f64>,
     /// Alerts per bin (asked along, for the marks).
     pub alerts: Vec<u32>,
+}
+
+impl Timeline {
+    /// Empty bins over a window, at most so many of a round width.
+    pub fn over(window: &Window, bins: usize) -> Timeline {
+        if window.start >= window.end || bins == 0 {
+            return Timeline::default();
+        }
+        let bin = round_bin(window.length(), bins);
+        let start = Time(window.start.0.div_euclid(bin).saturating_mul(bin));
+        let n =
+            usize::try_from(window.end.plus(-1).since(start) / bin).unwrap_or(0).saturating_add(1).min(bins.saturating_add(1));
+        Timeline { start, bin, bins: vec![0.0; n], alerts: vec![0; n] }
+    }
+    /// The bin of an instant: what lies before the first or after the last counts with that.
+    pub fn place(&self, at: Time) -> usize {
+        let last = self.bins.len().saturating_sub(1);
+        usize::try_from(at.max(self.start).since(self.start) / self.bin.max(1)).unwrap_or(usize::MAX).min(last)
+    }
+    /// Adds to the bin of an instant.
+    pub fn add(&mut self, at: Time, weight: f64) {
+        let place = self.place(at);
+        if let Some(bin) = self.bins.get_mut(place) {
+            *bin += weight;
+        }
+    }
+}
+
+/// The smallest round width that makes at most `bins` bins of a length.
+fn round_bin(length: i64, bins: usize) -> i64 {
+    let least = length / i64::try_from(bins).unwrap_or(i64::MAX).max(1);
+    let millis = [1, 2, 5, 10, 20, 50, 100, 200, 500].map(|n| n * 1_000_000);
+    let seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200].map(|n| n * SECOND);
+    let days = [1, 2, 7, 14, 28, 91, 182, 365, 1825, 3650, 36_500].map(|n| n * 86_400 * SECOND);
+    millis.into_iter().chain(seconds).chain(days).find(|w| *w > least).unwrap_or(least.saturating_add(1))
 }
 
 /// The bytes that a record was read from.
@@ -233,4 +269,17 @@ pub trait Engine: Send + Sync {
     }
     /// How many records a question selects that came with imports after `sequence`.
     fn changes_since(&self, question: &Question, sequence: u64, cancel: &Cancel) -> Result<u64>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_are_round_and_never_more_than_asked_for() {
+        for (length, bins) in [(1, 10), (3600 * SECOND, 60), (10 * 86_400 * SECOND, 120), (i64::MAX, 7)] {
+            let bin = round_bin(length, bins);
+            assert!(length / bin <= bins as i64, "{length} {bins} {bin}");
+        }
+    }
 }

@@ -23,7 +23,6 @@ use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
 use crate::model::site::{self, Direction, Home, Site, Sites};
 use crate::model::source::SourceInfo;
-use crate::model::time::SECOND;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::reread::{self, Place};
 use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now, parallel};
@@ -308,21 +307,16 @@ impl Engine for LocalEngine {
         if window.start >= window.end || bins == 0 {
             return Ok(Timeline::default());
         }
-        let bin = round_bin(window.length(), bins);
-        let start = Time(window.start.0.div_euclid(bin).saturating_mul(bin));
-        let n =
-            usize::try_from(window.end.plus(-1).since(start) / bin).unwrap_or(0).saturating_add(1).min(bins.saturating_add(1));
-        let place = |t: Time| usize::try_from(t.max(start).since(start) / bin).unwrap_or(usize::MAX).min(n - 1);
-        let mut out = Timeline { start, bin, bins: vec![0.0; n], alerts: vec![0; n] };
+        let mut out = Timeline::over(&window, bins);
         let stop = || cancel.is_cancelled();
         let fields: Vec<FieldId> = weight.into_iter().collect();
         // What was seen on both sides of a translation is shown twice, but summed once.
         let wide = self.wide(&view, question, cancel)?;
         for filter in if weight.is_some() { vec![Cow::Borrowed(wide.summed())] } else { wide.parts() } {
             let all = Ask { fields: Some(&fields), ..ask(question, &filter) };
-            let known = summed::bins(&view, &all, bin, weight, &stop, &mut |t, n| out.bins[place(t)] += n as f64)?;
+            let known = summed::bins(&view, &all, out.bin, weight, &stop, &mut |t, n| out.add(t, n as f64))?;
             view.visit(&Ask { without: Some(&known), ..all }, &stop, &mut |row| {
-                out.bins[place(row.time())] += match weight {
+                let more = match weight {
                     Some(field::DURATION) => row.until().since(row.time()).max(0) as f64,
                     Some(field) => match row.uint(field) {
                         Some(n) => n as f64,
@@ -330,14 +324,17 @@ impl Engine for LocalEngine {
                     },
                     None => 1.0,
                 };
+                out.add(row.time(), more);
                 true
             })?;
         }
         for filter in wide.parts() {
             let alerts = of_any_kind(&filter).and(Filter::is(field::KIND, Kind::Alert.name()));
             let ask = Ask { fields: Some(&[]), ..ask(question, &alerts) };
+            let bin = out.bin;
             let mut alert = |t: Time, n: u64| {
-                let count = &mut out.alerts[place(t)];
+                let place = out.place(t);
+                let count = &mut out.alerts[place];
                 *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
             };
             let known = summed::bins(&view, &ask, bin, None, &stop, &mut alert)?;
@@ -475,15 +472,6 @@ impl Engine for LocalEngine {
     }
 }
 
-/// The smallest round width that makes at most `bins` bins of a length.
-fn round_bin(length: i64, bins: usize) -> i64 {
-    let least = length / i64::try_from(bins).unwrap_or(i64::MAX).max(1);
-    let millis = [1, 2, 5, 10, 20, 50, 100, 200, 500].map(|n| n * 1_000_000);
-    let seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200].map(|n| n * SECOND);
-    let days = [1, 2, 7, 14, 28, 91, 182, 365, 1825, 3650, 36_500].map(|n| n * 86_400 * SECOND);
-    millis.into_iter().chain(seconds).chain(days).find(|w| *w > least).unwrap_or(least.saturating_add(1))
-}
-
 /// A filter without its conditions on the kind.
 fn of_any_kind(filter: &Filter) -> Filter {
     match filter {
@@ -497,6 +485,7 @@ fn of_any_kind(filter: &Filter) -> Filter {
 mod tests {
     use super::*;
     use crate::model::source::SourceKey;
+    use crate::model::time::SECOND;
     use crate::sources::input::key_of;
     use crate::store::{Begin, Done, NewEvidence, OpenOptions, Reserve};
     use std::path::Path;
@@ -567,13 +556,5 @@ mod tests {
         assert_eq!(engine.raw(origin).unwrap(), Raw::Bytes(b"second line".to_vec()));
         std::fs::remove_file(dir.path().join("log")).unwrap();
         assert!(matches!(engine.raw(origin).unwrap(), Raw::Gone(why) if why.contains("log")));
-    }
-
-    #[test]
-    fn bins_are_round_and_never_more_than_asked_for() {
-        for (length, bins) in [(1, 10), (3600 * SECOND, 60), (10 * 86_400 * SECOND, 120), (i64::MAX, 7)] {
-            let bin = round_bin(length, bins);
-            assert!(length / bin <= bins as i64, "{length} {bins} {bin}");
-        }
     }
 }

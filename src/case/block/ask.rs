@@ -2,6 +2,7 @@
 //! who of one's own uses them.
 
 use super::{KEYSITES, show};
+use crate::case::findings;
 use crate::detectors::gather::Asked;
 use crate::detectors::spam::PORTS;
 use crate::detectors::spam::suspects::{Call, Known, Suspect, Suspects};
@@ -15,6 +16,7 @@ use crate::query::Engine;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
+use std::path::Path;
 
 /// Different addresses that are told apart.
 const ADDRESSES: usize = 100_000;
@@ -59,15 +61,25 @@ pub fn foreign(engine: &dyn Engine, text: &str, most: usize, cancel: &Cancel) ->
     Ok(out)
 }
 
-/// The finding with a key, found anew.
-pub fn finding(engine: &dyn Engine, key: &str, limits: &Limits, cancel: &Cancel) -> Result<Finding> {
+/// The finding with a key: as kept beside the case if nothing has changed since, else found anew by its detector.
+pub fn finding(
+    engine: &dyn Engine,
+    dir: &Path,
+    decisions: &[Decision],
+    key: &str,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Finding> {
     let name = key.split(' ').next().unwrap_or_default();
     let Some(detector) = detectors::find(name) else {
         let names: Vec<&str> = detectors::ALL.iter().map(|d| d.name()).collect();
         return Err(Error::user(format!("a key begins with its detector, `{name}` is none")).hint(names.join(", ")));
     };
-    let asked = Asked { limits, only: Some(&[detector]), window: Window::ALL };
-    let found = detectors::run(engine, &asked, cancel, &mut |_| {})?;
+    let mut found = match findings::current(engine, dir, &findings::rests_on(engine, decisions, limits, cancel)?) {
+        Some(kept) => kept,
+        None => detectors::run(engine, &Asked { limits, only: Some(&[detector]), window: Window::ALL }, cancel, &mut |_| {})?,
+    };
+    found.list.retain(|f| f.detector == name);
     let keys: Vec<String> = found.list.iter().take(5).map(Finding::key).collect();
     found.list.into_iter().find(|f| f.key() == key).ok_or_else(|| {
         let hint = if keys.is_empty() { format!("{name} finds nothing") } else { format!("there are: {}", keys.join("; ")) };
@@ -85,8 +97,8 @@ pub fn of_finding(engine: &dyn Engine, finding: &Finding, most: usize, cancel: &
     Ok(foreign(engine, &finding.query, most, cancel)?.into_iter().map(|(addr, _)| addr).collect())
 }
 
-/// The hosts outside that a spam message reported at a time most likely came from.
-pub fn mail(engine: &dyn Engine, at: Time, uncertainty: i64, most: usize, cancel: &Cancel) -> Result<Vec<Suspect>> {
+/// The hosts outside that a spam message reported at a time most likely came from; and how many calls of further callers were not compared.
+pub fn mail(engine: &dyn Engine, at: Time, uncertainty: i64, most: usize, cancel: &Cancel) -> Result<(Vec<Suspect>, u64)> {
     let mut suspects = Suspects::of(at, uncertainty);
     let window = Window::new(at.plus(-BEFORE), suspects.window().end);
     let ports = PORTS.map(|p| p.to_string()).join(", ");
@@ -115,7 +127,7 @@ pub fn mail(engine: &dyn Engine, at: Time, uncertainty: i64, most: usize, cancel
         })
     };
     let ranked = suspects.rank(most, &mut known);
-    failed.map_or(Ok(ranked), Err)
+    failed.map_or(Ok((ranked, suspects.beyond)), Err)
 }
 
 /// What the case says of an address: its reputation, and whether a reverse name was seen that leads back to it.

@@ -33,6 +33,9 @@ impl History {
 
 /// The sums of every hour of the case, by number of the hour.
 fn hours(asking: &Asking<'_>, which: Which) -> Result<BTreeMap<i64, f64>> {
+    if let Some(hours) = asking.kept().and_then(|k| k.hours(which)) {
+        return Ok(hours.iter().map(|(hour, n)| (*hour, *n as f64)).collect());
+    }
     let stage = match which {
         Which::Bytes => "timeline 1h bytes",
         Which::Packets => "timeline 1h packets",
@@ -78,7 +81,8 @@ pub(super) fn lay(which: Which, asking: &Asking<'_>, history: &History, window: 
         return Ok(());
     }
     let read = asking.records(which.kinds());
-    if read > READ && !(which.is_kept() && asking.scope.trim().is_empty()) {
+    let known = which.is_summed() && asking.scope.trim().is_empty() || asking.kept().is_some_and(|k| k.hours(which).is_some());
+    if read > READ && !known {
         curve.note = format!("what is usual is not worked out: {read} records would have to be read");
         return Ok(());
     }

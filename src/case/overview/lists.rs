@@ -2,6 +2,7 @@
 //!
 //! New is what was not there before the window; if there is less than a quarter of its length before it, what was not there in its first four fifths.
 
+use super::kept::{ACCEPTED, Fresh, Key, Table, USES};
 use super::{Asking, HOUR};
 use crate::case::home::{self, Cell, Go, Line, numbers, outside};
 use crate::error::Result;
@@ -11,13 +12,10 @@ use crate::model::{Kind, Time, Value, Window, proto};
 use crate::query::engine::Page;
 use crate::query::quote;
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 
 /// Lines of a list.
 const SHOWN: usize = 60;
-/// Flows that a service took.
-const ACCEPTED: &str = "kind = flow and state in {S1, SF, S2, S3, RSTO, RSTR}";
-/// Where names are used.
-const USES: [(&str, &str); 3] = [("dns", "name"), ("tls", "sni"), ("http", "http.host")];
 
 /// A list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,14 +98,24 @@ pub fn list(what: What, asking: &Asking<'_>) -> Result<List> {
     let new = since(&window, &span);
     let (before, after) = (Window::new(span.start, new), Window::new(new, window.end));
     let note = format!("not there before {}", new.utc().format("%Y-%m-%d %H:%MZ"));
-    let (mut lines, why) = match what {
-        What::Services => (services(asking, &before, &after)?, "no service is new"),
-        What::Names => (names(asking, &before, &after)?, "no name is new"),
-        _ => (hosts(asking, &before, &after)?, "no host of one's own is new"),
+    let (table, why) = match what {
+        What::Services => (Table::Services, "no service is new"),
+        What::Names => (Table::Names, "no name is new"),
+        _ => (Table::Hosts, "no host of one's own is new"),
+    };
+    let (total, mut lines) = match asking.kept().map(|k| k.fresh(table, asking, &after)).transpose()?.flatten() {
+        Some(fresh) => (fresh.len(), fresh.into_iter().take(SHOWN).map(|f| known(f, asking)).collect()),
+        None => {
+            let read = match table {
+                Table::Services => services(asking, &before, &after)?,
+                Table::Names => names(asking, &before, &after)?,
+                Table::Hosts => hosts(asking, &before, &after)?,
+            };
+            (read.len(), read)
+        }
     };
     let has: &[Kind] = if what == What::Names { &[Kind::Dns, Kind::Tls, Kind::Http] } else { &[Kind::Flow] };
     let why = if asking.has(has) { why } else { "no source here gives what it is made of" };
-    let total = lines.len();
     lines.truncate(SHOWN);
     for line in &mut lines {
         line.first(asking, &after)?;
@@ -153,6 +161,69 @@ impl Draft {
     }
 }
 
+/// The line of what is kept: its first record is known.
+fn known(fresh: Fresh, asking: &Asking<'_>) -> Draft {
+    let mut draft = match fresh.key {
+        Key::Host(addr) => host(addr, fresh.count),
+        Key::Service(addr, proto, port) => service(addr, proto, port, fresh.count, asking),
+        Key::Name(name) => name_line(String::from(name), fresh.count, Vec::new()),
+    };
+    draft.conditions.clear();
+    if let Some(cell) = draft.line.cells.get_mut(draft.at) {
+        *cell = Cell::At(fresh.first);
+    }
+    draft
+}
+
+fn host(addr: IpAddr, flows: u64) -> Draft {
+    let value = Value::Addr(addr);
+    Draft {
+        line: Line {
+            cells: vec![Cell::Of(field::SRC_IP, value.clone()), Cell::Empty, Cell::Count(flows)],
+            go: Go::Entity(field::SRC_IP, value),
+            loud: false,
+        },
+        at: 1,
+        conditions: vec![format!("kind = flow and src.ip = {addr}")],
+    }
+}
+
+fn service(addr: IpAddr, p: u64, port: u64, flows: u64, asking: &Asking<'_>) -> Draft {
+    let p = proto::show(u8::try_from(p).unwrap_or(0));
+    let conditions = format!("{ACCEPTED} and dst.ip = {addr} and proto = {p} and dst.port = {port}");
+    Draft {
+        line: Line {
+            cells: vec![
+                Cell::Of(field::DST_IP, Value::Addr(addr)),
+                Cell::Text(format!("{port}/{p}")),
+                Cell::Empty,
+                Cell::Count(flows),
+            ],
+            go: Go::Query { label: format!("{addr} {port}/{p}"), text: asking.text(&conditions), lens: "flows" },
+            loud: false,
+        },
+        at: 2,
+        conditions: vec![conditions],
+    }
+}
+
+fn name_line(name: String, count: u64, uses: Vec<usize>) -> Draft {
+    let conditions =
+        uses.iter().filter_map(|n| USES.get(*n)).map(|(kind, field, _)| format!("kind = {kind} and {field} = {}", quote(&name)));
+    let conditions = conditions.collect();
+    let value = Value::from(name);
+    const NAME: FieldId = field::NAME;
+    Draft {
+        line: Line {
+            cells: vec![Cell::Of(NAME, value.clone()), Cell::Empty, Cell::Count(count)],
+            go: Go::Entity(NAME, value),
+            loud: false,
+        },
+        at: 1,
+        conditions,
+    }
+}
+
 /// Groups of a question within a window.
 fn groups(asking: &Asking<'_>, conditions: &str, by: &str, window: &Window) -> Result<Vec<(Vec<Value>, u64)>> {
     let question = asking.question(conditions, &format!("count by {by}"), window)?;
@@ -170,16 +241,7 @@ fn hosts(asking: &Asking<'_>, before: &Window, after: &Window) -> Result<Vec<Dra
     for (values, flows) in groups(asking, "kind = flow", "src.ip", after)? {
         let Some(Value::Addr(addr)) = values.first() else { continue };
         if home.has(*addr) && !known.contains(&words(&values)) {
-            let value = Value::Addr(*addr);
-            out.push(Draft {
-                line: Line {
-                    cells: vec![Cell::Of(field::SRC_IP, value.clone()), Cell::Empty, Cell::Count(flows)],
-                    go: Go::Entity(field::SRC_IP, value),
-                    loud: false,
-                },
-                at: 1,
-                conditions: vec![format!("kind = flow and src.ip = {addr}")],
-            });
+            out.push(host(*addr, flows));
         }
     }
     Ok(out)
@@ -204,18 +266,7 @@ fn services(asking: &Asking<'_>, before: &Window, after: &Window) -> Result<Vec<
     let mut out = Vec::new();
     for (values, flows) in late.into_iter().filter(|g| !known.contains(&words(&g.0))) {
         let [Value::Addr(addr), Value::Uint(p), Value::Uint(port)] = values.as_slice() else { continue };
-        let p = proto::show(u8::try_from(*p).unwrap_or(0));
-        let conditions = format!("{ACCEPTED} and dst.ip = {addr} and proto = {p} and dst.port = {port}");
-        let value = Value::Addr(*addr);
-        out.push(Draft {
-            line: Line {
-                cells: vec![Cell::Of(field::DST_IP, value), Cell::Text(format!("{port}/{p}")), Cell::Empty, Cell::Count(flows)],
-                go: Go::Query { label: format!("{addr} {port}/{p}"), text: asking.text(&conditions), lens: "flows" },
-                loud: false,
-            },
-            at: 2,
-            conditions: vec![conditions],
-        });
+        out.push(service(*addr, *p, *port, flows, asking));
     }
     Ok(out)
 }
@@ -223,7 +274,7 @@ fn services(asking: &Asking<'_>, before: &Window, after: &Window) -> Result<Vec<
 fn names(asking: &Asking<'_>, before: &Window, after: &Window) -> Result<Vec<Draft>> {
     let used = |window: &Window| -> Result<BTreeMap<String, (u64, Vec<usize>)>> {
         let mut out: BTreeMap<String, (u64, Vec<usize>)> = BTreeMap::new();
-        for (n, (kind, name)) in USES.iter().enumerate() {
+        for (n, (kind, name, _)) in USES.iter().enumerate() {
             for (values, count) in groups(asking, &format!("kind = {kind} and exists {name}"), name, window)? {
                 if let Some(name) = values.first().and_then(|v| outside(&v.to_string())) {
                     let of = out.entry(name).or_default();
@@ -238,21 +289,5 @@ fn names(asking: &Asking<'_>, before: &Window, after: &Window) -> Result<Vec<Dra
     let mut late: Vec<(String, u64, Vec<usize>)> =
         used(after)?.into_iter().filter(|(n, _)| !known.contains_key(n)).map(|(n, (c, u))| (n, c, u)).collect();
     late.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let draft = |(name, count, uses): (String, u64, Vec<usize>)| {
-        let conditions =
-            uses.iter().filter_map(|n| USES.get(*n)).map(|(kind, field)| format!("kind = {kind} and {field} = {}", quote(&name)));
-        let conditions = conditions.collect();
-        let value = Value::from(name);
-        const NAME: FieldId = field::NAME;
-        Draft {
-            line: Line {
-                cells: vec![Cell::Of(NAME, value.clone()), Cell::Empty, Cell::Count(count)],
-                go: Go::Entity(NAME, value),
-                loud: false,
-            },
-            at: 1,
-            conditions,
-        }
-    };
-    Ok(late.into_iter().map(draft).collect())
+    Ok(late.into_iter().map(|(name, count, uses)| name_line(name, count, uses)).collect())
 }

@@ -4,10 +4,14 @@
 //! the zone of the site if somebody has said it.
 
 mod band;
+mod kept;
 mod lists;
 
 pub use band::{History, history};
+pub use kept::{FILE, Kept, kept};
 pub use lists::{List, What, list};
+
+use crate::case::home::outside;
 
 use crate::detectors::contributions::FAILED;
 use crate::detectors::curves::DENIES;
@@ -88,8 +92,8 @@ impl Which {
             Which::Denies => &[Kind::Fw],
         }
     }
-    /// Whether its hours are kept as sums, so that they need not be read.
-    fn is_kept(self) -> bool {
+    /// Whether the store has the sums of its hours, so that no record need be read.
+    pub fn is_summed(self) -> bool {
         !matches!(self, Which::Failed | Which::Denies)
     }
 }
@@ -102,11 +106,17 @@ pub struct Asking<'a> {
     pub window: Window,
     /// Conditions on the records; empty: all.
     pub scope: &'a str,
+    /// What is kept of the case besides its sums ([`kept`](fn@kept)); none: the records are read.
+    pub kept: Option<&'a Kept>,
     /// Gives it up.
     pub cancel: &'a Cancel,
 }
 
 impl Asking<'_> {
+    /// What is kept, if it answers: it is of all records.
+    fn kept(&self) -> Option<&Kept> {
+        self.kept.filter(|_| self.scope.trim().is_empty())
+    }
     /// Conditions together with those of what was asked.
     pub(in crate::case) fn text(&self, conditions: &str) -> String {
         if self.scope.trim().is_empty() { conditions.to_owned() } else { format!("{conditions} and ({})", self.scope) }
@@ -216,12 +226,18 @@ pub fn curve(which: Which, asking: &Asking<'_>, history: &History, most: usize) 
     // As many as the case has on average over so long.
     let part = window.length() as f64 / span.length().max(1) as f64;
     let read = (asking.records(which.kinds()) as f64 * part) as u64;
-    if read > READ && !which.is_kept() {
+    let known = asking.kept().map(|k| k.timeline(which, asking, &window, bins(&window, most))).transpose()?.flatten();
+    if read > READ && !which.is_summed() && known.is_none() {
         let why = format!("not counted over so long: {read} records would have to be read, narrow the window");
         return Ok(Curve { which, start: window.start, bin: 0, bins: Vec::new(), note: String::new(), why });
     }
-    let question = asking.question(which.conditions(), "", &window)?;
-    let line = asking.engine.timeline(&question, bins(&window, most), which.weight(), asking.cancel)?;
+    let line = match known {
+        Some(line) => line,
+        None => {
+            let question = asking.question(which.conditions(), "", &window)?;
+            asking.engine.timeline(&question, bins(&window, most), which.weight(), asking.cancel)?
+        }
+    };
     let Timeline { start, bin, bins: values, .. } = line;
     let empty = values.iter().all(|v| *v <= 0.0);
     let mut out = Curve {

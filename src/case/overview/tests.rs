@@ -62,7 +62,7 @@ fn case(dir: &Path, days: i64) -> LocalEngine {
 
 fn asking<'a>(engine: &'a LocalEngine, cancel: &'a Cancel, from: i64, until: i64) -> Asking<'a> {
     let window = Window::new(Time((MONDAY + from * 3600) * SECOND), Time((MONDAY + until * 3600) * SECOND));
-    Asking { engine, window, scope: "", cancel }
+    Asking { engine, window, scope: "", kept: None, cancel }
 }
 
 #[test]

@@ -118,7 +118,8 @@ fn wanted(opened: &Opened, args: &BlockArgs, cancel: &Cancel) -> Result<(String,
     let reason = |usual: &str| if args.reason.trim().is_empty() { usual.to_owned() } else { args.reason.trim().to_owned() };
     let of = |addr: std::net::IpAddr, why: String| Wanted { net: IpNet::from(addr), reason: why };
     if let Some(key) = &args.finding {
-        let finding = ask::finding(engine, key, settings::installed(), cancel)?;
+        let (dir, decisions) = (opened.keeper.dir(), opened.keeper.decisions());
+        let finding = ask::finding(engine, &dir, &decisions, key, settings::installed(), cancel)?;
         let addrs = ask::of_finding(engine, &finding, args.limit, cancel)?;
         if addrs.is_empty() {
             return Err(Error::user("nobody in that finding is foreign").hint("one's own hosts are not blocked from here"));
@@ -128,7 +129,10 @@ fn wanted(opened: &Opened, args: &BlockArgs, cancel: &Cancel) -> Result<(String,
     if let Some(text) = &args.mail_at {
         let at = Time::parse(text).ok_or_else(|| Error::user(format!("`{text}` is no time")).hint("2026-11-19T09:52:00Z"))?;
         let within = parse_span(&args.within).ok_or_else(|| Error::user(format!("`{}` is no span", args.within)).hint("30s"))?;
-        let suspects = ask::mail(engine, at, within, 5, cancel)?;
+        let (suspects, beyond) = ask::mail(engine, at, within, 5, cancel)?;
+        if beyond > 0 {
+            let _ = writeln!(std::io::stderr(), "note: there are more callers than are compared: {beyond} calls were left out");
+        }
         if suspects.is_empty() {
             return Err(Error::user("nobody outside called a mail server of one's own in the five minutes before"));
         }

@@ -98,7 +98,9 @@ impl Subcommand for Overview {
             None => {
                 let first = crate::case::home::first_window(engine).or_else(|| engine.span()).unwrap_or(Window::ALL);
                 let window = if question.window == Window::ALL { first } else { question.window };
-                let asking = Asking { engine, window, scope: &scope, cancel: &cancel };
+                let (dir, decisions) = (opened.keeper.dir(), opened.keeper.decisions());
+                let kept = if scope.trim().is_empty() { overview::kept(engine, &dir, &decisions, &cancel)? } else { None };
+                let asking = Asking { engine, window, scope: &scope, kept: kept.as_ref(), cancel: &cancel };
                 show(&asking, &args, &mut out)?;
             }
         }

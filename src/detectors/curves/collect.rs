@@ -1,11 +1,10 @@
 //! Gathers curves: which scopes a flow belongs to, when one is busy enough to have a curve, what is forgotten when there are too many.
 
-use super::{Cells, Curve, Curves, METRICS, Metric, Scope};
+use super::{Cells, Curve, Curves, METRICS, Marked, Metric, Scope};
 use crate::detectors::baseline::{BIN, Grid, SLOTS, entropy, spread};
-use crate::detectors::rows::{Flow, Host, Net, Piece, Place};
+use crate::detectors::rows::{Flow, Host, Net, Piece, Place, network};
 use crate::formats::Zone;
-use crate::model::{Kind, Time, proto};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use crate::model::{Kind, SourceId, Time, proto};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -26,6 +25,8 @@ const FITTED: usize = 8_000_000;
 const HOSTS: usize = 200;
 const SUBNETS: usize = 48;
 const SERVICES: usize = 32;
+/// Sources that are told apart.
+const SOURCES: usize = 4_096;
 /// A flow's bytes are spread over at most so many bins: a week.
 const LONGEST: i64 = 7 * SLOTS as i64;
 /// Flows of a bin from which on their spread is measured.
@@ -58,6 +59,8 @@ pub struct Gather {
     spreads: BTreeMap<usize, [HashMap<u32, u64, Fast>; 4]>,
     entropy: BTreeMap<usize, BTreeMap<i64, [f32; 4]>>,
     sites: Vec<u16>,
+    /// Bins in which each source has flows.
+    sources: BTreeMap<SourceId, Marked>,
 }
 
 impl Gather {
@@ -69,7 +72,7 @@ impl Gather {
         for event in piece.events {
             let metric = match event.kind {
                 Kind::Alert | Kind::Notice => Metric::Alerts,
-                Kind::Fw if is_deny(piece.net.text(event.action)) => Metric::Denies,
+                _ if event.is_denial(piece.net) => Metric::Denies,
                 _ => continue,
             };
             self.count([event.src, event.dst], event.time, metric, piece.net);
@@ -97,7 +100,7 @@ impl Gather {
             }
         }
         let subnet = |host: Host, site: Option<usize>| {
-            site.filter(|_| net.is_unicast(host)).and_then(|s| Some((subnet(net.addr(host))?, s)))
+            site.filter(|_| net.is_unicast(host)).map(|s| (network(net.addr(host)), s))
         };
         match (subnet(flow.src, from), subnet(flow.dst, to)) {
             (Some(a), Some(b)) if a.0 == b.0 => _ = self.add(Scope::Subnet(a.0), a.1, flow, None),
@@ -124,13 +127,29 @@ impl Gather {
         if matches!(flow.proto, proto::TCP | proto::UDP) && flow.dst_port != 0 {
             self.add(Scope::Service(flow.proto, flow.dst_port), home, flow, Some(true));
         }
-        self.add(Scope::Link(flow.source), home, flow, Some(true));
+        self.mark(flow.source, bin);
         let counts = self.spreads.entry(home).or_default();
         let values = [flow.src.0, flow.dst.0, u32::from(flow.dst_port), u32::from(entropy::class(flow.bytes()))];
         for (of, value) in counts.iter_mut().zip(values) {
             if of.len() < DISTINCT || of.contains_key(&value) {
                 *of.entry(value).or_default() += 1;
             }
+        }
+    }
+
+    /// A source has a flow in a bin.
+    fn mark(&mut self, source: SourceId, bin: i64) {
+        if self.sources.len() >= SOURCES && !self.sources.contains_key(&source) {
+            return;
+        }
+        let Ok(day) = i32::try_from(bin.div_euclid(SLOTS as i64)) else { return };
+        let slot = bin.rem_euclid(SLOTS as i64) as usize;
+        let days = self.sources.entry(source).or_default();
+        if let Some(bits) = days.entry(day).or_default().get_mut(slot / 64) {
+            *bits |= 1 << (slot % 64);
+        }
+        if days.len() > DAYS {
+            days.pop_first();
         }
     }
 
@@ -225,7 +244,7 @@ impl Gather {
     /// Whether a scope is busy enough for a curve; then the bins in which it was not yet.
     fn admit(&mut self, scope: Scope, counts: bool, bin: i64) -> Option<Option<(i64, i64)>> {
         let least = match scope {
-            Scope::Site(_) | Scope::Link(_) => return Some(None),
+            Scope::Site(_) => return Some(None),
             Scope::Host(_) | Scope::Subnet(_) => 8,
             Scope::Service(..) => 40,
         };
@@ -259,7 +278,7 @@ impl Gather {
             self.forgotten.insert(scope);
         }
         self.chunks = self.curves.values().map(|c| c.days.len()).sum();
-        // Sites and links alone are too much: the oldest days go.
+        // Sites alone are too much: the oldest days go.
         while self.chunks > CHUNKS {
             let Some(oldest) = self.curves.values().filter_map(|c| c.days.keys().next().copied()).min() else { break };
             self.curves.values_mut().for_each(|c| _ = c.days.remove(&oldest));
@@ -323,15 +342,14 @@ impl Gather {
         let hosts = (FITTED / cells / 4).clamp(10, HOSTS);
         let mut all: Vec<(Scope, Raw)> = self.curves.into_iter().collect();
         all.sort_by(|a, b| b.1.flows.cmp(&a.1.flows).then(net_order(net, a.0).cmp(&net_order(net, b.0))));
-        let mut left = [hosts, SUBNETS, SERVICES, 32, usize::MAX];
+        let mut left = [hosts, SUBNETS, SERVICES, usize::MAX];
         let mut list = Vec::new();
         for (scope, raw) in all {
             let of = match scope {
                 Scope::Host(_) => 0,
                 Scope::Subnet(_) => 1,
                 Scope::Service(..) => 2,
-                Scope::Link(_) => 3,
-                Scope::Site(_) => 4,
+                Scope::Site(_) => 3,
             };
             if left[of] > 0 {
                 left[of] -= 1;
@@ -340,7 +358,7 @@ impl Gather {
             }
         }
         let works = vec![OnceLock::new(); grids.len()];
-        Curves { list, grids, zones, works, entropy: self.entropy }
+        Curves { list, grids, zones, works, entropy: self.entropy, sources: self.sources }
     }
 }
 
@@ -353,18 +371,7 @@ fn net_order(net: &Net, scope: Scope) -> (Option<IpAddr>, Scope) {
 }
 
 fn always(scope: &Scope) -> bool {
-    matches!(scope, Scope::Site(_) | Scope::Link(_))
-}
-
-fn is_deny(action: &str) -> bool {
-    matches!(action, "deny" | "drop" | "reset" | "reject" | "block")
-}
-
-fn subnet(addr: IpAddr) -> Option<IpNet> {
-    match addr {
-        IpAddr::V4(a) => Ipv4Net::new(a, 24).ok().map(|n| IpNet::V4(n.trunc())),
-        IpAddr::V6(a) => Ipv6Net::new(a, 64).ok().map(|n| IpNet::V6(n.trunc())),
-    }
+    matches!(scope, Scope::Site(_))
 }
 
 fn cell<'c>(curve: &'c mut Raw, bin: i64, new: &mut usize) -> Option<&'c mut [f32; METRICS]> {

@@ -1,7 +1,7 @@
 //! Which rule of a firewall denied the flows that are missing.
 
 use crate::detectors::rows::{Event, Flow, Host, Id, Net, Piece, Word};
-use crate::model::{Kind, SourceId};
+use crate::model::SourceId;
 use std::collections::{HashMap, HashSet};
 
 /// Denials that are looked at for one bin, and for one flow.
@@ -11,11 +11,6 @@ const OF_FLOW: usize = 64;
 const RULES: usize = 64;
 /// Records that are named of a rule.
 const EVIDENCE: usize = 4;
-
-/// Whether an event says that a firewall stopped something.
-pub fn is_denial(event: &Event, net: &Net) -> bool {
-    event.kind == Kind::Fw && matches!(net.text(event.action), "deny" | "drop" | "reject" | "block")
-}
 
 /// The name of a rule as it is shown.
 pub fn name(net: &Net, rule: Word) -> &str {
@@ -89,7 +84,7 @@ impl Denies {
             if event.time > until || held >= HELD {
                 break;
             }
-            if let Some(src) = event.src.filter(|_| is_denial(event, piece.net))
+            if let Some(src) = event.src.filter(|_| event.is_denial(piece.net))
                 && let Some(list) = out.by_client.get_mut(&(src, event.dst_port))
             {
                 list.push(n);

@@ -3,6 +3,7 @@
 use super::Watcher;
 use super::classes::{CLASSES, CUT, Class, Side, Tally};
 use super::ledger::{Map, Peers, Service};
+use crate::detectors::held::Table;
 use crate::detectors::rows::{Host, Id, Net, Word};
 use crate::model::{Time, proto};
 
@@ -174,7 +175,7 @@ pub fn of_class(n: usize, watcher: &Watcher, net: &Net) -> Vec<Asset> {
         let rule = rule(class, tally, &all, one_way);
         assets.entry(*host).or_insert_with(|| Asset::new(*host)).rule = Some(rule);
     }
-    let mut add = |list: &Map<(Host, u8, u16), Service>| {
+    let mut add = |list: &Table<(Host, u8, u16), Service>| {
         let mut keys: Vec<_> = list.iter().filter(|((_, p, port), s)| class.is_of(*p, *port, s, net)).collect();
         keys.sort_unstable_by_key(|(k, _)| **k);
         for ((host, number, port), service) in keys {

@@ -3,6 +3,7 @@
 //! Only what was accepted or answered makes an entry, so that scans leave none. Everything is bounded; what did not fit is counted.
 
 use super::systems::{Family, Systems};
+use crate::detectors::held::{Table, push};
 use crate::detectors::rows::{Event, Flow, Host, Id, Net, Piece, Word};
 use crate::model::{Kind, SourceId, Time, proto};
 use std::collections::HashMap;
@@ -33,7 +34,8 @@ impl Peers {
     pub fn add(&mut self, host: Host) {
         if let Err(at) = self.list.binary_search(&host) {
             if self.list.len() < PEERS {
-                self.list.insert(at, host);
+                push(&mut self.list, host);
+                self.list[at..].rotate_right(1);
             } else {
                 self.more = true;
             }
@@ -72,7 +74,7 @@ impl Apps {
         if let Some(known) = self.list.iter_mut().find(|a| a.0 == app) {
             known.1 |= parsed;
         } else if self.list.len() < WORDS {
-            self.list.push((app, parsed));
+            push(&mut self.list, (app, parsed));
         }
     }
     /// Whether it speaks any of these (`http,tls` speaks both).
@@ -145,7 +147,7 @@ impl Service {
         self.bytes_out = self.bytes_out.saturating_add(sent);
         self.apps.add(flow.app, flow.app_parsed);
         if flow.name.is_some() && self.names.len() < WORDS && !self.names.contains(&flow.name) {
-            self.names.push(flow.name);
+            push(&mut self.names, flow.name);
         }
         let outside = !net.is_home(peer);
         if outside {
@@ -156,10 +158,10 @@ impl Service {
         }
         let ids = if outside { &mut self.outside_ids } else { &mut self.ids };
         if ids.len() < IDS {
-            ids.push(flow.id);
+            push(ids, flow.id);
         }
         if self.sources.len() < 8 && !self.sources.contains(&flow.source) {
-            self.sources.push(flow.source);
+            push(&mut self.sources, flow.source);
         }
     }
     /// How many different peers: at least so many.
@@ -225,7 +227,7 @@ impl Seen {
             self.ids.push(id);
         }
         if self.sources.len() < 8 && !self.sources.contains(&source) {
-            self.sources.push(source);
+            push(&mut self.sources, source);
         }
     }
     /// Whether anybody answered it or was answered by it.
@@ -238,9 +240,9 @@ impl Seen {
 #[derive(Default)]
 pub struct Ledger {
     /// By host, protocol and port: what it accepted.
-    pub services: Map<(Host, u8, u16), Service>,
+    pub services: Table<(Host, u8, u16), Service>,
     /// By host, protocol and port of the other end: what it asked for and got.
-    pub uses: Map<(Host, u8, u16), Use>,
+    pub uses: Table<(Host, u8, u16), Use>,
     /// By host.
     pub hosts: Map<Host, Seen>,
     /// What agents and names say, by text.
@@ -370,12 +372,12 @@ impl Ledger {
         for (n, of) in out.iter().enumerate() {
             places.insert(of.host, n);
         }
-        for ((host, proto, port), service) in &self.services {
+        for ((host, proto, port), service) in self.services.iter() {
             if let Some(of) = places.get(host).and_then(|n| out.get_mut(*n)) {
                 of.services.push((*proto, *port, service));
             }
         }
-        for ((host, proto, port), used) in &self.uses {
+        for ((host, proto, port), used) in self.uses.iter() {
             if let Some(of) = places.get(host).and_then(|n| out.get_mut(*n)) {
                 of.uses.push((*proto, *port, used));
             }
@@ -393,7 +395,7 @@ impl Ledger {
 }
 
 fn room<'a>(
-    map: &'a mut Map<(Host, u8, u16), Service>,
+    map: &'a mut Table<(Host, u8, u16), Service>,
     key: (Host, u8, u16),
     beyond: &mut u64,
     at: Time,
@@ -402,7 +404,7 @@ fn room<'a>(
         *beyond += 1;
         return None;
     }
-    Some(map.entry(key).or_insert_with(|| Service::new(at)))
+    Some(map.entry(key, || Service::new(at)))
 }
 
 fn has_ports(number: u8) -> bool {

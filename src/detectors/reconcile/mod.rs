@@ -95,12 +95,6 @@ pub fn answers_pages(port: u16, service: &Service, net: &Net) -> bool {
     web || service.apps.any(net, &["tls", "ssl", "dtls"]) && !OTHERS.contains(&port)
 }
 
-/// The network that a host's neighbours are in: /24, of IPv6 /64.
-pub fn neighbours(addr: IpAddr) -> ipnet::IpNet {
-    let net = ipnet::IpNet::new(addr, if addr.is_ipv4() { 24 } else { 64 });
-    net.map_or_else(|_| ipnet::IpNet::from(addr), |n| n.trunc())
-}
-
 /// A number of connections in words.
 pub fn connections(n: u64) -> String {
     format!("{n} connection{}", if n == 1 { "" } else { "s" })

@@ -66,6 +66,8 @@ pub struct Overview {
     made_scroll: Scroll,
     asked: Option<Instant>,
     awaited: bool,
+    /// What was still to be read was given up.
+    given_up: bool,
 }
 
 /// A line of what a stretch is made of.
@@ -98,6 +100,7 @@ impl Overview {
             made_scroll: Scroll::default(),
             asked: None,
             awaited: false,
+            given_up: false,
         }
     }
     fn whole(&self, engine: &dyn Engine) -> Window {
@@ -105,10 +108,12 @@ impl Overview {
     }
     fn load(&mut self, cx: &mut Cx) {
         self.asked = Some(Instant::now());
-        self.awaited = true;
+        (self.awaited, self.given_up) = (true, false);
         let (window, scope) = (self.whole(&**cx.engine), self.scope.clone());
+        // Without conditions what is kept answers: the lists come from that, too.
+        let whole = scope.trim().is_empty();
         cx.ask("curves", move |work| {
-            let asking = Asking { engine: &*work.engine, window, scope: &scope, cancel: &work.cancel };
+            let mut asking = Asking { engine: &*work.engine, window, scope: &scope, kept: None, cancel: &work.cancel };
             let history: History = overview::history(&asking)?;
             let zone = match (&history.zone, history.suggestion()) {
                 (Some(zone), _) => format!("days of {zone}"),
@@ -116,15 +121,29 @@ impl Overview {
                 (None, None) => "days of UTC".into(),
             };
             work.give(Zone(zone));
-            for which in Which::ALL {
+            // What the store has sums of is there at once, and is seen before the records are read.
+            for which in Which::ALL.into_iter().filter(|w| w.is_summed()) {
                 work.give(overview::curve(which, &asking, &history, BINS)?);
+            }
+            let kept = if whole {
+                work.give(overview::list(What::Talkers, &asking)?);
+                overview::kept(asking.engine, &work.keeper.dir(), &work.keeper.decisions(), &work.cancel)?
+            } else {
+                None
+            };
+            asking.kept = kept.as_ref();
+            for which in Which::ALL.into_iter().filter(|w| !w.is_summed()) {
+                work.give(overview::curve(which, &asking, &history, BINS)?);
+            }
+            for what in What::ALL.into_iter().filter(|w| whole && *w != What::Talkers) {
+                work.give(overview::list(what, &asking)?);
             }
             Ok(())
         });
-        for what in What::ALL {
+        for what in What::ALL.into_iter().filter(|_| !whole) {
             let scope = self.scope.clone();
             cx.ask(what.name(), move |work| {
-                let asking = Asking { engine: &*work.engine, window, scope: &scope, cancel: &work.cancel };
+                let asking = Asking { engine: &*work.engine, window, scope: &scope, kept: None, cancel: &work.cancel };
                 work.give(overview::list(what, &asking)?);
                 Ok(())
             });
@@ -354,6 +373,14 @@ impl Pane for Overview {
                 self.made = None;
                 self.part = Part::Curves;
                 cx.push(Effect::Cancel { pane: "overview", slot: PARTS });
+            }
+            // The first time what is still to come is given up, the next time the overview is closed.
+            ("cancel", _) if self.awaited => {
+                for slot in std::iter::once("curves").chain(What::ALL.map(What::name)) {
+                    cx.push(Effect::Cancel { pane: "overview", slot });
+                }
+                (self.awaited, self.given_up) = (false, true);
+                cx.say("reading given up");
             }
             ("move_up", Part::Curves) => self.which = self.which.saturating_sub(1),
             ("move_down", Part::Curves) => self.which = (self.which + 1).min(CURVES - 1),

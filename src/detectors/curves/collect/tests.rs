@@ -51,7 +51,12 @@ fn a_flow_is_in_the_curves_of_its_host_network_service_link_and_site() {
     assert_eq!(sum(&curves, Scope::Site(0), Metric::Peers), 62.0);
     assert!(sum(&curves, Scope::Subnet("10.1.0.0/24".parse().unwrap()), Metric::Flows) > 160.0);
     assert!(curves.of(Scope::Service(6, 445)).is_some() && curves.of(Scope::Service(6, 22)).is_none(), "nobody answers 22");
-    assert_eq!(sum(&curves, Scope::Link(SourceId(1)), Metric::Flows), 180.0);
+    let of = |from: i64, until: i64| {
+        let at = |seconds: i64| crate::model::Time((FRIDAY + seconds) * crate::model::time::SECOND);
+        curves.sources(&crate::model::Window::new(at(from), at(until)))
+    };
+    assert_eq!((of(-86_400, 86_400), of(-86_400, -400)), (vec![SourceId(1)], Vec::new()));
+    assert!(of(-40 * 86_400, -20 * 86_400).is_empty() && of(86_400, 90_000).is_empty());
     assert!(curves.short().is_some() && curves.workday(0).is_none());
 }
 

@@ -98,6 +98,11 @@ impl Overview {
         }
     }
 
+    /// Why something is not there yet.
+    fn waits(&self, view: &View) -> String {
+        if self.given_up { "not read: given up".into() } else { format!("reading{}", view.glyphs.ellipsis) }
+    }
+
     /// The window, and what is under the cursor in words.
     fn draw_head(&self, buf: &mut Buffer, area: Rect, view: &View) {
         let dim = view.theme.style("ui.dim");
@@ -105,7 +110,7 @@ impl Overview {
         let Some(curve) = self.curve() else {
             let text = match &self.failed {
                 Some(err) => format!("{}: {}", err.what, err.hint),
-                None => format!("reading{}", view.glyphs.ellipsis),
+                None => self.waits(view),
             };
             line.add(&text::clean(&text), dim);
             return;
@@ -258,7 +263,7 @@ impl Overview {
         let more = if tabs { format!("Tab: {} of {LISTS}", n + 1) } else { String::new() };
         let Some(list) = &self.lists[n] else {
             self.draw_heading(buf, area, here, what.title(), &more, view);
-            put(buf, inner.x, inner.y, inner.width, &format!("reading{}", view.glyphs.ellipsis), dim);
+            put(buf, inner.x, inner.y, inner.width, &self.waits(view), dim);
             return;
         };
         let note = if tabs { format!("{}  {more}", list.note) } else { list.note.clone() };
