@@ -10,6 +10,7 @@ use super::jobs::{Answer, Jobs};
 use super::key::Key;
 use super::keymap::{Keymap, Lookup};
 use super::live::Running;
+use super::looks::Looks;
 use super::marks::Marks;
 use super::options::Options;
 use super::overlay::Overlay;
@@ -112,6 +113,8 @@ pub struct App {
     pub(super) part: Part,
     pub(super) zoomed: bool,
     pub(super) card_shown: bool,
+    /// Columns, footers, sizes; what is hidden but the card.
+    pub(super) looks: Looks,
     pub(super) overlay: Option<Overlay>,
     pub(super) pending: Vec<Key>,
     pub(super) awaiting: Option<&'static str>,
@@ -168,6 +171,7 @@ impl App {
             part: Part::Rows,
             zoomed: false,
             card_shown: true,
+            looks: Looks::default(),
             overlay: None,
             pending: Vec::new(),
             awaiting: None,
@@ -192,6 +196,7 @@ impl App {
         };
         app.marks.read(&app.keeper.decisions());
         app.walk.here_mut().step.window = app.first_window();
+        app.first_looks();
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }

@@ -6,7 +6,7 @@ use super::effect::Effect;
 use super::focus::Focus;
 use super::jobs::{Answer, Job, Work};
 use super::lenses::{self, Lens};
-use super::load::{Ask, compiled};
+use super::load::{Ask, Sort, compiled};
 use super::marked::Marked;
 use super::panes::home::Home;
 use super::panes::packets::Packets;
@@ -118,6 +118,11 @@ impl App {
             unfiltered: node.base_query(lens),
             window: node.step.window.filter(|_| !lens.timeless),
             links: node.step.links.filter(|_| lens.name == node.query_lens),
+            sort: node.sort().map(|text| {
+                // Of groups it is one of their columns.
+                let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+                Sort::read(lens, text).unwrap_or_else(|_| Sort { name: name.to_owned(), fields: Vec::new(), descending })
+            }),
         };
         let place = node.place();
         self.with(|app| &mut app.card, "card", |card, cx| card.show(&focus, window, cx));
@@ -131,6 +136,8 @@ impl App {
             _ => self.unroot(),
         }
         let timeline = ask.clone();
+        self.rows.arrange(self.looks.columns(lens).unwrap_or_default());
+        self.rows.set_footer(self.looks.footer(lens));
         let unit = super::live::unit(lens);
         self.with(|app| &mut app.rows, "rows", |rows, cx| rows.show(ask, focus, lens, place, cx));
         self.with(|app| &mut app.timeline, "timeline", |line, cx| line.show(&timeline, window, unit, cx));

@@ -52,6 +52,10 @@ pub mod summary;
 
 pub mod cells;
 
+pub mod columns;
+
+pub mod looks;
+
 pub mod jobs;
 
 pub mod writer;

@@ -1,6 +1,7 @@
 //! The place one stands in, as text: trail with what every node looked like, cursor, panes, zone, marks. Saved at every step, restored exactly.
 
 use super::app::{App, Part};
+use super::looks::Looks;
 use super::panes::Pane;
 use super::panes::links::Links;
 use super::panes::sweep::Sweep;
@@ -23,6 +24,8 @@ struct Place {
     zoomed: bool,
     #[serde(default = "yes")]
     card: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    looks: Option<Looks>,
     #[serde(default)]
     marked: Vec<String>,
     #[serde(default)]
@@ -76,6 +79,7 @@ pub fn text(app: &App) -> String {
         .into(),
         zoomed: app.zoomed,
         card: app.card_shown,
+        looks: Some(app.looks_now()).filter(|looks| *looks != Looks::default()),
         marked: app.marks.marked.iter().map(ToString::to_string).collect(),
         letters: app.letters.iter().filter_map(|(c, (id, p))| index(*id).map(|i| (*c, i, *p))).collect(),
         find: app.rows.finding.clone(),
@@ -109,6 +113,9 @@ pub fn restore(app: &mut App, text: &str) {
         _ => Part::Rows,
     };
     app.zoomed = place.zoomed;
+    if let Some(looks) = place.looks.filter(|looks| looks.check().is_ok()) {
+        app.take_looks(looks);
+    }
     app.card_shown = place.card;
     app.marks.marked = place.marked.iter().filter_map(|id| id.parse().ok()).collect();
     app.rows.finding = place.find;

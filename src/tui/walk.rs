@@ -110,6 +110,8 @@ pub struct Node {
     pub written: String,
     /// Rows that it returned.
     pub rows: u64,
+    /// Order of the rows of each lens where it is not that of time: `bytes`, `-bytes`.
+    pub sorts: Vec<(&'static str, String)>,
     /// Cursor of each lens that was open.
     pub places: Vec<(&'static str, RowPlace)>,
 }
@@ -132,6 +134,7 @@ impl Node {
             sequence: None,
             written: String::new(),
             rows: 0,
+            sorts: Vec::new(),
             places,
         }
     }
@@ -173,6 +176,15 @@ impl Node {
             Some((_, kept)) => *kept = place,
             None => self.places.push((lens, place)),
         }
+    }
+    /// Order of the rows of the open lens; none: that of time.
+    pub fn sort(&self) -> Option<&str> {
+        self.sorts.iter().find(|(name, _)| *name == self.step.lens).map(|(_, sort)| sort.as_str())
+    }
+    /// Puts the rows of the open lens in another order.
+    pub fn set_sort(&mut self, sort: Option<String>) {
+        self.sorts.retain(|(name, _)| *name != self.step.lens);
+        self.sorts.extend(sort.map(|sort| (self.step.lens, sort)));
     }
     /// Window as the journal has it.
     pub fn window_text(&self) -> String {
@@ -363,6 +375,8 @@ pub struct SavedNode {
     #[serde(default)]
     written: String,
     rows: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sorts: Vec<(String, String)>,
     places: Vec<(String, RowPlace)>,
 }
 
@@ -385,6 +399,7 @@ impl Walk {
             sequence: node.sequence,
             written: node.written.clone(),
             rows: node.rows,
+            sorts: node.sorts.iter().map(|(name, sort)| ((*name).to_owned(), sort.clone())).collect(),
             places: node.places.iter().map(|(name, place)| ((*name).to_owned(), *place)).collect(),
         };
         (self.at, self.nodes.iter().map(saved).collect())
@@ -421,6 +436,7 @@ impl Walk {
                 sequence: n.sequence,
                 written: n.written,
                 rows: n.rows,
+                sorts: n.sorts.into_iter().map(|(name, sort)| (lenses::find(&name).name, sort)).collect(),
                 places: n.places.into_iter().map(|(name, place)| (lenses::find(&name).name, place)).collect(),
             })
             .collect();

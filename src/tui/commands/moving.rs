@@ -26,7 +26,10 @@ fn nothing(_: &mut App, _: &str) -> Result<()> {
 }
 
 fn parts(app: &App) -> Vec<Part> {
-    let mut parts = vec![Part::Rows, Part::Detail];
+    let mut parts = vec![Part::Rows];
+    if !app.hides("detail") {
+        parts.push(Part::Detail);
+    }
     if app.shows_card() {
         parts.push(Part::Card);
     }
