@@ -19,6 +19,7 @@ use super::panes::detail::Detail;
 use super::panes::rows::Rows;
 use super::panes::timeline::Timeline;
 use super::panes::{Change, Handled, Pane};
+use super::split::Split;
 use super::theme::Theme;
 use super::times::Zone;
 use super::walk::{RowPlace, Walk};
@@ -99,6 +100,9 @@ pub struct App {
     pub(super) marks: Marks,
     pub(super) letters: BTreeMap<char, (u64, RowPlace)>,
     pub(super) rows: Rows,
+    /// The rows of the other half, where there are two.
+    pub(super) other: Rows,
+    pub(super) split: Option<Split>,
     pub(super) detail: Detail,
     pub(super) card: Card,
     pub(super) timeline: Timeline,
@@ -152,6 +156,8 @@ impl App {
         let theme = Arc::new(Theme::load(&options.theme, options.config.as_deref(), options.depth)?);
         let mut app = App {
             rows: Rows::new(engine.clone()),
+            other: Rows::new(engine.clone()),
+            split: None,
             detail: Detail::new(engine.clone()),
             card: Card::default(),
             timeline: Timeline::default(),
@@ -201,6 +207,7 @@ impl App {
             place::restore(&mut app, &text);
         }
         app.enter();
+        app.show_beside();
         place::reopen(&mut app);
         Ok(app)
     }

@@ -11,7 +11,7 @@ use super::marked::Marked;
 use super::panes::home::Home;
 use super::panes::packets::Packets;
 use super::times::thousands;
-use super::walk::{RowPlace, Step};
+use super::walk::{Node, RowPlace, Step};
 use crate::case::triage;
 use crate::error::{Error, Result};
 use crate::model::entity::EntityKind;
@@ -113,17 +113,7 @@ impl App {
         let lens = node.lens();
         let window = self.window();
         let focus = node.step.focus.clone();
-        let ask = Ask {
-            text: node.query(lens),
-            unfiltered: node.base_query(lens),
-            window: node.step.window.filter(|_| !lens.timeless),
-            links: node.step.links.filter(|_| lens.name == node.query_lens),
-            sort: node.sort().map(|text| {
-                // Of groups it is one of their columns.
-                let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
-                Sort::read(lens, text).unwrap_or_else(|_| Sort { name: name.to_owned(), fields: Vec::new(), descending })
-            }),
-        };
+        let ask = ask_of(node);
         let place = node.place();
         self.with(|app| &mut app.card, "card", |card, cx| card.show(&focus, window, cx));
         self.ask_hidden();
@@ -385,6 +375,23 @@ impl App {
     pub(super) fn has(&self, lens: &str) -> Option<String> {
         let at = lenses::ALL.iter().position(|l| l.name == lens)?;
         self.counts.get(at).copied().flatten().map(|c| thousands(c.n))
+    }
+}
+
+/// The question of the rows of a node.
+pub(super) fn ask_of(node: &Node) -> Ask {
+    let lens = node.lens();
+    let sort = |text: &str| {
+        // Of groups it is one of their columns.
+        let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        Sort::read(lens, text).unwrap_or_else(|_| Sort { name: name.to_owned(), fields: Vec::new(), descending })
+    };
+    Ask {
+        text: node.query(lens),
+        unfiltered: node.base_query(lens),
+        window: node.step.window.filter(|_| !lens.timeless),
+        links: node.step.links.filter(|_| lens.name == node.query_lens),
+        sort: node.sort().map(sort),
     }
 }
 

@@ -110,6 +110,8 @@ mod run;
 
 mod screen;
 
+mod split;
+
 mod sweeping;
 
 mod tabs;

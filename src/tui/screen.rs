@@ -98,7 +98,10 @@ impl App {
         }
         if at.rows.height > 0 {
             view.focused = here(Part::Rows, self);
-            self.rows.draw(frame, at.rows, view);
+            match self.split.filter(|_| !self.zoomed) {
+                Some(split) => self.draw_halves(frame, at.rows, view, split),
+                None => self.rows.draw(frame, at.rows, view),
+            }
         }
         // After the table: the rule names the cell under the cursor, and which cells there are follows from the width.
         self.draw_frames(frame.buffer_mut(), at, node, view);

@@ -2,10 +2,16 @@
 
 use crate::screens::{Bench, LARGE, SMALL};
 use crate::support::{Memory, Notebook, story};
-use backtrail::model::{Value, field as f};
+use backtrail::model::{Record, Value, field as f};
+use backtrail::query::engine::Cancel;
+use backtrail::query::sorted::total;
+use backtrail::query::{Engine, Order};
 use backtrail::tui::Options;
 use backtrail::tui::looks;
 use std::sync::Arc;
+
+/// Wide enough for every column of flows.
+const WIDE: (u16, u16) = (160, 40);
 
 fn flows(size: (u16, u16)) -> Bench {
     let mut bench = Bench::home(size);
@@ -23,7 +29,7 @@ fn line(bench: &mut Bench, text: &str) -> String {
 fn table(screen: &str) -> (String, Vec<String>) {
     let lines: Vec<&str> = screen.lines().collect();
     let at = lines.iter().position(|l| l.contains("start") || l.contains("bytes")).unwrap_or(0);
-    let rows = lines[at + 1..].iter().take_while(|l| !l.contains("─") || l.contains('│')).filter(|l| l.contains("10.8."));
+    let rows = lines[at + 1..].iter().take_while(|l| !l.contains("────")).filter(|l| l.contains("10.8."));
     (lines[at].to_owned(), rows.map(|l| (*l).to_owned()).collect())
 }
 
@@ -45,7 +51,8 @@ fn columns_are_typed_resized_and_reset() {
     assert!(rows.iter().any(|r| r.contains("92k") && r.contains("49000")), "{rows:?}");
     line(&mut bench, "columns dst.ip, bytes");
     let wide = table(&line(&mut bench, "width 30")).0;
-    assert_eq!(wide.find("bytes").unwrap() - wide.find("dst.ip").unwrap(), 30 + 1 + 14 - "bytes".len() - 7, "{wide}");
+    // Thirty of the first, a blank, and the heading of ten columns stands at their right.
+    assert_eq!(wide.find("bytes").unwrap() - wide.find("dst.ip").unwrap(), 30 + 1 + 5, "{wide}");
     assert_eq!(table(&line(&mut bench, "columns default")).0, before);
     let wrong = line(&mut bench, "columns start, byts");
     assert!(wrong.contains("there is no column byts") && wrong.contains("bytes"), "{wrong}");
@@ -88,7 +95,7 @@ fn completion_offers_columns_for_the_word_that_is_typed() {
 
 #[test]
 fn rows_are_sorted_by_any_field_through_the_whole_answer_and_survive_going_back() {
-    let mut bench = flows(LARGE);
+    let mut bench = flows(WIDE);
     let sorted = line(&mut bench, "sort -duration");
     let (head, rows) = table(&sorted);
     assert!(head.contains("dur↓"), "{head}");
@@ -136,7 +143,7 @@ fn only_the_first_of_many_are_loaded_and_that_is_said_and_more_come_with_the_cur
     assert!(end.contains("400 of 3,060 rows · first 2,000"), "{end}");
     bench.keys("G");
     let end = bench.keys("G");
-    assert!(end.contains("3,060 of 3,060 rows ·") && !end.contains("first"), "{end}");
+    assert!(end.contains("3,060 of 3,060 rows ·") && !end.contains("first 2,000"), "{end}");
     // What is looked for is found in the order in which the rows stand.
     let found = bench.keys("g <ctrl-f> dst.port <space> = <space> 445 <enter>");
     assert!(found.contains("445") && found.contains("10.8.21.7"), "{found}");
@@ -159,7 +166,7 @@ fn rows_are_grouped_by_a_column_and_enter_opens_a_group() {
 
 #[test]
 fn a_footer_is_of_the_whole_answer_and_follows_the_filters() {
-    let mut bench = flows(LARGE);
+    let mut bench = flows(WIDE);
     let sum = line(&mut bench, "footer sum");
     let foot =
         |screen: &str| screen.lines().find(|l| l.contains("rows") && !l.contains("Enter")).map(str::to_owned).unwrap_or_default();
@@ -180,7 +187,7 @@ fn a_footer_is_of_the_whole_answer_and_follows_the_filters() {
 #[test]
 fn a_cell_that_is_cut_stands_in_full_below_and_hostile_text_is_harmless() {
     let mut memory = story();
-    let long = format!("{}日本\u{202e}\u{1b}[31m-end", "abcdefghij".repeat(14));
+    let long = format!("{}日本\u{202e}\u{1b}[31m-end", "abcdefghij".repeat(13));
     for record in memory.records.iter_mut().filter(|r| r.kind == backtrail::model::Kind::Flow) {
         record.set(f::SNI, Value::text(&long));
     }
@@ -193,6 +200,64 @@ fn a_cell_that_is_cut_stands_in_full_below_and_hostile_text_is_harmless() {
         let joined: String = shown.lines().map(|l| l.replace(['│', ' '], "")).collect();
         assert!(joined.contains("-end") && joined.contains("abcdefghij"), "{size:?} {shown}");
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
+    }
+}
+
+#[test]
+fn the_first_in_an_order_are_those_of_all_rows_sorted_here_and_through_the_socket() {
+    let case = crate::story::Case::of(&["inside.pcapng", "outside.pcap", "eve.json.gz"]);
+    let cancel = Cancel::default();
+    let question = case.engine.compile("kind in {flow, alert}").unwrap();
+    let all = case.rows("kind in {flow, alert}");
+    let orders: [&[f::FieldId]; 7] = [
+        &[f::BYTES],
+        &[f::DURATION],
+        &[f::DST_IP],
+        &[f::SNI, f::HTTP_HOST, f::NAME],
+        &[f::SIGNATURE],
+        &[f::SOURCE],
+        &[f::DIRECTION],
+    ];
+    for (fields, descending) in orders.iter().flat_map(|o| [(o, false), (o, true)]) {
+        let order = Order { fields: fields.to_vec(), descending };
+        let value = |r: &Record| order.value(r, &|id| (id == f::SOURCE).then(|| Value::from(case.engine.source_name(r.source))));
+        let mut want: Vec<&Record> = all.iter().collect();
+        // Stable: equal ones stay in the order of time; what has no value comes last.
+        want.sort_by(|a, b| match (value(a), value(b)) {
+            (Some(a), Some(b)) if descending => total(&b, &a),
+            (Some(a), Some(b)) => total(&a, &b),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        });
+        for limit in [1, 50, all.len() * 2] {
+            let found = case.engine.sorted(&question, &order, limit, &cancel).unwrap();
+            let ids: Vec<_> = found.rows.iter().map(|r| r.id).collect();
+            let wanted: Vec<_> = want.iter().take(limit).map(|r| r.id).collect();
+            assert_eq!((ids, found.of), (wanted, all.len() as u64), "{fields:?} {descending} {limit}");
+            assert!(found.rows.iter().all(|r| all.contains(r)), "whole records, as they are answered");
+        }
+    }
+    cancel.cancel();
+    let order = Order { fields: vec![f::BYTES], descending: true };
+    assert!(case.engine.local.sorted(&question, &order, 5, &cancel).is_err(), "it can be given up");
+}
+
+#[test]
+fn means_and_percentiles_are_those_of_the_rows() {
+    let case = crate::story::Case::of(&["inside.pcapng", "outside.pcap"]);
+    let rows = case.rows("kind = flow");
+    let mut bytes: Vec<u64> = rows.iter().filter_map(|r| r.value(f::BYTES)?.as_uint()).collect();
+    bytes.sort_unstable();
+    let number = |text: &str| {
+        let table = case.engine.table(&case.engine.compile(text).unwrap(), &Cancel::default()).unwrap();
+        (table.rows[0][0].as_ref().and_then(Value::as_uint).unwrap(), table.rows[0][1].as_ref().and_then(Value::as_uint).unwrap())
+    };
+    let n = bytes.len() as u64;
+    assert!(n > 100, "{n}");
+    let mean = (bytes.iter().sum::<u64>() as f64 / n as f64).round() as u64;
+    assert_eq!(number("kind = flow | mean bytes"), (mean, n));
+    for (part, thousandths) in [("50", 500u64), ("95", 950), ("99.9", 999)] {
+        let rank = (n * thousandths).div_ceil(1000) as usize - 1;
+        assert_eq!(number(&format!("kind = flow | percentile {part} bytes")), (bytes[rank], n), "{part}");
     }
 }
 
@@ -227,6 +292,42 @@ fn the_place_keeps_columns_and_order_over_a_kill_without_a_folder() {
     let mut again = Bench::with(story(), keeper, LARGE, Options::default());
     assert_eq!(table(&again.screen()), table(&screen));
     assert!(again.keys("<up>").contains("bytes↓"));
+}
+
+#[test]
+fn two_halves_show_two_windows_and_tab_goes_over_each_keeps_its_own() {
+    let mut bench = flows((160, 40));
+    line(&mut bench, "type_window 09:00 .. 10:00");
+    let two = line(&mut bench, "split");
+    assert!(two.contains("two halves: the same in the window before"), "{two}");
+    insta::assert_snapshot!("split_160x40", two);
+    let over = bench.keys("<tab>");
+    assert!(over.contains("20 Nov 08:00 → 09:00 (1h)"), "{over}");
+    bench.keys("<down> <down>");
+    let filtered = bench.keys("/ dst.port <space> = <space> 443 <enter>");
+    assert!(filtered.contains("11 Flows") || filtered.contains("10 Flows"), "{filtered}");
+    // Detail, card, and the first half again: it has its own window and no filter.
+    let first = bench.keys("<tab> <tab> <tab>");
+    assert!(first.contains("20 Nov 09:00 → 10:00 (1h)") && !first.contains("· dst.port = 443"), "{first}");
+    let second = bench.keys("<tab>");
+    assert!(second.contains("dst.port = 443"), "{second}");
+    let one = line(&mut bench, "split off");
+    assert!(!one.contains("whole case · 20 Nov 09:00"), "{one}");
+    assert!(line(&mut bench, "split x").contains("no place is marked x"));
+}
+
+#[test]
+fn a_mark_stands_beside_this_place_at_eighty_columns_and_over_a_restart() {
+    let keeper = Arc::new(Notebook::default());
+    let mut bench = Bench::with(story(), keeper.clone(), SMALL, Options::default());
+    bench.keys("2 m x");
+    bench.keys("<enter>");
+    let two = line(&mut bench, "split x");
+    insta::assert_snapshot!("split_80x24", two);
+    let over = bench.keys("<tab>");
+    drop(bench);
+    let mut again = Bench::with(story(), keeper, SMALL, Options::default());
+    assert_eq!(again.keys("<down> <up>"), over);
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub const TABLE: &[Command] = &[
     command("footer", "sum|mean|p50|p95|off", "what columns of numbers come to over all rows", footer),
     command("hide", "card|detail|timeline", "a pane off or on", hide),
     command("resize", "card|detail +N|-N|N|auto", "size of a pane", resize),
+    command("split", "[LETTER|before|off]", "two halves: this beside a mark, or beside the window before", |app, args| {
+        app.split(args)
+    }),
     command("layout", "[NAME|save NAME|default]", "use or save a layout: panes, sizes, columns", layout),
 ];
 
@@ -281,6 +284,7 @@ impl App {
         self.rows.arrange(chosen);
         self.rows.set_footer(footer);
         self.with(|app| &mut app.rows, "rows", |rows, cx| rows.ask_footer(cx));
+        self.show_beside();
         self.touch();
     }
     /// Whether a pane is not shown.
@@ -350,6 +354,11 @@ impl App {
             },
             "width" => own(&[("auto", "by the width of the screen")]),
             "footer" => own(Footer::OFFERED).into_iter().chain(own(&[("off", "nothing")])).collect(),
+            "split" => {
+                let marked = self.letters.keys().map(|c| (c.to_string(), "what this letter marks".to_owned()));
+                let own = own(&[("before", "the same in the window before"), ("off", "one half")]);
+                own.into_iter().chain(marked).collect()
+            }
             "hide" => PANES.iter().map(|p| ((*p).to_owned(), String::new())).collect(),
             "resize" => own(&[("card", "columns of the screen"), ("detail", "lines")]),
             "layout" => {

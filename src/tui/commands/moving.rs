@@ -43,12 +43,18 @@ fn turn(app: &mut App, by: isize) {
 }
 
 fn next_pane(app: &mut App, _: &str) -> Result<()> {
-    turn(app, 1);
+    if !app.over_by(true) {
+        turn(app, 1);
+        app.came_to_rows(true);
+    }
     Ok(())
 }
 
 fn previous_pane(app: &mut App, _: &str) -> Result<()> {
-    turn(app, -1);
+    if !app.over_by(false) {
+        turn(app, -1);
+        app.came_to_rows(false);
+    }
     Ok(())
 }
 

@@ -134,11 +134,11 @@ impl Rows {
         }
         self.window = ask.window;
         self.forget_joins();
-        cx.push(Effect::Cancel { pane: "rows", slot: live::SLOT });
+        cx.push(Effect::Cancel { pane: cx.pane, slot: live::SLOT });
         (self.ask, self.focus, self.lens) = (ask, focus, lens);
         self.cell = place.cell;
         self.total = None;
-        self.of = None;
+        (self.of, self.stand_in) = (None, None);
         self.wanted = Some(place);
         let part = place.cursor().map_or(Part::Start, Part::Around);
         self.load(part, cx);

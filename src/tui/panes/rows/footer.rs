@@ -79,7 +79,7 @@ impl Rows {
     pub fn ask_footer(&mut self, cx: &mut Cx) {
         let Some(what) = self.foot.what.filter(|_| self.ask.links.is_none()) else {
             if self.foot.asked.take().is_some() {
-                cx.push(Effect::Cancel { pane: "rows", slot: SLOT });
+                cx.push(Effect::Cancel { pane: cx.pane, slot: SLOT });
             }
             return;
         };
