@@ -3,6 +3,8 @@
 //! Spans do not take part in comparison: two trees are equal if they say the same.
 
 use super::lex::{in_quotes, is_word};
+use super::question::Measure;
+use super::spread::per_cent;
 use std::fmt;
 use std::ops::Range;
 
@@ -164,6 +166,8 @@ pub enum StageNode {
     Count(Vec<Word>),
     /// `sum f by a, b`
     Sum(Word, Vec<Word>),
+    /// `mean f by a, b`, `percentile 95 f by a, b`
+    Measure(Measure, Word, Vec<Word>),
     /// `top 10 f by g`
     Top(usize, Word, Option<Word>),
     /// `sort -column`; true: descending.
@@ -308,6 +312,14 @@ impl fmt::Display for StageNode {
             }
             StageNode::Sum(field, fields) => {
                 write!(f, "sum {}", field.text)?;
+                by(f, fields)
+            }
+            StageNode::Measure(measure, field, fields) => {
+                match measure {
+                    Measure::Mean => f.write_str("mean")?,
+                    Measure::Percentile(n) => write!(f, "percentile {}", per_cent(*n))?,
+                }
+                write!(f, " {}", field.text)?;
                 by(f, fields)
             }
             StageNode::Top(n, field, weight) => {

@@ -1,6 +1,6 @@
 //! Stages as written -> typed stages, and the same in canonical names.
 //!
-//! Records go into `count`, `sum`, `top` or `timeline`, which make a table; on a table `sort`, `head`, and `count`, `sum` over its own columns go
+//! Records go into `count`, `sum`, `mean`, `percentile`, `top` or `timeline`, which make a table; on a table `sort`, `head`, and `count`, `sum` over its own columns go
 //! on. `sort` and `head` directly on records give the records' main columns as a table.
 
 use super::ast::{Span, StageNode, Word};
@@ -46,7 +46,7 @@ fn stage(node: StageNode, span: Span, state: &mut State) -> Parsed<(StageNode, S
         return Err(QueryError::new("records cannot be grouped after `sort`", span)
             .hint("group first, then sort: count by app | sort -count"));
     }
-    if matches!((&node, &*state), (StageNode::Top(..) | StageNode::Timeline(..), State::Table(_))) {
+    if matches!((&node, &*state), (StageNode::Top(..) | StageNode::Timeline(..) | StageNode::Measure(..), State::Table(_))) {
         return Err(QueryError::new("this stage works on records, but a table comes in", span).hint("use sort -count | head 10"));
     }
     Ok(match node {
@@ -62,6 +62,13 @@ fn stage(node: StageNode, span: Span, state: &mut State) -> Parsed<(StageNode, S
             *state = State::Table(columns(&by, &["sum", "count"]));
             let ids = by.iter().map(|(f, _)| f.id).collect();
             (StageNode::Sum(word, words(by)), Stage::Sum { field: field.id, by: ids })
+        }
+        StageNode::Measure(measure, word, by) => {
+            let (field, word) = summed(word, state)?;
+            let by = grouping(by, state)?;
+            *state = State::Table(columns(&by, &[measure.column().as_str(), "count"]));
+            let ids = by.iter().map(|(f, _)| f.id).collect();
+            (StageNode::Measure(measure, word, words(by)), Stage::Measure { measure, field: field.id, by: ids })
         }
         StageNode::Top(n, word, weight) => {
             let by = grouping(vec![word], state)?;

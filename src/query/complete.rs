@@ -113,7 +113,11 @@ pub fn complete(text: &str, cursor: usize, values: &dyn Fn(FieldId, &str) -> Vec
         Expected::Condition { joined } => {
             if joined {
                 found.words(&["and", "or"], Sort::Keyword);
-                found.add("|", Sort::Operator, "what is made of the records: count, sum, top, sort, head, timeline");
+                found.add(
+                    "|",
+                    Sort::Operator,
+                    "what is made of the records: count, sum, mean, percentile, top, sort, head, timeline",
+                );
             }
             found.fields(|_| true);
             found.words(super::parse::KEYWORDS, Sort::Keyword);
@@ -314,12 +318,14 @@ fn in_stage(tokens: &[Lexed]) -> Expected {
     let at_by = matches!(last, Some(Token::Word(w)) if w.eq_ignore_ascii_case("by"));
     let field = |numeric, count| Expected::Field { numeric, count };
     match stage.as_str() {
-        "count" | "sum" if at_by || last == Some(&Token::Comma) => field(false, false),
+        "count" | "sum" | "mean" | "avg" | "median" | "percentile" if at_by || last == Some(&Token::Comma) => field(false, false),
         "top" if at_by => field(true, true),
         "timeline" if at_by => field(false, false),
         _ if after_by => Expected::Words(&["|"]),
         "count" => Expected::Words(&["by", "|"]),
-        "sum" if tokens.len() == 1 => field(true, false),
+        "sum" | "mean" | "avg" | "median" if tokens.len() == 1 => field(true, false),
+        "percentile" if tokens.len() == 1 => Expected::Words(&["50", "90", "95", "99"]),
+        "percentile" if tokens.len() == 2 => field(true, false),
         "top" if tokens.len() == 1 => Expected::Field { numeric: false, count: false },
         "top" if tokens.len() == 2 && word(last_of(tokens)).is_some_and(|w| w.bytes().all(|b| b.is_ascii_digit())) => {
             field(false, false)
@@ -328,7 +334,7 @@ fn in_stage(tokens: &[Lexed]) -> Expected {
         "timeline" if tokens.len() == 2 => field(true, true),
         "sort" if tokens.len() == 1 => Expected::Column,
         "head" | "limit" if tokens.len() == 1 => Expected::Words(&["10", "20", "100"]),
-        "sum" | "top" | "timeline" => Expected::Words(&["by", "|"]),
+        "sum" | "mean" | "avg" | "median" | "percentile" | "top" | "timeline" => Expected::Words(&["by", "|"]),
         _ => Expected::Words(&["|"]),
     }
 }

@@ -3,9 +3,10 @@
 
 use super::passive::Fold;
 use super::question::Question;
+use super::sorted::{Best, Order, Sorted};
 use crate::error::{Error, Result};
 use crate::model::carry;
-use crate::model::field::FieldId;
+use crate::model::field::{self, FieldId};
 use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::{LinkType, PacketRef};
 use crate::model::record::Record;
@@ -73,7 +74,7 @@ pub struct Count {
 /// The answer of a question with stages: a table. Rows hold one value per column; `None`: the field is not there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    /// Column names: fields' names, `count`, `sum`, `start` (of a timeline's bin).
+    /// Column names: fields' names, `count`, `sum`, `mean`, `p95`, `start` (of a timeline's bin).
     pub columns: Vec<String>,
     /// The field behind each column, if any.
     pub fields: Vec<Option<FieldId>>,
@@ -189,6 +190,22 @@ pub trait Engine: Send + Sync {
     }
     /// How many records each question selects, in one call; counting may stop at `limit` (then `at_least`).
     fn counts(&self, questions: &[Question], limit: u64, cancel: &Cancel) -> Result<Vec<Count>>;
+    /// The first `limit` rows of a question without stages in another order than that of time. All of its rows are compared.
+    fn sorted(&self, question: &Question, order: &Order, limit: usize, cancel: &Cancel) -> Result<Sorted> {
+        let mut best = Best::new(order.descending, limit);
+        self.select(question, &Page::default(), cancel, &mut |record| {
+            let value = order.value(&record, &|id| match id {
+                field::SOURCE => Some(Value::text(self.source_name(record.source))),
+                field::EVIDENCE => Some(Value::from(self.evidence_path(record.id.evidence))),
+                _ => None,
+            });
+            best.add(value, Cursor { time: record.time(), id: record.id }, record);
+            true
+        })?;
+        cancel.check()?;
+        let (rows, of) = best.finish();
+        Ok(Sorted { rows, of })
+    }
     /// The table that a question with stages makes (without stages: its number).
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table>;
     /// Records (or a summed field) over time, at most `bins` bins of a round width, with alerts.

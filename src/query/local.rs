@@ -5,7 +5,8 @@ use super::applied::Applied;
 use super::check::Scope;
 use super::elsewhere::{self, Answered as Wide, Marks};
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
-use super::question::{Question, Stage};
+use super::question::{Question, Stage, fields_of};
+use super::sorted::{self, Order, Sorted};
 use super::stages::Tally;
 use super::standing::{Current, Standing};
 use super::views::Views;
@@ -200,20 +201,6 @@ fn ask<'a>(question: &Question, filter: &'a Filter) -> Ask<'a> {
     Ask { window: question.window, every_sighting: question.every_sighting, ..Ask::new(filter) }
 }
 
-/// Stored fields that stages read; none: all of them.
-fn fields_of(stages: &[Stage]) -> Option<Vec<FieldId>> {
-    let mut out = Vec::new();
-    let first = stages.iter().find(|s| !matches!(s, Stage::Sort { .. } | Stage::Head { .. }))?;
-    match first {
-        Stage::Count { by } => out.extend(by),
-        Stage::Sum { field, by } => out.extend(by.iter().chain([field])),
-        Stage::Top { field, by, .. } => out.extend(by.iter().chain([field])),
-        Stage::Timeline { weight, by, .. } => out.extend(weight.iter().chain(by)),
-        Stage::Sort { .. } | Stage::Head { .. } => return None,
-    }
-    Some(out)
-}
-
 impl Engine for LocalEngine {
     fn compile(&self, text: &str) -> Result<Question> {
         self.compile_with(text, &|name| sets::file(name).map(Arc::new))
@@ -299,6 +286,14 @@ impl Engine for LocalEngine {
             table.counted.clear();
         }
         Ok(table)
+    }
+    fn sorted(&self, question: &Question, order: &Order, limit: usize, cancel: &Cancel) -> Result<Sorted> {
+        let view = self.view(cancel)?;
+        let (wide, applied) = (self.wide(&view, question, cancel)?, self.applied(&view, cancel)?);
+        let mut found = sorted::of(&view, &ask(question, wide.filter()), &applied, order, limit, &|| cancel.is_cancelled())?;
+        let marks = Marks::of(wide.filter());
+        found.rows = found.rows.into_iter().map(|record| marks.on(applied.on(record))).collect();
+        Ok(found)
     }
     fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline> {
         let view = self.view(cancel)?;

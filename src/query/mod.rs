@@ -28,6 +28,12 @@ mod check_stages;
 
 mod check_value;
 
+pub mod sorted;
+
+pub mod spread;
+
+mod group_key;
+
 pub mod stages;
 pub mod summed;
 
@@ -63,7 +69,8 @@ pub use complete::{Completion, complete};
 pub use engine::{Cancel, Engine};
 pub use error::QueryError;
 pub use local::LocalEngine;
-pub use question::{Question, Stage};
+pub use question::{Measure, Question, Stage};
+pub use sorted::{Order, Sorted};
 pub use stages::Tally;
 pub use standing::names as set_names;
 pub use verdicts::Verdicts;

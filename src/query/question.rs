@@ -38,6 +38,15 @@ impl Question {
     }
 }
 
+/// What is said of the numbers of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Measure {
+    /// Their mean.
+    Mean,
+    /// The value below which so many thousandths of them lie.
+    Percentile(u16),
+}
+
 /// A stage of a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
@@ -83,4 +92,27 @@ pub enum Stage {
         /// Split by.
         by: Option<FieldId>,
     },
+    /// `mean bytes by a, b`, `percentile 95 bytes by a, b`: of the records that have the field.
+    Measure {
+        /// What is said of it.
+        measure: Measure,
+        /// Measured field.
+        field: FieldId,
+        /// Grouping fields.
+        by: Vec<FieldId>,
+    },
+}
+
+/// Stored fields that stages read; none: all of them.
+pub fn fields_of(stages: &[Stage]) -> Option<Vec<FieldId>> {
+    let mut out = Vec::new();
+    let first = stages.iter().find(|s| !matches!(s, Stage::Sort { .. } | Stage::Head { .. }))?;
+    match first {
+        Stage::Count { by } => out.extend(by),
+        Stage::Sum { field, by } | Stage::Measure { field, by, .. } => out.extend(by.iter().chain([field])),
+        Stage::Top { field, by, .. } => out.extend(by.iter().chain([field])),
+        Stage::Timeline { weight, by, .. } => out.extend(weight.iter().chain(by)),
+        Stage::Sort { .. } | Stage::Head { .. } => return None,
+    }
+    Some(out)
 }

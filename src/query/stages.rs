@@ -4,9 +4,11 @@
 //! equal ones in order of their values; a timeline comes in order of time.
 
 use super::engine::Table;
-use super::question::Stage;
+use super::group_key::{decode, encode};
+use super::question::{Measure, Stage};
+use super::sorted::total;
+use super::spread::{self, MAX_EXACT, Spread};
 use crate::model::field::{self, FieldId, Place};
-use crate::model::filter::compare;
 use crate::model::{Record, SourceId, Time, Value};
 use hashbrown::HashMap;
 use smallvec::{SmallVec, smallvec};
@@ -49,13 +51,45 @@ struct Acc {
     count: u64,
     whole: u64,
     real: f64,
+    /// Of a percentile the values.
+    spread: Option<Box<Spread>>,
 }
 
 enum Work {
     /// `sort` and `head` alone.
     Rows { fields: Vec<FieldId>, rows: Vec<Row>, order: Option<(usize, bool)>, keep: usize },
     /// A grouping stage.
-    Groups { by: Vec<FieldId>, weight: Option<FieldId>, bin: Option<i64>, groups: HashMap<Vec<u8>, Acc, Hasher> },
+    Groups { by: Vec<FieldId>, what: What, bin: Option<i64>, groups: HashMap<Vec<u8>, Acc, Hasher> },
+}
+
+/// What is said of groups besides their number.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct What {
+    /// The field whose numbers count.
+    weight: Option<FieldId>,
+    /// What is said of them; none: their sum.
+    measure: Option<Measure>,
+}
+
+impl What {
+    fn sum(weight: Option<FieldId>) -> What {
+        What { weight, measure: None }
+    }
+    fn ty(self) -> field::Type {
+        self.weight.and_then(field::get).map_or(field::Type::Uint, |f| f.ty)
+    }
+    /// The column that it makes, if it makes one.
+    fn column(self) -> Option<String> {
+        self.weight.map(|_| self.measure.map_or_else(|| "sum".to_owned(), Measure::column))
+    }
+    fn of(self, acc: &mut Acc) -> Option<Value> {
+        let real = self.ty() == field::Type::Float;
+        match self.measure {
+            None => Some(if real { Value::Float(acc.real) } else { Value::Uint(acc.whole) }),
+            Some(Measure::Mean) => spread::mean(acc.whole as f64 + acc.real, acc.count, self.ty()),
+            Some(Measure::Percentile(n)) => acc.spread.take()?.at(n, real),
+        }
+    }
 }
 
 /// Stages at work: give it every record, then take the table.
@@ -70,6 +104,8 @@ pub struct Tally {
     beyond: u64,
     /// Bytes of groups' values.
     bytes: usize,
+    /// Values that are kept one by one.
+    exact: usize,
     limit: usize,
 }
 
@@ -79,11 +115,16 @@ impl Tally {
         let heads = stages.iter().take_while(|s| matches!(s, Stage::Head { .. })).count();
         let taken = stages[..heads].iter().filter_map(|s| if let Stage::Head { n } = s { Some(*n) } else { None }).min();
         let grouping = stages.iter().position(|s| !matches!(s, Stage::Sort { .. } | Stage::Head { .. }));
-        let groups = |by: Vec<FieldId>, weight, bin| Work::Groups { by, weight, bin, groups: HashMap::default() };
+        let groups =
+            |by: Vec<FieldId>, weight, bin| Work::Groups { by, what: What::sum(weight), bin, groups: HashMap::default() };
         let mut top = None;
         let (work, rest) = match grouping.map(|at| (at, &stages[at])) {
             Some((at, Stage::Count { by })) => (groups(by.clone(), None, None), &stages[at + 1..]),
             Some((at, Stage::Sum { field, by })) => (groups(by.clone(), Some(*field), None), &stages[at + 1..]),
+            Some((at, Stage::Measure { measure, field, by })) => {
+                let what = What { weight: Some(*field), measure: Some(*measure) };
+                (Work::Groups { by: by.clone(), what, bin: None, groups: HashMap::default() }, &stages[at + 1..])
+            }
             Some((at, Stage::Top { n, field, by })) => {
                 top = Some(*n);
                 (groups(vec![*field], *by, None), &stages[at + 1..])
@@ -103,6 +144,7 @@ impl Tally {
             counted: BTreeSet::new(),
             beyond: 0,
             bytes: 0,
+            exact: 0,
             limit: MAX_GROUPS,
         }
     }
@@ -127,8 +169,11 @@ impl Tally {
                     rows.truncate(*keep);
                 }
             }
-            Work::Groups { by, weight, bin, groups } => {
-                let weight = weight.map(|f| record.value(f).or_else(|| head(f)));
+            Work::Groups { by, what, bin, groups } => {
+                let weight = what.weight.map(|f| record.value(f).or_else(|| head(f)));
+                if what.measure.is_some() && matches!(weight, Some(None)) {
+                    return self.records < self.take;
+                }
                 let mut keys: SmallVec<[Vec<u8>; 2]> = smallvec![Vec::with_capacity(16)];
                 if let Some(bin) = bin {
                     let start = record.time().0.div_euclid(*bin).saturating_mul(*bin);
@@ -164,6 +209,17 @@ impl Tally {
                     };
                     acc.count += 1;
                     match &weight {
+                        Some(Some(value)) if matches!(what.measure, Some(Measure::Percentile(_))) => {
+                            let spread = acc.spread.get_or_insert_default();
+                            match **spread {
+                                Spread::Exact(_) if self.exact > MAX_EXACT => {
+                                    self.bytes += spread.coarsen(what.ty() == field::Type::Float)
+                                }
+                                Spread::Exact(_) => self.exact += 1,
+                                Spread::Binned(_) => {}
+                            }
+                            self.bytes = self.bytes.saturating_add(spread.add(value));
+                        }
                         Some(Some(Value::Uint(n))) => acc.whole = acc.whole.saturating_add(*n),
                         Some(Some(v)) => acc.real += v.as_number().unwrap_or(0.0),
                         _ => {}
@@ -176,7 +232,7 @@ impl Tally {
 
     /// Whether nothing but the number of records matters.
     pub fn only_counts(&self) -> bool {
-        let alone = matches!(&self.work, Work::Groups { by, weight: None, bin: None, .. } if by.is_empty());
+        let alone = matches!(&self.work, Work::Groups { by, what: What { weight: None, .. }, bin: None, .. } if by.is_empty());
         alone && self.take == u64::MAX
     }
 
@@ -238,9 +294,12 @@ impl Tally {
                     table.notices.push(format!("only {MAX_ROWS} rows are shown; {} more are not", self.beyond));
                 }
             }
-            Work::Groups { by, weight, bin, groups } => {
+            Work::Groups { by, what, bin, groups } => {
                 let kept = groups.len();
-                grouped(&mut table, &by, weight, bin, groups);
+                if groups.values().any(|acc| matches!(acc.spread.as_deref(), Some(Spread::Binned(_)))) {
+                    table.notices.push(format!("percentiles are within 0.4 %: of more than {MAX_EXACT} values"));
+                }
+                grouped(&mut table, &by, what, bin, groups);
                 if let (Some(bin), true) = (bin, by.is_empty()) {
                     fill(&mut table, bin);
                 }
@@ -293,7 +352,7 @@ fn column(table: &mut Table, name: &str, field: Option<FieldId>) {
     table.fields.push(field);
 }
 
-fn grouped(table: &mut Table, by: &[FieldId], weight: Option<FieldId>, bin: Option<i64>, groups: HashMap<Vec<u8>, Acc, Hasher>) {
+fn grouped(table: &mut Table, by: &[FieldId], what: What, bin: Option<i64>, groups: HashMap<Vec<u8>, Acc, Hasher>) {
     if bin.is_some() {
         column(table, "start", Some(field::START));
     }
@@ -301,25 +360,27 @@ fn grouped(table: &mut Table, by: &[FieldId], weight: Option<FieldId>, bin: Opti
         column(table, &field::name(*f), Some(*f));
     }
     let keys = table.columns.len();
-    if weight.is_some() {
-        column(table, "sum", weight);
+    let value = what.column();
+    if let Some(name) = &value {
+        column(table, name, what.weight);
     }
-    if weight.is_none() || bin.is_none() {
+    if value.is_none() || bin.is_none() {
         column(table, "count", None);
     }
-    let real = weight.and_then(field::get).is_some_and(|f| f.ty == field::Type::Float);
-    for (key, acc) in groups {
+    for (key, mut acc) in groups {
         let mut row = decode(&key);
-        if weight.is_some() {
-            row.push(Some(if real { Value::Float(acc.real) } else { Value::Uint(acc.whole) }));
+        if value.is_some() {
+            row.push(what.of(&mut acc));
         }
-        if weight.is_none() || bin.is_none() {
+        if value.is_none() || bin.is_none() {
             row.push(Some(Value::Uint(acc.count)));
         }
         table.rows.push(row);
     }
     if table.rows.is_empty() && by.is_empty() && bin.is_none() {
-        table.rows.push(table.columns.iter().map(|_| Some(Value::Uint(0))).collect());
+        // Nothing is the sum of nothing; its mean is not known.
+        let none = |name: &String| (what.measure.is_none() || name == "count").then_some(Value::Uint(0));
+        table.rows.push(table.columns.iter().map(none).collect());
     }
     let keys_order = |a: &Row, b: &Row| (0..keys).map(|k| order(&a[k], &b[k])).find(|o| o.is_ne()).unwrap_or(Ordering::Equal);
     if bin.is_some() {
@@ -361,7 +422,7 @@ fn on_table(table: &mut Table, stage: &Stage) {
         Stage::Count { by } => regroup(table, by, None),
         Stage::Sum { field, by } => regroup(table, by, Some(*field)),
         // The checker lets these stand only on records.
-        Stage::Top { .. } | Stage::Timeline { .. } => {}
+        Stage::Top { .. } | Stage::Timeline { .. } | Stage::Measure { .. } => {}
     }
 }
 
@@ -385,14 +446,14 @@ fn regroup(table: &mut Table, by: &[FieldId], weight: Option<FieldId>) {
     }
     let mut next = Table { records: table.records, counted: std::mem::take(&mut table.counted), ..Table::default() };
     next.notices = std::mem::take(&mut table.notices);
-    grouped(&mut next, by, weight, None, groups);
+    grouped(&mut next, by, What::sum(weight), None, groups);
     *table = next;
 }
 
 /// Orders two values; what is missing is smallest.
 fn order(a: &Option<Value>, b: &Option<Value>) -> Ordering {
     match (a, b) {
-        (Some(a), Some(b)) => compare(a, b).unwrap_or(Ordering::Equal),
+        (Some(a), Some(b)) => total(a, b),
         (a, b) => a.is_some().cmp(&b.is_some()),
     }
 }
@@ -423,66 +484,6 @@ fn values(record: &Record, id: FieldId, head: &dyn Fn(FieldId) -> Option<Value>)
         out.push(None);
     }
     out
-}
-
-fn encode(value: &Option<Value>, out: &mut Vec<u8>) {
-    match value {
-        None => out.push(0),
-        Some(Value::Bool(b)) => out.extend([1, u8::from(*b)]),
-        Some(Value::Uint(n)) => {
-            out.push(2);
-            out.extend(n.to_le_bytes());
-        }
-        Some(Value::Float(x)) => {
-            out.push(3);
-            out.extend(x.to_bits().to_le_bytes());
-        }
-        Some(Value::Text(t)) => {
-            out.push(4);
-            out.extend((t.len() as u32).to_le_bytes());
-            out.extend(t.as_bytes());
-        }
-        Some(Value::Addr(std::net::IpAddr::V4(a))) => {
-            out.push(5);
-            out.extend(a.octets());
-        }
-        Some(Value::Addr(std::net::IpAddr::V6(a))) => {
-            out.push(6);
-            out.extend(a.octets());
-        }
-        Some(Value::Time(t)) => {
-            out.push(7);
-            out.extend(t.0.to_le_bytes());
-        }
-    }
-}
-
-fn decode(mut key: &[u8]) -> Row {
-    fn take<const N: usize>(key: &mut &[u8]) -> [u8; N] {
-        let (head, rest) = key.split_first_chunk::<N>().map_or(([0; N], &[][..]), |(h, r)| (*h, r));
-        *key = rest;
-        head
-    }
-    let mut row = Row::new();
-    while let Some((tag, rest)) = key.split_first() {
-        key = rest;
-        row.push(match tag {
-            1 => Some(Value::Bool(take::<1>(&mut key)[0] != 0)),
-            2 => Some(Value::Uint(u64::from_le_bytes(take(&mut key)))),
-            3 => Some(Value::Float(f64::from_bits(u64::from_le_bytes(take(&mut key))))),
-            4 => {
-                let len = (u32::from_le_bytes(take(&mut key)) as usize).min(key.len());
-                let (text, rest) = key.split_at(len);
-                key = rest;
-                Some(Value::text(String::from_utf8_lossy(text)))
-            }
-            5 => Some(Value::Addr(take::<4>(&mut key).into())),
-            6 => Some(Value::Addr(take::<16>(&mut key).into())),
-            7 => Some(Value::Time(Time(i64::from_le_bytes(take(&mut key))))),
-            _ => None,
-        });
-    }
-    row
 }
 
 #[cfg(test)]
@@ -545,6 +546,30 @@ mod tests {
     }
 
     #[test]
+    fn means_and_percentiles_are_of_the_records_that_have_the_field() {
+        assert_eq!(run("| mean bytes by app"), "app mean count; - 100 1; tls 20 2; dns 3 2");
+        assert_eq!(run("| percentile 50 bytes"), "p50 count; 10 5");
+        assert_eq!(run("| median bytes by app | sort p50"), "app p50 count; dns 1 2; tls 10 2; - 100 1");
+        assert_eq!(run("| percentile 99.9 bytes"), "p99.9 count; 100 5");
+        assert_eq!(run("| mean cvss"), "mean count; - 0");
+        assert_eq!(run("| mean packets by app"), "app mean count");
+    }
+
+    #[test]
+    fn a_percentile_of_more_values_than_are_kept_says_how_near_it_is() {
+        let stages = compile("| percentile 90 bytes", &Scope::empty()).unwrap().stages;
+        let mut tally = Tally::new(&stages);
+        tally.exact = MAX_EXACT - 100;
+        for n in 0..1_000 {
+            tally.add(&flow(n, 1, "tls", n * 1_000), &|_| None);
+        }
+        let table = tally.finish();
+        let found = table.rows[0][0].as_ref().and_then(Value::as_uint).unwrap();
+        assert!(found.abs_diff(899_000) <= 899_000 / 256, "{found}");
+        assert!(table.notices[0].contains("within 0.4 %"), "{:?}", table.notices);
+    }
+
+    #[test]
     fn a_timeline_has_its_empty_bins() {
         assert_eq!(
             run("| timeline 2m bytes"),
@@ -585,22 +610,5 @@ mod tests {
         let t = run_limited("| count by dst.ip", 2);
         assert_eq!(t.rows.len(), 2);
         assert_eq!(t.notices, ["more than 2 groups: 1 records of further ones are not counted here"]);
-    }
-
-    #[test]
-    fn keys_are_read_back_as_they_were() {
-        let row: Row = vec![
-            None,
-            Some(Value::Bool(true)),
-            Some(Value::Uint(u64::MAX)),
-            Some(Value::Float(-0.5)),
-            Some(Value::text("é")),
-            Some(Value::Addr([1, 2, 3, 4].into())),
-            Some(Value::Addr([7u16; 8].into())),
-            Some(Value::Time(Time(-1))),
-        ];
-        let mut key = Vec::new();
-        row.iter().for_each(|v| encode(v, &mut key));
-        assert_eq!(decode(&key), row);
     }
 }

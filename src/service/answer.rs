@@ -110,6 +110,7 @@ pub(super) fn answer(ask: Ask, reply: &Reply) -> Result<Body> {
         }
         Ask::Counts(all, limit) => body(reply, &engine.counts(&questions(all)?, limit, cancel)?),
         Ask::Table(question) => body(reply, &engine.table(&question.question()?, cancel)?),
+        Ask::Sorted(question, order, limit) => body(reply, &engine.sorted(&question.question()?, &order, size(limit), cancel)?),
         Ask::Timeline(question, bins, weight) => {
             body(reply, &engine.timeline(&question.question()?, size(bins), weight, cancel)?)
         }

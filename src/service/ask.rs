@@ -10,6 +10,7 @@ use crate::model::origin::{EvidenceKey, Origin, RecordId};
 use crate::model::packet::PacketRef;
 use crate::model::record::Record;
 use crate::model::{Entity, FieldId, SourceId, Time, Window};
+use crate::query::Order;
 use crate::query::engine::Page;
 use crate::store::verify::How;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,8 @@ pub enum Ask {
     Counts(Vec<Carried>, u64),
     /// `Table`.
     Table(Carried),
+    /// `Sorted`.
+    Sorted(Carried, Order, u64),
     /// `Timeline`.
     Timeline(Carried, u64, Option<FieldId>),
     /// `Vec<(Value, u64)>`.
@@ -158,6 +161,8 @@ pub enum ImportNote {
 
 /// Most bins of a timeline.
 const BINS: u64 = 1 << 16;
+/// Most rows that are put in an order.
+const ROWS: u64 = 100_000;
 /// Most packets that are read at once: more are asked for again.
 const PACKETS: usize = 1 << 20;
 /// Most flows whose packets are asked for at once.
@@ -174,6 +179,7 @@ impl Ask {
         };
         match self {
             Ask::Timeline(_, bins, _) => most("bins", *bins, BINS),
+            Ask::Sorted(_, _, rows) => most("rows", *rows, ROWS),
             Ask::PacketBytes(_, refs) => most("packets", refs.len() as u64, PACKETS as u64),
             Ask::PacketsOf(flows) => most("flows", flows.len() as u64, LIST as u64),
             Ask::Counts(questions, _) => most("questions", questions.len() as u64, 4096),

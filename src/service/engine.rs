@@ -12,9 +12,9 @@ use crate::model::packet::PacketRef;
 use crate::model::site::{Home, Sites};
 use crate::model::source::SourceInfo;
 use crate::model::{Entity, EvidenceKey, FieldId, Origin, Record, RecordId, SourceId, Time, Value, Window};
-use crate::query::Question;
 use crate::query::engine::{Answered, AskedEnd, Bound, Count, Cursor, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
 use crate::query::sets;
+use crate::query::{Order, Question, Sorted};
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -136,6 +136,9 @@ impl Engine for RemoteEngine {
     }
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
         self.client.call(&Ask::Table(Carried::new(question)), Some(cancel))
+    }
+    fn sorted(&self, question: &Question, order: &Order, limit: usize, cancel: &Cancel) -> Result<Sorted> {
+        self.client.call(&Ask::Sorted(Carried::new(question), order.clone(), limit as u64), Some(cancel))
     }
     fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline> {
         self.client.call(&Ask::Timeline(Carried::new(question), bins as u64, weight), Some(cancel))

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::model::filter::{Members, Service, Test};
 use crate::model::{FieldId, Filter, Value, Window, carry};
-use crate::query::{Question, Stage, pattern};
+use crate::query::{Measure, Question, Stage, pattern};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -124,10 +124,12 @@ impl Carried {
     /// The question; an error where no program of ours would have asked that.
     pub fn question(self) -> Result<Question> {
         for stage in &self.stages {
-            if let Stage::Timeline { bin, .. } = stage
-                && *bin <= 0
-            {
-                return Err(wrong("a timeline without width"));
+            match stage {
+                Stage::Timeline { bin, .. } if *bin <= 0 => return Err(wrong("a timeline without width")),
+                Stage::Measure { measure: Measure::Percentile(n), .. } if !(1..=1000).contains(n) => {
+                    return Err(wrong("a percentile beyond 100"));
+                }
+                _ => {}
             }
         }
         Ok(Question {

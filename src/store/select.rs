@@ -58,6 +58,10 @@ impl Row<'_> {
     pub fn id(&self) -> RecordId {
         self.heads.id(self.reader.info().zone.evidence, self.row)
     }
+    /// The block that it is in.
+    pub fn block(&self) -> BlockId {
+        self.reader.id()
+    }
     /// The first number of a stored field that was asked for; of a sum field the sum.
     pub fn uint(&self, id: FieldId) -> Option<u64> {
         if let Some(field::Place::Sum(parts)) = field::get(id).map(|f| f.place) {

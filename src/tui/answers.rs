@@ -6,6 +6,7 @@ use super::jobs::{Answer, Body};
 use super::joins;
 use super::live;
 use super::panes::{Change, Pane};
+use super::split;
 use super::writer::{self, Written};
 use crate::error::Result;
 
@@ -37,6 +38,7 @@ impl App {
                 took
             }
             "rows" => self.with(|app| &mut app.rows, "rows", |pane, cx| pane.answer(answer, cx)),
+            split::NAME => self.with(|app| &mut app.other, split::NAME, |pane, cx| pane.answer(answer, cx)),
             "detail" => self.with(|app| &mut app.detail, "detail", |pane, cx| pane.answer(answer, cx)),
             "card" => self.with(|app| &mut app.card, "card", |pane, cx| pane.answer(answer, cx)),
             "timeline" => self.timeline.answer(answer),

@@ -10,6 +10,7 @@ use super::jobs::{Answer, Jobs};
 use super::key::Key;
 use super::keymap::{Keymap, Lookup};
 use super::live::Running;
+use super::looks::Looks;
 use super::marks::Marks;
 use super::options::Options;
 use super::overlay::Overlay;
@@ -18,6 +19,7 @@ use super::panes::detail::Detail;
 use super::panes::rows::Rows;
 use super::panes::timeline::Timeline;
 use super::panes::{Change, Handled, Pane};
+use super::split::Split;
 use super::theme::Theme;
 use super::times::Zone;
 use super::walk::{RowPlace, Walk};
@@ -98,6 +100,9 @@ pub struct App {
     pub(super) marks: Marks,
     pub(super) letters: BTreeMap<char, (u64, RowPlace)>,
     pub(super) rows: Rows,
+    /// The rows of the other half, where there are two.
+    pub(super) other: Rows,
+    pub(super) split: Option<Split>,
     pub(super) detail: Detail,
     pub(super) card: Card,
     pub(super) timeline: Timeline,
@@ -112,6 +117,8 @@ pub struct App {
     pub(super) part: Part,
     pub(super) zoomed: bool,
     pub(super) card_shown: bool,
+    /// Columns, footers, sizes; what is hidden but the card.
+    pub(super) looks: Looks,
     pub(super) overlay: Option<Overlay>,
     pub(super) pending: Vec<Key>,
     pub(super) awaiting: Option<&'static str>,
@@ -149,6 +156,8 @@ impl App {
         let theme = Arc::new(Theme::load(&options.theme, options.config.as_deref(), options.depth)?);
         let mut app = App {
             rows: Rows::new(engine.clone()),
+            other: Rows::new(engine.clone()),
+            split: None,
             detail: Detail::new(engine.clone()),
             card: Card::default(),
             timeline: Timeline::default(),
@@ -168,6 +177,7 @@ impl App {
             part: Part::Rows,
             zoomed: false,
             card_shown: true,
+            looks: Looks::default(),
             overlay: None,
             pending: Vec::new(),
             awaiting: None,
@@ -192,10 +202,12 @@ impl App {
         };
         app.marks.read(&app.keeper.decisions());
         app.walk.here_mut().step.window = app.first_window();
+        app.first_looks();
         if let Some(text) = app.keeper.place() {
             place::restore(&mut app, &text);
         }
         app.enter();
+        app.show_beside();
         place::reopen(&mut app);
         Ok(app)
     }

@@ -6,7 +6,7 @@ use super::summary::summary;
 use super::text;
 use super::times::{Zone, short_size, short_span};
 use crate::model::entity::EntityKind;
-use crate::model::field::{self, FieldId, Type};
+use crate::model::field::{self, FieldId, Place, Type};
 use crate::model::site::Home;
 use crate::model::value::SEVERITIES;
 use crate::model::{Record, Value};
@@ -69,7 +69,8 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
                 cell
             })
         }
-        Show::Size(id) => match record.uint(id) {
+        Show::All(id) => every_value(record, id, shown),
+        Show::Size(id) => match record.value(id).and_then(|v| v.as_uint()) {
             Some(n) => Cell { text: short_size(n), value: Some((id, Value::Uint(n))), style: "ui.text".into() },
             None => Cell::default(),
         },
@@ -111,6 +112,31 @@ pub fn cell(record: &Record, column: &Column, shown: &Shown) -> Cell {
             Cell { text, value: None, style: style.into() }
         }
     }
+}
+
+/// A cell that shows every value of a field, the first of them to pivot on.
+fn every_value(record: &Record, id: FieldId, shown: &Shown) -> Cell {
+    let known = field::get(id);
+    let all: Vec<Value> = match known.map(|f| f.place) {
+        Some(Place::Any(parts)) => parts.iter().flat_map(|part| record.all(*part)).cloned().collect(),
+        Some(Place::Many) => record.all(id).cloned().collect(),
+        _ if id == field::EVIDENCE => vec![Value::from(shown.engine.evidence_path(record.id.evidence))],
+        _ => record.value(id).into_iter().collect(),
+    };
+    let one = |value: &Value| match (value, known.map(|f| f.ty)) {
+        (Value::Time(t), _) if shown.day => shown.zone.day_clock(*t),
+        (Value::Time(t), _) => shown.zone.clock(*t),
+        (Value::Uint(n), Some(Type::Span)) => short_span(i64::try_from(*n).unwrap_or(i64::MAX)),
+        _ => of_value(id, value.clone()).text,
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for text in all.iter().map(one) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    let Some(first) = all.into_iter().next() else { return Cell::default() };
+    Cell { text: texts.join(", "), ..of_value(id, first) }
 }
 
 /// A cell that shows a value of a field.
@@ -173,7 +199,7 @@ fn peer(record: &Record, shown: &Shown) -> Cell {
 
 /// Which columns fit a width, and how wide each is: by dropping the highest `drop` first, then by sharing what is left.
 pub fn fit(columns: &[Column], day: bool, width: u16) -> Vec<(Column, u16)> {
-    let least = |c: &Column| if c.show == Show::Time && day { 19 } else { c.min };
+    let least = |c: &Column| if c.show == Show::Time && day && !c.fixed { 19 } else { c.min };
     let mut kept: Vec<Column> = columns.to_vec();
     let needed = |kept: &[Column]| kept.iter().map(|c| least(c) + 1).sum::<u16>().saturating_sub(1);
     while needed(&kept) > width {
@@ -206,7 +232,7 @@ mod tests {
 
     #[test]
     fn columns_drop_in_their_stated_order_and_never_time_peer_or_name() {
-        let flows = lenses::columns(lenses::find("flows"), true, true);
+        let flows = lenses::columns(lenses::find("flows").columns, true, true);
         let titles = |width| fit(&flows, true, width).iter().map(|(c, _)| c.title).collect::<Vec<_>>();
         assert_eq!(titles(200).len(), flows.len());
         let narrow = titles(74);

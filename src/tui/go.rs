@@ -7,12 +7,12 @@ use super::files::Ingested;
 use super::focus::Focus;
 use super::jobs::{Answer, Job, Work};
 use super::lenses::{self, Lens};
-use super::load::{Ask, compiled};
+use super::load::{Ask, Sort, compiled};
 use super::marked::Marked;
 use super::panes::home::Home;
 use super::panes::packets::Packets;
 use super::times::thousands;
-use super::walk::{RowPlace, Step};
+use super::walk::{Node, RowPlace, Step};
 use crate::case::{trail, triage};
 use crate::error::{Error, Result};
 use crate::model::entity::EntityKind;
@@ -108,12 +108,7 @@ impl App {
         let lens = node.lens();
         let window = self.window();
         let focus = node.step.focus.clone();
-        let ask = Ask {
-            text: node.query(lens),
-            unfiltered: node.base_query(lens),
-            window: node.step.window.filter(|_| !lens.timeless),
-            links: node.step.links.filter(|_| lens.name == node.query_lens),
-        };
+        let ask = ask_of(node);
         let place = node.place();
         self.with(|app| &mut app.card, "card", |card, cx| card.show(&focus, window, cx));
         self.ask_hidden();
@@ -126,6 +121,8 @@ impl App {
             _ => self.unroot(),
         }
         let timeline = ask.clone();
+        self.rows.arrange(self.looks.columns(lens).unwrap_or_default());
+        self.rows.set_footer(self.looks.footer(lens));
         let unit = super::live::unit(lens);
         self.with(|app| &mut app.rows, "rows", |rows, cx| rows.show(ask, focus, lens, place, cx));
         self.with(|app| &mut app.timeline, "timeline", |line, cx| line.show(&timeline, window, unit, cx));
@@ -381,6 +378,23 @@ impl App {
     pub(super) fn has(&self, lens: &str) -> Option<String> {
         let at = lenses::ALL.iter().position(|l| l.name == lens)?;
         self.counts.get(at).copied().flatten().map(|c| thousands(c.n))
+    }
+}
+
+/// The question of the rows of a node.
+pub(super) fn ask_of(node: &Node) -> Ask {
+    let lens = node.lens();
+    let sort = |text: &str| {
+        // Of groups it is one of their columns.
+        let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        Sort::read(lens, text).unwrap_or_else(|_| Sort { name: name.to_owned(), fields: Vec::new(), descending })
+    };
+    Ask {
+        text: node.query(lens),
+        unfiltered: node.base_query(lens),
+        window: node.step.window.filter(|_| !lens.timeless),
+        links: node.step.links.filter(|_| lens.name == node.query_lens),
+        sort: node.sort().map(sort),
     }
 }
 

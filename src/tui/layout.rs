@@ -52,8 +52,34 @@ pub struct Layout {
     pub hints: Rect,
 }
 
+/// What is shown, and how large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// The focus card is shown.
+    pub card: bool,
+    /// The detail is shown. On small screens one line stays, for the cell under the cursor.
+    pub detail: bool,
+    /// The timeline is shown.
+    pub timeline: bool,
+    /// Columns of the screen that the card takes; none: by its width.
+    pub card_wide: Option<u16>,
+    /// Lines that the detail takes; none: by its height.
+    pub detail_high: Option<u16>,
+}
+
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape { card: true, detail: true, timeline: true, card_wide: None, detail_high: None }
+    }
+}
+
+/// Least rows of the table where the detail was made large.
+const ROWS: u16 = 4;
+/// Least columns of the table where the card was made wide.
+const TABLE: u16 = 50;
+
 /// Where everything stands on a screen of a size.
-pub fn layout(size: (u16, u16), part: Part, zoomed: bool, card: bool) -> Layout {
+pub fn layout(size: (u16, u16), part: Part, zoomed: bool, shape: Shape) -> Layout {
     let (width, height) = size;
     let line = |y: u16| Rect { x: 0, y: y.min(height.saturating_sub(1)), width, height: u16::from(height > y) };
     let hints = line(height.saturating_sub(1));
@@ -73,17 +99,21 @@ pub fn layout(size: (u16, u16), part: Part, zoomed: bool, card: bool) -> Layout 
                     out.detail.height = 0;
                 }
             }
-            (false, Part::Rows) => split(&mut out, body, if height >= 18 { 3 } else { 1 }),
+            (false, Part::Rows) => {
+                let usual = shape.detail_high.unwrap_or(if height >= 18 { 3 } else { 1 });
+                split(&mut out, body, if shape.detail { usual.clamp(1, body.height.saturating_sub(ROWS + 1).max(1)) } else { 1 });
+            }
         }
         return out;
     }
-    let lines = 2;
+    let lines = if shape.timeline { 2 } else { 0 };
     let timeline = Rect { x: 1, y: 1, width: width - 2, height: lines };
     let body = Rect { x: 0, y: 1 + lines, width, height: height - 2 - lines };
     let mut out = Layout { header: line(0), timeline, body, hints, ..Layout::default() };
     let mut right = body;
-    if card && !zoomed || zoomed && part == Part::Card {
-        let wide = if zoomed { width } else { (width / 5).clamp(25, 40) };
+    if shape.card && !zoomed || zoomed && part == Part::Card {
+        let usual = shape.card_wide.map_or((width / 5).clamp(25, 40), |w| w.min(width.saturating_sub(TABLE)));
+        let wide = if zoomed { width } else { usual };
         out.card_frame = Rect { width: wide, ..body };
         out.card = inner(out.card_frame);
         right = Rect { x: body.x + wide, width: width - wide, ..body };
@@ -98,8 +128,10 @@ pub fn layout(size: (u16, u16), part: Part, zoomed: bool, card: bool) -> Layout 
         (true, Part::Rows) => out.rows = inside,
         (true, _) => out.detail = inside,
         (false, _) => {
-            let lower = (inside.height / 3).clamp(8, 16);
-            split(&mut out, inside, if part == Part::Detail { inside.height / 2 } else { lower });
+            let usual =
+                shape.detail_high.map_or((inside.height / 3).clamp(8, 16), |n| n.min(inside.height.saturating_sub(ROWS + 1)));
+            let lower = if part == Part::Detail { usual.max(inside.height / 2) } else { usual };
+            split(&mut out, inside, if shape.detail { lower } else { 0 });
         }
     }
     out
@@ -126,9 +158,16 @@ fn split(out: &mut Layout, area: Rect, lower: u16) {
 mod tests {
     use super::*;
 
+    const SHAPES: [Shape; 4] = [
+        Shape { card: true, detail: true, timeline: true, card_wide: None, detail_high: None },
+        Shape { card: false, detail: true, timeline: false, card_wide: None, detail_high: Some(60) },
+        Shape { card: true, detail: false, timeline: true, card_wide: Some(100), detail_high: None },
+        Shape { card: true, detail: true, timeline: false, card_wide: Some(16), detail_high: Some(1) },
+    ];
+
     #[test]
     fn eighty_by_twenty_four_has_at_least_fourteen_rows_of_table() {
-        let at = layout((80, 24), Part::Rows, false, true);
+        let at = layout((80, 24), Part::Rows, false, Shape::default());
         assert!(at.narrow && at.rows.height > 14 && at.detail.height == 3, "{at:?}");
     }
 
@@ -137,8 +176,8 @@ mod tests {
         for width in (LEAST.0..260).step_by(7) {
             for height in LEAST.1..75 {
                 for part in [Part::Rows, Part::Detail, Part::Card] {
-                    for zoomed in [false, true] {
-                        let at = layout((width, height), part, zoomed, true);
+                    for (zoomed, shape) in [false, true].into_iter().flat_map(|z| SHAPES.map(|s| (z, s))) {
+                        let at = layout((width, height), part, zoomed, shape);
                         let all = [at.header, at.timeline, at.card, at.rows, at.rule, at.detail, at.hints];
                         for (i, a) in all.iter().enumerate() {
                             assert!(a.right() <= width && a.bottom() <= height, "{a:?}");

@@ -14,6 +14,8 @@ pub enum Show {
     Peer,
     /// The first of these fields that is there.
     Field(&'static [FieldId]),
+    /// Every value of a field.
+    All(FieldId),
     /// Bytes in short form.
     Size(FieldId),
     /// End minus start.
@@ -43,13 +45,15 @@ pub struct Column {
     pub drop: u8,
     /// Numbers stand at the right.
     pub right: bool,
+    /// Its width was set: it neither gives way nor grows.
+    pub fixed: bool,
 }
 
 const fn column(title: &'static str, show: Show, min: u16, max: u16, drop: u8) -> Column {
-    Column { title, show, min, max, drop, right: false }
+    Column { title, show, min, max, drop, right: false, fixed: false }
 }
 const fn number(title: &'static str, show: Show, min: u16, drop: u8) -> Column {
-    Column { title, show, min, max: min, drop, right: true }
+    Column { title, show, min, max: min, drop, right: true, fixed: false }
 }
 
 /// A lens.
@@ -76,10 +80,11 @@ pub struct Lens {
 }
 
 use crate::model::Kind as K;
-use Show::{Duration, Field, Kind, Match, Peer, Size, Source, Summary, Time};
+use Show::{All, Duration, Field, Kind, Match, Peer, Size, Source, Summary, Time};
 
 const TIME: Column = column("start", Time, 12, 12, 0);
-const PEER: Column = column("peer", Peer, 17, 41, 0);
+/// The other end.
+pub const PEER: Column = column("peer", Peer, 17, 41, 0);
 const PORT: Column = number("port", Field(&[f::DST_PORT]), 5, 0);
 const APP: Column = column("app", Field(&[f::APP, f::PROTO]), 5, 9, 7);
 const STATE: Column = column("state", Field(&[f::STATE]), 5, 6, 9);
@@ -87,8 +92,11 @@ const OUT: Column = number("out", Size(f::BYTES_OUT), 5, 2);
 const IN: Column = number("in", Size(f::BYTES_IN), 5, 2);
 const DUR: Column = number("dur", Duration, 6, 8);
 const NAME: Column = column("name", Field(&[f::SNI, f::HTTP_HOST, f::NAME]), 12, 60, 0);
-const MATCH: Column = column("m", Match, 2, 15, 1);
+/// Quality of the join.
+pub const MATCH: Column = column("m", Match, 2, 15, 1);
 const SRC: Column = column("source", Source, 6, 14, 6);
+/// The record in one line.
+pub const SUMMARY: Column = column("what", Summary, 24, 160, 0);
 
 /// Every lens, in the order of the tabs.
 pub const ALL: &[Lens] = &[
@@ -149,7 +157,7 @@ pub const ALL: &[Lens] = &[
         title: "Logs",
         short: "Logs",
         query: "kind in {http, tls, file, fw, proxy, auth, dhcp, log, oddity}",
-        columns: &[TIME, column("kind", Kind, 6, 9, 4), PEER, column("what", Summary, 24, 160, 0), SRC, MATCH],
+        columns: &[TIME, column("kind", Kind, 6, 9, 4), PEER, SUMMARY, SRC, MATCH],
         empty: "log records",
         timeless: false,
         kinds: &[K::Http, K::Tls, K::File, K::Fw, K::Proxy, K::Auth, K::Dhcp, K::Log],
@@ -184,7 +192,7 @@ pub const ALL: &[Lens] = &[
             column("address", Field(&[f::SRC_IP, f::DST_IP]), 15, 39, 0),
             number("port", Field(&[f::DST_PORT, f::SRC_PORT]), 5, 4),
             column("sev", Field(&[f::SEVERITY]), 4, 8, 5),
-            column("what", Summary, 24, 160, 0),
+            SUMMARY,
             SRC,
         ],
         empty: "inventory rows or scan findings",
@@ -208,14 +216,7 @@ pub const ALL: &[Lens] = &[
         title: "All",
         short: "All",
         query: "",
-        columns: &[
-            TIME,
-            column("kind", Kind, 6, 9, 4),
-            PEER,
-            column("what", Summary, 24, 160, 0),
-            column("source", Source, 6, 14, 0),
-            MATCH,
-        ],
+        columns: &[TIME, column("kind", Kind, 6, 9, 4), PEER, SUMMARY, column("source", Source, 6, 14, 0), MATCH],
         empty: "records",
         timeless: false,
         kinds: &[],
@@ -241,21 +242,29 @@ pub fn find(name: &str) -> &'static Lens {
     if name == HOME.name { &HOME } else { known.unwrap_or(&ALL[ALL.len() - 1]) }
 }
 
-/// Columns of a lens for a focus that is not a host: `peer` becomes source and destination.
+/// Columns of a lens as they are shown: for a focus that is not a host `peer` becomes source and destination.
 /// IPv4 addresses need no more than their least width; `long`: there are IPv6 addresses.
-pub fn columns(lens: &Lens, host: bool, long: bool) -> Vec<Column> {
+pub fn columns(list: &[Column], host: bool, long: bool) -> Vec<Column> {
     let mut out = Vec::new();
-    for column in lens.columns {
+    for column in list {
         if column.show == Peer && !host {
-            out.push(Column { title: "source", show: Field(&[f::SRC_IP]), min: 15, max: 39, drop: 0, right: false });
-            out.push(Column { title: "destination", show: Field(&[f::DST_IP]), min: 15, max: 39, drop: 0, right: false });
+            let end = |title, fields| match column.fixed {
+                true => Column { title, show: Field(fields), ..*column },
+                false => Column { min: 15, max: 39, ..Column { title, show: Field(fields), ..*column } },
+            };
+            out.push(end("source", &[f::SRC_IP]));
+            out.push(end("destination", &[f::DST_IP]));
         } else {
             out.push(*column);
         }
     }
     if !long {
         let least = |c: &mut Column| c.max = c.min;
-        out.iter_mut().filter(|c| matches!(c.title, "peer" | "source" | "destination" | "address")).for_each(least);
+        let is_address = |c: &Column| {
+            let of_field = matches!(c.show, All(id) if f::get(id).is_some_and(|f| f.ty == f::Type::Addr));
+            of_field || matches!(c.title, "peer" | "source" | "destination" | "address")
+        };
+        out.iter_mut().filter(|c| is_address(c)).for_each(least);
     }
     // Where both addresses take their room the sensor's name is called `from`, not `source` a second time.
     if !host {

@@ -1,17 +1,22 @@
 //! Rows for the lens table: pages of a question's answer around a place, on a worker thread, first rows first; and why there are none.
 
+use super::columns;
 use super::jobs::Work;
+use super::lenses::Lens;
 use crate::error::Result;
 use crate::model::origin::EvidenceKey;
 use crate::model::site::Home;
 use crate::model::time::SECOND;
-use crate::model::{Record, RecordId, Time, Window, field};
+use crate::model::{FieldId, Record, RecordId, Time, Window, field};
 use crate::query::engine::{Answered, Coverage, Cursor, Link, Page, Table};
-use crate::query::{Engine, Question};
+use crate::query::{Engine, Order, Question, Stage};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// Rows of one page.
-const PAGE: usize = 400;
+pub const PAGE: usize = 400;
+/// Most rows of an answer in another order than that of time.
+pub const MOST_SORTED: usize = 20_000;
 /// Rows kept before the place that is gone back to.
 const BEFORE: usize = 150;
 /// The first piece is given after so many rows, so that a screen is full at once.
@@ -30,12 +35,38 @@ pub struct Ask {
     pub window: Option<Window>,
     /// The links of this record instead.
     pub links: Option<RecordId>,
+    /// Another order than that of time.
+    pub sort: Option<Sort>,
+}
+
+/// Another order of rows than that of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sort {
+    /// What it is called: a column, a field, of groups also `count`, `sum`.
+    pub name: String,
+    /// The fields by which rows are ordered.
+    pub fields: Vec<FieldId>,
+    /// Largest first.
+    pub descending: bool,
 }
 
 impl Ask {
     /// The question that the engine is asked.
     pub fn question(&self, engine: &dyn Engine) -> Result<Question> {
         compiled(engine, &self.text, self.window)
+    }
+    /// The order of its rows, if it is not that of time.
+    pub fn order(&self) -> Option<Order> {
+        let sort = self.sort.as_ref().filter(|s| !s.fields.is_empty())?;
+        Some(Order { fields: sort.fields.clone(), descending: sort.descending })
+    }
+}
+
+impl Sort {
+    /// Reads `bytes`, `-bytes`: the rows of a lens by a column of it or by a field.
+    pub fn read(lens: &Lens, text: &str) -> Result<Sort> {
+        let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        Ok(Sort { name: name.to_owned(), fields: columns::named(lens, name)?, descending })
     }
 }
 
@@ -61,6 +92,8 @@ pub enum Part {
     After(Cursor),
     /// Those before the first row that is there.
     Before(Cursor),
+    /// So many of the first ones, of rows that stand in another order than that of time.
+    First(usize),
     /// Around the first row after a place that satisfies a condition as well; forward or backward.
     Found(Option<Cursor>, bool, String),
 }
@@ -69,8 +102,14 @@ pub enum Part {
 #[derive(Debug)]
 pub struct Found(pub Option<Cursor>);
 
+/// Which rows of a sorted answer were found.
+#[derive(Debug)]
+pub struct FoundAmong(pub HashSet<RecordId>);
+
 /// A piece of the answer.
 pub enum Piece {
+    /// Rows of the whole answer, of which the first in their order follow.
+    Of(u64),
     /// What counts as home now.
     Home(Home),
     /// What was shown before is not part of this answer.
@@ -128,16 +167,20 @@ pub fn load(work: &Work, ask: &Ask, part: Part) -> Result<()> {
         work.give(Piece::Links(links, took()));
         return Ok(());
     }
-    let question = ask.question(engine)?;
+    let mut question = ask.question(engine)?;
     if !question.stages.is_empty() {
+        sort_table(&mut question, ask);
         let table = engine.table(&question, &work.cancel)?;
         work.give(Piece::Fresh);
         let empty = table.rows.is_empty();
         work.give(Piece::Table(table, took()));
         return if empty { why(work, ask) } else { Ok(()) };
     }
+    if let Some(order) = ask.order() {
+        return sorted(work, ask, &question, &order, part, &took);
+    }
     match part {
-        Part::Start => {
+        Part::Start | Part::First(_) => {
             let answered = stream(work, &question, None, true)?;
             work.give(Piece::End { before: Some(false), after: Some(answered.more), elapsed: took() });
             if answered.rows == 0 {
@@ -179,6 +222,31 @@ pub fn load(work: &Work, ask: &Ask, part: Part) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Groups are put in order behind everything else that makes them.
+fn sort_table(question: &mut Question, ask: &Ask) {
+    if let Some(sort) = &ask.sort {
+        question.stages.push(Stage::Sort { column: sort.name.clone(), descending: sort.descending });
+    }
+}
+
+/// The first rows in another order, or which of them satisfy a condition as well.
+fn sorted(work: &Work, ask: &Ask, question: &Question, order: &Order, part: Part, took: &dyn Fn() -> u64) -> Result<()> {
+    if let Part::Found(_, _, condition) = part {
+        let wanted = compiled(&*work.engine, &super::focus::both(&ask.text, &condition), ask.window)?;
+        let found = work.engine.sorted(&wanted, order, MOST_SORTED, &work.cancel)?;
+        work.give(FoundAmong(found.rows.into_iter().map(|r| r.id).collect()));
+        return Ok(());
+    }
+    let limit = if let Part::First(n) = part { n.clamp(PAGE, MOST_SORTED) } else { PAGE };
+    let found = work.engine.sorted(question, order, limit, &work.cancel)?;
+    let empty = found.rows.is_empty();
+    work.give(Piece::Fresh);
+    work.give(Piece::Of(found.of));
+    work.give(Piece::Rows(found.rows));
+    work.give(Piece::End { before: Some(false), after: Some(false), elapsed: took() });
+    if empty { why(work, ask) } else { Ok(()) }
 }
 
 fn around(work: &Work, ask: &Ask, question: &Question, at: Cursor, took: &dyn Fn() -> u64) -> Result<()> {
@@ -276,7 +344,10 @@ pub struct Anew {
 
 /// Asks for a part of an answer as it is now, and gives it in one piece.
 pub fn again(work: &Work, ask: &Ask, place: Place) -> Result<()> {
-    let question = ask.question(&*work.engine)?;
+    let mut question = ask.question(&*work.engine)?;
+    if !question.stages.is_empty() {
+        sort_table(&mut question, ask);
+    }
     let mut anew = Anew::default();
     let forward = |after: Option<Cursor>, limit: usize, rows: &mut Vec<Record>| {
         let page = Page { ascending: true, limit, after };

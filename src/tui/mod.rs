@@ -52,6 +52,10 @@ pub mod summary;
 
 pub mod cells;
 
+pub mod columns;
+
+pub mod looks;
+
 pub mod jobs;
 
 pub mod writer;
@@ -111,6 +115,8 @@ mod run;
 pub mod plain;
 
 mod screen;
+
+mod split;
 
 mod sweeping;
 

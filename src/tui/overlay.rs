@@ -212,10 +212,21 @@ impl App {
             let choices = set_names(&*self.keeper).into_iter().filter(fits);
             return line.offer(0..text.len(), choices.map(|text| Choice { text, doc: String::new() }).collect());
         }
-        if !command.is_empty() {
+        let typed = if command.is_empty() { text.clone() } else { format!("{command} {text}") };
+        if let Some((name, rest)) = typed.split_once(' ') {
+            // What is typed is the last word: of lists each word is completed.
+            let word = rest.rsplit([',', ' ']).next().unwrap_or_default();
+            let sign = if name == "sort" && word.starts_with('-') { "-" } else { "" };
+            let (begin, word) = (text.len() - word.len() + sign.len(), word[sign.len()..].to_owned());
+            let known = self.arguments(name);
+            let choices = known.into_iter().filter(|(n, _)| n.starts_with(&word) && *n != word);
+            let choices: Vec<Choice> = choices.map(|(text, doc)| Choice { text, doc }).collect();
+            if let (Some(Overlay::Prompt { line, .. }), false) = (&mut self.overlay, choices.is_empty()) {
+                line.offer(begin..text.len(), choices);
+            }
             return;
         }
-        if text.contains(' ') || text.is_empty() {
+        if text.is_empty() {
             return;
         }
         let choices: Vec<Choice> = commands::all()

@@ -1,9 +1,11 @@
 //! The place one stands in, as text: trail with what every node looked like, cursor, panes, zone, marks. Saved at every step, restored exactly.
 
 use super::app::{App, Part};
+use super::looks::Looks;
 use super::panes::Pane;
 use super::panes::links::Links;
 use super::panes::sweep::Sweep;
+use super::split::Split;
 use super::times::Zone;
 use super::walk::{RowPlace, SavedNode, Walk};
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,11 @@ struct Place {
     zoomed: bool,
     #[serde(default = "yes")]
     card: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    looks: Option<Looks>,
+    /// The node that the other half shows, and whether the half with the cursor is the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<(usize, bool)>,
     #[serde(default)]
     marked: Vec<String>,
     #[serde(default)]
@@ -76,6 +83,8 @@ pub fn text(app: &App) -> String {
         .into(),
         zoomed: app.zoomed,
         card: app.card_shown,
+        split: app.split.and_then(|s| Some((index(s.node)?, s.second))),
+        looks: Some(app.looks_now()).filter(|looks| *looks != Looks::default()),
         marked: app.marks.marked.iter().map(ToString::to_string).collect(),
         letters: app.letters.iter().filter_map(|(c, (id, p))| index(*id).map(|i| (*c, i, *p))).collect(),
         find: app.rows.finding.clone(),
@@ -109,7 +118,11 @@ pub fn restore(app: &mut App, text: &str) {
         _ => Part::Rows,
     };
     app.zoomed = place.zoomed;
+    if let Some(looks) = place.looks.filter(|looks| looks.check().is_ok()) {
+        app.take_looks(looks);
+    }
     app.card_shown = place.card;
+    app.split = place.split.and_then(|(node, second)| Some(Split { node: app.walk.node(node)?.id, second }));
     app.marks.marked = place.marked.iter().filter_map(|id| id.parse().ok()).collect();
     app.rows.finding = place.find;
     app.letters = place.letters.into_iter().filter_map(|(c, index, p)| app.walk.node(index).map(|n| (c, (n.id, p)))).collect();

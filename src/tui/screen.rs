@@ -1,7 +1,7 @@
 //! Drawing the workbench: header, timeline, tabs, card, table, detail, the line of hints or messages, and what lies over them.
 
 use super::app::{App, Message, Part};
-use super::layout::{self, Layout, layout};
+use super::layout::{self, Layout, Shape, layout};
 use super::paint::{Line, fill, put, put_right};
 use super::panes::Pane;
 use super::text;
@@ -20,11 +20,26 @@ impl App {
     pub(super) fn shows_card(&self) -> bool {
         self.card_shown || layout::is_narrow(self.size)
     }
+    /// What is shown, and how large.
+    fn shape(&self) -> Shape {
+        Shape {
+            card: self.card_shown,
+            detail: !self.looks.hides("detail"),
+            timeline: !self.looks.hides("timeline"),
+            card_wide: self.looks.card,
+            detail_high: self.looks.detail,
+        }
+    }
+    /// Columns that the card takes now, and lines that the detail does.
+    pub(super) fn sizes(&self) -> (u16, u16) {
+        let at = layout(self.size, Part::Rows, false, Shape { card: true, detail: true, ..self.shape() });
+        (at.card_frame.width, at.detail.height)
+    }
     /// Draws everything.
     pub fn draw(&mut self, frame: &mut Frame) {
         let area = frame.area();
         self.size = (area.width, area.height);
-        let at = layout(self.size, self.part, self.zoomed, self.card_shown);
+        let at = layout(self.size, self.part, self.zoomed, self.shape());
         let (node, window) = (self.walk.here().clone(), self.window());
         let covered = !self.opened.is_empty();
         let (theme, glyphs, keymap, marks) =
@@ -86,17 +101,29 @@ impl App {
         }
         if at.rows.height > 0 {
             view.focused = here(Part::Rows, self);
-            self.rows.draw(frame, at.rows, view);
+            match self.split.filter(|_| !self.zoomed) {
+                Some(split) => self.draw_halves(frame, at.rows, view, split),
+                None => self.rows.draw(frame, at.rows, view),
+            }
         }
         // After the table: the rule names the cell under the cursor, and which cells there are follows from the width.
         self.draw_frames(frame.buffer_mut(), at, node, view);
         if at.detail.height > 0 {
             view.focused = here(Part::Detail, self);
+            let cell = self.rows.cell(self.zone).filter(|(_, c)| !self.rows.on_row() && !c.text.is_empty());
             if at.narrow && at.detail.height <= 3 {
-                let cell = self.rows.cell(self.zone).filter(|_| !self.rows.on_row());
                 self.detail.draw_brief(frame.buffer_mut(), at.detail, cell, view);
             } else {
-                self.detail.draw(frame, at.detail, view);
+                let mut area = at.detail;
+                // A cell that the rule has no room for stands in full above the fields.
+                if let Some((title, cell)) = cell.filter(|(title, cell)| self.part == Part::Rows && !in_rule(at, title, cell))
+                    && area.height > 3
+                {
+                    let above = Rect { height: area.height / 2, ..area };
+                    let used = super::panes::detail::draw_cell(frame.buffer_mut(), above, &title, &cell, view);
+                    area = Rect { y: area.y + used, height: area.height - used, ..area };
+                }
+                self.detail.draw(frame, area, view);
             }
         }
         view.focused = true;
@@ -365,6 +392,11 @@ impl App {
         }
         out
     }
+}
+
+/// Whether the rule above the detail has room for the cell under the cursor.
+fn in_rule(at: &Layout, title: &str, cell: &super::cells::Cell) -> bool {
+    !at.narrow && at.rule.height > 0 && text::width(title) + text::width(&cell.text) + 12 <= usize::from(at.rule.width)
 }
 
 /// An error in one line: what, where, what next.

@@ -74,6 +74,29 @@ pub fn pad(text: &str, columns: usize, right: bool) -> String {
     out
 }
 
+/// The text in at most `most` lines of `columns`, broken anywhere but within a character; and how many characters are left after those.
+pub fn pieces(text: &str, columns: usize, most: usize) -> (Vec<String>, usize) {
+    let columns = columns.max(2);
+    let mut out = vec![String::new()];
+    let mut used = 0;
+    let mut rest = text.graphemes(true);
+    while let Some(grapheme) = rest.next() {
+        let wide = width(grapheme);
+        if used + wide > columns {
+            if out.len() >= most {
+                return (out, 1 + rest.count());
+            }
+            out.push(String::new());
+            used = 0;
+        }
+        used += wide;
+        if let Some(line) = out.last_mut() {
+            line.push_str(grapheme);
+        }
+    }
+    (out, 0)
+}
+
 /// Lines of at most `columns`, broken at spaces where there are any; at most `most` lines.
 pub fn wrap(text: &str, columns: usize, most: usize) -> Vec<String> {
     let columns = columns.max(1);
@@ -142,5 +165,17 @@ mod tests {
         assert_eq!(wrap("abcdefghij", 4, 9), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("a\n\nb", 4, 9), ["a", "", "b"]);
         assert_eq!(wrap("a b c d e f", 1, 3).len(), 3);
+    }
+
+    #[test]
+    fn a_text_in_pieces_is_whole_in_its_order_and_what_is_left_is_counted() {
+        let text = "日本語e\u{301}x👩‍👩‍👧 end of a long line";
+        for columns in 2..60 {
+            let (lines, left) = pieces(text, columns, 99);
+            assert_eq!((lines.concat().as_str(), left), (text, 0));
+            assert!(lines.iter().all(|l| width(l) <= columns), "{lines:?}");
+            let (some, left) = pieces(text, columns, 1);
+            assert_eq!((some.len(), text.graphemes(true).count()), (1, some[0].graphemes(true).count() + left));
+        }
     }
 }

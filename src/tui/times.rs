@@ -115,6 +115,20 @@ pub fn short_span(nanos: i64) -> String {
     }
 }
 
+/// A length of time to the nanosecond: `1h2m3.456789s`.
+pub fn exact_span(nanos: u64) -> String {
+    let (seconds, rest) = (nanos / SECOND as u64, nanos % SECOND as u64);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut out = if hours > 0 { format!("{hours}h{minutes}m") } else { String::new() };
+    if hours == 0 && minutes > 0 {
+        out = format!("{minutes}m");
+    }
+    let fraction = format!("{rest:09}");
+    let fraction = fraction.trim_end_matches('0');
+    out.push_str(&if fraction.is_empty() { format!("{seconds}s") } else { format!("{seconds}.{fraction}s") });
+    out
+}
+
 /// A number with thousands separated: `4,182`.
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
@@ -154,6 +168,10 @@ mod tests {
         assert_eq!(thousands(4182), "4,182");
         assert_eq!(thousands(12), "12");
         assert_eq!(short_size(4_112), "4.1k");
+        assert_eq!(
+            [0, 12_100_000_000, 3_723_000_000_001, 60_000_000_000].map(exact_span),
+            ["0s", "12.1s", "1h2m3.000000001s", "1m0s"]
+        );
         assert_eq!(short_size(999), "999");
         assert_eq!(short_size(999_600), "1.0M");
         assert_eq!(short_size(88_200), "88k");

@@ -112,6 +112,8 @@ pub struct Node {
     pub rows: u64,
     /// The newest import when they were counted; none: they were not, since it was changed last.
     pub seen: Option<u64>,
+    /// Order of the rows of each lens where it is not that of time: `bytes`, `-bytes`.
+    pub sorts: Vec<(&'static str, String)>,
     /// Cursor of each lens that was open.
     pub places: Vec<(&'static str, RowPlace)>,
 }
@@ -135,6 +137,7 @@ impl Node {
             written: String::new(),
             rows: 0,
             seen: None,
+            sorts: Vec::new(),
             places,
         }
     }
@@ -176,6 +179,15 @@ impl Node {
             Some((_, kept)) => *kept = place,
             None => self.places.push((lens, place)),
         }
+    }
+    /// Order of the rows of the open lens; none: that of time.
+    pub fn sort(&self) -> Option<&str> {
+        self.sorts.iter().find(|(name, _)| *name == self.step.lens).map(|(_, sort)| sort.as_str())
+    }
+    /// Puts the rows of the open lens in another order.
+    pub fn set_sort(&mut self, sort: Option<String>) {
+        self.sorts.retain(|(name, _)| *name != self.step.lens);
+        self.sorts.extend(sort.map(|sort| (self.step.lens, sort)));
     }
     /// Window as the journal has it.
     pub fn window_text(&self) -> String {
@@ -369,6 +381,8 @@ pub struct SavedNode {
     rows: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seen: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sorts: Vec<(String, String)>,
     places: Vec<(String, RowPlace)>,
 }
 
@@ -392,6 +406,7 @@ impl Walk {
             written: node.written.clone(),
             rows: node.rows,
             seen: node.seen,
+            sorts: node.sorts.iter().map(|(name, sort)| ((*name).to_owned(), sort.clone())).collect(),
             places: node.places.iter().map(|(name, place)| ((*name).to_owned(), *place)).collect(),
         };
         (self.at, self.nodes.iter().map(saved).collect())
@@ -429,6 +444,7 @@ impl Walk {
                 written: n.written,
                 rows: n.rows,
                 seen: n.seen,
+                sorts: n.sorts.into_iter().map(|(name, sort)| (lenses::find(&name).name, sort)).collect(),
                 places: n.places.into_iter().map(|(name, place)| (lenses::find(&name).name, place)).collect(),
             })
             .collect();

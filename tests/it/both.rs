@@ -9,7 +9,7 @@ use backtrail::model::source::SourceInfo;
 use backtrail::model::{Entity, EvidenceKey, FieldId, Origin, Record, RecordId, SourceId, Time, Value, Window};
 use backtrail::query::engine::*;
 use backtrail::query::known::Known;
-use backtrail::query::{Engine, LocalEngine, Question};
+use backtrail::query::{Engine, LocalEngine, Order, Question, Sorted};
 use backtrail::service::question::Carried;
 use backtrail::service::{Client, RemoteEngine, Serving};
 use backtrail::store::{Snapshot, Store};
@@ -110,6 +110,9 @@ impl Engine for Both {
     }
     fn table(&self, question: &Question, cancel: &Cancel) -> Result<Table> {
         same(self.local.table(question, cancel), self.remote.table(question, cancel))
+    }
+    fn sorted(&self, question: &Question, order: &Order, limit: usize, cancel: &Cancel) -> Result<Sorted> {
+        same(self.local.sorted(question, order, limit, cancel), self.remote.sorted(question, order, limit, cancel))
     }
     fn timeline(&self, question: &Question, bins: usize, weight: Option<FieldId>, cancel: &Cancel) -> Result<Timeline> {
         same(self.local.timeline(question, bins, weight, cancel), self.remote.timeline(question, bins, weight, cancel))

@@ -9,6 +9,7 @@ mod block;
 mod both;
 mod cli;
 mod clocks;
+mod columns;
 #[path = "../../src/store/copied.rs"]
 mod copied;
 mod crash;

@@ -19,7 +19,10 @@ pub struct Bench {
 
 impl Bench {
     fn on(memory: Memory, keeper: Arc<Notebook>, size: (u16, u16)) -> Bench {
-        let mut app = App::new(Arc::new(memory), keeper.clone(), Options::default()).unwrap();
+        Bench::with(memory, keeper, size, Options::default())
+    }
+    pub fn with(memory: Memory, keeper: Arc<Notebook>, size: (u16, u16), options: Options) -> Bench {
+        let mut app = App::new(Arc::new(memory), keeper.clone(), options).unwrap();
         assert!(app.settle());
         let terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
         let mut bench = Bench { app, terminal, keeper };
@@ -53,7 +56,7 @@ impl Bench {
     fn draw(&mut self) {
         self.terminal.draw(|frame| self.app.draw(frame)).unwrap();
     }
-    fn screen(&self) -> String {
+    pub fn screen(&self) -> String {
         let buffer = self.terminal.backend().buffer();
         let mut out = String::new();
         for y in 0..buffer.area.height {

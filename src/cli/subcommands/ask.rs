@@ -27,8 +27,11 @@ pub const ALERTS: Ask = Ask { name: "alerts", help: "Alerts that a question sele
 /// `backtrail dns`.
 pub const DNS: Ask = Ask { name: "dns", help: "DNS transactions that a question selects", about: About::Only(Kind::Dns) };
 /// `backtrail query`.
-pub const QUERY: Ask =
-    Ask { name: "query", help: "The full language, with | count, sum, top, sort, head, timeline", about: About::All };
+pub const QUERY: Ask = Ask {
+    name: "query",
+    help: "The full language, with | count, sum, mean, percentile, top, sort, head, timeline",
+    about: About::All,
+};
 
 const GROUPS: &str = "groups";
 

@@ -9,6 +9,8 @@ use crate::error::Result;
 
 pub mod case;
 
+pub mod columns;
+
 pub mod go;
 
 pub mod home;
@@ -53,6 +55,7 @@ pub const ALL: &[(&str, &[Command])] = &[
     ("home", home::TABLE),
     ("lenses", lens::TABLE),
     ("rows", rows::TABLE),
+    ("columns", columns::TABLE),
     ("time", window::TABLE),
     ("live", live::TABLE),
     ("case", case::TABLE),

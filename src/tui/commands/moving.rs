@@ -26,7 +26,10 @@ fn nothing(_: &mut App, _: &str) -> Result<()> {
 }
 
 fn parts(app: &App) -> Vec<Part> {
-    let mut parts = vec![Part::Rows, Part::Detail];
+    let mut parts = vec![Part::Rows];
+    if !app.hides("detail") {
+        parts.push(Part::Detail);
+    }
     if app.shows_card() {
         parts.push(Part::Card);
     }
@@ -40,12 +43,18 @@ fn turn(app: &mut App, by: isize) {
 }
 
 fn next_pane(app: &mut App, _: &str) -> Result<()> {
-    turn(app, 1);
+    if !app.over_by(true) {
+        turn(app, 1);
+        app.came_to_rows(true);
+    }
     Ok(())
 }
 
 fn previous_pane(app: &mut App, _: &str) -> Result<()> {
-    turn(app, -1);
+    if !app.over_by(false) {
+        turn(app, -1);
+        app.came_to_rows(false);
+    }
     Ok(())
 }
 

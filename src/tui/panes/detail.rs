@@ -141,18 +141,17 @@ impl Detail {
         let (label, value) = (view.theme.style("ui.dim"), view.theme.style("ui.text"));
         let last = area.height.saturating_sub(1);
         let mut row = 0;
-        let mut line = Line::new(buf, area, 0);
         if let Some((title, cell)) = cell.filter(|(_, c)| !c.text.is_empty()) {
-            line.add(&title, label);
-            line.add(" ", label);
-            line.add(&view.glyphs.put(&cell.text), view.theme.style(&cell.style));
-            row = 1;
+            row = draw_cell(buf, Rect { height: last.max(1), ..area }, &title, &cell, view);
         } else if let Some(caveat) = self.caveat(usize::from(area.width), 1).first() {
-            line.add(caveat, view.theme.style("ui.warning"));
+            Line::new(buf, area, 0).add(caveat, view.theme.style("ui.warning"));
             row = 1;
         }
-        line = Line::new(buf, area, row);
+        let mut line = Line::new(buf, Rect { height: last, ..area }, row);
         for entry in entries.iter().filter(|e| e.name != "kind") {
+            if row >= last {
+                break;
+            }
             let piece = text::width(&entry.name) + text::width(&entry.cell.text) + 3;
             if piece > usize::from(line.left()) {
                 row += 1;
@@ -166,7 +165,7 @@ impl Detail {
             line.add(&entry.cell.text, value);
             line.add("  ", value);
         }
-        if self.record.is_some() {
+        if self.record.is_some() && last > 0 {
             let mut line = Line::new(buf, area, last);
             line.add("evidence ", label);
             line.add(&self.evidence(), view.theme.style("ui.dim"));
@@ -296,7 +295,7 @@ impl Detail {
         if view.focused
             && let Some(entry) = entries.get(self.selected)
         {
-            for line in pieces(&entry.cell.text, usize::from(area.width)).into_iter().take(6) {
+            for line in text::pieces(&entry.cell.text, usize::from(area.width), 6).0 {
                 if y < area.bottom() {
                     put(buf, area.x, y, area.width, &line, view.theme.style(&entry.cell.style));
                     y += 1;
@@ -311,7 +310,7 @@ impl Detail {
                 let textual = bytes.iter().all(|b| matches!(b, 9 | 10 | 13 | 32..=126 | 128..));
                 let shown = if textual { String::from_utf8_lossy(bytes).trim_end().to_owned() } else { String::new() };
                 let lines: Vec<String> = if textual {
-                    shown.lines().flat_map(|l| pieces(&text::clean(l), usize::from(area.width))).collect()
+                    shown.lines().flat_map(|l| text::pieces(&text::clean(l), usize::from(area.width), RAW_SHOWN).0).collect()
                 } else {
                     bytes.chunks(16).enumerate().map(|(n, chunk)| hex_line(n * 16, chunk)).collect()
                 };
@@ -331,22 +330,27 @@ impl Detail {
     }
 }
 
-/// A text in lines of exactly `width` columns.
-fn pieces(what: &str, width: usize) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut used = 0;
-    for c in what.chars() {
-        let wide = text::width(c.encode_utf8(&mut [0; 4]));
-        if used + wide > width.max(1) {
-            out.push(String::new());
-            used = 0;
-        }
-        if let Some(line) = out.last_mut() {
-            line.push(c);
-        }
-        used += wide;
+/// The cell under the cursor in full, in as many lines as there are; gives the lines that it takes. What has no room even there is counted.
+pub fn draw_cell(buf: &mut Buffer, area: Rect, title: &str, cell: &Cell, view: &View) -> u16 {
+    let what = view.glyphs.put(&cell.text);
+    let indent = text::width(title) as u16 + 1;
+    let room = usize::from(area.width.saturating_sub(indent));
+    let most = usize::from(area.height);
+    let (mut lines, left) = text::pieces(&what, room, most);
+    if left > 0
+        && let Some(last) = lines.last_mut()
+    {
+        // The end of the last line says how much is missing.
+        let more = |n: usize| format!("{}+{n}", view.glyphs.ellipsis);
+        let kept = room.saturating_sub(text::width(&more(left)) + 2);
+        let (head, gone) = text::pieces(last, kept, 1);
+        *last = format!("{}{}", head.concat(), more(left + gone));
     }
-    out
+    put(buf, area.x, area.y, indent, title, view.theme.style("ui.dim"));
+    for (n, line) in lines.iter().enumerate() {
+        put(buf, area.x + indent, area.y + n as u16, area.width.saturating_sub(indent), line, view.theme.style(&cell.style));
+    }
+    lines.len() as u16
 }
 
 fn hex_line(offset: usize, bytes: &[u8]) -> String {

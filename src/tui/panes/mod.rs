@@ -43,6 +43,10 @@ pub mod groups;
 
 pub mod sets;
 
+pub mod columns;
+
+pub mod grouped;
+
 pub mod links;
 
 use super::effect::{Cx, Effect};

@@ -11,13 +11,14 @@ use crate::pivots::Selection;
 use crate::query::Engine;
 use crate::query::engine::{Cursor, Match, Table};
 use crate::tui::cells::{self, Cell, Shown};
+use crate::tui::columns::Chosen;
 use crate::tui::effect::{Cx, Effect};
 use crate::tui::focus::{self, Focus};
 use crate::tui::jobs::{Answer, Body};
 use crate::tui::joins::Joined;
 use crate::tui::lenses::{self, Column, Lens};
 use crate::tui::live;
-use crate::tui::load::{self, Ask, Found, Part, Piece, Why};
+use crate::tui::load::{self, Ask, Found, FoundAmong, Part, Piece, Why};
 use crate::tui::times::{short_span, thousands};
 use crate::tui::view::View;
 use crate::tui::walk::RowPlace;
@@ -31,6 +32,10 @@ mod draw;
 mod joined;
 
 mod again;
+
+mod arranged;
+
+pub mod footer;
 
 /// The slot of its jobs.
 pub const SLOT: &str = "rows";
@@ -68,11 +73,22 @@ pub struct Rows {
     cell: usize,
     height: usize,
     columns: Vec<(Column, u16)>,
+    /// Columns that were chosen for the lens; none: its own.
+    pub chosen: Vec<Chosen>,
+    /// Chosen columns for which there is no room.
+    dropped: usize,
+    /// The heading in whose column the cursor is to stand.
+    stand_in: Option<&'static str>,
+    /// Of rows in another order than that of time: how many there are in all.
+    of: Option<u64>,
+    foot: footer::Foot,
     wanted: Option<RowPlace>,
     joins: HashMap<RecordId, Joined>,
     looking: HashSet<RecordId>,
     /// Text that was looked for last, and whether nothing was found.
     pub finding: Option<String>,
+    /// Whether it was looked for ahead.
+    ahead: bool,
 }
 
 impl Rows {
@@ -99,10 +115,16 @@ impl Rows {
             cell: 0,
             height: 20,
             columns: Vec::new(),
+            chosen: Vec::new(),
+            dropped: 0,
+            stand_in: None,
+            of: None,
+            foot: footer::Foot::default(),
             wanted: None,
             joins: HashMap::new(),
             looking: HashSet::new(),
             finding: None,
+            ahead: true,
         }
     }
     /// Asks another question and stands on a place of it.
@@ -112,17 +134,20 @@ impl Rows {
         }
         self.window = ask.window;
         self.forget_joins();
-        cx.push(Effect::Cancel { pane: "rows", slot: live::SLOT });
+        cx.push(Effect::Cancel { pane: cx.pane, slot: live::SLOT });
         (self.ask, self.focus, self.lens) = (ask, focus, lens);
         self.cell = place.cell;
         self.total = None;
+        (self.of, self.stand_in) = (None, None);
         self.wanted = Some(place);
         let part = place.cursor().map_or(Part::Start, Part::Around);
         self.load(part, cx);
+        self.ask_footer(cx);
     }
     /// Asks for a part of the answer.
     pub fn load(&mut self, part: Part, cx: &mut Cx) {
         self.loading = true;
+        let part = self.part(part);
         let ask = self.ask.clone();
         cx.ask(SLOT, move |work| load::load(work, &ask, part));
     }
@@ -130,6 +155,7 @@ impl Rows {
     pub fn find(&mut self, condition: String, ahead: bool, cx: &mut Cx) {
         let from = self.record().map(|r| Cursor { time: r.time(), id: r.id });
         self.finding = Some(condition.clone());
+        self.ahead = ahead;
         self.load(Part::Found(from, ahead, condition), cx);
     }
     /// The question was given up: what came so far stays.
@@ -165,6 +191,9 @@ impl Rows {
     /// Number of rows of the answer, as far as it is known.
     pub fn known_total(&self) -> Option<u64> {
         let all = self.table.is_some() || !self.before && !self.after;
+        if self.is_sorted() {
+            return self.of.or(self.total);
+        }
         if all && !self.loading { Some(self.len() as u64) } else { self.total }
     }
     /// Where the cursor stands, to come back to.
@@ -189,7 +218,7 @@ impl Rows {
         let mut shown = self.shown(zone, true, ("→", "←"));
         shown.quality = self.quality.get(self.selected).map(|(q, _)| q);
         shown.joined = self.joined_of(record.id);
-        Some((column.title.to_owned(), cells::cell(record, column, &shown)))
+        Some((column.title.to_owned(), Rows::in_full(cells::cell(record, column, &shown), column)))
     }
     /// The value under the cursor and the field it is of.
     pub fn value(&self) -> Option<(FieldId, Value)> {
@@ -231,7 +260,11 @@ impl Rows {
         }
         // The next page is asked for before the end is reached, so that the cursor does not stop there.
         let near = self.height.max(10);
-        if self.after && self.selected + near >= last {
+        if self.is_sorted() {
+            if self.selected + near >= last {
+                self.more_sorted(cx);
+            }
+        } else if self.after && self.selected + near >= last {
             if let Some(end) = self.records.last().map(cursor) {
                 self.load(Part::After(end), cx);
             }
@@ -256,6 +289,7 @@ impl Rows {
         let row = match place.id {
             Some(id) => match self.records.iter().position(|r| r.id == id) {
                 Some(row) => Some(row),
+                None if self.is_sorted() => (!self.loading).then(|| self.row_of(id, &place)),
                 // It is not among them (a filter hides it, or another lens shows other records): the nearest in time.
                 None if !self.loading => Some(self.nearest(place.time)),
                 None => None,
@@ -297,6 +331,7 @@ impl Rows {
     fn take(&mut self, piece: Piece) {
         match piece {
             Piece::Home(home) => self.home = home,
+            Piece::Of(rows) => self.of = Some(rows),
             Piece::Fresh => {
                 self.records.clear();
                 self.quality.clear();
@@ -380,6 +415,9 @@ impl Pane for Rows {
             self.take_again(answer);
             return Ok(());
         }
+        if answer.slot == footer::SLOT {
+            return footer::answer(self, answer);
+        }
         match answer.body {
             Body::Done => {
                 self.loading = false;
@@ -389,6 +427,12 @@ impl Pane for Rows {
             Body::Failed(_) => {
                 self.loading = false;
                 self.wanted = None;
+            }
+            Body::Piece(_) if answer.is::<FoundAmong>() => {
+                self.loading = false;
+                if let Some(found) = answer.take::<FoundAmong>() {
+                    self.take_found(found, cx);
+                }
             }
             Body::Piece(_) if answer.is::<Found>() => match answer.take::<Found>() {
                 Some(Found(Some(at))) => {
@@ -435,7 +479,8 @@ impl Pane for Rows {
         let more = if self.loading { "…" } else { "" };
         let millis = self.elapsed as i64 / 1_000_000 * 1_000_000;
         let took = if millis == 0 { "<1ms".to_owned() } else { short_span(millis) };
-        format!("{place}{rows}{more} {what} · {took}")
+        let order = self.said_of_order();
+        format!("{place}{rows}{more} {what}{order} · {took}")
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         self.paint(frame.buffer_mut(), area, view);

@@ -17,7 +17,9 @@ const FROM_FIRST: usize = 2_000;
 impl Rows {
     /// Asks for what is shown as it is now; `newest`: for the newest rows instead.
     pub fn again(&mut self, newest: bool, cx: &mut Cx) {
-        if self.loading || self.ask.links.is_some() {
+        self.footer_again(cx);
+        // Rows in another order would all have to be compared again, each second: they stay as they were when they were asked for.
+        if self.loading || self.ask.links.is_some() || self.is_sorted() {
             return;
         }
         let around = AROUND.max(self.height * 2);

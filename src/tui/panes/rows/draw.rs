@@ -35,13 +35,22 @@ impl Rows {
         if area.height == 0 || area.width < 8 {
             return;
         }
+        let foot = u16::from(self.footer().is_some() && area.height > 4);
+        let last = Rect { y: area.bottom() - 1, height: foot, ..area };
+        let area = Rect { height: area.height - foot, ..area };
         self.height = usize::from(area.height.saturating_sub(1)).max(1);
         self.keep_in_sight();
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         if self.table.is_some() {
-            self.paint_groups(buf, area, body, view);
+            let widths = self.paint_groups(buf, area, body, view);
+            if foot > 0 {
+                self.paint_group_footer(buf, last, GUTTER, &widths, view);
+            }
         } else {
             self.paint_records(buf, area, body, view);
+            if foot > 0 {
+                self.paint_footer(buf, last, GUTTER, view);
+            }
         }
         if self.is_empty() && !self.loading {
             self.paint_why(buf, body, view);
@@ -57,24 +66,17 @@ impl Rows {
 
     fn paint_records(&mut self, buf: &mut Buffer, area: Rect, body: Rect, view: &View) {
         let day = view.zone.crosses_midnight(&view.window) || self.lens.name == "reputation";
-        let mut columns = lenses::columns(self.lens, self.focus.host().is_some(), self.has_long_addresses());
+        let mut columns = self.wanted_columns(self.has_long_addresses());
         if area.width < WIDE {
-            columns.iter_mut().filter(|c| c.show == lenses::Show::Match).for_each(|c| c.max = 4);
+            columns.iter_mut().filter(|c| c.show == lenses::Show::Match && !c.fixed).for_each(|c| c.max = 4);
         }
         self.columns = cells::fit(&columns, day, area.width.saturating_sub(GUTTER + 1));
-        self.cell = self.cell.min(self.columns.len().saturating_sub(1));
-        let head = view.theme.style("ui.table.header");
-        fill(buf, Rect { height: 1, ..area }, head);
-        let mut x = area.x + GUTTER;
-        for (column, width) in &self.columns {
-            let title = if column.show == lenses::Show::Time && day { "start (day, time)" } else { column.title };
-            if column.right {
-                put_right(buf, x, area.y, *width, title, head);
-            } else {
-                put(buf, x, area.y, *width, title, head);
-            }
-            x += width + 1;
+        self.dropped = if self.chosen.is_empty() { 0 } else { columns.len() - self.columns.len() };
+        if let Some(at) = self.stand_in.take().and_then(|title| self.columns.iter().position(|(c, _)| c.title == title)) {
+            self.cell = at;
         }
+        self.cell = self.cell.min(self.columns.len().saturating_sub(1));
+        self.paint_heading(buf, area, GUTTER, day, view);
         let arrows = (view.glyphs.right, view.glyphs.left);
         for (line, record) in self.records.iter().skip(self.top).take(self.height).enumerate() {
             let row = self.top + line;
@@ -110,15 +112,15 @@ impl Rows {
         }
     }
 
-    fn paint_groups(&mut self, buf: &mut Buffer, area: Rect, body: Rect, view: &View) {
-        let Some(table) = &self.table else { return };
+    fn paint_groups(&mut self, buf: &mut Buffer, area: Rect, body: Rect, view: &View) -> Vec<u16> {
+        let Some(table) = &self.table else { return Vec::new() };
         let widths = group_widths(table, self.top, self.height, area.width.saturating_sub(GUTTER + 1));
         self.cell = self.cell.min(table.columns.len().saturating_sub(1));
         let head = view.theme.style("ui.table.header");
         fill(buf, Rect { height: 1, ..area }, head);
         let mut x = area.x + GUTTER;
         for (title, width) in table.columns.iter().zip(&widths) {
-            put(buf, x, area.y, *width, title, head);
+            put(buf, x, area.y, *width, &self.signed_group(title, view), head);
             x += width + 2;
         }
         for (line, row) in table.rows.iter().skip(self.top).take(self.height).enumerate() {
@@ -143,6 +145,7 @@ impl Rows {
                 x += width + 2;
             }
         }
+        widths
     }
 
     /// An empty table says why: no source covers this, filtered out, outside the window, or truly none.
