@@ -99,8 +99,9 @@ fn key_table() -> String {
     text
 }
 
-fn tables() -> [(&'static str, String); 6] {
+fn tables() -> [(&'static str, String); 7] {
     [
+        ("tasks", crate::tasks::table()),
         ("detectors", detector_table()),
         ("commands", command_table()),
         ("formats", format_table()),

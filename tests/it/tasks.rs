@@ -12,6 +12,85 @@ use std::fmt::Write;
 /// Most keys of a task.
 const KEYS: usize = 15;
 
+/// A task: what is wanted, and the keys that bring it, in parts. A text in `«»` is typed; words in capitals in it stand for what differs.
+pub struct Task {
+    pub wanted: &'static str,
+    pub keys: &'static [&'static str],
+}
+
+/// The tasks, in the order of the tests; README.md shows them.
+pub const TASKS: &[Task] = &[
+    Task {
+        wanted: "take in a mixed bag, and set one wrong zone right",
+        keys: &[": «ingest FOLDER» <enter>", "s e z «Europe/Berlin» <enter>"],
+    },
+    Task {
+        wanted: "review 5,000 alerts to those that matter",
+        keys: &["R / «severity in {low, medium}» <enter>", "* v <enter> <enter> «seen every day» <enter> \\"],
+    },
+    Task { wanted: "find patient zero", keys: &["j <enter> <enter> 1"] },
+    Task { wanted: "look for the indicators of a report, and who could have seen them", keys: &["I «FILE» <enter>"] },
+    Task {
+        wanted: "who else behaves so, and how common is that here",
+        keys: &["f j", "<ctrl-f> «rare_client» <enter>", ": «query ja4 = JA4 and name = NAME | count by src.ip» <enter>"],
+    },
+    Task {
+        wanted: "a host ten minutes either side, over all sources",
+        keys: &[": «focus HOST» <enter> a w «around TIME 10m» <enter>"],
+    },
+    Task { wanted: "from an outside address and port to what is known inside", keys: &[": «focus ADDRESS:PORT» <enter> L"] },
+    Task {
+        wanted: "what left, to whom, when, counted once",
+        keys: &[
+            "f <ctrl-f> «exfiltration» <enter>",
+            ": «query kind = flow and src.ip = HOST and dst.ip = PEER | sum bytes.out» <enter>",
+        ],
+    },
+    Task {
+        wanted: "carve and hash the file",
+        keys: &[": «query kind = file and name contains Invoice_7731» <enter> : «extract FOLDER» <enter>"],
+    },
+    Task { wanted: "why was the web server down", keys: &["f <ctrl-f> «outage» <enter> P <enter>"] },
+    Task {
+        wanted: "is this service authorised",
+        keys: &["f <ctrl-f> «10.8.50.10» <enter>", "<ctrl-f> «unauthorised_service» <enter>"],
+    },
+    Task {
+        wanted: "nobody else called it, and who could have seen that; then report and hand over",
+        keys: &[
+            ": «query kind = flow and host = PEER and not host = HOST and not host = GATEWAY» <enter>",
+            "b <enter> : «report FILE» <enter>",
+            ": «handover FOLDER» <enter>",
+        ],
+    },
+];
+
+/// The tasks as README.md shows them.
+pub fn table() -> String {
+    let mut out = String::from("| wanted | keys |\n|---|---|\n");
+    for task in TASKS {
+        let mut shown = Vec::new();
+        let mut rest = task.keys.join(" ");
+        while let Some(at) = rest.find('«') {
+            shown.extend(rest[..at].split_whitespace().map(|k| format!("`{}`", k.trim_matches(['<', '>']))));
+            let end = rest.find('»').unwrap();
+            shown.push(format!("*{}*", rest[at + '«'.len_utf8()..end].replace('|', "\\|")));
+            rest = rest[end + '»'.len_utf8()..].to_owned();
+        }
+        shown.extend(rest.split_whitespace().map(|k| format!("`{}`", k.trim_matches(['<', '>']))));
+        writeln!(out, "| {} | {} |", task.wanted, shown.join(" ")).unwrap();
+    }
+    out
+}
+
+/// Keys of a task, a part of them, with what the words in capitals stand for.
+fn part(task: usize, part: usize, words: &[(&str, &str)]) -> String {
+    words.iter().fold(TASKS[task].keys[part].to_owned(), |text, (word, is)| {
+        assert!(text.contains(word), "{text} has no {word}");
+        text.replace(word, is)
+    })
+}
+
 fn truth(pointer: &str) -> &'static Json {
     TRUTH.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in truth.json"))
 }
@@ -43,10 +122,10 @@ fn a_mixed_bag_is_taken_in_and_its_wrong_zone_is_set_right() {
     ["gateway-kern.log", "www-access.log", "inventory.csv", "README.md", "nmap.xml"].iter().for_each(|n| put(n, &bag));
     let drops = "kind = fw and rule = DROP-EMERG-WEB-LOCK and between 2026-11-19T09:20Z and 2026-11-19T10:10Z";
     let bag = bag.display().to_string();
-    let said = done(&mut desk, &format!(": «ingest {bag}» <enter>"), &["5 files", "not or partly read: ", "README.md"]);
+    let said = done(&mut desk, &part(0, 0, &[("FOLDER", &bag)]), &["5 files", "not or partly read: ", "README.md"]);
     assert!(said.contains("new records"), "{said}");
     assert_eq!(count(&desk, drops), 0, "read as UTC they are an hour late");
-    done(&mut desk, "s e z «Europe/Berlin» <enter>", &["gw1", "Europe/Berlin"]);
+    done(&mut desk, &part(0, 1, &[]), &["gw1", "Europe/Berlin"]);
     assert_eq!(count(&desk, drops), truth("/outage/drop_lines").as_u64().unwrap());
 }
 
@@ -67,8 +146,8 @@ fn five_thousand_alerts_are_reviewed_to_those_that_matter() {
     desk.keys(&format!(": «ingest {}» <enter>", noise.display()));
     desk.pressed = 0;
     assert_eq!(count(&desk, "kind = alert"), 5_000);
-    done(&mut desk, "R / «severity in {low, medium}» <enter>", &["alerts by groups: severity in"]);
-    let left = done(&mut desk, "* v <enter> <enter> «seen every day» <enter> \\", &["alerts by groups"]);
+    done(&mut desk, &part(1, 0, &[]), &["alerts by groups: severity in"]);
+    let left = done(&mut desk, &part(1, 1, &[]), &["alerts by groups"]);
     let open = "kind = alert and not exists verdict";
     assert_eq!(count(&desk, open), count(&desk, "kind = alert and severity in {high, critical}"), "{left}");
     // What is left stands on top.
@@ -81,7 +160,7 @@ fn five_thousand_alerts_are_reviewed_to_those_that_matter() {
 fn patient_zero_is_found_from_the_first_alert() {
     let mut desk = Desk::story();
     let when = &word("/download/download/start")[11..19];
-    done(&mut desk, "j <enter> <enter> 1", &[word("/beacon/src"), "jdoe", when, "Parcel Lure", "PE EXE"]);
+    done(&mut desk, &part(2, 0, &[]), &[word("/beacon/src"), "jdoe", when, "Parcel Lure", "PE EXE"]);
 }
 
 #[test]
@@ -95,7 +174,8 @@ fn fifty_indicators_are_looked_for_with_who_could_have_seen_them() {
     writeln!(list, "{address}\n{}\n{}", name.replace('.', "[.]"), word("/download/sha256")).unwrap();
     let file = desk.path("report.txt");
     std::fs::write(&file, list).unwrap();
-    let screen = done(&mut desk, &format!("I «{}» <enter>", file.display()), &["none; ", "sources could have seen it", name]);
+    let screen =
+        done(&mut desk, &part(3, 0, &[("FILE", &file.display().to_string())]), &["none; ", "sources could have seen it", name]);
     let first = screen.lines().find(|l| l.contains(&format!(" {address} "))).unwrap();
     let hits: u64 = first.split_whitespace().find_map(|w| w.trim_start_matches('▸').replace(',', "").parse().ok()).unwrap();
     let records = format!("host = {address} and kind != inventory");
@@ -106,10 +186,9 @@ fn fifty_indicators_are_looked_for_with_who_could_have_seen_them() {
 fn who_else_behaves_so_and_how_common_that_is() {
     let mut desk = Desk::story();
     let (ja4, sni, n) = (word("/beacon/ja4"), word("/beacon/sni"), truth("/beacon/count").to_string());
-    done(&mut desk, "f j", &["every 5 min", sni, &format!("{n} connections")]);
-    done(&mut desk, "<ctrl-f> «rare_client» <enter>", &["rare_client", ja4]);
-    let screen =
-        done(&mut desk, &format!(": «query ja4 = {ja4} and name = {sni} | count by src.ip» <enter>"), &[word("/beacon/src")]);
+    done(&mut desk, &part(4, 0, &[]), &["every 5 min", sni, &format!("{n} connections")]);
+    done(&mut desk, &part(4, 1, &[]), &["rare_client", ja4]);
+    let screen = done(&mut desk, &part(4, 2, &[("JA4", ja4), ("NAME", sni)]), &[word("/beacon/src")]);
     assert!(screen.contains("groups"), "{screen}");
 }
 
@@ -117,8 +196,7 @@ fn who_else_behaves_so_and_how_common_that_is() {
 fn a_host_is_seen_ten_minutes_either_side_over_all_sources() {
     let mut desk = Desk::story();
     let (host, time) = (word("/beacon/src"), word("/download/download/start"));
-    let screen =
-        done(&mut desk, &format!(": «focus {host}» <enter> a w «around {time} 10m» <enter>"), &[host, "Invoice_7731.exe"]);
+    let screen = done(&mut desk, &part(5, 0, &[("HOST", host), ("TIME", time)]), &[host, "Invoice_7731.exe"]);
     let rows = count(&desk, &format!("host = {host} and around {time} 10m"));
     let kinds = ["dns ", "flow ", "http ", "alert ", "fw "];
     assert!(kinds.iter().filter(|k| screen.contains(**k)).count() >= 4, "{screen}");
@@ -130,22 +208,22 @@ fn from_an_outside_address_and_port_to_what_is_known_inside() {
     let mut desk = Desk::story();
     let nat = truth("/nat").as_array().unwrap().iter().find(|n| n["tag"] == "download").expect("the download is translated");
     let (outside, inside) = (nat["outside"].as_str().unwrap(), nat["inside"].as_str().unwrap());
-    done(&mut desk, &format!(": «focus {outside}» <enter> L"), &[inside, "conntrack"]);
+    done(&mut desk, &part(6, 0, &[("ADDRESS:PORT", outside)]), &[inside, "conntrack"]);
 }
 
 #[test]
 fn bytes_that_left_to_whom_and_when_counted_once() {
     let mut desk = Desk::story();
     let (src, dst, sum) = (word("/exfiltration/src"), word("/exfiltration/dst"), truth("/exfiltration/bytes_out").to_string());
-    done(&mut desk, "f <ctrl-f> «exfiltration» <enter>", &["sent 156 MB", dst, word("/exfiltration/sni"), "3 days"]);
-    done(&mut desk, &format!(": «query kind = flow and src.ip = {src} and dst.ip = {dst} | sum bytes.out» <enter>"), &[&sum]);
+    done(&mut desk, &part(7, 0, &[]), &["sent 156 MB", dst, word("/exfiltration/sni"), "3 days"]);
+    done(&mut desk, &part(7, 1, &[("HOST", src), ("PEER", dst)]), &[&sum]);
 }
 
 #[test]
 fn the_file_is_carved_and_hashed() {
     let mut desk = Desk::story();
     let to = desk.path("files");
-    let script = format!(": «query kind = file and name contains Invoice_7731» <enter> : «extract {}» <enter>", to.display());
+    let script = part(8, 0, &[("FOLDER", &to.display().to_string())]);
     done(&mut desk, &script, &["files, "]);
     let hashes: Vec<String> = std::fs::read_dir(&to)
         .unwrap()
@@ -160,27 +238,27 @@ fn why_the_web_server_was_down() {
     let mut desk = Desk::story();
     let clients = truth("/outage/inside_clients");
     let shown = [word("/outage/rule"), &format!("{clients} of the {clients} clients"), "covered by"];
-    done(&mut desk, "f <ctrl-f> «outage» <enter> P <enter>", &shown);
+    done(&mut desk, &part(9, 0, &[]), &shown);
 }
 
 #[test]
 fn whether_a_service_is_authorised() {
     let mut desk = Desk::story();
-    done(&mut desk, "f <ctrl-f> «10.8.50.10» <enter>", &["10.8.50.10", "printer", "8631"]);
-    done(&mut desk, "<ctrl-f> «unauthorised_service» <enter>", &["offers a service on 445/tcp", "inventory"]);
+    done(&mut desk, &part(10, 0, &[]), &["10.8.50.10", "printer", "8631"]);
+    done(&mut desk, &part(10, 1, &[]), &["offers a service on 445/tcp", "inventory"]);
 }
 
 #[test]
 fn that_nobody_else_called_it_is_shown_with_who_could_have_seen_it_then_reported_and_handed_over() {
     let mut desk = Desk::story();
     let (dst, src) = (word("/beacon/dst"), word("/beacon/src"));
-    let others = format!(": «query kind = flow and host = {dst} and not host = {src} and not host = 198.51.100.2» <enter>");
+    let others = part(11, 0, &[("PEER", dst), ("HOST", src), ("GATEWAY", "198.51.100.2")]);
     done(&mut desk, &others, &["none: these sources cover the window", "conn covers 09 Nov"]);
     let report = desk.path("case.html");
-    done(&mut desk, &format!("b <enter> : «report {}» <enter>", report.display()), &["report written to"]);
+    done(&mut desk, &part(11, 1, &[("FILE", &report.display().to_string())]), &["report written to"]);
     let page = std::fs::read_to_string(&report).unwrap();
     assert!(page.contains("<svg") && page.contains(&format!("host = {dst}")), "the bookmark stands in the report");
     let to = desk.path("handover");
-    done(&mut desk, &format!(": «handover {}» <enter>", to.display()), &["written to"]);
+    done(&mut desk, &part(11, 2, &[("FOLDER", &to.display().to_string())]), &["written to"]);
     assert!(to.join("MANIFEST.sha256").is_file() && to.join("handover.md").is_file());
 }
