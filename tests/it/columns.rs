@@ -29,7 +29,8 @@ fn line(bench: &mut Bench, text: &str) -> String {
 fn table(screen: &str) -> (String, Vec<String>) {
     let lines: Vec<&str> = screen.lines().collect();
     let at = lines.iter().position(|l| l.contains("start") || l.contains("bytes")).unwrap_or(0);
-    let rows = lines[at + 1..].iter().take_while(|l| !l.contains("────")).filter(|l| l.contains("10.8."));
+    let rows =
+        lines[at + 1..].iter().take_while(|l| !l.contains("────")).filter(|l| l.contains("10.8.") || l.contains("203.0.113."));
     (lines[at].to_owned(), rows.map(|l| (*l).to_owned()).collect())
 }
 
@@ -189,7 +190,7 @@ fn a_footer_is_of_the_whole_answer_and_follows_the_filters() {
 #[test]
 fn a_cell_that_is_cut_stands_in_full_below_and_hostile_text_is_harmless() {
     let mut memory = story();
-    let long = format!("{}日本\u{202e}\u{1b}[31m-end", "abcdefghij".repeat(13));
+    let long = format!("{}日本\u{202e}\u{1b}[31m-end", "abcdefghij".repeat(11));
     for record in memory.records.iter_mut().filter(|r| r.kind == backtrail::model::Kind::Flow) {
         record.fields.retain(|(id, _)| *id != f::SNI);
         record.set(f::SNI, Value::text(&long));
@@ -280,7 +281,7 @@ fn columns_and_footer_are_kept_for_the_next_session_and_by_lens() {
     let screen = second.screen();
     assert!(table(&screen).0.contains("dst.ip") && screen.contains("p95 of 60 rows"), "{screen}");
     let dns = second.keys("3");
-    assert!(!dns.contains("dst.ip") && !dns.contains("p95"), "{dns}");
+    assert!(!table(&dns).0.contains("dst.ip") && !dns.contains("p95"), "{dns}");
 }
 
 #[test]
