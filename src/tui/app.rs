@@ -464,6 +464,9 @@ impl App {
         let raw = self.part == Part::Detail || self.zoomed;
         if self.opened.is_empty() && !self.quitting {
             self.with(|app| &mut app.rows, super::joins::NAME, |rows, cx| rows.look(cx));
+            if self.split.is_some() {
+                self.with(|app| &mut app.other, super::split::NAME, |rows, cx| rows.look(cx));
+            }
         }
         let joined = record.as_ref().and_then(|r| self.rows.joined_of(r.id)).cloned();
         self.with(|app| &mut app.detail, "detail", |detail, cx| detail.show(record.as_ref(), joined, raw, cx));

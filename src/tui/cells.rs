@@ -197,6 +197,9 @@ fn peer(record: &Record, shown: &Shown) -> Cell {
     Cell { text: format!("{arrow} {addr}"), value: Some((id, Value::Addr(addr))), style: "entity.address".into() }
 }
 
+/// The least of a text that is shown where there is no room.
+const LEAST_TEXT: u16 = 8;
+
 /// Which columns fit a width, and how wide each is: by dropping the highest `drop` first, then by sharing what is left.
 pub fn fit(columns: &[Column], day: bool, width: u16) -> Vec<(Column, u16)> {
     let least = |c: &Column| if c.show == Show::Time && day && !c.fixed { 19 } else { c.min };
@@ -210,6 +213,15 @@ pub fn fit(columns: &[Column], day: bool, width: u16) -> Vec<(Column, u16)> {
     }
     let mut left = width.saturating_sub(needed(&kept));
     let mut widths: Vec<u16> = kept.iter().map(least).collect();
+    // Where not even those that never go have room, text gives way first, then the widest.
+    let mut over = needed(&kept).saturating_sub(width);
+    while over > 0 {
+        let text = (0..kept.len()).rev().find(|n| kept[*n].max > 40 && widths[*n] > LEAST_TEXT);
+        let widest = (0..kept.len()).rev().max_by_key(|n| widths[*n]).filter(|n| widths[*n] > 1);
+        let Some(n) = text.or(widest) else { break };
+        widths[n] -= 1;
+        over -= 1;
+    }
     // Room goes to those that can grow, the last growing column (the name, the message) twice.
     let mut growing = true;
     while left > 0 && growing {
@@ -239,6 +251,11 @@ mod tests {
         assert!(!narrow.contains(&"state"), "{narrow:?}");
         let narrowest = titles(40);
         assert_eq!(narrowest, ["start", "peer", "port", "name"]);
+        for width in 10..60 {
+            let fitted = fit(&flows, true, width);
+            let used: u16 = fitted.iter().map(|(_, w)| w + 1).sum();
+            assert!(used <= width + 1, "{width}: {used}");
+        }
         let used: u16 = fit(&flows, false, 93).iter().map(|(_, w)| w + 1).sum();
         assert!(used <= 94);
     }

@@ -237,7 +237,7 @@ mod tests {
         let titles = |width| super::super::cells::fit(&all, false, width).iter().map(|(c, _)| c.title).collect::<Vec<_>>();
         assert_eq!(titles(120).len(), 8);
         assert_eq!(titles(63), ["start", "peer", "bytes", "app", "name", "vlan"]);
-        assert_eq!(titles(56), ["start", "peer", "bytes", "name", "vlan"]);
+        assert_eq!(titles(57), ["start", "peer", "bytes", "name", "vlan"]);
         assert_eq!(titles(30), ["start", "peer", "name"]);
     }
 

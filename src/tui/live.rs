@@ -201,6 +201,11 @@ impl App {
         if self.walk.here().lens().timeless || !self.opened.is_empty() {
             self.set_lens(super::lenses::find("flows"));
         }
+        // The newest are the last in the order of time.
+        if self.walk.here().sort().is_some() {
+            self.walk.here_mut().set_sort(None);
+            self.enter();
+        }
         (self.live.following, self.live.put) = (true, None);
         self.with(|app| &mut app.rows, "rows", |rows, cx| rows.again(true, cx));
         Ok(())

@@ -218,7 +218,8 @@ impl App {
             let word = rest.rsplit([',', ' ']).next().unwrap_or_default();
             let sign = if name == "sort" && word.starts_with('-') { "-" } else { "" };
             let (begin, word) = (text.len() - word.len() + sign.len(), word[sign.len()..].to_owned());
-            let known = self.arguments(name);
+            // A list that nothing was typed for would be drawn anew behind every comma.
+            let known = if word.is_empty() && begin > name.len() + 1 { Vec::new() } else { self.arguments(name) };
             let choices = known.into_iter().filter(|(n, _)| n.starts_with(&word) && *n != word);
             let choices: Vec<Choice> = choices.map(|(text, doc)| Choice { text, doc }).collect();
             if let (Some(Overlay::Prompt { line, .. }), false) = (&mut self.overlay, choices.is_empty()) {

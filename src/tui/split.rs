@@ -90,7 +90,9 @@ impl App {
     }
     /// A node with the same question in another window, beside the one that one stands on.
     fn beside_of(&mut self, here: &Node, window: Option<Window>) -> Result<()> {
-        let step = Step { window: window.or(here.step.window), row: None, ..here.step.clone() };
+        let what = if window.is_some() { "before" } else { "beside" };
+        let label = format!("{}, {what}", here.step.label);
+        let step = Step { label, window: window.or(here.step.window), row: None, ..here.step.clone() };
         self.walk.go(step);
         let node = self.walk.here_mut();
         (node.query_lens, node.filters_off, node.away) = (here.query_lens, here.filters_off, here.away);
@@ -123,6 +125,10 @@ impl App {
             self.unsplit();
             return false;
         };
+        // Packets and home are of one half only.
+        if self.walk.here().lens().columns.is_empty() {
+            return false;
+        }
         let here = self.walk.here().id;
         self.leave();
         self.walk.stand(index);
@@ -132,13 +138,16 @@ impl App {
         self.show_beside();
         true
     }
+    fn in_table(&self) -> bool {
+        self.part == Part::Rows && self.opened.is_empty()
+    }
     /// Moves on from the table, or comes to it: each half is one stop. True: that was all.
     pub(super) fn over_by(&mut self, ahead: bool) -> bool {
-        self.part == Part::Rows && self.split.is_some_and(|s| s.second != ahead) && self.go_over()
+        self.in_table() && self.split.is_some_and(|s| s.second != ahead) && self.go_over()
     }
     /// Comes to the table from elsewhere: to its first half, backwards to its second.
     pub(super) fn came_to_rows(&mut self, ahead: bool) {
-        if self.part == Part::Rows && self.split.is_some_and(|s| s.second == ahead) {
+        if self.in_table() && self.split.is_some_and(|s| s.second == ahead) {
             self.go_over();
         }
     }
@@ -189,7 +198,7 @@ fn halves(area: Rect) -> (Rect, Rect, Rect) {
     (
         Rect { height: high, ..area },
         Rect { y: area.y + high, height: 1.min(area.height), ..area },
-        Rect { y: area.y + high + 1, height: rest, ..area },
+        Rect { y: (area.y + high + 1).min(area.bottom()), height: rest, ..area },
     )
 }
 

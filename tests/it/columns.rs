@@ -29,7 +29,8 @@ fn line(bench: &mut Bench, text: &str) -> String {
 fn table(screen: &str) -> (String, Vec<String>) {
     let lines: Vec<&str> = screen.lines().collect();
     let at = lines.iter().position(|l| l.contains("start") || l.contains("bytes")).unwrap_or(0);
-    let rows = lines[at + 1..].iter().take_while(|l| !l.contains("────")).filter(|l| l.contains("10.8."));
+    let rows =
+        lines[at + 1..].iter().take_while(|l| !l.contains("────")).filter(|l| l.contains("10.8.") || l.contains("203.0.113."));
     (lines[at].to_owned(), rows.map(|l| (*l).to_owned()).collect())
 }
 
@@ -44,7 +45,7 @@ fn bench(memory: Memory, config: Option<&std::path::Path>, keeper: &Arc<Notebook
 fn columns_are_typed_resized_and_reset() {
     let mut bench = flows(LARGE);
     let before = table(&bench.screen()).0;
-    let (head, rows) = table(&line(&mut bench, "columns start, dst.ip, bytes, src.port:7"));
+    let (head, rows) = table(&line(&mut bench, "columns start, dst.ip, bytes, src.port:9"));
     let at: Vec<usize> =
         ["start", "dst.ip", "bytes", "src.port"].iter().map(|c| head.find(c).unwrap_or_else(|| panic!("{head}"))).collect();
     assert!(at.is_sorted() && !head.contains("state"), "{head}");
@@ -62,7 +63,7 @@ fn columns_are_typed_resized_and_reset() {
 fn columns_are_chosen_ordered_and_resized_in_a_list() {
     let mut bench = flows(LARGE);
     let list = bench.keys("E");
-    assert!(list.contains("columns of Flows") && list.contains("10 of "), "{list}");
+    assert!(list.contains("columns of Flows") && list.contains("10 of 1"), "{list}");
     // The third goes, the last that is shown comes first but one.
     let taken = bench.keys("<down> <down> <space> <end> <space>");
     assert!(taken.contains("not taken yet"), "{taken}");
@@ -132,12 +133,14 @@ fn only_the_first_of_many_are_loaded_and_that_is_said_and_more_come_with_the_cur
     for n in 0..3_000u64 {
         let mut one = flow.clone();
         one.id.offset = 1_000_000 + n;
+        one.fields.retain(|(id, _)| *id != f::BYTES_OUT);
         one.set(f::BYTES_OUT, 1_000_000 + n * 7_919 % 3_000);
         many.records.push(one);
     }
     many.records.sort_by_key(|r| (r.time(), r.id));
     let mut bench = bench(many, None, &Arc::new(Notebook::default()));
-    let sorted = line(&mut bench, "sort -bytes.out");
+    line(&mut bench, "sort -bytes.out");
+    let sorted = bench.keys("<down> <up>");
     assert!(sorted.contains("1 of 3,060 rows · first 400 by bytes.out"), "{sorted}");
     let end = bench.keys("G");
     assert!(end.contains("400 of 3,060 rows · first 2,000"), "{end}");
@@ -187,8 +190,9 @@ fn a_footer_is_of_the_whole_answer_and_follows_the_filters() {
 #[test]
 fn a_cell_that_is_cut_stands_in_full_below_and_hostile_text_is_harmless() {
     let mut memory = story();
-    let long = format!("{}日本\u{202e}\u{1b}[31m-end", "abcdefghij".repeat(13));
+    let long = format!("{}日本\u{202e}\u{1b}[31m-end", "abcdefghij".repeat(11));
     for record in memory.records.iter_mut().filter(|r| r.kind == backtrail::model::Kind::Flow) {
+        record.fields.retain(|(id, _)| *id != f::SNI);
         record.set(f::SNI, Value::text(&long));
     }
     for size in [SMALL, LARGE] {
@@ -277,7 +281,7 @@ fn columns_and_footer_are_kept_for_the_next_session_and_by_lens() {
     let screen = second.screen();
     assert!(table(&screen).0.contains("dst.ip") && screen.contains("p95 of 60 rows"), "{screen}");
     let dns = second.keys("3");
-    assert!(!dns.contains("dst.ip") && !dns.contains("p95"), "{dns}");
+    assert!(!table(&dns).0.contains("dst.ip") && !dns.contains("p95"), "{dns}");
 }
 
 #[test]
@@ -351,6 +355,7 @@ fn layouts_are_saved_used_and_reset_panes_hidden_and_resized() {
     assert_eq!(bench.keys("<down> <up>"), mine);
     let wrong = line(&mut bench, "layout narow");
     assert!(wrong.contains("no layout is called narow") && wrong.contains("narrow"), "{wrong}");
+    bench.keys("<esc>");
     assert!(line(&mut bench, "resize card 1000").contains("card: 100 columns"));
     assert!(line(&mut bench, "hide rows").contains("no pane is called rows"));
 }

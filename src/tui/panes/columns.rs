@@ -89,10 +89,10 @@ impl Pane for Columns {
     }
     fn commands(&self) -> &'static [(&'static str, &'static str)] {
         &[
-            ("drill", "take them"),
-            ("mark_row", "on or off"),
-            ("window_earlier", "further left"),
-            ("window_later", "further right"),
+            ("drill", "take"),
+            ("mark_row", "on/off"),
+            ("window_earlier", "left"),
+            ("window_later", "right"),
             ("zoom_in", "wider"),
             ("zoom_out", "narrower"),
             ("columns_auto", "width by the screen"),
@@ -135,7 +135,7 @@ impl Pane for Columns {
     }
     fn status(&self) -> String {
         let not_yet = if self.changed { " · not taken yet" } else { "" };
-        format!("{} of {} columns{not_yet}", self.shown, self.all.len())
+        format!("{} of {}{not_yet}", self.shown, self.all.len())
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, view: &View) {
         let buf = frame.buffer_mut();

@@ -415,6 +415,10 @@ impl Pane for Rows {
             self.take_again(answer);
             return Ok(());
         }
+        if answer.slot == crate::tui::joins::NAME {
+            self.joined(answer);
+            return Ok(());
+        }
         if answer.slot == footer::SLOT {
             return footer::answer(self, answer);
         }

@@ -77,8 +77,10 @@ impl Rows {
     pub(super) fn said_of_order(&self) -> String {
         let (Some(sort), false) = (&self.ask.sort, self.loading) else { return String::new() };
         let there = self.records.len() as u64;
-        match self.of.filter(|of| self.is_sorted() && *of > there) {
-            Some(_) => format!(" · first {} by {}", thousands(there), text::clean(&sort.name)),
+        let name = text::clean(&sort.name);
+        match self.of.filter(|_| self.is_sorted()) {
+            Some(of) if of > there => format!(" · first {} by {name}", thousands(there)),
+            Some(_) => format!(" · by {name}"),
             None => String::new(),
         }
     }

@@ -147,6 +147,11 @@ impl Rows {
             }
             x += width + 1;
         }
+        if first == area.right() {
+            let none = format!("{}: no column of numbers is in sight", what.name());
+            put(buf, area.x + gutter, area.y, area.width.saturating_sub(gutter), &none, view.theme.style("ui.dim").patch(style));
+            return;
+        }
         let room = first.saturating_sub(area.x + gutter + 1);
         let label = text::fit(&view.glyphs.put(&self.label(what, usize::from(room))), usize::from(room));
         put(buf, area.x + gutter, area.y, room, &label, view.theme.style("ui.title").patch(style));
@@ -163,10 +168,16 @@ impl Rows {
             let fewer = fewer.map_or_else(String::new, |n| format!(" of {} of {} rows", thousands(known.rows), thousands(n)));
             Some(format!("{title} {value}{fewer}"))
         });
-        let short = format!("{}{rows}", what.name());
-        let full = [Some(format!("{short}{once}")), exact.clone()].into_iter().flatten().collect::<Vec<_>>().join(" · ");
-        let less = [Some(what.name()), exact].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        [full, less, format!("{short}{once}"), short].into_iter().find(|l| text::width(l) <= room).unwrap_or_else(|| what.name())
+        let (name, short) = (what.name(), format!("{}{rows}", what.name()));
+        let with = |what: String| exact.as_ref().map(|exact| format!("{what} · {exact}"));
+        let wishes = [
+            with(format!("{short}{once}")),
+            with(short.clone()),
+            with(name.clone()),
+            Some(format!("{short}{once}")),
+            Some(short),
+        ];
+        wishes.into_iter().flatten().find(|l| text::width(l) <= room).unwrap_or(name)
     }
     /// Draws it under the groups of a question: over all of them.
     pub(super) fn paint_group_footer(&self, buf: &mut Buffer, area: Rect, gutter: u16, widths: &[u16], view: &View) {

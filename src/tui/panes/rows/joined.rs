@@ -34,7 +34,7 @@ impl Rows {
         }
         self.looking = wanted.iter().map(|r| r.id).collect();
         let work = Box::new(move |work: &crate::tui::jobs::Work| joins::look(work, &wanted));
-        cx.push(Effect::Ask(Job { pane: joins::NAME, slot: joins::NAME, work }));
+        cx.push(Effect::Ask(Job { pane: cx.pane, slot: joins::NAME, work }));
     }
     /// Takes what became known.
     pub fn joined(&mut self, answer: Answer) {
