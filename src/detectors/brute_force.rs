@@ -288,7 +288,10 @@ fn finding((src, dst, port): Key, e: &Episode, net: &Net, least: usize, spread: 
         "monitoring, backups or configuration management that log in for every step".into(),
     ];
     if e.unsure > 0 {
-        f.caveats.push(format!("a log that names no host is counted here: it may be of {} tried meanwhile", counted(e.unsure, "other host")));
+        f.caveats.push(format!(
+            "a log that names no host is counted here: it may be of {} tried meanwhile",
+            counted(e.unsure, "other host")
+        ));
     }
     if e.logged == 0 {
         f.caveats.push("no log of the service says whether logins failed".into());

@@ -89,7 +89,9 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
     pub fn drain(&mut self) -> Vec<(K, V)> {
         let mut chunks = std::mem::take(&mut self.chunks);
         self.free.clear();
-        let take = |(key, place): (K, u32)| Some((key, chunks.get_mut(place as usize / CHUNK)?.get_mut(place as usize % CHUNK)?.take()?));
+        let take = |(key, place): (K, u32)| {
+            Some((key, chunks.get_mut(place as usize / CHUNK)?.get_mut(place as usize % CHUNK)?.take()?))
+        };
         self.index.drain().filter_map(take).collect()
     }
 }
@@ -184,7 +186,7 @@ mod tests {
         for n in 0..5_000 {
             *table.entry(n, || 1) += u64::from(n);
         }
-        assert_eq!((table.len(), table.get(&4_999), *table.entry(7, || 99)), (5_000, Some(&5_000), 8));
+        assert_eq!((table.len(), table.get(&4_999).copied(), *table.entry(7, || 99)), (5_000, Some(5_000), 8));
         table.retain(|key, value| key % 2 == 0 && *value > 100);
         assert_eq!((table.len(), table.get(&7), table.contains_key(&200)), (2_450, None, true));
         let chunks = table.chunks.len();
@@ -197,7 +199,8 @@ mod tests {
         let mut all = table.drain();
         all.sort_unstable();
         assert_eq!((all.len(), all.iter().map(|a| a.1).sum::<u64>(), table.is_empty()), (5_000, sum, true));
-        assert_eq!((*table.entry(3, || 4), table.keys().count()), (4, 1));
+        let new = *table.entry(3, || 4);
+        assert_eq!((new, table.keys().count()), (4, 1));
     }
 
     #[test]

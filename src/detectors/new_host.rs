@@ -176,8 +176,7 @@ impl Hosts {
         let mut proof = Proof::default();
         hosts.iter().for_each(|(_, new)| proof.join(&new.proof));
         let addrs: Vec<IpAddr> = hosts.iter().map(|(host, _)| net.addr(*host)).collect();
-        let title =
-            format!("{} hosts of {network} speak for the first time on {}: {}", hosts.len(), date(day), few(&addrs, 4));
+        let title = format!("{} hosts of {network} speak for the first time on {}: {}", hosts.len(), date(day), few(&addrs, 4));
         let mut f = proof.finding(NAME, net, *first, title);
         f.severity = 0;
         f.score = 0.2;

@@ -99,9 +99,8 @@ impl Gather {
                 self.tell_apart(id, Scope::Host(host), other, out.then_some(flow.dst_port), bin);
             }
         }
-        let subnet = |host: Host, site: Option<usize>| {
-            site.filter(|_| net.is_unicast(host)).map(|s| (network(net.addr(host)), s))
-        };
+        let subnet =
+            |host: Host, site: Option<usize>| site.filter(|_| net.is_unicast(host)).map(|s| (network(net.addr(host)), s));
         match (subnet(flow.src, from), subnet(flow.dst, to)) {
             (Some(a), Some(b)) if a.0 == b.0 => _ = self.add(Scope::Subnet(a.0), a.1, flow, None),
             (a, b) => {

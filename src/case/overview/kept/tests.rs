@@ -28,7 +28,8 @@ fn store(dir: &Path) -> Store {
 
 /// A record of any kind that the overview looks at: of late more hosts, ports and names than before; some last for hours.
 fn record(n: u64, random: &mut Random, source: crate::model::SourceId) -> Record {
-    let kind = [Kind::Flow, Kind::Flow, Kind::Flow, Kind::Dns, Kind::Tls, Kind::Http, Kind::Fw, Kind::Alert][random.below(8) as usize];
+    let kind =
+        [Kind::Flow, Kind::Flow, Kind::Flow, Kind::Dns, Kind::Tls, Kind::Http, Kind::Fw, Kind::Alert][random.below(8) as usize];
     let at = random.below(LONG * 86_400);
     let late = 1 + at / 86_400;
     let start = Time((MONDAY + at as i64) * SECOND + random.below(SECOND as u64) as i64);
