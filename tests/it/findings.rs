@@ -5,7 +5,7 @@ use crate::story::CASE;
 use backtrail::case::findings::{all, judge, rests_on};
 use backtrail::detectors::gather::{Asked, run};
 use backtrail::detectors::{ALL, Limits};
-use backtrail::model::decision::{Decision, What, Who};
+use backtrail::model::decision::{About, Decision, Judgement, What, Who};
 use backtrail::model::finding::{Finding, Findings};
 use backtrail::model::{Time, Window};
 use backtrail::query::Engine;
@@ -123,4 +123,37 @@ fn on_the_screen_findings_say_why_and_enter_goes_to_their_records() {
         assert!(rows.contains("Flows") && rows.contains("10.8.21.5"), "{rows}");
         assert_eq!(bench.keys("<backspace>"), list, "back where it was");
     }
+}
+
+#[test]
+fn what_was_judged_is_said_of_every_finding_whose_records_it_is_of() {
+    let case = crate::story::Case::of(&["inside.pcapng"]);
+    let (limits, cancel) = (Limits::new(), Cancel::default());
+    let asked = Asked { limits: &limits, only: None, window: Window::ALL };
+    let mut found = run(&case.engine, &asked, &cancel, &mut |_| {}).unwrap();
+    let benign = found.list.iter().find(|f| !f.query.is_empty()).unwrap().clone();
+    let decide = |text: &str, judgement| {
+        let about = About::Query(text.to_owned());
+        case.decide(What::Verdict { about, judgement, reason: String::new(), expires: None });
+    };
+    decide(&benign.query, Judgement::Benign);
+    decide("host 192.0.2.77", Judgement::Malicious);
+    let count = judge(&mut found, &case.engine, &case.engine.store().journal().decisions(), &cancel).unwrap();
+    assert_eq!(found.list.iter().filter(|f| f.verdict.as_deref() == Some("benign")).count(), count);
+    assert!(count > 0 && found.list.last().is_some_and(|f| f.verdict.as_deref() == Some("benign")));
+    // One by one, as each is asked about alone.
+    let n = |text: &str| case.engine.counts(&[case.engine.compile(text).unwrap()], u64::MAX, &cancel).unwrap()[0].n;
+    for f in found.list.iter().filter(|f| !f.query.is_empty()) {
+        let (all, good) = (n(&f.query), n(&format!("({}) and verdict = benign", f.query)));
+        let bad = n(&format!("({}) and verdict = malicious", f.query));
+        let want = if bad > 0 {
+            Some("malicious")
+        } else if good > 0 && good >= all {
+            Some("benign")
+        } else {
+            None
+        };
+        assert_eq!(f.verdict.as_deref(), want, "{}", f.title);
+    }
+    assert!(found.list.iter().any(|f| f.verdict.as_deref() == Some("malicious")));
 }

@@ -147,7 +147,9 @@ fn first(asking: &Asking, name: &str, used: &Used) -> Result<Option<Time>> {
     let mut first: Option<Time> = None;
     for at in &used.fields {
         let (kind, _, field) = USES[*at];
-        let question = asking.question(&format!("kind = {kind} and {field} = {}", quote(name)))?;
+        // A name may be written with the dot of the root.
+        let both = format!("{{{}, {}}}", quote(name), quote(&format!("{name}.")));
+        let question = asking.question(&format!("kind = {kind} and {field} in {both}"))?;
         asking.engine.select(&question, &Page { limit: 1, ..Page::default() }, asking.cancel, &mut |r| {
             first = Some(first.map_or(r.time(), |t| t.min(r.time())));
             true

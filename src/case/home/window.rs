@@ -1,9 +1,12 @@
 //! The window in which a case begins.
 
 use crate::model::source::SourceInfo;
-use crate::model::time::usual_bins;
+use crate::model::time::{SECOND, usual_bins};
 use crate::model::{Cancel, Kind, Window};
 use crate::query::{Engine, Question};
+
+/// Bins by which times that are far off are told.
+const BINS: usize = 480;
 
 /// The window in which a case begins: what its traffic and logs span. Lists, inventories and scans are dated by when they were made,
 /// which may be months away; they do not stretch it.
@@ -19,7 +22,10 @@ pub fn first_window(engine: &dyn Engine) -> Option<Window> {
 /// The window without the outermost 0.05 % of records at either end, if those stretch it to more than twice its length: a record with a
 /// wrong year stays in the case, but does not make a line of the timeline a month.
 fn usual_span(engine: &dyn Engine, window: Window) -> Option<Window> {
-    let line = engine.timeline(&Question::all(window), 480, None, &Cancel::default()).ok()?;
+    // From two days on bins of whole hours, whose sums are kept: no record need be read.
+    let hours = usize::try_from(window.length() / (3600 * SECOND)).unwrap_or(BINS);
+    let bins = if hours < 48 { BINS } else { BINS.min(hours) };
+    let line = engine.timeline(&Question::all(window), bins, None, &Cancel::default()).ok()?;
     let (first, last) = usual_bins(&line.bins).map(|(first, last)| (first as i64, last as i64))?;
     let at = |n: i64| line.start.plus(line.bin.saturating_mul(n));
     let usual = Window::new(at(first), at(last + 1)).intersect(&window);

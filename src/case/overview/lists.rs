@@ -208,8 +208,10 @@ fn service(addr: IpAddr, p: u64, port: u64, flows: u64, asking: &Asking<'_>) -> 
 }
 
 fn name_line(name: String, count: u64, uses: Vec<usize>) -> Draft {
+    // A name may be written with the dot of the root.
+    let both = format!("{{{}, {}}}", quote(&name), quote(&format!("{name}.")));
     let conditions =
-        uses.iter().filter_map(|n| USES.get(*n)).map(|(kind, field, _)| format!("kind = {kind} and {field} = {}", quote(&name)));
+        uses.iter().filter_map(|n| USES.get(*n)).map(|(kind, field, _)| format!("kind = {kind} and {field} in {both}"));
     let conditions = conditions.collect();
     let value = Value::from(name);
     const NAME: FieldId = field::NAME;

@@ -112,6 +112,9 @@ fn what_is_new_is_listed_with_its_first_record() {
     assert_eq!(first(What::Services), (1, "10.0.0.5 8443/tcp 2026-11-17T10:00:00Z 600".into()));
     assert_eq!(first(What::Names), (1, "new.example 2026-11-17T00:00:05Z 24".into()));
     assert!(first(What::Talkers).0 >= 10);
+    // What talkers sent is the same by sums as by records, which conditions make it read.
+    let by_records = Asking { scope: "kind = flow", ..asking(&engine, &cancel, 15 * 24, 16 * 24) };
+    assert_eq!(list(What::Talkers, &day).unwrap().lines, list(What::Talkers, &by_records).unwrap().lines);
     // Of the whole case what is new in its last fifth is meant.
     let whole = asking(&engine, &cancel, 0, 16 * 24);
     assert_eq!(list(What::Hosts, &whole).unwrap().total, 1);

@@ -66,6 +66,8 @@ pub struct Overview {
     made_scroll: Scroll,
     asked: Option<Instant>,
     awaited: bool,
+    /// How long it took the last time.
+    took: Duration,
     /// What was still to be read was given up.
     given_up: bool,
 }
@@ -100,6 +102,7 @@ impl Overview {
             made_scroll: Scroll::default(),
             asked: None,
             awaited: false,
+            took: Duration::ZERO,
             given_up: false,
         }
     }
@@ -413,6 +416,7 @@ impl Pane for Overview {
         }
         if answer.slot == "curves" && answer.ended() {
             self.awaited = false;
+            self.took = self.asked.map_or(Duration::ZERO, |at| at.elapsed());
         }
         if answer.is::<Zone>() {
             self.zone = answer.take::<Zone>().map(|z| z.0).unwrap_or_default();
@@ -443,7 +447,8 @@ impl Pane for Overview {
         Ok(())
     }
     fn changed(&mut self, change: Change, cx: &mut Cx) -> Result<()> {
-        let due = !self.awaited && self.asked.is_none_or(|at| at.elapsed() >= EVERY);
+        // What takes long is asked again less often: where files are imported one after the other the case would be read all the time.
+        let due = !self.awaited && self.asked.is_none_or(|at| at.elapsed() >= EVERY.max(self.took * 6));
         if change == Change::Records && due {
             self.load(cx);
         }
