@@ -46,6 +46,8 @@ pub(super) fn covered(report: &Report, engine: &dyn Engine) -> Result<Covered> {
         match &parts[..] {
             [] => {}
             _ if !known => out.kinds.push((name, "no source has any".into(), what)),
+            // Lists and scans are made at any time.
+            _ if kinds.contains(&Kind::Inventory) => {}
             parts => {
                 let parts: Vec<String> = parts.iter().map(|w| format!("{} to {}", w.start, w.end)).collect();
                 out.kinds.push((name, format!("no source covers {}", parts.join(", ")), what));

@@ -7,7 +7,7 @@ use crate::case::leads::Told;
 use crate::case::notes;
 use crate::case::replay::in_words;
 use crate::case::report::markdown::{code, escape, lead, table, written};
-use crate::model::decision::LeadState;
+use crate::model::decision::{Decision, LeadState, What, standing};
 use crate::model::harmless::{clean, clean_lines};
 use crate::model::time::show_span;
 use crate::model::{Time, summary};
@@ -15,6 +15,11 @@ use std::fmt::Write;
 
 /// Digits of a hash that stand beside a citation; the table of evidence has all of it.
 const SHORT: usize = 16;
+
+/// Files, hashes and addresses that one line names.
+const NAMED: usize = 8;
+/// Lines of what was done.
+const DONE: usize = 200;
 
 /// The whole text.
 pub(super) fn write(h: &Handover) -> String {
@@ -24,6 +29,7 @@ pub(super) fn write(h: &Handover) -> String {
     proven(h, &mut out);
     not_covered(h, &mut out);
     open(h, &mut out);
+    done(h, &mut out);
     evidence(h, &mut out);
     out
 }
@@ -36,9 +42,8 @@ fn head(h: &Handover, out: &mut String) {
         }
         None => out.push_str("The case has no records."),
     }
-    let leads = h.report.leads.iter().filter(|t| t.lead.is_open()).count();
-    let _ =
-        write!(out, " {} statements rest on {} cited records; {leads} leads are open.\n\n", h.statements.len(), h.cites.len());
+    let open = h.report.leads.iter().filter(|t| t.lead.is_open()).count();
+    let _ = write!(out, " Statements: {}. Cited records: {}. Open leads: {open}.\n\n", h.statements.len(), h.cites.len());
     let _ = write!(
         out,
         "`sha256sum -c {MANIFEST}`, run in this folder, checks every file of it. Made by backtrail {}.\n\n",
@@ -338,6 +343,44 @@ fn open(h: &Handover, out: &mut String) {
     }
 }
 
+/// What came in, left, was dropped or put on a list: a line a decision, the newest of very many.
+fn done(h: &Handover, out: &mut String) {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let names = |list: &[String]| list.iter().take(NAMED).map(|p| name(p)).collect::<Vec<_>>().join(", ");
+    let beyond = |n: usize| if n > NAMED { format!(" and {} more", n - NAMED) } else { String::new() };
+    let line = |d: &Decision| {
+        let what = match &d.what {
+            What::Import { paths, from, how, ticket } => {
+                let custody: Vec<&str> = [from, how, ticket].into_iter().map(String::as_str).filter(|t| !t.is_empty()).collect();
+                let custody = if custody.is_empty() { String::new() } else { format!(" ({})", custody.join("; ")) };
+                format!("imported {}{}{custody}", names(paths), beyond(paths.len()))
+            }
+            What::Export { what, path, sha256 } => format!("wrote {what} to {}, SHA-256 {sha256}", name(path)),
+            What::Extract { files, path, .. } => {
+                let hashes: Vec<String> = files.iter().take(NAMED).map(|f| f.sha256.clone()).collect();
+                format!("rebuilt {} files into {}: SHA-256 {}{}", files.len(), name(path), hashes.join(", "), beyond(files.len()))
+            }
+            What::Prune { why, days, bytes } => format!("dropped {} days, about {bytes} bytes: {why}", days.len()),
+            What::Block { asked, entries } => {
+                let addrs: Vec<&str> = entries.iter().take(NAMED).map(|e| e.addr.as_str()).collect();
+                format!("put on a list to be blocked, for {asked}: {}{}", addrs.join(", "), beyond(entries.len()))
+            }
+            _ => return None,
+        };
+        Some(format!("- {} {}: {}\n", Time(d.at), escape(&d.who.name), escape(&h.cites.off(&what))))
+    };
+    let all: Vec<String> = standing(h.decisions).filter_map(line).collect();
+    if all.is_empty() {
+        return;
+    }
+    let from = all.len().saturating_sub(DONE);
+    out.push_str("## What was done\n\n");
+    if from > 0 {
+        let _ = write!(out, "The newest {DONE} of {}; the journal has all.\n\n", all.len());
+    }
+    let _ = write!(out, "{}\n", all.get(from..).unwrap_or_default().concat());
+}
+
 fn evidence(h: &Handover, out: &mut String) {
     out.push_str("## Evidence\n\n");
     let row = |e: &crate::model::evidence::EvidenceInfo| {
@@ -356,7 +399,6 @@ fn evidence(h: &Handover, out: &mut String) {
     };
     let rows: Vec<_> = h.report.evidence.iter().map(row).collect();
     table(out, &["file", "key", "bytes", "SHA-256", "compressed", "imported", "from", "how", "ticket"], &rows);
-    let _ = write!(out, "The journal has {} decisions in force and taken back.\n", h.decisions.len());
 }
 
 /// `lines.txt`: every cited record, its line as it can be read without harm.

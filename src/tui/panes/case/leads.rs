@@ -55,7 +55,7 @@ impl Told {
     /// As a row.
     pub(super) fn entry(&self) -> Entry {
         let lead = &self.lead;
-        let said = |word: &str, text: &str| if text.is_empty() { String::new() } else { format!(" {word} {text}") };
+        let said = |word: &str, text: &str| if text.is_empty() { String::new() } else { format!("; {word} {text}") };
         let bears = format!("{} for, {} against", lead.supports.len(), lead.contradicts.len());
         let end = if lead.is_open() { said("next:", &lead.next) } else { said("because:", &lead.reason) };
         Entry {
@@ -65,7 +65,7 @@ impl Told {
             head: lead.text.clone(),
             role: if lead.is_open() { "entity" } else { "ui.dim" },
             rows: None,
-            body: format!("{} {bears}{end}", lead.state.name()),
+            body: format!("{}, {bears}{end}", lead.state.name()),
             text: lead.text.clone(),
             about: None,
         }
