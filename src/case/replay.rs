@@ -53,11 +53,14 @@ impl Tally {
     }
 }
 
+/// A question with its rows and whether there are more than were counted; else why it cannot be asked.
+type Counted = std::result::Result<(Question, u64, bool), String>;
+
 /// Asks the steps of a trail again, in their order; `each` gets the index of each with what there is now, and returns false to stop. A step that
 /// cannot be asked any more keeps none of the others from it.
 pub fn replay(nodes: &[Node], engine: &dyn Engine, cancel: &Cancel, each: &mut dyn FnMut(usize, &Now) -> bool) -> Result<Tally> {
     // By question and window: how many rows there are, and by import what came since.
-    let mut counted: HashMap<(&str, Option<Window>), std::result::Result<(Question, u64, bool), String>> = HashMap::new();
+    let mut counted: HashMap<(&str, Option<Window>), Counted> = HashMap::new();
     let mut came: HashMap<(&str, Option<Window>, u64), u64> = HashMap::new();
     let mut tally = Tally::default();
     for (at, node) in nodes.iter().enumerate() {

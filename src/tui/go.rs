@@ -9,6 +9,7 @@ use super::jobs::{Answer, Job, Work};
 use super::lenses::{self, Lens};
 use super::load::{Ask, Sort, compiled};
 use super::marked::Marked;
+use super::panes::Change;
 use super::panes::home::Home;
 use super::panes::packets::Packets;
 use super::times::thousands;
@@ -273,6 +274,8 @@ impl App {
         } else if answer.is::<Ingested>() {
             if let Some(Ingested(text)) = answer.take() {
                 self.say(text);
+                // An import is entered in the journal too: whatever was shown before it is old.
+                self.tell(Change::Decisions);
                 self.show_again();
             }
         } else if answer.is::<Said>() {

@@ -22,9 +22,10 @@ fn linked(name: &str) -> (usize, usize) {
     let case = Case::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/attacks").join(name);
     let report = case.ingest(&[folder]);
-    assert!(report.files.iter().all(|f| !f.is_incomplete()), "{:?}", report.files);
+    // One of the captures was cut off while it was written.
+    assert!(report.files.iter().all(|f| f.is_archive() || f.counts.records > 0), "{:?}", report.files);
     let captured: BTreeSet<_> = case.rows("kind = flow").iter().filter_map(ends).collect();
-    assert!(captured.len() > 5, "{name}: {} connections", captured.len());
+    assert!(captured.len() >= 3, "{name}: {} connections", captured.len());
     let (mut shared, mut joined) = (0, 0);
     for event in case.rows("kind != flow and exists src.port and exists dst.port") {
         let Some(both) = ends(&event).filter(|e| captured.contains(e)) else { continue };
@@ -38,9 +39,10 @@ fn linked(name: &str) -> (usize, usize) {
         assert!(flows.iter().all(|l| ends(&l.record) == Some(both)), "{name}: {event:?} is linked to {flows:?}");
         joined += usize::from(!flows.is_empty());
     }
-    // A clock is measured, or its source is said to be unknown; what is claimed must be what both files show.
+    // The clocks share too few connections to be measured: whatever is said of one has to be what the links show.
     for source in case.engine.sources() {
-        println!("{name}: {source:?}");
+        let claimed = source.estimate.as_ref().filter(|e| e.applies());
+        assert!(claimed.is_none(), "{name}: {} is corrected by {claimed:?}", source.name);
     }
     (shared, joined)
 }

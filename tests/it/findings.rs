@@ -137,7 +137,7 @@ fn what_was_judged_is_said_of_every_finding_whose_records_it_is_of() {
         case.decide(What::Verdict { about, judgement, reason: String::new(), expires: None });
     };
     decide(&benign.query, Judgement::Benign);
-    decide("host 192.0.2.77", Judgement::Malicious);
+    decide("host 10.8.21.23", Judgement::Malicious);
     let count = judge(&mut found, &case.engine, &case.engine.store().journal().decisions(), &cancel).unwrap();
     assert_eq!(found.list.iter().filter(|f| f.verdict.as_deref() == Some("benign")).count(), count);
     assert!(count > 0 && found.list.last().is_some_and(|f| f.verdict.as_deref() == Some("benign")));

@@ -22,7 +22,7 @@ pub struct Task {
 pub const TASKS: &[Task] = &[
     Task {
         wanted: "take in a mixed bag, and set one wrong zone right",
-        keys: &[": «ingest FOLDER» <enter>", "s e z «Europe/Berlin» <enter>"],
+        keys: &[": «ingest FOLDER» <enter>", "s e z <ctrl-u> «Europe/Berlin» <enter>"],
     },
     Task {
         wanted: "review 5,000 alerts to those that matter",
@@ -48,7 +48,7 @@ pub const TASKS: &[Task] = &[
     },
     Task {
         wanted: "carve and hash the file",
-        keys: &[": «query kind = file and name contains Invoice_7731» <enter> : «extract FOLDER» <enter>"],
+        keys: &[": «query kind = file and file.name contains Invoice_7731» <enter> : «extract FOLDER» <enter>"],
     },
     Task { wanted: "why was the web server down", keys: &["f <ctrl-f> «outage» <enter> P <enter>"] },
     Task {
@@ -160,7 +160,7 @@ fn five_thousand_alerts_are_reviewed_to_those_that_matter() {
 fn patient_zero_is_found_from_the_first_alert() {
     let mut desk = Desk::story();
     let when = &word("/download/download/start")[11..19];
-    done(&mut desk, &part(2, 0, &[]), &[word("/beacon/src"), "jdoe", when, "Parcel Lure", "PE EXE"]);
+    done(&mut desk, &part(2, 0, &[]), &[word("/beacon/src"), "jdoe", when, "ET PHISHING DNS", "ET POLICY PE EXE"]);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn why_the_web_server_was_down() {
 #[test]
 fn whether_a_service_is_authorised() {
     let mut desk = Desk::story();
-    done(&mut desk, &part(10, 0, &[]), &["10.8.50.10", "printer", "8631"]);
+    done(&mut desk, &part(10, 0, &[]), &["by its inventory a printer", "answers on 80/tcp to 2 outside peers"]);
     done(&mut desk, &part(10, 1, &[]), &["offers a service on 445/tcp", "inventory"]);
 }
 

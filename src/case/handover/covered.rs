@@ -24,13 +24,16 @@ const KINDS: &[(&str, &[Kind], &str)] = &[
     ("inventory", &[Kind::Inventory, Kind::Vuln], "an inventory or a scan: what should be there"),
 ];
 
+/// The time of a bookmark: what it is called, its window, and by which sources that is covered, in part, and not at all.
+type Span = (String, Window, Vec<String>, Vec<String>, Vec<String>);
+
 /// What was not covered.
 #[derive(Debug, Default)]
 pub(super) struct Covered {
     /// Kinds of record with what is missing of them, and what would tell.
     pub kinds: Vec<(&'static str, String, &'static str)>,
-    /// Bookmarks of a time: by which sources that is covered, in part, and not at all.
-    pub windows: Vec<(String, Window, Vec<String>, Vec<String>, Vec<String>)>,
+    /// Bookmarks of a time.
+    pub windows: Vec<Span>,
 }
 
 /// Looks for it.

@@ -378,7 +378,7 @@ fn done(h: &Handover, out: &mut String) {
     if from > 0 {
         let _ = write!(out, "The newest {DONE} of {}; the journal has all.\n\n", all.len());
     }
-    let _ = write!(out, "{}\n", all.get(from..).unwrap_or_default().concat());
+    let _ = writeln!(out, "{}", all.get(from..).unwrap_or_default().concat());
 }
 
 fn evidence(h: &Handover, out: &mut String) {

@@ -166,7 +166,7 @@ fn known(fresh: Fresh, asking: &Asking<'_>) -> Draft {
     let mut draft = match fresh.key {
         Key::Host(addr) => host(addr, fresh.count),
         Key::Service(addr, proto, port) => service(addr, proto, port, fresh.count, asking),
-        Key::Name(name) => name_line(String::from(name), fresh.count, Vec::new()),
+        Key::Name(name) => name_line(String::from(name), fresh.count, &[]),
     };
     draft.conditions.clear();
     if let Some(cell) = draft.line.cells.get_mut(draft.at) {
@@ -207,12 +207,12 @@ fn service(addr: IpAddr, p: u64, port: u64, flows: u64, asking: &Asking<'_>) -> 
     }
 }
 
-fn name_line(name: String, count: u64, uses: Vec<usize>) -> Draft {
-    // A name may be written with the dot of the root.
-    let both = format!("{{{}, {}}}", quote(&name), quote(&format!("{name}.")));
-    let conditions =
-        uses.iter().filter_map(|n| USES.get(*n)).map(|(kind, field, _)| format!("kind = {kind} and {field} in {both}"));
-    let conditions = conditions.collect();
+/// `uses`: where it stands, and how it is written there.
+fn name_line(name: String, count: u64, uses: &[(usize, String)]) -> Draft {
+    let asked = |(n, written): &(usize, String)| {
+        USES.get(*n).map(|(kind, field, _)| format!("kind = {kind} and {field} = {}", quote(written)))
+    };
+    let conditions = uses.iter().filter_map(asked).collect();
     let value = Value::from(name);
     const NAME: FieldId = field::NAME;
     Draft {
@@ -274,22 +274,24 @@ fn services(asking: &Asking<'_>, before: &Window, after: &Window) -> Result<Vec<
 }
 
 fn names(asking: &Asking<'_>, before: &Window, after: &Window) -> Result<Vec<Draft>> {
-    let used = |window: &Window| -> Result<BTreeMap<String, (u64, Vec<usize>)>> {
-        let mut out: BTreeMap<String, (u64, Vec<usize>)> = BTreeMap::new();
+    type Uses = BTreeMap<String, (u64, Vec<(usize, String)>)>;
+    let used = |window: &Window| -> Result<Uses> {
+        let mut out = Uses::new();
         for (n, (kind, name, _)) in USES.iter().enumerate() {
             for (values, count) in groups(asking, &format!("kind = {kind} and exists {name}"), name, window)? {
-                if let Some(name) = values.first().and_then(|v| outside(&v.to_string())) {
+                let written = values.first().map(ToString::to_string).unwrap_or_default();
+                if let Some(name) = outside(&written) {
                     let of = out.entry(name).or_default();
                     of.0 += count;
-                    of.1.push(n);
+                    of.1.push((n, written));
                 }
             }
         }
         Ok(out)
     };
     let known = used(before)?;
-    let mut late: Vec<(String, u64, Vec<usize>)> =
+    let mut late: Vec<_> =
         used(after)?.into_iter().filter(|(n, _)| !known.contains_key(n)).map(|(n, (c, u))| (n, c, u)).collect();
     late.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    Ok(late.into_iter().map(|(name, count, uses)| name_line(name, count, uses)).collect())
+    Ok(late.into_iter().map(|(name, count, uses)| name_line(name, count, &uses)).collect())
 }

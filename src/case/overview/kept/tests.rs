@@ -44,7 +44,7 @@ fn record(n: u64, random: &mut Random, source: crate::model::SourceId) -> Record
     r.set(field::PROTO, if random.below(4) == 0 { 17u64 } else { 6 });
     let name = |random: &mut Random| {
         let n = random.below(9 * late);
-        Value::text([format!("N{n}.example."), format!("n{n}.example"), format!("n{n}.lan")][random.below(3) as usize].clone())
+        Value::text([format!("N{n}.example"), format!("n{n}.example"), format!("n{n}.lan")][random.below(3) as usize].clone())
     };
     match kind {
         Kind::Flow => r.set(field::STATE, Value::text(["SF", "S0", "REJ", "RSTR", "OTH", "SH"][random.below(6) as usize])),
