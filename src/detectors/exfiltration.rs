@@ -1,6 +1,9 @@
 //! Data that leaves: a host that sends far more than it receives, where it did not before; or that sends much to somebody whom nobody called
 //! before. By the producer/consumer ratio (Bullard and Gerth, FloCon 2014): from 1, only sends, over 0 to -1, only receives.
 
+mod sum;
+
+use self::sum::{Sum, sums};
 use super::gather::service;
 use super::held::{SourceSet, Sources, Sweep, Table, push};
 use super::maths::{median_of, sat};
@@ -108,49 +111,6 @@ struct Rules {
     public: usize,
     /// Bytes from which on flows of a pair are kept as evidence.
     evidence: u64,
-}
-
-/// What was sent and received: application bytes, which the ratio is of, and bytes sent on the wire.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    out: u64,
-    back: u64,
-    wire: u64,
-}
-
-impl Sum {
-    fn add(&mut self, other: Sum) {
-        self.out = self.out.saturating_add(other.out);
-        self.back = self.back.saturating_add(other.back);
-        self.wire = self.wire.saturating_add(other.wire);
-    }
-    /// The producer/consumer ratio; nothing either way is balanced.
-    fn ratio(&self) -> f64 {
-        let (out, back) = (self.out as f64, self.back as f64);
-        if out + back > 0.0 { (out - back) / (out + back) } else { 0.0 }
-    }
-    fn turned(self, wire: u64) -> Sum {
-        Sum { out: self.back, back: self.out, wire }
-    }
-}
-
-/// Of a flow, as its originator sends. Where no application bytes are told, the headers of its packets are taken off.
-fn sums(flow: &Flow) -> Sum {
-    let header = match flow.proto {
-        proto::TCP => 40,
-        proto::UDP => 28,
-        _ => 20,
-    };
-    let least = |bytes: u64, packets: u32| bytes.saturating_sub(u64::from(packets) * header);
-    let told = flow.payload_out > 0 || flow.payload_in > 0;
-    let (out, back) = if told {
-        (flow.payload_out, flow.payload_in)
-    } else {
-        (least(flow.bytes_out, flow.packets_out), least(flow.bytes_in, flow.packets_in))
-    };
-    // Bytes that are only claimed by sequence numbers were not seen on the wire.
-    let seen = |claimed: u64, wire: u64| if wire > 0 { claimed.min(wire) } else { claimed };
-    Sum { out: seen(out, flow.bytes_out), back: seen(back, flow.bytes_in), wire: flow.bytes_out.max(flow.payload_out) }
 }
 
 /// A host of one's own and somebody outside.
