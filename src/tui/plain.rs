@@ -167,8 +167,12 @@ impl Reader {
     /// What there is now, a line each: without frames, without empty lines.
     fn look(&mut self, app: &mut App) -> Result<Vec<String>> {
         self.terminal.draw(|frame| app.draw(frame)).map_err(internal)?;
+        // What is asked for the rows in sight is known once it is seen which they are.
+        if app.settle() {
+            self.terminal.draw(|frame| app.draw(frame)).map_err(internal)?;
+        }
         let buffer = self.terminal.backend().buffer();
-        let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+        let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).filter(|s| *s != "─").collect::<String>();
         let lines = (0..buffer.area.height).map(|y| line(y).trim_matches(|c| FRAMES.contains(&c)).to_owned());
         Ok(lines.filter(|l| !l.trim_matches(|c| FRAMES.contains(&c) || BARS.contains(&c)).is_empty()).collect())
     }

@@ -19,7 +19,7 @@ use ratatui::layout::Rect;
 /// The pane under whose name the other half asks.
 pub const NAME: &str = "beside";
 /// Below this width the halves stand one above the other.
-const WIDE: u16 = 90;
+const WIDE: u16 = 120;
 
 /// That there are two halves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
