@@ -427,6 +427,10 @@ fn judge(app: &str, transport: u8, port: u16) -> Option<Why> {
     if names.any(|name| belongs(name, transport, port).unwrap_or(true)) {
         return None;
     }
+    // A web server on one of the other ports of HTTP may as well speak it inside TLS; on port 80 nobody does.
+    if port != 80 && app.split(',').any(|name| usual_name(name) == "tls") && belongs("http", transport, port) == Some(true) {
+        return None;
+    }
     Some(if owner(transport, port).is_some() { Why::Taken } else { Why::Odd })
 }
 
@@ -453,6 +457,9 @@ mod tests {
             ("http,tls", 6, 3128, None),
             ("http", 6, 443, Some(Why::Taken)),
             ("tls", 6, 5432, None),
+            ("tls", 6, 9090, None),
+            ("tls", 6, 80, Some(Why::Taken)),
+            ("ssh", 6, 9090, Some(Why::Taken)),
             ("smtp,tls", 6, 25, None),
             ("postgresql", 6, 5432, None),
             ("dns", 17, 53, None),
