@@ -2,10 +2,9 @@
 
 use super::fact;
 use crate::model::answer::Fact;
-use crate::model::decision::{Decision, What};
+use crate::model::decision::{Decision, What, standing};
 use crate::model::entity::EntityKind;
 use crate::model::{Entity, Time, Value};
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Label of the facts that were looked up.
@@ -47,25 +46,19 @@ pub struct Lookup {
     pub at: Time,
 }
 
-/// Decisions that stand: what was taken back is left out.
-fn standing(decisions: &[Decision]) -> impl DoubleEndedIterator<Item = &Decision> {
-    let gone: BTreeSet<u64> =
-        decisions.iter().filter_map(|d| if let What::Remove { id } = d.what { Some(id) } else { None }).collect();
-    decisions.iter().filter(move |d| !gone.contains(&d.sequence))
-}
-
 /// Whether lookups are permitted now, and how.
 pub fn permission(decisions: &[Decision]) -> Option<Permission> {
-    standing(decisions).rev().find_map(|d| match &d.what {
-        What::Lookups { resolver, proxy, reason } => Some((!resolver.is_empty()).then(|| Permission {
-            resolver: resolver.clone(),
-            proxy: proxy.clone(),
-            reason: reason.clone(),
-            who: d.who.name.clone(),
-            at: Time(d.at),
-        })),
+    let said = standing(decisions).filter_map(|d| match &d.what {
+        What::Lookups { resolver, proxy, reason } => Some((resolver, proxy, reason, d)),
         _ => None,
-    })?
+    });
+    said.last().filter(|(resolver, ..)| !resolver.is_empty()).map(|(resolver, proxy, reason, d)| Permission {
+        resolver: resolver.clone(),
+        proxy: proxy.clone(),
+        reason: reason.clone(),
+        who: d.who.name.clone(),
+        at: Time(d.at),
+    })
 }
 
 /// Every lookup, the oldest first. None can be taken back: whoever was asked knows of it.

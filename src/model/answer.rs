@@ -57,6 +57,17 @@ impl Match {
         let sure = record.value(field::VIA_CONFIDENCE)?.as_number()?;
         Some(if record.text(field::VIA_METHOD) == Some("log") { Match::Translated } else { Match::Inferred(sure as f32) })
     }
+    /// Its place among others, the best first.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Match::Exact | Match::ByHand => 0,
+            Match::Within(_) => 1,
+            Match::ClockUnchecked => 2,
+            Match::Ambiguous(_) => 3,
+            Match::Translated => 4,
+            Match::Inferred(_) => 5,
+        }
+    }
 }
 
 impl std::fmt::Display for Match {

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::model::entity::EntityKind;
 use crate::model::site::Site;
 use crate::model::{Entity, Kind, Record, RecordId, Time, Window, field};
-use crate::query::engine::{Count, Cursor, Match};
+use crate::query::engine::{Count, Cursor};
 
 /// Counting for the tabs stops here: `100,000+` says enough.
 pub(super) const COUNT_LIMIT: u64 = trail::COUNTED;
@@ -405,15 +405,7 @@ pub(super) fn ask_of(node: &Node) -> Ask {
 struct GoPackets(Option<Record>, RecordId);
 
 fn best_flow(links: Vec<crate::query::engine::Link>) -> Option<Record> {
-    let rank = |m: &Match| match m {
-        Match::Exact | Match::ByHand => 0,
-        Match::Within(_) => 1,
-        Match::ClockUnchecked => 2,
-        Match::Ambiguous(_) => 3,
-        Match::Translated => 4,
-        Match::Inferred(_) => 5,
-    };
-    links.into_iter().filter(|l| l.record.kind == Kind::Flow).min_by_key(|l| rank(&l.quality)).map(|l| l.record)
+    links.into_iter().filter(|l| l.record.kind == Kind::Flow).min_by_key(|l| l.quality.rank()).map(|l| l.record)
 }
 
 /// The place of a record in the order of rows.

@@ -79,10 +79,15 @@ impl Desk {
         self.terminal.draw(|frame| self.app.draw(frame)).unwrap();
     }
     pub fn screen(&self) -> String {
-        let buffer = self.terminal.backend().buffer();
-        let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-        (0..buffer.area.height).map(|y| line(y).trim_end().to_owned() + "\n").collect()
+        shown(&self.terminal)
     }
+}
+
+/// What is on a terminal, a line each.
+pub fn shown(terminal: &Terminal<TestBackend>) -> String {
+    let buffer = terminal.backend().buffer();
+    let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    (0..buffer.area.height).map(|y| line(y).trim_end().to_owned() + "\n").collect()
 }
 
 /// A file of the story, copied beside the case.

@@ -57,16 +57,7 @@ impl Bench {
         self.terminal.draw(|frame| self.app.draw(frame)).unwrap();
     }
     pub fn screen(&self) -> String {
-        let buffer = self.terminal.backend().buffer();
-        let mut out = String::new();
-        for y in 0..buffer.area.height {
-            let mut line = String::new();
-            for x in 0..buffer.area.width {
-                line.push_str(buffer[(x, y)].symbol());
-            }
-            out.push_str(line.trim_end());
-            out.push('\n');
-        }
+        let out = crate::desk::shown(&self.terminal);
         // The time that a question took is another on every run.
         let took = regex::Regex::new(r"· (<1ms|[0-9.]+m?s)").unwrap();
         took.replace_all(&out, "· N ms").into_owned()

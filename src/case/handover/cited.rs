@@ -8,7 +8,7 @@ use crate::model::answer::Cancel;
 use crate::model::decision::About;
 use crate::model::evidence::{EvidenceInfo, LIVE};
 use crate::model::{EvidenceKey, Finding, Kind, Origin, Record, RecordId, field, summary};
-use crate::query::engine::{Match, Page, Raw};
+use crate::query::engine::{Page, Raw};
 use crate::query::{Engine, quote};
 use crate::sources;
 use serde_json::{Value as Json, json};
@@ -164,16 +164,8 @@ impl Cites {
     }
     /// The best flow of a capture among links.
     fn linked(&self, links: Vec<crate::query::engine::Link>) -> Option<RecordId> {
-        let rank = |m: &Match| match m {
-            Match::Exact | Match::ByHand => 0,
-            Match::Within(_) => 1,
-            Match::ClockUnchecked => 2,
-            Match::Ambiguous(_) => 3,
-            Match::Translated => 4,
-            Match::Inferred(_) => 5,
-        };
         let flows = links.into_iter().filter(|l| l.record.kind == Kind::Flow && self.is_capture(l.record.id.evidence));
-        flows.min_by_key(|l| (rank(&l.quality), l.record.id)).map(|l| l.record.id)
+        flows.min_by_key(|l| (l.quality.rank(), l.record.id)).map(|l| l.record.id)
     }
     /// Reads the lines. Those of one evidence file go into one file of the bundle, by offset, each ended by a line feed as it stood or added.
     pub(super) fn read(&mut self, engine: &dyn Engine, mut files: Option<&mut Files>, cancel: &Cancel) -> Result<()> {
@@ -184,10 +176,9 @@ impl Cites {
         }
         let mut total = 0u64;
         let mut parts: BTreeMap<EvidenceKey, Vec<u8>> = BTreeMap::new();
-        let keys: Vec<EvidenceKey> = order.keys().map(|k| k.0).collect();
+        let mut keys: Vec<EvidenceKey> = order.keys().map(|k| k.0).collect();
+        keys.dedup();
         let name = |key: EvidenceKey| {
-            let mut keys = keys.clone();
-            keys.dedup();
             let number = keys.iter().position(|k| *k == key).unwrap_or(0) + 1;
             format!("lines/{number:04}-{key}.raw")
         };

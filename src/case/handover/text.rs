@@ -4,9 +4,8 @@ use super::cited::{Place, Statement};
 use super::covered::LEAST;
 use super::{Handover, JOURNAL, LINES, MANIFEST, UNJUDGED};
 use crate::case::leads::Told;
-use crate::case::notes;
 use crate::case::replay::in_words;
-use crate::case::report::markdown::{code, escape, lead, table, written};
+use crate::case::report::markdown::{self, code, escape, lead, table};
 use crate::model::decision::{Decision, LeadState, What, standing};
 use crate::model::harmless::{clean, clean_lines};
 use crate::model::time::show_span;
@@ -327,20 +326,7 @@ fn open(h: &Handover, out: &mut String) {
         }
         out.push('\n');
     }
-    if !h.report.notes.is_empty() {
-        out.push_str("### Notes\n\n");
-        for note in &h.report.notes {
-            let _ = writeln!(
-                out,
-                "- {} ({}, {}): {}",
-                code(&notes::subject(&note.about)),
-                escape(&note.who),
-                note.at,
-                written(&note.text)
-            );
-        }
-        out.push('\n');
-    }
+    markdown::notes_below("### Notes", h.report, out);
 }
 
 /// What came in, left, was dropped or put on a list: a line a decision, the newest of very many.

@@ -303,9 +303,10 @@ fn row(record: &Record, engine: &dyn Engine) -> Vec<String> {
     ]
 }
 
-fn notes_and_tags(report: &Report, out: &mut String) {
+/// The notes of a report below a heading, if there are any.
+pub fn notes_below(heading: &str, report: &Report, out: &mut String) {
     if !report.notes.is_empty() {
-        out.push_str("## Notes\n\n");
+        let _ = write!(out, "{heading}\n\n");
         for note in &report.notes {
             let _ = writeln!(
                 out,
@@ -318,6 +319,10 @@ fn notes_and_tags(report: &Report, out: &mut String) {
         }
         out.push('\n');
     }
+}
+
+fn notes_and_tags(report: &Report, out: &mut String) {
+    notes_below("## Notes", report, out);
     if !report.tags.is_empty() {
         out.push_str("## Tags\n\n");
         let rows: Vec<_> = report
