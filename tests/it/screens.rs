@@ -109,6 +109,18 @@ fn filters_hide_rows_are_switched_off_and_say_when_they_hide_all() {
 }
 
 #[test]
+fn groups_of_alerts_are_filtered_and_marked_and_say_when_a_filter_leaves_none() {
+    let mut bench = Bench::home(LARGE);
+    let all = bench.keys("R");
+    assert!(all.contains("groups") && !all.contains("no alert"), "{all}");
+    let none = bench.keys("/ severity <space> = <space> info <enter>");
+    assert!(none.contains("no alert here satisfies severity = info") && none.contains("alerts by groups: severity"), "{none}");
+    let back = bench.keys("\\ *");
+    assert!(!back.contains("no alert here") && back.contains(" marked"), "{back}");
+    assert!(!bench.keys("*").contains(" marked"));
+}
+
+#[test]
 fn a_query_that_is_wrong_stays_as_typed_with_what_is_wrong() {
     let mut bench = Bench::new(SMALL);
     let screen = bench.keys("/ dst.prt <space> = <space> 4 <enter>");

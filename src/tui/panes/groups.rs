@@ -221,6 +221,8 @@ impl Pane for Groups {
             let key = |command: &str| view.keymap.key_in("groups", command);
             let why = if self.loading {
                 "asking".to_owned()
+            } else if let Some((filter, false)) = &self.filter {
+                format!("no alert here satisfies {}: {} switches that off", text::clean(filter), key("toggle_filters"))
             } else {
                 format!(
                     "no alerts here: {} shows the rows and says why, {} shows what is put away",

@@ -260,10 +260,10 @@ impl Pane for Trail {
         let list = Rect { height: area.height.saturating_sub(1), ..area };
         self.tree.draw(buf, list, view.theme, view.glyphs, view.focused);
         if let Some(line) = self.tree.selected().filter(|_| area.height > 1) {
-            let again = self.again();
-            let used = put(buf, area.x, area.bottom() - 1, area.width, &again, view.theme.style("ui.warning"));
-            let query = text::shown(&line.value.query, usize::from(area.width - used));
-            put(buf, area.x + used, area.bottom() - 1, area.width - used, &query, view.theme.style("ui.dim"));
+            let (again, x, wide) = (self.again(), area.x + 1, area.width.saturating_sub(1));
+            let used = put(buf, x, area.bottom() - 1, wide, &again, view.theme.style("ui.warning"));
+            let query = text::shown(&line.value.query, usize::from(wide - used));
+            put(buf, x + used, area.bottom() - 1, wide - used, &query, view.theme.style("ui.dim"));
         }
     }
 }
