@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Most ends that one condition asks for.
 pub const MOST: usize = 200_000;
@@ -105,9 +106,31 @@ impl Pair {
 /// Address and port of an end, and the address of its peer.
 type Key = (IpAddr, Option<u16>, Option<IpAddr>);
 
+/// Ports, a bit each.
+#[derive(Debug, Clone)]
+struct Ports(Box<[u64; 1024]>);
+
+impl Ports {
+    /// Of some ends; none: one of them has any port.
+    fn of(list: &[Elsewhere]) -> Option<Ports> {
+        let mut bits = Box::new([0u64; 1024]);
+        for end in list {
+            let port = usize::from(end.port?);
+            bits[port >> 6] |= 1 << (port & 63);
+        }
+        Some(Ports(bits))
+    }
+    fn has(&self, port: u16) -> bool {
+        self.0[usize::from(port >> 6)] >> (port & 63) & 1 == 1
+    }
+}
+
 /// Ends, found by address, port and peer.
 #[derive(Debug, Clone, Default)]
 pub struct Ends {
+    /// Another one for each list: what was found for one holds for no other.
+    serial: u32,
+    ports: Option<Ports>,
     list: Vec<Elsewhere>,
     /// The places of ends in `list`, by start, each with the latest end up to it.
     by: HashMap<Key, Vec<(u32, Time)>, foldhash::fast::RandomState>,
@@ -144,7 +167,18 @@ impl Ends {
         }
         let addrs = list.iter().map(|e| e.ip).collect();
         let peers = list.iter().map(|e| e.peer.map(|p| p.0)).collect();
-        Ends { list, by, addrs, peers, span, beyond }
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let (serial, ports) = (NEXT.fetch_add(1, Ordering::Relaxed), Ports::of(&list));
+        Ends { serial, ports, list, by, addrs, peers, span, beyond }
+    }
+    /// The number of this list among all that were made: readers keep under it what they found.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+    /// Whether an end may have a port: of most rows of an address that many share none has.
+    #[inline]
+    pub fn may_have(&self, port: Option<u16>) -> bool {
+        self.ports.as_ref().is_none_or(|ports| port.is_some_and(|port| ports.has(port)))
     }
     /// Every end, in order of address, port and time.
     pub fn list(&self) -> &[Elsewhere] {

@@ -1,5 +1,6 @@
 //! Decoded columns, postings and passive DNS that were used last, up to a number of bytes; shared by all snapshots of a case.
 
+use super::clocks::Shift;
 use super::column::Column;
 use super::names_chunk::{Addresses, Names};
 use super::snapshot::BlockId;
@@ -16,6 +17,8 @@ pub enum Kept {
     Addrs(Arc<Vec<IpAddr>>),
     /// Entries of a chunk of postings.
     Postings(Arc<Vec<u8>>),
+    /// Rows of a block that have one of some ends, ascending, by the clock that its source had.
+    Ends(Shift, Arc<Vec<u16>>),
     /// Passive DNS by address.
     Addresses(Arc<Addresses>),
     /// Passive DNS by name.
@@ -28,6 +31,7 @@ impl Kept {
             Kept::Column(c) => c.weight(),
             Kept::Addrs(a) => a.len() * size_of::<IpAddr>() + 64,
             Kept::Postings(entries) => entries.len() + 64,
+            Kept::Ends(_, rows) => rows.len() * 2 + 192,
             Kept::Addresses(c) => c.weight(),
             Kept::Names(c) => c.weight(),
         }
@@ -85,8 +89,7 @@ impl Cache {
         }
         state.clock += 1;
         let clock = state.clock;
-        if state.kept.insert((block, column), (kept, clock)).is_none() {
-            state.bytes += weight;
-        }
+        let before = state.kept.insert((block, column), (kept, clock)).map_or(0, |(kept, _)| kept.weight());
+        state.bytes = (state.bytes + weight).saturating_sub(before);
     }
 }

@@ -1,13 +1,14 @@
 //! Which blocks may hold rows that are asked for: by what is known of each, then by postings.
 
 use super::ask::{Ask, bounds, is_inside};
+use super::bits::Bits;
 use super::block::Zone;
 use super::cache::Kept;
 use super::eval::{self, Setting, Verdict};
 use super::frame;
 use super::parallel;
-use super::plan;
-use super::postings::{self, ChunkInfo, Found, Rows};
+use super::plan::{self, Far};
+use super::postings::{self, ChunkInfo, Found, Range, Rows};
 use super::snapshot::{BlockId, Snapshot};
 use crate::error::{Error, Result};
 use crate::model::{Filter, SourceId, Time};
@@ -59,14 +60,14 @@ impl Snapshot {
     pub(super) fn all_looked_up<'a>(
         &'a self,
         possible: Vec<(usize, Vec<Candidate<'a>>)>,
-        conditions: &[plan::Condition],
+        conditions: &[plan::Condition<'_>],
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Candidate<'a>>> {
         let of_imports = parallel::each(possible, &|(import, possible)| {
             if stop() {
                 return Err(Error::cancelled());
             }
-            self.looked_up(import, conditions, possible)
+            self.looked_up(import, conditions, possible, stop)
         });
         Ok(of_imports.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
@@ -88,10 +89,11 @@ impl Snapshot {
     fn looked_up<'a>(
         &'a self,
         import: usize,
-        conditions: &[plan::Condition],
+        conditions: &[plan::Condition<'_>],
         possible: Vec<Candidate<'a>>,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Candidate<'a>>> {
-        let found = if conditions.is_empty() { None } else { self.look_up(import, conditions, &possible)? };
+        let found = if conditions.is_empty() { None } else { self.look_up(import, conditions, &possible, stop)? };
         let Some(mut found) = found else { return Ok(possible) };
         let blocks = &self.imports()[import].blocks;
         let left = possible.into_iter().filter_map(|mut candidate| {
@@ -134,7 +136,13 @@ impl Snapshot {
         Some(Candidate { import, block, setting, start, inside, rows: None, named: false })
     }
     /// What postings say for all conditions about the days and sources of some blocks; none: not worth asking.
-    fn look_up(&self, import: usize, conditions: &[plan::Condition], possible: &[Candidate<'_>]) -> Result<Option<Found>> {
+    fn look_up(
+        &self,
+        import: usize,
+        conditions: &[plan::Condition<'_>],
+        possible: &[Candidate<'_>],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Found>> {
         let data = &self.imports()[import];
         // Postings are written per import: reading them for a few blocks is not worth it.
         if data.blocks.len() < 2 {
@@ -144,21 +152,18 @@ impl Snapshot {
         if data.chunks.len() < data.done.chunks as usize {
             return Ok(None);
         }
-        let blocks = possible.iter().map(|c| &data.blocks[c.block]);
-        let tables: BTreeSet<(i32, SourceId)> = blocks.map(|b| (b.place.day, b.zone.source)).collect();
         let mut all: Option<Found> = None;
         for condition in conditions {
-            let mut found = Found::default();
-            for chunk in data.chunks.iter().filter(|c| tables.contains(&(c.place.day, c.span.source))) {
-                let ranges: Vec<_> = condition.iter().filter(|r| r.touches(&chunk.span)).collect();
-                if ranges.is_empty() {
-                    continue;
-                }
-                // What cannot be read is answered from the rows; `verify` names it.
-                let Ok(entries) = self.postings(chunk) else { return Ok(None) };
-                if ranges.into_iter().any(|range| postings::search(&entries, range, &mut found).is_err()) {
-                    return Ok(None);
-                }
+            let Some(mut found) = self.named(import, &condition.ranges, possible) else { return Ok(None) };
+            for far in &condition.ends {
+                let there = match &far.ranges {
+                    Some(ranges) => match self.named(import, ranges, possible) {
+                        Some(there) => Some(there),
+                        None => return Ok(None),
+                    },
+                    None => None,
+                };
+                self.far(far, there.as_ref(), all.as_ref(), possible, &mut found, stop)?;
             }
             found.settle();
             all = Some(match all {
@@ -170,6 +175,60 @@ impl Snapshot {
             }
         }
         Ok(all)
+    }
+    /// What postings name for ranges, in the days and sources of some blocks; none: they cannot be read. That is answered from the rows then, and
+    /// `verify` names what is broken.
+    fn named(&self, import: usize, ranges: &[Range], possible: &[Candidate<'_>]) -> Option<Found> {
+        let data = &self.imports()[import];
+        let blocks = possible.iter().map(|c| &data.blocks[c.block]);
+        let tables: BTreeSet<(i32, SourceId)> = blocks.map(|b| (b.place.day, b.zone.source)).collect();
+        let mut found = Found::default();
+        for chunk in data.chunks.iter().filter(|c| tables.contains(&(c.place.day, c.span.source))) {
+            let mut touched = ranges.iter().filter(|r| r.touches(&chunk.span)).peekable();
+            if touched.peek().is_some() {
+                postings::search(&*self.postings(chunk).ok()?, touched, &mut found).ok()?;
+            }
+        }
+        found.settle();
+        Some(found)
+    }
+    /// Adds the rows that have an end that a host had elsewhere: of those that are `there` and that earlier conditions left.
+    fn far(
+        &self,
+        far: &Far<'_>,
+        there: Option<&Found>,
+        left: Option<&Found>,
+        possible: &[Candidate<'_>],
+        found: &mut Found,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
+        let mut waiting: Vec<(u32, &Candidate<'_>, Bits)> = Vec::new();
+        for candidate in possible {
+            let zone = &self.imports()[candidate.import].blocks[candidate.block].zone;
+            if found.0.get(&zone.index) == Some(&Rows::Some) || !eval::may_be_elsewhere(far.ends, zone, &candidate.setting) {
+                continue;
+            }
+            let all = || Bits::all(zone.rows as usize);
+            let (Some(there), Some(left)) = (
+                there.map_or_else(|| Some(all()), |found| found.bits(zone.index, zone.rows as usize)),
+                left.map_or_else(|| Some(all()), |found| found.bits(zone.index, zone.rows as usize)),
+            ) else {
+                continue;
+            };
+            waiting.push((zone.index, candidate, there.and(&left)));
+        }
+        let rows = parallel::each(waiting, &|(index, candidate, within)| {
+            if stop() {
+                return Err(Error::cancelled());
+            }
+            let reader = self.reader(candidate.import, candidate.block)?;
+            Ok((index, eval::elsewhere(far.ends, far.which, &reader, &candidate.setting, &within)?))
+        });
+        for rows in rows {
+            let (index, rows) = rows?;
+            found.take(index, rows.iter());
+        }
+        Ok(())
     }
     /// The entries of a chunk of postings, kept for the next question.
     fn postings(&self, chunk: &ChunkInfo) -> Result<Arc<Vec<u8>>> {

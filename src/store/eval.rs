@@ -82,9 +82,11 @@ pub fn judge(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> Verdict {
             }
         }
         Filter::Elsewhere(ends, _) => {
-            let ((start, _), (_, end)) = bounds(zone, setting.shift);
-            let lacks = zone.lacks(field::SRC_IP) || zone.lacks(field::DST_IP);
-            if lacks || ends.span().is_none_or(|span| !span.overlaps(start, end)) { Verdict::No } else { Verdict::Maybe }
+            if may_be_elsewhere(ends, zone, setting) {
+                Verdict::Maybe
+            } else {
+                Verdict::No
+            }
         }
         Filter::Test(field::ID, Test::Is(Value::Text(text))) => {
             let here = |id: RecordId| id.evidence == zone.evidence && (zone.offsets.0..=zone.offsets.1).contains(&id.offset);
@@ -96,6 +98,13 @@ pub fn judge(filter: &Filter, zone: &Zone, setting: &Setting<'_>) -> Verdict {
             _ => Verdict::Maybe,
         },
     }
+}
+
+/// Whether rows of a block can have one of some ends, by their time and by the columns that it has.
+pub(super) fn may_be_elsewhere(ends: &Ends, zone: &Zone, setting: &Setting<'_>) -> bool {
+    let ((start, _), (_, end)) = bounds(zone, setting.shift);
+    let lacks = zone.lacks(field::SRC_IP) || zone.lacks(field::DST_IP);
+    !lacks && ends.span().is_some_and(|span| span.overlaps(start, end))
 }
 
 /// Whether a test holds for nothing up to a number.
@@ -149,39 +158,84 @@ pub fn eval(filter: &Filter, reader: &Reader<'_>, setting: &Setting<'_>, within:
     }
 }
 
-/// The rows that have one of some ends, at its time.
-fn elsewhere(ends: &Ends, which: Which, reader: &Reader<'_>, setting: &Setting<'_>, within: &Bits) -> Result<Bits> {
-    let mut found = Bits::none(within.rows());
-    let few: Option<Vec<usize>> = (within.count() <= FEW).then(|| within.iter().collect());
-    let one = |id| {
-        let columns = match &few {
-            Some(rows) => reader.field_of(id, rows),
-            None => reader.field(id),
-        };
-        columns.map(|c| c.into_iter().next())
+/// The rows of `within` that have one of some ends, at its time. What is found in a whole block is kept: a host is asked for again and again.
+pub(super) fn elsewhere(ends: &Ends, which: Which, reader: &Reader<'_>, setting: &Setting<'_>, within: &Bits) -> Result<Bits> {
+    let rows: Vec<usize> = if let Some(known) = reader.rows_of(ends, which, setting.shift) {
+        known.iter().map(|row| usize::from(*row)).filter(|row| within.has(*row)).collect()
+    } else if within.count() <= FEW {
+        those_that_have(ends, which, reader, setting, within.iter().collect())?
+    } else {
+        let may = those_that_may(ends, which, reader)?;
+        let found = those_that_have(ends, which, reader, setting, may)?;
+        reader.keep_rows_of(ends, which, setting.shift, found.iter().map(|row| *row as u16).collect());
+        found.into_iter().filter(|row| within.has(*row)).collect()
     };
-    let (Some(src), Some(dst)) = (one(field::SRC_IP)?, one(field::DST_IP)?) else { return Ok(found) };
-    let (sport, dport, proto) = (one(field::SRC_PORT)?, one(field::DST_PORT)?, one(field::PROTO)?);
-    let (start, span) = (reader.start()?, reader.span()?);
-    let uint = |c: &Option<std::sync::Arc<Column>>, at: usize| c.as_ref().and_then(|c| c.uint(at));
-    for (n, row) in within.iter().enumerate() {
-        let at = if few.is_some() { n } else { row };
-        let (Some(from), Some(to)) = (src.addr(at), dst.addr(at)) else { continue };
-        let port = |c| uint(c, at).and_then(|p| u16::try_from(p).ok());
-        let raw = start.times()[row];
-        let shift = setting.shift.at(Time(raw));
-        let pair = Pair {
-            proto: uint(&proto, at).and_then(|p| u8::try_from(p).ok()),
-            src: (from, port(&sport)),
-            dst: (to, port(&dport)),
-            start: Time(raw).plus(shift),
-            end: Time(raw.wrapping_add(super::block::span(span.uints()[row]))).plus(shift),
-        };
-        if ends.find(&pair, which).is_some() {
-            found.set(row);
+    let mut found = Bits::none(within.rows());
+    rows.into_iter().for_each(|row| found.set(row));
+    Ok(found)
+}
+
+/// The rows of a block of which an end has an address and a port of some ends: by whole columns, since nearly no row has.
+fn those_that_may(ends: &Ends, which: Which, reader: &Reader<'_>) -> Result<Vec<usize>> {
+    let mut found = Bits::none(reader.rows());
+    let sides = [(Which::Src, field::SRC_IP, field::SRC_PORT), (Which::Dst, field::DST_IP, field::DST_PORT)];
+    for (_, ip, port) in sides.into_iter().filter(|(side, ..)| which == Which::Either || which == *side) {
+        let Some(column) = reader.field(ip)?.into_iter().next() else { continue };
+        let Values::Addr(uses, dict) = &column.values else { continue };
+        let mut asked = vec![false; dict.len()];
+        let places = ends.addrs().iter().flat_map(|ip| forms(*ip)).filter_map(|ip| dict.binary_search(&ip).ok());
+        places.for_each(|place| asked[place] = true);
+        if !asked.contains(&true) {
+            continue;
+        }
+        let ports = reader.field(port)?.into_iter().next();
+        for row in 0..reader.rows() {
+            let of = column.range(row).next().and_then(|i| uses.get(i));
+            if of.is_some_and(|of| asked.get(*of as usize).copied().unwrap_or(false)) && ends.may_have(port_of(&ports, row)) {
+                found.set(row);
+            }
         }
     }
-    Ok(found)
+    Ok(found.iter().collect())
+}
+
+fn port_of(ports: &Option<std::sync::Arc<Column>>, at: usize) -> Option<u16> {
+    ports.as_ref().and_then(|c| c.uint(at)).and_then(|p| u16::try_from(p).ok())
+}
+
+/// Those of some rows that have one of some ends, at its time.
+fn those_that_have(
+    ends: &Ends,
+    which: Which,
+    reader: &Reader<'_>,
+    setting: &Setting<'_>,
+    mut rows: Vec<usize>,
+) -> Result<Vec<usize>> {
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    let few = rows.len() <= FEW;
+    let one = |id| if few { reader.field_of(id, &rows) } else { reader.field(id) }.map(|c| c.into_iter().next());
+    let (Some(src), Some(dst)) = (one(field::SRC_IP)?, one(field::DST_IP)?) else { return Ok(Vec::new()) };
+    let (sport, dport, proto) = (one(field::SRC_PORT)?, one(field::DST_PORT)?, one(field::PROTO)?);
+    let (start, span) = (reader.start()?, reader.span()?);
+    let mut n = 0;
+    rows.retain(|row| {
+        let at = if few { n } else { *row };
+        n += 1;
+        let (Some(from), Some(to)) = (src.addr(at), dst.addr(at)) else { return false };
+        let raw = start.times()[*row];
+        let shift = setting.shift.at(Time(raw));
+        let pair = Pair {
+            proto: proto.as_ref().and_then(|c| c.uint(at)).and_then(|p| u8::try_from(p).ok()),
+            src: (from, port_of(&sport, at)),
+            dst: (to, port_of(&dport, at)),
+            start: Time(raw).plus(shift),
+            end: Time(raw.wrapping_add(super::block::span(span.uints()[*row]))).plus(shift),
+        };
+        ends.find(&pair, which).is_some()
+    });
+    Ok(rows)
 }
 
 fn eval_test(id: FieldId, test: &Test, reader: &Reader<'_>, setting: &Setting<'_>, within: &Bits) -> Result<Bits> {

@@ -12,16 +12,51 @@ use std::net::IpAddr;
 
 /// Most ranges that one condition may become; more are cheaper to scan.
 const MOST: usize = 4096;
+/// Most peers whose rows are looked for: the rows of more are as many as those of the address that is shared.
+const PEERS: usize = 64;
 /// Numbers from here on are compared as real numbers by filters, inexactly.
 const EXACT: u64 = 1 << 53;
 
-/// A condition of the plan: rows that are in any of these ranges.
-pub type Condition = Vec<Range>;
+/// A condition of the plan: rows that are in any of these ranges, or have one of some ends.
+#[derive(Default)]
+pub struct Condition<'f> {
+    /// Ranges of keys, sorted by where they begin.
+    pub ranges: Vec<Range>,
+    /// Ends that hosts had elsewhere.
+    pub ends: Vec<Far<'f>>,
+}
 
-/// The conditions that postings can answer; all have to hold. Empty: no help from postings.
-pub fn conditions(filter: &Filter) -> Vec<Condition> {
+/// Ends that hosts had elsewhere, and where rows that have them can be at all.
+pub struct Far<'f> {
+    /// The ends.
+    pub ends: &'f Ends,
+    /// Which end of a row.
+    pub which: Which,
+    /// Ranges of keys, sorted; none: anywhere.
+    pub ranges: Option<Vec<Range>>,
+}
+
+impl Condition<'_> {
+    fn of(mut ranges: Vec<Range>) -> Self {
+        ranges.sort_unstable_by(|a, b| (&a.low, &a.high).cmp(&(&b.low, &b.high)));
+        Condition { ranges, ends: Vec::new() }
+    }
+    /// How many ranges are searched for it.
+    fn cost(&self) -> usize {
+        self.ranges.len() + self.ends.iter().map(|far| far.ranges.as_ref().map_or(MOST, Vec::len)).sum::<usize>()
+    }
+}
+
+/// The conditions that postings can answer; all have to hold, those come first that need no row. Empty: no help from postings.
+pub fn conditions(filter: &Filter) -> Vec<Condition<'_>> {
+    let mut out = all_of(filter);
+    out.sort_by_key(|c| c.ends.len());
+    out
+}
+
+fn all_of(filter: &Filter) -> Vec<Condition<'_>> {
     match filter {
-        Filter::And(all) => all.iter().flat_map(conditions).collect(),
+        Filter::And(all) => all.iter().flat_map(all_of).collect(),
         other => condition(other).into_iter().collect(),
     }
 }
@@ -29,38 +64,49 @@ pub fn conditions(filter: &Filter) -> Vec<Condition> {
 /// Whether the rows that postings name for a condition are those that satisfy it, all of them and no others: of fields of which every value counts, and
 /// of values that are their own keys.
 pub fn is_exact(filter: &Filter) -> bool {
-    let Filter::Test(id, test) = filter else { return false };
-    let every = field::get(*id).is_some_and(|f| matches!(f.place, Place::Any(_) | Place::Many) && f.ty == Type::Addr);
-    every && matches!(test, Test::Is(Value::Addr(_)) | Test::Net(_)) && condition(filter).is_some()
+    match filter {
+        Filter::Test(id, test) => {
+            let every = field::get(*id).is_some_and(|f| matches!(f.place, Place::Any(_) | Place::Many) && f.ty == Type::Addr);
+            every && matches!(test, Test::Is(Value::Addr(_)) | Test::Net(_)) && condition(filter).is_some()
+        }
+        Filter::Or(any) => any.iter().all(is_exact) && condition(filter).is_some(),
+        Filter::Elsewhere(..) => true,
+        Filter::All | Filter::And(_) | Filter::Not(_) => false,
+    }
 }
 
 /// The ranges of one condition; none: postings cannot answer it.
-fn condition(filter: &Filter) -> Option<Condition> {
+fn condition(filter: &Filter) -> Option<Condition<'_>> {
     match filter {
-        Filter::Test(id, test) => test_ranges(*id, test),
+        Filter::Test(id, test) => test_ranges(*id, test).map(Condition::of),
         Filter::Or(any) => {
-            let mut out = Vec::new();
+            let (mut ranges, mut ends) = (Vec::new(), Vec::new());
             for f in any {
                 // Of a conjunction one condition is enough.
-                out.extend(match f {
-                    Filter::And(_) => conditions(f).into_iter().min_by_key(Vec::len)?,
+                let one = match f {
+                    Filter::And(_) => all_of(f).into_iter().min_by_key(Condition::cost)?,
                     other => condition(other)?,
-                });
-                if out.len() > MOST {
+                };
+                ranges.extend(one.ranges);
+                ends.extend(one.ends);
+                if ranges.len() > MOST {
                     return None;
                 }
             }
-            Some(out)
+            Some(Condition { ends, ..Condition::of(ranges) })
         }
-        Filter::And(_) => conditions(filter).into_iter().min_by_key(Vec::len),
-        Filter::Elsewhere(ends, which) => elsewhere(ends, *which),
+        Filter::And(_) => all_of(filter).into_iter().min_by_key(Condition::cost),
+        Filter::Elsewhere(ends, which) => {
+            let ranges = elsewhere(ends, *which).map(|ranges| Condition::of(ranges).ranges);
+            Some(Condition { ranges: Vec::new(), ends: vec![Far { ends, which: *which, ranges }] })
+        }
         _ => None,
     }
 }
 
-/// The rows of the peers, where they are known and not too many: an address that many share is in nearly every row outside. Else of the address itself.
-fn elsewhere(ends: &Ends, which: Which) -> Option<Condition> {
-    let (peer, addrs) = match ends.peers().filter(|p| p.len() <= MOST / 2) {
+/// The rows of the peers, where they are known and few: an address that many share is in nearly every row outside. Else of the address itself.
+fn elsewhere(ends: &Ends, which: Which) -> Option<Vec<Range>> {
+    let (peer, addrs) = match ends.peers().filter(|p| p.len() <= PEERS) {
         Some(peers) => (true, peers),
         None => (false, ends.addrs()),
     };
@@ -76,7 +122,7 @@ fn elsewhere(ends: &Ends, which: Which) -> Option<Condition> {
     (out.len() <= MOST).then_some(out)
 }
 
-fn test_ranges(id: FieldId, test: &Test) -> Option<Condition> {
+fn test_ranges(id: FieldId, test: &Test) -> Option<Vec<Range>> {
     let field = field::get(id)?;
     let one = [id];
     let parts: &[FieldId] = match field.place {

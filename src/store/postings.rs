@@ -1,6 +1,7 @@
 //! Postings: which rows hold which value of an indexed field, per import, day and source. Values found in up to 192 rows name them; of
 //! others the blocks are named. Sorted by field and key and packed into chunks of 512 entries, one frame each.
 
+use super::bits::Bits;
 use super::block::Packer;
 use super::encode::{Take, damaged, decompress, put_bytes, put_signed, put_varint};
 use super::segment::Place;
@@ -199,6 +200,21 @@ impl Found {
             }
         }
     }
+    /// Takes in rows of a block that are known exactly.
+    pub fn take(&mut self, block: u32, rows: impl IntoIterator<Item = usize>) {
+        rows.into_iter().for_each(|row| self.row(block, row as u16));
+    }
+    /// The rows of a block that may be in, as bits; none: it has none.
+    pub fn bits(&self, block: u32, rows: usize) -> Option<Bits> {
+        match self.0.get(&block)? {
+            Rows::Some => Some(Bits::all(rows)),
+            Rows::These(these) | Rows::Among(these) => {
+                let mut bits = Bits::none(rows);
+                these.iter().for_each(|row| bits.set(usize::from(*row)));
+                Some(bits)
+            }
+        }
+    }
     /// Rows that are in both.
     pub fn and(self, other: &Found) -> Found {
         let both = self.0.into_iter().filter_map(|(block, rows)| {
@@ -246,12 +262,17 @@ pub fn unpack(body: &[u8]) -> Result<Vec<u8>> {
     decompress(take.rest, len).ok_or_else(|| damaged("postings"))
 }
 
-/// Adds to `found` what the entries of a chunk have for a range.
-pub fn search(entries: &[u8], range: &Range, found: &mut Found) -> Result<()> {
-    let wants = |key: &[u8]| match key {
-        _ if key > &range.high[..] => Wants::End,
-        _ if key >= &range.low[..] => Wants::Yes,
-        _ => Wants::No,
+/// Adds to `found` what the entries of a chunk have for ranges, which are sorted by where they begin.
+pub fn search<'r>(entries: &[u8], ranges: impl IntoIterator<Item = &'r Range>, found: &mut Found) -> Result<()> {
+    let mut ranges = ranges.into_iter().peekable();
+    let wants = |key: &[u8]| {
+        // Keys ascend: a range that ends before this one has no more of them.
+        while ranges.next_if(|range| key > &range.high[..]).is_some() {}
+        match ranges.peek() {
+            None => Wants::End,
+            Some(range) if key >= &range.low[..] => Wants::Yes,
+            Some(_) => Wants::No,
+        }
     };
     walk(entries, wants, |block, row| match row {
         Some(row) => found.row(block, row),
@@ -321,7 +342,8 @@ mod tests {
         let look = |low: &[u8], high: &[u8]| {
             let key = |k: &[u8]| [&[0, 11], k].concat();
             let mut found = Found::default();
-            search(&unpack(&chunks[0].2).unwrap(), &Range { low: key(low), high: key(high) }, &mut found).unwrap();
+            let range = Range { low: key(low), high: key(high) };
+            search(&unpack(&chunks[0].2).unwrap(), [&range], &mut found).unwrap();
             found.settle();
             found.0.into_iter().collect::<Vec<_>>()
         };
@@ -329,5 +351,16 @@ mod tests {
         assert_eq!(look(b"rare", b"rarf")[1], (1, Rows::These(vec![2, 9])));
         assert_eq!(look(b"heavy", b"heavy"), (0..3).map(|b| (b, Rows::Some)).collect::<Vec<_>>());
         assert!(look(b"x", b"z").is_empty());
+        // Of ranges within ranges and beside each other each key is found once.
+        let key = |k: &[u8]| [&[0, 11], k].concat();
+        let range = |low: &[u8], high: &[u8]| Range { low: key(low), high: key(high) };
+        let ranges =
+            [range(b"a", b"b"), range(b"h", b"rare"), range(b"heavy", b"heavy"), range(b"q", b"q"), range(b"rarf", b"z")];
+        let mut found = Found::default();
+        search(&unpack(&chunks[0].2).unwrap(), &ranges, &mut found).unwrap();
+        assert!(found.0.values().all(|rows| *rows == Rows::Some) && found.0.len() == 3);
+        let mut found = Found::default();
+        search(&unpack(&chunks[0].2).unwrap(), &ranges[3..], &mut found).unwrap();
+        assert_eq!(found.0.into_values().collect::<Vec<_>>(), vec![Rows::These(vec![9]); 3]);
     }
 }

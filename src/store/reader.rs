@@ -3,12 +3,14 @@
 use super::based;
 use super::block::{self, ADDRS, ENTRY, Entry, KIND, LEN, OFFSET, ORDINAL, SPAN, START};
 use super::cache::{Cache, Kept};
+use super::clocks::Shift;
 use super::column::{self, Column, Variant};
 use super::contents::BlockInfo;
 use super::encode::damaged;
 use super::segment::Segments;
 use super::snapshot::BlockId;
 use crate::error::{Error, Result};
+use crate::model::ends::{Ends, Which};
 use crate::model::{FieldId, Kind, Record, RecordId, SourceId, Time};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -192,6 +194,17 @@ impl<'a> Reader<'a> {
             len: of(LEN)?,
         })
     }
+    /// Rows that have one of some ends, if they were found before by the same clock.
+    pub fn rows_of(&self, ends: &Ends, which: Which, shift: &Shift) -> Option<Arc<Vec<u16>>> {
+        match self.cache.find(self.id, ends_number(ends, which)) {
+            Some(Kept::Ends(by, rows)) if by == *shift => Some(rows),
+            _ => None,
+        }
+    }
+    /// Keeps them.
+    pub fn keep_rows_of(&self, ends: &Ends, which: Which, shift: &Shift, rows: Vec<u16>) {
+        self.cache.keep(self.id, ends_number(ends, which), Kept::Ends(shift.clone(), Arc::new(rows)));
+    }
     fn read(&self, offset: u32, len: u32) -> Result<Vec<u8>> {
         let before = 4 + u64::from(self.info.meta) + (self.directory.len() * ENTRY) as u64;
         if before + u64::from(offset) + u64::from(len) > u64::from(self.info.place.len) {
@@ -289,6 +302,16 @@ impl Heads {
         }
         record
     }
+}
+
+/// Under which number the rows are kept that have some ends: beyond those of columns, and never that of addresses.
+fn ends_number(ends: &Ends, which: Which) -> u32 {
+    let which = match which {
+        Which::Either => 0,
+        Which::Src => 1,
+        Which::Dst => 2,
+    };
+    1 << 31 | (ends.serial() << 2 & (u32::MAX >> 1)) | which
 }
 
 /// Variant of a column that foretells another one.

@@ -196,6 +196,9 @@ fn as_by_scan(
     Ok(())
 }
 
+#[path = "ends_tests.rs"]
+mod ends;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
