@@ -54,12 +54,21 @@ pub enum KeyKind {
     Server,
     /// Client and a size that few have.
     Size,
+    /// The client alone: when it was active.
+    Client,
 }
 
 impl KeyKind {
     /// Every kind, the strongest first.
-    pub const ALL: [KeyKind; 6] =
-        [KeyKind::Connection, KeyKind::ClientPort, KeyKind::Service, KeyKind::Name, KeyKind::Server, KeyKind::Size];
+    pub const ALL: [KeyKind; 7] = [
+        KeyKind::Connection,
+        KeyKind::ClientPort,
+        KeyKind::Service,
+        KeyKind::Name,
+        KeyKind::Server,
+        KeyKind::Size,
+        KeyKind::Client,
+    ];
     /// What it is, in words.
     pub fn name(self) -> &'static str {
         match self {
@@ -69,6 +78,7 @@ impl KeyKind {
             KeyKind::Name => "client and name",
             KeyKind::Server => "server and port",
             KeyKind::Size => "client and size",
+            KeyKind::Client => "client",
         }
     }
 }

@@ -25,7 +25,7 @@ const CHANCE: f64 = 0.1;
 const POINTS: usize = 400;
 
 /// A line with what it rests on.
-struct Piece {
+pub(super) struct Piece {
     line: Line,
     keys: u32,
     rows: HashSet<u32>,
@@ -35,7 +35,7 @@ struct Piece {
 }
 
 impl Piece {
-    fn of(pairs: &[Pair], peak: &Peak) -> Option<Piece> {
+    pub(super) fn of(pairs: &[Pair], peak: &Peak) -> Option<Piece> {
         let line = fit::fit(pairs, peak.ahead, peak.width)?;
         let keys: HashSet<u32> = line.fitting.iter().map(|i| pairs[*i].key).collect();
         let visits: HashSet<u32> = line.fitting.iter().map(|i| pairs[*i].visit).collect();
@@ -127,7 +127,7 @@ pub fn estimate(source: &[Moment], reference: &[Moment], key: KeyKind) -> ClockE
 }
 
 /// Steps, rivals and the state.
-fn finish(pairs: &[Pair], first: Piece, (key, meaning): (KeyKind, Meaning), resolution: i64) -> ClockEstimate {
+pub(super) fn finish(pairs: &[Pair], first: Piece, (key, meaning): (KeyKind, Meaning), resolution: i64) -> ClockEstimate {
     let around = (4.0 * first.line.spread).max(8.0 * SECOND as f64) as i64;
     let rival = {
         let same: Vec<Pair> = pairs.iter().filter(|p| first.rows.contains(&p.row)).copied().collect();

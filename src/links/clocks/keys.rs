@@ -120,6 +120,7 @@ fn keys(row: &Row<'_>, each: &mut dyn FnMut(KeyKind, u64, u32)) {
         }
     }
     let Some(src) = src else { return };
+    each(KeyKind::Client, hash(KeyKind::Client as u64, &src), client);
     if let Some(sport) = sport.filter(|p| *p > 0 && ports) {
         each(KeyKind::ClientPort, hash(KeyKind::ClientPort as u64, &(src, sport)), client);
     }

@@ -10,6 +10,7 @@ pub mod graph;
 pub mod keys;
 pub mod pairs;
 pub mod peak;
+pub mod rate;
 pub mod synthetic;
 
 use crate::error::Result;
@@ -195,7 +196,12 @@ fn compare(source: &Moments, other: &Moments) -> ClockEstimate {
         if mine.len() < peak::FEWEST as usize || theirs.len() < peak::FEWEST as usize {
             continue;
         }
-        let estimate = estimate::estimate(mine, theirs, kind);
+        let estimate = match kind {
+            // It settles nothing that stronger keys left open.
+            KeyKind::Client if best.state != ClockState::Unknown => continue,
+            KeyKind::Client => rate::estimate(mine, theirs),
+            _ => estimate::estimate(mine, theirs, kind),
+        };
         // Two answers of stronger keys are not settled by weaker ones.
         if best.state == ClockState::Unknown || (best.state == ClockState::Tentative && estimate.state == ClockState::Confident) {
             best = estimate;
