@@ -47,10 +47,17 @@ pub(in crate::case) fn rests_on_world(engine: &dyn Engine, decisions: &[Decision
     }
     // Sets, feeds and what was pruned: what else ranks findings and is looked at by them.
     let matters = |d: &&Decision| {
-        use What::{Feed, Prune, Remove, SetAdd, SetRemove, Site, SourceSet};
+        use What::{Feed, Inventory, Prune, Remove, SetAdd, SetRemove, Site, SourceSet};
         matches!(
             d.what,
-            SetAdd { .. } | SetRemove { .. } | Feed { .. } | Prune { .. } | Site { .. } | SourceSet { .. } | Remove { .. }
+            SetAdd { .. }
+                | SetRemove { .. }
+                | Feed { .. }
+                | Inventory { .. }
+                | Prune { .. }
+                | Site { .. }
+                | SourceSet { .. }
+                | Remove { .. }
         )
     };
     hash.update(format!("{:?}", decisions.iter().filter(matters).map(|d| d.sequence).collect::<Vec<_>>()));

@@ -42,6 +42,8 @@ pub mod report;
 
 pub mod situation;
 
+pub mod sources;
+
 pub mod standing;
 
 pub mod trail;

@@ -22,6 +22,8 @@ pub mod naming;
 
 pub mod lookups;
 
+pub mod by_hand;
+
 pub mod sets;
 
 pub mod sites;
@@ -58,6 +60,7 @@ pub fn facts(
     cancel: &Cancel,
 ) -> Result<Vec<Fact>> {
     let mut facts = inventory::facts(snapshot, given, entity, at, cancel)?;
+    facts.extend(by_hand::facts(given.decisions, entity));
     facts.extend(reputation::facts(snapshot, networks, given, entity, at, cancel)?);
     facts.extend(services::facts(snapshot, entity, cancel)?);
     facts.extend(lookups::facts(given.decisions, entity));

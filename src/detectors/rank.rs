@@ -2,6 +2,7 @@
 //! any single source).
 
 use super::rows::{Host, Id, Net, Piece, Word};
+use crate::context::by_hand::Sayings;
 use crate::error::Result;
 use crate::model::finding::{Finding, Number, Support};
 use crate::model::time::SECOND;
@@ -86,10 +87,11 @@ impl Ranking {
         list.iter_mut().for_each(|f| score(f, net));
         sort(list);
         let (mut stated, mut seen) = (Stated::new(), Listed::new());
+        let by_hand = engine.by_hand(cancel)?;
         for finding in list.iter_mut().take(LOOKED_UP) {
             cancel.check()?;
             listed(finding, engine, &mut seen, cancel)?;
-            matters(finding, engine, &mut stated, cancel)?;
+            matters(finding, engine, &by_hand, &mut stated, cancel)?;
             score(finding, net);
         }
         sort(list);
@@ -173,8 +175,8 @@ fn listed(finding: &mut Finding, engine: &dyn Engine, known: &mut Listed, cancel
     Ok(())
 }
 
-/// What the inventory says the hosts are for, and how much that matters.
-fn matters(finding: &mut Finding, engine: &dyn Engine, known: &mut Stated, cancel: &Cancel) -> Result<()> {
+/// What people and the inventory say the hosts are for, and how much that matters; what was said by hand takes the place of what a list says.
+fn matters(finding: &mut Finding, engine: &dyn Engine, by_hand: &Sayings, known: &mut Stated, cancel: &Cancel) -> Result<()> {
     for host in [Some(finding.host), finding.peer].into_iter().flatten() {
         if let std::collections::hash_map::Entry::Vacant(new) = known.entry(host) {
             let question =
@@ -188,7 +190,19 @@ fn matters(finding: &mut Finding, engine: &dyn Engine, known: &mut Stated, cance
             })?;
             said.sort();
             said.dedup();
+            for (name, id) in [(MISSION, field::MISSION), (CRITICALITY, field::CRITICALITY)] {
+                if let Some(hand) = by_hand.said(id, host, None) {
+                    said.retain(|(n, _)| *n != name);
+                    said.push((name, format!("{} by hand", hand.value)));
+                }
+            }
             new.insert(said);
+        }
+        // What a detector took of a list for the host itself does not stand beside what somebody said.
+        for (name, id) in [(MISSION, field::MISSION), (CRITICALITY, field::CRITICALITY)] {
+            if host == finding.host && by_hand.said(id, host, None).is_some() {
+                finding.numbers.retain(|n| n.name != name);
+            }
         }
         for (name, text) in known.get(&host).into_iter().flatten() {
             if !finding.numbers.iter().any(|n| n.name == *name && n.value.starts_with(text.as_str())) {

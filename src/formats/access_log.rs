@@ -41,7 +41,7 @@ pub(super) struct Parts<'a> {
     ident: &'a str,
     user: &'a str,
     pub stamp: clock::Stamp,
-    request: &'a str,
+    pub request: &'a str,
     status: &'a str,
     bytes: &'a str,
     rest: &'a str,

@@ -8,7 +8,7 @@
 
 use super::envelope::Envelope;
 use super::message::{Layout, Said};
-use super::{Context, Out, draft::Draft, json_lines, moments, vendor_values, verdict_words};
+use super::{Context, Out, draft::Draft, json_lines, moments, vendor_names, vendor_values, verdict_words};
 use crate::model::field;
 use crate::model::record::Kind;
 use std::borrow::Cow;
@@ -133,6 +133,14 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
             "in" => pairs.push(("bytesOut", value)),
             "out" => pairs.push(("bytesIn", value)),
             "dvc" | "dvchost" | "deviceExternalId" | "deviceAddress" => d.keep(key, value),
+            // `flexNumber1Label=threat` is a score, no signature's number.
+            key if numbered && (key.starts_with("flexNumber") || key.starts_with("cn")) && labelled(key).is_some() => {
+                let label = labelled(key).unwrap_or(key);
+                match vendor_names::meaning(label) {
+                    Some(vendor_names::Means::Signature) => d.keep(label, value),
+                    _ => pairs.push((label, value)),
+                }
+            }
             key if numbered => pairs.push((labelled(key).unwrap_or(key), value)),
             key => pairs.push((key, value)),
         }

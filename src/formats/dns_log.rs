@@ -86,6 +86,8 @@ fn dns(action: &str, d: &mut Draft) {
 
 /// `client @0x7f 192.0.2.5#53211 (www.example.com): view internal: query: www.example.com IN A +E(0)K (192.0.2.53)`.
 fn bind(message: &str, d: &mut Draft) {
+    // Some write their own time before it into syslog too.
+    let message = bind_stamp(message).and_then(|s| message.get(s.len..)).map_or(message, str::trim_start);
     let Some(at) = message.find("client ").filter(|at| *at == 0 || message.as_bytes()[at - 1] == b' ') else { return };
     let category = message[..at].split(": ").next().unwrap_or("");
     d.text(field::CATEGORY, category);
@@ -127,6 +129,16 @@ fn bind_said(text: &str, d: &mut Draft) {
         }
         None => text,
     };
+    // Infoblox's log of responses: `UDP: [view: default] query: www.example.com IN A response: NOERROR +E www.example.com. 60 IN A ...;`.
+    let (text, proto) = match text.split_once(": ") {
+        Some(("UDP", rest)) => (rest, Some(17)),
+        Some(("TCP", rest)) => (rest, Some(6)),
+        _ => (text, None),
+    };
+    if let Some(proto) = proto {
+        d.uint(field::PROTO, proto);
+        return responded(text, d);
+    }
     if let Some(asked) = text.strip_prefix("query: ").or_else(|| text.strip_prefix("response: ")) {
         let mut words = asked.split(' ');
         let (name, class, kind) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
@@ -190,6 +202,39 @@ fn bind_said(text: &str, d: &mut Draft) {
         d.keep("trigger", trigger);
         dns(if policy.eq_ignore_ascii_case("PASSTHRU") { "allow" } else { "deny" }, d);
     }
+}
+
+/// What Infoblox writes of a response: the question, the code, flags, and the answers as they stand in a zone.
+fn responded(text: &str, d: &mut Draft) {
+    let text = match text.strip_prefix("[view: ").and_then(|t| t.split_once("] ")) {
+        Some((view, rest)) => {
+            d.keep("view", view);
+            rest
+        }
+        None => text,
+    };
+    let Some((asked, said)) = text.strip_prefix("query: ").and_then(|t| t.split_once(" response: ")) else { return };
+    let mut words = asked.split(' ');
+    let (name, class, kind) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
+    question(name, kind, d);
+    if class != "IN" {
+        d.keep("class", class);
+    }
+    let (code, rest) = said.split_once(' ').unwrap_or((said, ""));
+    d.text(field::DNS_RCODE, &rcode(code));
+    let (flags, answers) = rest.split_once(' ').unwrap_or((rest, ""));
+    if !flags.is_empty() {
+        d.keep("flags", flags);
+    }
+    for one in answers.split(';').map(str::trim).filter(|a| !a.is_empty()).take(64) {
+        // Name, seconds, class, type, data.
+        let mut parts = one.splitn(5, ' ');
+        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(_), Some(_), Some(_), Some(kind), Some(data)) if is_type(kind) => answer(data.trim_end_matches('.'), kind, d),
+            _ => d.keep("answer", one),
+        }
+    }
+    dns("answered", d);
 }
 
 /// `[7:0] info: 192.0.2.5 www.example.com. A IN`, with the code and seconds of a reply after it; `query: ` or `reply: ` instead of the level.

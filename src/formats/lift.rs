@@ -31,6 +31,8 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
     let text = &text[..text.floor_char_boundary(TEXT_MAX)];
     let free = !d.has(field::SRC_IP) && !d.has(field::DST_IP) && !tuple(text, d);
     let (mut found, mut names) = (0, 0);
+    // A protocol that stands as a word of its own.
+    let mut spoken: Option<u64> = None;
     // The word before, without its `=` or `:`.
     let mut before = "";
     let mut wants_account = false;
@@ -53,6 +55,9 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
         let said = if key.is_empty() { wants_account || named(before) && for_user(before, value) } else { named(key) };
         wants_account = key.is_empty() && named(value) && word.ends_with([':', '=']);
         let at = word.as_ptr() as usize - text.as_ptr() as usize;
+        if matches!(value, "TCP" | "UDP" | "ICMP" | "tcp" | "udp" | "icmp") {
+            spoken = spoken.or(crate::model::proto::parse(value).map(u64::from));
+        }
         if let Some((end, number)) = open
             && let Ok(port) = value.parse::<u16>()
             && (at == end + 1 && text.as_bytes().get(end) == Some(&b'(')
@@ -62,7 +67,7 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
             open = None;
         } else if said && is_account(value) {
             d.text(field::USER, value);
-        } else if let Some((ip, port)) = endpoint(value).or_else(|| interface(value)) {
+        } else if let Some((ip, port)) = endpoint(value).or_else(|| interface(value)).or_else(|| bracketed(value)) {
             if free && found < 2 {
                 let ids = [(field::SRC_IP, field::SRC_PORT), (field::DST_IP, field::DST_PORT)];
                 let (address, number) = ids[found];
@@ -86,6 +91,10 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
         }
         before = word;
     }
+    // Of two ends that the text names a protocol it names is theirs.
+    if let Some(number) = spoken.filter(|_| found == 2 && !d.has(field::PROTO)) {
+        d.uint(field::PROTO, number);
+    }
 }
 
 /// `user jdoe` names an account only in the forms that programs use: `for user jdoe`, `user jdoe` at the start would take `user interface` too.
@@ -95,7 +104,8 @@ fn for_user(before: &str, value: &str) -> bool {
 }
 
 /// Words after `user` that are no accounts.
-const STOPS: [&str; 28] = [
+const STOPS: [&str; 29] = [
+    "exec",
     "is",
     "has",
     "was",
@@ -164,6 +174,16 @@ fn interface(word: &str) -> Option<(IpAddr, Option<u16>)> {
     let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         && name.bytes().any(|b| b.is_ascii_alphabetic());
     endpoint(rest).filter(|(ip, _)| sound && ip.is_ipv4())
+}
+
+/// An address with its port in brackets, `192.0.2.1[500]`, or after an account, `joe/192.0.2.1:1194`.
+fn bracketed(word: &str) -> Option<(IpAddr, Option<u16>)> {
+    if let Some((ip, port)) = word.split_once('[') {
+        let ip = ip.parse::<IpAddr>().ok().filter(|ip| plain(*ip))?;
+        return Some((ip, Some(port.trim_end_matches(']').parse().ok()?)));
+    }
+    let (account, rest) = word.split_once('/')?;
+    endpoint(rest).filter(|(ip, port)| is_account(account) && ip.is_ipv4() && port.is_some() && rest.contains(':'))
 }
 
 /// An address with or without a port (`192.0.2.1:80`, `192.0.2.1#80`, `[2001:db8::1]:443`; `192.0.2.1/24` may be a network, `/443` is none).
@@ -273,6 +293,16 @@ mod tests {
     #[test]
     fn what_a_text_tells_is_lifted() {
         for (text, want) in [
+            (
+                "received packet: from 203.0.113.82[500] to 192.0.2.94[500] (336 bytes)",
+                "src.ip=203.0.113.82 src.port=500 dst.ip=192.0.2.94 dst.port=500",
+            ),
+            ("heidi/203.0.113.83:1194 MULTI", "src.ip=203.0.113.83 src.port=1194"),
+            (
+                "INET PASS 60 TCP 192.0.2.20/51234->198.51.100.20/443 S",
+                "src.ip=192.0.2.20 src.port=51234 dst.ip=198.51.100.20 dst.port=443 proto=tcp",
+            ),
+            ("SSH terminated from src IP 10.1.1.1 from USER EXEC mode", "src.ip=10.1.1.1"),
             (
                 "connect from 192.0.2.1:4312 to [2001:db8::1]:443, ok",
                 "src.ip=192.0.2.1 src.port=4312 dst.ip=2001:db8::1 dst.port=443",

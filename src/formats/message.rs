@@ -18,9 +18,11 @@ pub(super) const ALL: &[&Layout] = &[
     &super::f5_bigip::FORMAT,
     &super::meraki::FORMAT,
     &super::netscaler::FORMAT,
+    &super::prisma_sdwan::FORMAT,
     &super::snort_syslog::FORMAT,
     &super::sonicwall::FORMAT,
     &super::sophos::FORMAT,
+    &super::vmware_nsx::FORMAT,
     &super::watchguard::FORMAT,
 ];
 

@@ -332,6 +332,10 @@ pub mod vpc_flow;
 pub mod w3c_columns;
 pub mod w3c_extended;
 pub mod watchguard;
+
+pub mod vmware_nsx;
+
+pub mod prisma_sdwan;
 pub mod wazuh;
 /// Shared: not a member.
 pub mod web;
@@ -440,6 +444,8 @@ pub const ALL: &[&dyn Format] = &[
     &sonicwall::FORMAT,
     &sophos::FORMAT,
     &watchguard::FORMAT,
+    &vmware_nsx::FORMAT,
+    &prisma_sdwan::FORMAT,
     &syslog::FORMAT,
     &nmap_xml::FORMAT,
     &nmap_grepable::FORMAT,

@@ -10,8 +10,8 @@
 use super::envelope::{self, Envelope};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit};
 use super::{
-    auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, key_value, lift, message, netfilter, palo_alto,
-    services, unwrap, verdict_words,
+    access_log, auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, key_value, lift, message, netfilter,
+    palo_alto, services, unwrap, verdict_words,
 };
 use crate::model::field;
 use crate::model::oddity::Oddity;
@@ -110,7 +110,17 @@ impl Reader for Lines {
             // What a service understood needs no guesses.
             if d.record.fields.len() > before + 1 {
                 d.lifts = false;
+            } else if d.record.kind == Kind::Log {
+                key_value::read(envelope.message, envelope.data, &mut d);
             }
+        } else if let Some(parts) = access_log::parse(envelope.message).filter(|p| access_log::request(p.request).is_some()) {
+            // A web server that writes its access log into syslog, beside others.
+            if let Some(at) = parts.stamp.time(&self.context, out) {
+                (d.record.start, d.record.end) = (at, at);
+            }
+            d.record.kind = Kind::Http;
+            parts.fill(&mut d);
+            d.lifts = false;
         } else {
             auth_log::read(&envelope, &mut d);
             if d.record.kind == Kind::Log {

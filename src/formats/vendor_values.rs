@@ -129,6 +129,16 @@ pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
         }
         match meaning(name) {
             Some(means @ (Maybe(..) | Beside(_))) => later.push((name, stated, means)),
+            // A text under the name of an id is one only if no name says what it is.
+            Some(Signature) if plain(name).ends_with("id") && stated.parse::<u64>().is_err() => {
+                later.push((name, stated, Signature))
+            }
+            // `Recordtype=Tunnel Samples` is no type of DNS.
+            Some(Of(field::DNS_TYPE)) if !super::dns_text::is_type(stated) && stated.contains(' ') => {
+                if keep {
+                    d.keep(name, stated);
+                }
+            }
             Some(means) if give(means, stated, d, &mut told) => {}
             _ if keep => d.keep(name, stated),
             _ => {}
@@ -142,6 +152,7 @@ pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
                 let name_of = if ip == field::DST_IP { Name } else { Host };
                 give(End(ip, port), value, d, &mut told) || ends_a_host(name) && give(name_of, value, d, &mut told)
             }
+            Signature => !d.has(field::SIGNATURE) && give(Signature, value, d, &mut told),
             Beside(field::USER) => give(User, value, d, &mut told),
             Beside(field::SEVERITY) => give(Severity, value, d, &mut told),
             Beside(id) => {

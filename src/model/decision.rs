@@ -329,6 +329,16 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         zone: Option<String>,
     },
+    /// The mission of a host or service, or how critical it is, was said by hand, or (with an empty value) is no longer. The last word on a
+    /// host's field counts.
+    Inventory {
+        /// Address, or address and port of one service.
+        host: String,
+        /// `mission` or `criticality`.
+        field: String,
+        /// What it is.
+        value: String,
+    },
     /// A feed was added or renewed, or (without a hash) removed. The last word on a name counts; its table is a file of the case.
     Feed {
         /// Name.

@@ -1,7 +1,8 @@
 //! What is said of a record only when it is asked for: the names of its source and evidence, its direction, the verdict that stands on it, who
-//! registered its ends.
+//! registered its ends, what people said of them.
 
 use super::standing::Current;
+use crate::context::by_hand::{self, Sayings};
 use crate::context::feeds::Feeds;
 use crate::model::{FieldId, Record, Value, field};
 use crate::store::Snapshot;
@@ -23,7 +24,7 @@ impl<'a> Applied<'a> {
     }
     /// A record as it is answered: with its direction and verdict, and who registered its ends.
     pub fn on(&self, mut record: Record) -> Record {
-        for id in [field::DIRECTION, field::VERDICT] {
+        for id in [field::DIRECTION, field::VERDICT].into_iter().chain(by_hand::FIELDS) {
             if let Some(value) = self.value(&record, id) {
                 record.set(id, value);
             }
@@ -48,6 +49,7 @@ impl<'a> Applied<'a> {
                 let (src, dst) = (record.addr(field::SRC_IP), record.addr(field::DST_IP));
                 self.registered.then(|| self.feeds.value_of(id, src, dst, &|a| self.current.home.is_near(a))).flatten()
             }
+            id if by_hand::FIELDS.contains(&id) => self.current.by_hand.value(record, id),
             field::SOURCE => self.snapshot.source_name(record.source).map(Value::text),
             field::EVIDENCE => self.snapshot.evidence_path(record.id.evidence).map(Value::from),
             _ => None,
@@ -56,13 +58,17 @@ impl<'a> Applied<'a> {
     /// Stored fields that the values of some fields are made of as well; whether there are any such fields.
     pub fn needs(&self, fields: &mut Vec<FieldId>) -> bool {
         let (direction, verdict) = (fields.contains(&field::DIRECTION), fields.contains(&field::VERDICT));
+        let said = !self.current.by_hand.is_empty() && fields.iter().any(|f| by_hand::FIELDS.contains(f));
         let registration = fields.iter().any(|f| field::is_registration(*f));
         if direction || registration {
             fields.extend([field::SRC_IP, field::DST_IP]);
         }
+        if said {
+            fields.extend(Sayings::needs());
+        }
         if verdict {
             fields.extend(self.current.verdicts.fields());
         }
-        direction || verdict || registration
+        direction || verdict || registration || said
     }
 }

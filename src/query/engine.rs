@@ -4,6 +4,7 @@
 use super::passive::Fold;
 use super::question::Question;
 use super::sorted::{Best, Order, Sorted};
+use crate::context::by_hand::Sayings;
 use crate::error::{Error, Result};
 use crate::model::carry;
 use crate::model::field::{self, FieldId};
@@ -278,6 +279,11 @@ pub trait Engine: Send + Sync {
     fn sites(&self, cancel: &Cancel) -> Result<Sites>;
     /// The addresses that count as home now: `@home`, and what `direction` goes by.
     fn home(&self, cancel: &Cancel) -> Result<Home>;
+    /// What people said of hosts and services by hand.
+    fn by_hand(&self, cancel: &Cancel) -> Result<Sayings> {
+        let _ = cancel;
+        Ok(Sayings::default())
+    }
     /// Number of the newest import: grows with each.
     fn sequence(&self) -> u64;
     /// How often what is not committed (the open flows and newest records of a running capture) was shown anew: grows with each.

@@ -11,6 +11,7 @@ use super::stages::Tally;
 use super::standing::{Current, Standing};
 use super::views::Views;
 use super::{Cancel, check, passive, sets, summed};
+use crate::context::by_hand::{self as said, Sayings};
 use crate::context::feeds::{Feeds, Keeping};
 use crate::context::{Given, sites as own};
 use crate::error::{Error, Result};
@@ -177,6 +178,9 @@ impl LocalEngine {
         let mut question = check::compile(text, &scope)?;
         if let Some(current) = current.filter(|_| site::asks_for_direction(&question.filter)) {
             question.filter = current.home.expand(question.filter);
+        }
+        if let Some(current) = current.filter(|_| question.filter.asks_for(&said::FIELDS)) {
+            question.filter = current.by_hand.expand(question.filter);
         }
         if question.filter.asks_for(&field::REGISTRATION) {
             question.filter = self.feeds().expand(question.filter)?;
@@ -449,6 +453,9 @@ impl Engine for LocalEngine {
     }
     fn home(&self, cancel: &Cancel) -> Result<Home> {
         Ok(self.standing(&self.store.snapshot(), cancel)?.home.clone())
+    }
+    fn by_hand(&self, cancel: &Cancel) -> Result<Sayings> {
+        Ok(self.standing(&self.store.snapshot(), cancel)?.by_hand.clone())
     }
     fn sequence(&self) -> u64 {
         self.store.snapshot().sequence()

@@ -2,6 +2,7 @@
 
 use super::question::Question;
 use super::verdicts::{Verdicts, applied};
+use crate::context::by_hand::Sayings;
 use crate::context::sets::{self, Set};
 use crate::context::sites;
 use crate::error::Result;
@@ -19,6 +20,8 @@ pub struct Current {
     pub verdicts: Verdicts,
     /// The addresses that count as one's own.
     pub home: Home,
+    /// What was said of hosts by hand.
+    pub by_hand: Sayings,
     sets: Vec<Set>,
     names: Vec<String>,
     at: Time,
@@ -89,7 +92,8 @@ impl Standing {
         });
         let until = ends.chain(sets::next_expiry(&sets, now)).min().unwrap_or(Time::MAX);
         let home = sites::home(&sets, guess, now);
-        let mut current = Current { names: names(&sets), sets, home, at: now, ..Current::default() };
+        let mut current =
+            Current { names: names(&sets), sets, home, by_hand: Sayings::of(decisions), at: now, ..Current::default() };
         current.verdicts = Verdicts::of(decisions, now, &|text| compile(text, &current));
         let current = Arc::new(current);
         *slot = Some(Kept { decisions: decisions.len(), sequence, until, current: Arc::clone(&current) });

@@ -142,6 +142,7 @@ pub(super) fn answer(ask: Ask, reply: &Reply) -> Result<Body> {
             let nets: Vec<_> = home.members().nets.iter().map(|net| (net.addr(), net.prefix_len())).collect();
             body(reply, &(nets, home.guessed))
         }
+        Ask::Sayings => body(reply, &engine.by_hand(cancel)?),
         Ask::ChangesSince(question, sequence) => body(reply, &engine.changes_since(&question.question()?, sequence, cancel)?),
         Ask::State => body(reply, &state(engine)),
         Ask::Append(mark, what) => {

@@ -105,6 +105,8 @@ pub enum Ask {
     Sites,
     /// Networks of `@home`, and whether they are guessed.
     Home,
+    /// `Sayings`.
+    Sayings,
     /// `u64`.
     ChangesSince(Carried, u64),
     /// [`State`].

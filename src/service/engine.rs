@@ -4,6 +4,7 @@
 use super::ask::{Ask, State};
 use super::client::{Broke, Client, Got};
 use super::question::{Carried, Set};
+use crate::context::by_hand::Sayings;
 use crate::error::{Error, Result};
 use crate::model::answer::{Cancel, Coverage, Fact, Linked, NameUsed, Why};
 use crate::model::evidence::EvidenceInfo;
@@ -228,6 +229,9 @@ impl Engine for RemoteEngine {
     fn home(&self, cancel: &Cancel) -> Result<Home> {
         let (nets, guessed): (Vec<(IpAddr, u8)>, bool) = self.client.call(&Ask::Home, Some(cancel))?;
         Ok(Home::new(nets.into_iter().filter_map(|(addr, len)| IpNet::new(addr, len).ok()), guessed))
+    }
+    fn by_hand(&self, cancel: &Cancel) -> Result<Sayings> {
+        self.client.call(&Ask::Sayings, Some(cancel))
     }
     fn sequence(&self) -> u64 {
         self.state().sequence

@@ -1,6 +1,7 @@
 //! An engine that asks twice, a store here and the same store through the socket, and fails where the answers differ: whatever test asks it tests
 //! both.
 
+use backtrail::context::by_hand::Sayings;
 use backtrail::error::Result;
 use backtrail::model::indicator::{Indicator, Over, Sightings};
 use backtrail::model::packet::PacketRef;
@@ -176,6 +177,9 @@ impl Engine for Both {
     }
     fn sites(&self, cancel: &Cancel) -> Result<Sites> {
         same(self.local.sites(cancel), self.remote.sites(cancel))
+    }
+    fn by_hand(&self, cancel: &Cancel) -> Result<Sayings> {
+        same(self.local.by_hand(cancel), self.remote.by_hand(cancel))
     }
     fn home(&self, cancel: &Cancel) -> Result<Home> {
         let (local, remote) = (self.local.home(cancel), self.remote.home(cancel));

@@ -73,6 +73,8 @@ pub mod serve;
 
 pub mod set;
 
+pub mod inventory;
+
 pub mod site;
 
 pub mod situation;
@@ -121,6 +123,7 @@ pub const ALL: &[&dyn Subcommand] = &[
     &sweep::Sweep,
     &sources::Sources,
     &site::SiteCommand,
+    &inventory::Inventory,
     &bookmark::Bookmark,
     &lead::Lead,
     &note::Note,

@@ -1,6 +1,7 @@
 //! `sources`: what was imported, with clocks; `sources set` corrects one by hand, `sources measure` compares them once more.
 
 use crate::case::home::reasons;
+use crate::case::sources::{self as said, Strips};
 use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io};
@@ -172,7 +173,19 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     if form == Form::Jsonl {
-        for s in engine.sources() {
+        let (sources, cancel) = (engine.sources(), Cancel::default());
+        let strips = said::strips(engine, &sources, &cancel)?;
+        for s in sources {
+            let odd: Vec<serde_json::Value> = said::odd(engine, &s, &cancel)?
+                .into_iter()
+                .map(|o| {
+                    let first: Vec<_> = o.first.into_iter().map(|(at, text)| json!({"offset": at, "text": text})).collect();
+                    json!({"oddity": o.name, "count": o.count, "first": first})
+                })
+                .collect();
+            let covered = strips.of(s.id).zip(strips.window).map(|(bins, window)| {
+                json!({"start": strips.start.rfc3339(), "end": window.end.rfc3339(), "bin": strips.bin as f64 / 1e9, "records": bins})
+            });
             let kinds: serde_json::Map<String, serde_json::Value> =
                 s.kinds.iter().map(|(k, n)| (k.name().to_owned(), json!(n))).collect();
             let row = json!({
@@ -181,6 +194,7 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
                 "failed": s.counts.failed, "oddities": s.counts.oddities, "kinds": kinds,
                 "start": s.span.map(|w| w.start.plus(s.clock.shift).rfc3339()), "end": s.span.map(|w| w.last().plus(s.clock.shift).rfc3339()),
                 "clock": clock(&s), "clock.shift": s.clock.shift as f64 / 1e9, "clock.estimate": s.estimate, "site": s.site, "warnings": s.warnings,
+                "coverage": covered, "why": odd,
             });
             writeln!(out, "{row}").map_err(io)?;
         }
@@ -196,10 +210,12 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
         }
         return Ok(());
     }
-    let names = ["source", "format", "records", "partial", "failed", "from", "to", "clock", "site", "kinds", "notes"];
+    let names = ["source", "format", "records", "partial", "failed", "coverage", "from", "to", "clock", "site", "kinds", "notes"];
     let right = vec![false, false, true, true, true];
     let mut grid = Grid::new(names.map(str::to_owned).to_vec(), right, false, &mut out);
-    for s in engine.sources() {
+    let (sources, cancel) = (engine.sources(), Cancel::default());
+    let strips = said::strips(engine, &sources, &cancel)?;
+    for s in &sources {
         let time = |t: Option<crate::model::Time>| {
             t.map(|t| t.plus(s.clock.shift).utc().format("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default()
         };
@@ -210,16 +226,18 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
             s.counts.records.to_string(),
             s.counts.partial.to_string(),
             s.counts.failed.to_string(),
+            strip(&strips, s),
             time(s.span.map(|w| w.start)),
             time(s.span.map(|w| w.last())),
-            clock(&s),
+            clock(s),
             s.site.clone().unwrap_or_default(),
             kinds.join(" "),
             s.warnings.join("; "),
         ])?;
     }
     grid.end()?;
-    measured(&engine.sources(), &mut out)?;
+    why(engine, &sources, &strips, &mut out)?;
+    measured(&sources, &mut out)?;
     let evidence = engine.evidence();
     let unread: Vec<&EvidenceInfo> = evidence.iter().filter(|e| e.is_unread()).collect();
     if !unread.is_empty() {
@@ -230,6 +248,34 @@ fn list(engine: &dyn Engine, form: Form) -> Result<()> {
         let more =
             if names.len() > NAMED { format!(" and {} more (-o jsonl has each)", names.len() - NAMED) } else { String::new() };
         writeln!(out, "  {} {}: {some}{more}", names.len(), clean(&why)).map_err(io)?;
+    }
+    Ok(())
+}
+
+/// Columns of a strip, and its signs: `.` is no record, of the others each stands for about ten times as many as the one before.
+const STRIP: usize = 24;
+const SIGNS: [char; 9] = ['.', '_', '_', '-', '-', '=', '=', '#', '#'];
+
+fn strip(strips: &Strips, source: &SourceInfo) -> String {
+    let cells = said::columns(strips.of(source.id).unwrap_or_default(), STRIP);
+    let most = cells.iter().copied().max().unwrap_or(0);
+    cells.into_iter().filter_map(|n| SIGNS.get(said::height(n, most))).collect()
+}
+
+/// Over what the strips are, and what was not understood of each source.
+fn why(engine: &dyn Engine, sources: &[SourceInfo], strips: &Strips, out: &mut dyn Write) -> Result<()> {
+    if let Some(window) = strips.window {
+        let shown = |t: crate::model::Time| t.utc().format("%Y-%m-%d %H:%M:%SZ").to_string();
+        let (from, to) = (shown(window.start), shown(window.last()));
+        writeln!(out, "\ncoverage is from {from} to {to}: `.` no record, _ - = # ever more").map_err(io)?;
+    }
+    for source in sources {
+        for odd in said::odd(engine, source, &Cancel::default())? {
+            writeln!(out, "{}: {} {}, such as", clean(&source.name), odd.count, clean(&odd.name)).map_err(io)?;
+            for (at, text) in odd.first {
+                writeln!(out, "  at {at}: {}", clean(&text)).map_err(io)?;
+            }
+        }
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
-//! Home, and the sites of one's own that it asks about.
+//! Home, the sites of one's own that it asks about, and what is known of one's own hosts by hand.
 
 use super::{Command, command};
+use crate::context::by_hand;
 use crate::context::sites::network;
 use crate::error::{Error, Result};
 use crate::formats::Zone;
 use crate::model::decision::What;
+use crate::model::entity::EntityKind;
 use crate::model::{Cancel, Window};
 use crate::tui::app::App;
 use crate::tui::effect::Effect;
@@ -18,6 +20,7 @@ use crate::tui::walk::Step;
 pub const TABLE: &[Command] = &[
     command("home", "", "what is in the case, what is odd, where to begin", home),
     command("site", "NAME NETWORK... [zone=ZONE]", "say which networks are your own", site),
+    command("inventory", "HOST mission|criticality VALUE", "say what a host is for, or how critical it is", inventory),
 ];
 
 fn home(app: &mut App, _: &str) -> Result<()> {
@@ -72,6 +75,26 @@ fn site(app: &mut App, args: &str) -> Result<()> {
         n => format!("site {name}: {n} network{}; direction and @home go by it from now on", if n == 1 { "" } else { "s" }),
     });
     app.apply(Effect::Append(What::Site { name, networks, zone }));
+    Ok(())
+}
+
+/// `HOST FIELD VALUE`; without a value what was said is taken back; what is missing is asked for, of the host in focus if there is one.
+fn inventory(app: &mut App, args: &str) -> Result<()> {
+    let mut words = args.splitn(3, ' ').map(str::trim);
+    let (host, name, value) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
+    if name.is_empty() {
+        let focus = app.walk.here().step.focus.entity().filter(|e| e.kind == EntityKind::Address).map(|e| e.value.to_string());
+        let host = if host.is_empty() { focus.unwrap_or_default() } else { host.to_owned() };
+        let text = if host.is_empty() { host } else { format!("{host} criticality ") };
+        app.overlay = Some(Overlay::prompt("HOST mission|criticality VALUE (critical, high, medium, low)", "inventory", &text));
+        return Ok(());
+    }
+    let what = by_hand::decision(host, name, value)?;
+    app.say(match value {
+        "" => format!("{name} of {host} is what the inventory says, from now on; the journal keeps who and when"),
+        _ => format!("{name} of {host}: {value}, for every question and finding from now on; the journal keeps who and when"),
+    });
+    app.apply(Effect::Append(what));
     Ok(())
 }
 

@@ -295,6 +295,7 @@ impl App {
             What::Lead(change) => crate::case::leads::said(change),
             What::SourceSet { source, .. } => format!("what was set for {source}"),
             What::Site { name, .. } => format!("site {name}"),
+            What::Inventory { host, field, .. } => format!("{field} of {host}"),
             What::LinkJudged { accepted, .. } => format!("that two records are {}one thing", if *accepted { "" } else { "not " }),
             _ => String::new(),
         };
@@ -307,6 +308,7 @@ impl App {
                 | What::SetAdd { .. }
                 | What::SetRemove { .. }
                 | What::Site { .. }
+                | What::Inventory { .. }
                 | What::LinkJudged { .. }
                 | What::Remove { .. }
         );

@@ -2,16 +2,18 @@
 //! and site can be set by hand: journalled, in effect with the next question.
 
 mod clock;
+mod strip;
 
 use super::{Change, Handled, Pane};
 use crate::case::home::reasons;
+use crate::case::sources::{Odd, Strips, odd, strips};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::model::decision::What;
 use crate::model::live::{LiveSource, NONE_DROPPED};
 use crate::model::source::{Basis, DateOrder, SourceInfo};
 use crate::model::time::{parse_span, show_span};
-use crate::model::{Time, Window};
+use crate::model::{SourceId, Time, Window};
 use crate::query::engine::EvidenceInfo;
 use crate::tui::effect::{Cx, Effect};
 use crate::tui::jobs::{Answer, Body};
@@ -26,7 +28,7 @@ use clock::{clock, measured};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column { title: "source", least: 10, wanted: 18, right: false, drop: 0 },
     Column { title: "format", least: 8, wanted: 14, right: false, drop: 3 },
     Column { title: "from", least: 12, wanted: 17, right: false, drop: 0 },
@@ -35,6 +37,7 @@ const COLUMNS: [Column; 9] = [
     Column { title: "partial", least: 7, wanted: 8, right: true, drop: 5 },
     Column { title: "failed", least: 6, wanted: 7, right: true, drop: 0 },
     Column { title: "!", least: 2, wanted: 3, right: true, drop: 0 },
+    Column { title: "records over time", least: 8, wanted: 32, right: false, drop: 4 },
     Column { title: "clock", least: 10, wanted: 30, right: false, drop: 0 },
 ];
 
@@ -60,10 +63,14 @@ pub struct Sources {
     /// First line of the part below that is shown, when one is in it.
     below: Option<Scroll>,
     lines: usize,
+    strips: Strips,
+    /// What of the source under the cursor was not understood.
+    odd: Option<(SourceId, Vec<Odd>)>,
 }
 
 struct Loaded(Vec<SourceInfo>, Vec<EvidenceInfo>);
 struct Measured(String);
+struct Odds(SourceId, Vec<Odd>);
 
 impl Sources {
     /// The sources of the case, with the cursor on one of them if it is there.
@@ -72,7 +79,9 @@ impl Sources {
     }
     fn load(&self, cx: &mut Cx) {
         cx.ask("load", |work| {
-            work.give(Loaded(work.engine.sources(), work.engine.evidence()));
+            let sources = work.engine.sources();
+            work.give(Loaded(sources.clone(), work.engine.evidence()));
+            work.give(strips(&*work.engine, &sources, &work.cancel)?);
             Ok(())
         });
     }
@@ -86,6 +95,15 @@ impl Sources {
                 format!("clock of {}: {}", s.name, s.estimate.as_ref().map_or("unknown".into(), |e| e.in_words(&name)))
             };
             work.give(Measured(found.iter().map(said).collect::<Vec<_>>().join("; ")));
+            Ok(())
+        });
+    }
+    /// Asks what was not understood of the source under the cursor, if that is not known.
+    fn ask_odd(&mut self, cx: &mut Cx) {
+        let Some(source) = self.source().filter(|s| self.odd.as_ref().is_none_or(|(id, _)| *id != s.id)).cloned() else { return };
+        self.odd = Some((source.id, Vec::new()));
+        cx.ask("odd", move |work| {
+            work.give(Odds(source.id, odd(&*work.engine, &source, &work.cancel)?));
             Ok(())
         });
     }
@@ -232,6 +250,7 @@ impl Pane for Sources {
                     Some(below) => below.page(command, self.lines),
                     None => self.scroll.run(command, self.sources.len()),
                 };
+                self.ask_odd(cx);
                 return Ok(if ours { Handled::Yes } else { Handled::No });
             }
         }
@@ -247,12 +266,24 @@ impl Pane for Sources {
             self.load(cx);
             return Ok(());
         }
+        if answer.is::<Strips>() {
+            self.strips = answer.take().unwrap_or_default();
+            return Ok(());
+        }
+        if answer.is::<Odds>() {
+            if let Some(Odds(id, found)) = answer.take() {
+                self.odd = Some((id, found));
+            }
+            return Ok(());
+        }
         if let Some(Loaded(sources, evidence)) = answer.take() {
             let wanted = std::mem::take(&mut self.wanted);
             let name = if wanted.is_empty() { self.source().map(|s| s.name.clone()) } else { Some(wanted) };
             (self.sources, self.evidence, self.loaded, self.failed) = (sources, evidence, true, None);
             let at = self.sources.iter().position(|s| Some(&s.name) == name.as_ref()).unwrap_or(0);
             self.scroll.select(at, self.sources.len());
+            self.odd = None;
+            self.ask_odd(cx);
         }
         Ok(())
     }
@@ -326,6 +357,7 @@ impl Pane for Sources {
                 (some(s.counts.partial), "ui.text"),
                 (some(s.counts.failed), "ui.warning"),
                 (some(warned as u64), "ui.warning"),
+                (strip::cells(&self.strips, s, strip::COLUMN, view), "spark.window"),
                 (clock(s), if assumed { "ui.warning" } else { "ui.text" }),
             ]
         };
@@ -376,6 +408,8 @@ impl Sources {
             ),
             "ui.text",
         ));
+        out.extend(strip::of(&self.strips, source, view));
+        out.extend(strip::why(source, self.odd.as_ref(), view));
         let kinds: Vec<String> =
             source.kinds.iter().filter(|(_, n)| *n > 0).map(|(k, n)| format!("{} {k}", thousands(*n))).collect();
         out.push((kinds.join(&format!(" {dot} ")), "ui.dim"));
