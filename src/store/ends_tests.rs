@@ -42,7 +42,7 @@ fn rows_that_have_ends_of_a_host_elsewhere_are_found_as_by_scan() {
         ports.iter().filter(|e| e.peer.is_some_and(|p| p.0 < std::net::Ipv4Addr::new(192, 0, 2, 9))).cloned().collect();
     let any = [&ports[..], &[end(9_001, None, 3_600_000_000_000)]].concat();
     let host = Filter::is(field::HOST, Value::Addr([192, 0, 2, 17].into()));
-    for (list, least) in [(few, 10), (ports, 200), (any, 250)] {
+    for (list, least) in [(few, 10), (ports, 200), (any, 205)] {
         let ends = Arc::new(Ends::new(list));
         for which in [Which::Either, Which::Src, Which::Dst] {
             let far = || Filter::Elsewhere(Arc::clone(&ends), which);
