@@ -16,7 +16,7 @@ fn sample(name: &str) -> String {
 }
 
 /// The program in a home of its own; nothing of who runs the test reaches it.
-fn program(home: &Path) -> Command {
+pub fn program(home: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     for name in
         ["BACKTRAIL_CASE", "BACKTRAIL_WAIT", "COLUMNS", "SSH_CONNECTION", "SSH_CLIENT", "XDG_CONFIG_HOME", "XDG_DATA_HOME"]
@@ -52,26 +52,26 @@ static SMALL: LazyLock<Small> = LazyLock::new(|| {
 });
 
 #[derive(Debug)]
-struct Ran {
+pub struct Ran {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
 impl Ran {
-    fn of(output: Output) -> Ran {
+    pub fn of(output: Output) -> Ran {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
-    fn ok(self) -> String {
+    pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.out
     }
-    fn failed(self) -> String {
+    pub fn failed(self) -> String {
         assert_eq!(self.code, Some(1), "{self:?}");
         self.err
     }
-    fn rows(self) -> Vec<Json> {
+    pub fn rows(self) -> Vec<Json> {
         self.ok().lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
     }
 }

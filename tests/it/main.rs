@@ -45,6 +45,7 @@ mod pty;
 mod query;
 mod report;
 mod rewritten;
+mod said;
 mod screens;
 mod service;
 mod story;
