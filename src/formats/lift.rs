@@ -324,7 +324,7 @@ mod tests {
             ),
             (
                 "tcp 192.0.2.1(55244) -> 198.51.100.7(443), 1 packet",
-                "src.ip=192.0.2.1 src.port=55244 dst.ip=198.51.100.7 dst.port=443",
+                "src.ip=192.0.2.1 src.port=55244 dst.ip=198.51.100.7 dst.port=443 proto=tcp",
             ),
             ("failed for x from 192.0.2.1 port 4711 ssh2", "src.ip=192.0.2.1 src.port=4711"),
             (

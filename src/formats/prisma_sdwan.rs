@@ -70,11 +70,11 @@ mod tests {
             "<134>1 2026-11-20T08:12:01Z ion1 cgxFlowLogV1 20681 - - 2026-11-20T08:11:58,10.8.0.64,52172,203.0.113.9,443,udp,,,1,1,224,490,,ISP1,,,Delete flow (udp flow timeout),",
             "<134>1 2026-11-20T08:12:02Z ion1 cgxFlowLogV1 20681 - - 2026-11-20T08:11:59,10.8.0.65,52520,198.51.100.1,80,tcp,,,0,0,0,0,,WAN1,77,enterprise-http,New Flow,Allow-All:allow:1",
         ];
-        let text = lines.map(|l| show(&FORMAT, l)).join(
-            "
-",
+        let text = lines.map(|l| show(&FORMAT, l)).join("\n");
+        assert!(
+            text.contains("action=close") && text.contains("bytes.in=490") && text.contains("2026-11-20T08:12:01Z"),
+            "{text}"
         );
-        assert!(text.contains("action=close") && text.contains("bytes.in=490") && text.contains("2026-11-20T08:11:58"), "{text}");
         assert!(
             text.contains("action=allow") && text.contains("rule=Allow-All") && text.contains("app=enterprise-http"),
             "{text}"

@@ -1,6 +1,6 @@
 //! Where answers go: to the pane that asked, to the app, or, from the writing thread, to the walk and the marks.
 
-use super::app::{APP, App};
+use super::app::{APP, App, Message};
 use super::effect::Cx;
 use super::jobs::{Answer, Body};
 use super::joins;
@@ -62,10 +62,22 @@ impl App {
         self.apply_all(effects);
         out
     }
+    /// What is said of something entered waits until the journal has it: what one has read there no kill takes away. `before`: what had
+    /// been appended until then.
+    pub(super) fn withhold(&mut self, before: u64) {
+        if self.writer.appended() == before {
+            return;
+        }
+        match self.message.take() {
+            Some(Message::Said(text)) => self.withheld = Some(text),
+            other => self.message = other,
+        }
+    }
     fn written(&mut self, answer: Answer) {
         self.writer.arrived();
         match answer.body {
             Body::Failed(err) => {
+                self.withheld = None;
                 self.fail(err);
                 self.touch();
             }
@@ -87,6 +99,13 @@ impl App {
                 }
                 self.save();
             }
+        }
+        // A key that was pressed meanwhile may have brought something newer to read.
+        if !self.writer.busy()
+            && let Some(text) = self.withheld.take()
+            && self.message.is_none()
+        {
+            self.say(text);
         }
     }
 }

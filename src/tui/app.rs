@@ -123,6 +123,8 @@ pub struct App {
     pub(super) pending: Vec<Key>,
     pub(super) awaiting: Option<&'static str>,
     pub(super) message: Option<Message>,
+    /// What is said of something entered once the journal has it.
+    pub(super) withheld: Option<String>,
     pub(super) counts: Vec<Option<Count>>,
     /// Rows of the lens that are put away, once counted.
     pub(super) hidden: Option<[u64; 2]>,
@@ -182,6 +184,7 @@ impl App {
             pending: Vec::new(),
             awaiting: None,
             message: options.notice.clone().map(Message::Failed),
+            withheld: None,
             counts: Vec::new(),
             hidden: None,
             entered: Vec::new(),
@@ -213,6 +216,7 @@ impl App {
     }
     /// Takes one event.
     pub fn handle(&mut self, event: Event) {
+        let before = self.writer.appended();
         match event {
             Event::Input(InputEvent::Key(key)) => self.key(key),
             Event::Input(InputEvent::Paste(text)) => self.paste(&text),
@@ -228,6 +232,7 @@ impl App {
             Event::Live => self.live_changed(),
             Event::News => self.news(),
         }
+        self.withhold(before);
         self.follow();
     }
     /// Something is done with the terminal; after it everything is to be drawn.
@@ -251,10 +256,10 @@ impl App {
     pub(super) fn touch(&mut self) {
         self.dirty = true;
     }
-    /// Whether the first rows of a question are still awaited: a frame can wait a moment for them.
+    /// Whether the first rows of a question, or that something is written, are still awaited: a frame can wait a moment for them.
     pub fn expects_rows(&self) -> bool {
         let main = [("rows", "rows"), (APP, "counts"), ("timeline", "timeline"), ("card", "card")];
-        self.turning && main.iter().any(|(pane, slot)| self.jobs.asks(pane, slot))
+        self.withheld.is_some() || self.turning && main.iter().any(|(pane, slot)| self.jobs.asks(pane, slot))
     }
     /// Saves the place and waits until it is on disk.
     pub(super) fn save_now(&mut self) {

@@ -225,7 +225,7 @@ pub fn load(work: &Work, ask: &Ask, part: Part) -> Result<()> {
 }
 
 /// Groups are put in order behind everything else that makes them.
-fn sort_table(question: &mut Question, ask: &Ask) {
+pub(super) fn sort_table(question: &mut Question, ask: &Ask) {
     if let Some(sort) = &ask.sort {
         question.stages.push(Stage::Sort { column: sort.name.clone(), descending: sort.descending });
     }

@@ -158,7 +158,7 @@ impl Looks {
 /// Refuses names that are no names of files of ours.
 pub fn name(text: &str) -> Result<&str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(fits) && !matches!(text, "save" | "default") {
+    if !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(fits) && !matches!(text, "save" | "default" | "remove") {
         return Ok(text);
     }
     Err(Error::user("a layout is called by letters, digits, - and _").hint("layout save beacon"))
@@ -196,6 +196,16 @@ pub fn keep(config: Option<&Path>, name: &str, looks: &Looks) -> Result<()> {
     std::fs::rename(&next, &path).map_err(|e| failed(&e))
 }
 
+/// Takes a layout away; false: there was none.
+pub fn remove(config: Option<&Path>, name: &str) -> Result<bool> {
+    let Some(path) = config.map(|dir| path(dir, name)) else { return Ok(false) };
+    match std::fs::remove_file(&path) {
+        Ok(()) => Ok(true),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(err) => Err(Error::io("taking the layout away", &path, &err)),
+    }
+}
+
 /// Names of the layouts that were saved.
 pub fn saved(config: Option<&Path>) -> Vec<String> {
     let files = config.and_then(|dir| std::fs::read_dir(dir.join("layouts")).ok()).into_iter().flatten().flatten();
@@ -223,6 +233,8 @@ mod tests {
         keep(Some(&config), "beacon", &looks).unwrap();
         let read = load(Some(&config), "beacon").unwrap().unwrap();
         assert_eq!((&read, saved(Some(&config))), (&looks, vec!["beacon".to_owned()]));
+        assert!(remove(Some(&config), "beacon").unwrap() && !remove(Some(&config), "beacon").unwrap());
+        assert_eq!((saved(Some(&config)), remove(None, "beacon").unwrap()), (Vec::new(), false));
         assert_eq!(read.footer(flows), Some(Footer::Percentile(950)));
         assert_eq!(read.columns(flows).map(|c| columns::text(&c)).as_deref(), Some("start, bytes:9"));
         looks.change(flows, |of| *of = OfLens::default());
@@ -246,7 +258,7 @@ mod tests {
             let err = load(Some(dir.path()), "x").unwrap_err();
             assert!(err.what.contains(what) && err.place.ends_with("x.toml"), "{err}");
         }
-        for wrong in ["", "../x", "a b", "save", "default", &"x".repeat(41)] {
+        for wrong in ["", "../x", "a b", "save", "default", "remove", &"x".repeat(41)] {
             assert!(name(wrong).is_err(), "{wrong}");
         }
     }

@@ -7,9 +7,10 @@ use super::panes::links::Links;
 use super::panes::sweep::Sweep;
 use super::split::Split;
 use super::times::Zone;
-use super::walk::{RowPlace, SavedNode, Walk};
+use super::walk::{self, RowPlace, SavedNode, Walk};
+use crate::model::decision::What;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 #[derive(Serialize, Deserialize)]
 struct Place {
@@ -106,6 +107,7 @@ pub fn restore(app: &mut App, text: &str) {
     let Some(walk) = Walk::restore(place.at, place.nodes) else { return };
     app.walk = walk;
     app.beginning = false;
+    find_written(app);
     for node in app.walk.nodes() {
         if let Some(sequence) = node.sequence {
             app.writer.known(node.id, sequence);
@@ -132,6 +134,35 @@ pub fn restore(app: &mut App, text: &str) {
         app.aside = again(&name, &kept).map(|pane| (id, pane, true));
     }
     app.reopen = place.open.into_iter().map(|name| (place.kept.get(&name).cloned().unwrap_or_default(), name)).collect();
+}
+
+/// A node that the journal got when the place was not yet saved again is found there: it is not written twice, and what is reached from it
+/// hangs on it.
+fn find_written(app: &mut App) {
+    let decisions = app.keeper.decisions();
+    let mut taken: HashSet<u64> = app.walk.nodes().iter().filter_map(|n| n.sequence).collect();
+    for index in 0..app.walk.nodes().len() {
+        let Some(node) = app.walk.node(index).filter(|n| n.sequence.is_none()) else { continue };
+        let above = node.parent.and_then(|p| app.walk.node(p)?.sequence);
+        // Without a node above it only what was handed to the writer is known to be there.
+        if above.is_none() && node.written.is_empty() {
+            continue;
+        }
+        let signature = if node.written.is_empty() { node.signature() } else { node.written.clone() };
+        let is_it = |what: &What| match what {
+            What::Trail { parent, query, lens, focus, window, .. } => {
+                *parent == above && signature == walk::signature(query, lens, focus, window)
+            }
+            _ => false,
+        };
+        let found = decisions.iter().rev().find(|d| !taken.contains(&d.sequence) && is_it(&d.what)).map(|d| d.sequence);
+        if let (Some(sequence), Some(id)) = (found, app.walk.node(index).map(|n| n.id)) {
+            taken.insert(sequence);
+            if let Some(node) = app.walk.by_id(id) {
+                (node.sequence, node.written) = (Some(sequence), signature);
+            }
+        }
+    }
 }
 
 /// A pane by its name and what it needs.

@@ -208,8 +208,13 @@ impl Node {
     }
     /// What distinguishes it: if this is as it was written, it need not be written again.
     pub fn signature(&self) -> String {
-        format!("{}\n{}\n{}\n{}", self.query(self.lens()), self.step.lens, self.step.focus.to_text(), self.window_text())
+        signature(&self.query(self.lens()), self.step.lens, &self.step.focus.to_text(), &self.window_text())
     }
+}
+
+/// What distinguishes a node, in the journal as in the walk.
+pub fn signature(query: &str, lens: &str, focus: &str, window: &str) -> String {
+    format!("{query}\n{lens}\n{focus}\n{window}")
 }
 
 /// A list entry says nothing of traffic: it is about the indicator, whatever the focus is a value of; networks and parent names count.

@@ -33,6 +33,7 @@ pub struct Written {
 pub struct Writer {
     queue: Sender<Write>,
     pending: usize,
+    appended: u64,
     place: String,
 }
 
@@ -44,11 +45,12 @@ impl Writer {
             .name("writer".into())
             .spawn(move || run(&*keeper, &todo, &answers))
             .map_err(|err| Error::internal(format!("the writing thread cannot be started: {err}")))?;
-        Ok(Writer { queue, pending: 0, place: String::new() })
+        Ok(Writer { queue, pending: 0, appended: 0, place: String::new() })
     }
     /// Appends a decision.
     pub fn append(&mut self, what: What) {
         self.pending += 1;
+        self.appended += 1;
         self.send(Write::Append(Box::new(what)));
     }
     /// Appends a node of the trail; its parent is filled in with the sequence that it got.
@@ -70,6 +72,10 @@ impl Writer {
     /// One of its answers has arrived.
     pub fn arrived(&mut self) {
         self.pending = self.pending.saturating_sub(1);
+    }
+    /// Decisions that were appended so far, nodes of the trail aside.
+    pub fn appended(&self) -> u64 {
+        self.appended
     }
     /// Whether decisions are still being written.
     pub fn busy(&self) -> bool {

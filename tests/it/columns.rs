@@ -356,6 +356,68 @@ fn layouts_are_saved_used_and_reset_panes_hidden_and_resized() {
     let wrong = line(&mut bench, "layout narow");
     assert!(wrong.contains("no layout is called narow") && wrong.contains("narrow"), "{wrong}");
     bench.keys("<esc>");
+    let offered = line(&mut bench, "layout remove");
+    assert!(offered.contains("remove which layout") && offered.contains("narrow"), "{offered}");
+    let before = bench.keys("<esc> <down> <up>");
+    assert!(line(&mut bench, "layout remove narrow").contains("layout narrow removed"));
+    assert_eq!(bench.keys("<down> <up>"), before, "what is shown stays");
+    for (again, said) in [
+        ("layout narrow", "no layout is called narrow"),
+        ("layout remove narrow", "no layout is called narrow"),
+        ("layout remove", "no layout is saved"),
+    ] {
+        let refused = line(&mut bench, again);
+        assert!(refused.contains(said), "{again}: {refused}");
+        bench.keys("<esc>");
+    }
     assert!(line(&mut bench, "resize card 1000").contains("card: 100 columns"));
     assert!(line(&mut bench, "hide rows").contains("no pane is called rows"));
+}
+
+/// Rows that an export writes, split at commas; the heading first.
+fn exported(bench: &mut Bench, path: &std::path::Path) -> Vec<Vec<String>> {
+    let said = line(bench, &format!("export {}", path.display()));
+    assert!(said.contains("rows written to"), "{said}");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|l| l.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn what_is_written_to_a_file_has_the_columns_and_the_order_of_the_screen() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { export: Some(backtrail::cli::output::file::export), ..Options::default() };
+    let mut bench = Bench::with(story(), Arc::new(Notebook::default()), LARGE, options);
+    bench.keys("2");
+    line(&mut bench, "columns bytes, peer, start, m, name");
+    line(&mut bench, "sort -bytes");
+    let rows = exported(&mut bench, &dir.path().join("a.csv"));
+    assert_eq!(rows[0], ["bytes", "src.ip", "dst.ip", "start", "seen_by", "name"]);
+    let bytes: Vec<u64> = rows[1..].iter().map(|r| r[0].parse().unwrap()).collect();
+    assert_eq!(bytes.len(), 60);
+    assert!(bytes[0] > bytes[59] && bytes.is_sorted_by(|a, b| a >= b), "{bytes:?}");
+    // As JSON Lines the records are whole, in the same order.
+    line(&mut bench, &format!("export {}", dir.path().join("a.jsonl").display()));
+    let whole = std::fs::read_to_string(dir.path().join("a.jsonl")).unwrap();
+    let whole: Vec<serde_json::Value> = whole.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(whole.len() == 60 && whole[0]["src.port"].is_u64(), "{:?}", whole[0]);
+    for (row, record) in rows[1..].iter().zip(&whole) {
+        assert_eq!((&row[1], &row[3]), (&record["src.ip"].as_str().unwrap().into(), &record["start"].as_str().unwrap().into()));
+    }
+    // As they are by themselves, in the order of time; a table has the same columns.
+    line(&mut bench, "sort off");
+    line(&mut bench, "columns default");
+    let rows = exported(&mut bench, &dir.path().join("b.csv"));
+    assert!(rows[1..].is_sorted_by(|a, b| a[0] <= b[0]) && rows[0][..3] == ["start", "src.ip", "dst.ip"], "{rows:?}");
+    line(&mut bench, &format!("export {}", dir.path().join("b.txt").display()));
+    let text = std::fs::read_to_string(dir.path().join("b.txt")).unwrap();
+    let heading: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(heading, rows[0]);
+    // Groups are written in their order too.
+    line(&mut bench, "query kind = flow | count by dst.port");
+    line(&mut bench, "sort dst.port");
+    let up = exported(&mut bench, &dir.path().join("c.csv"));
+    line(&mut bench, "sort -dst.port");
+    let mut down = exported(&mut bench, &dir.path().join("d.csv"));
+    down[1..].reverse();
+    assert!(up.len() > 3 && up == down, "{up:?} {down:?}");
 }

@@ -234,6 +234,15 @@ fn leads_and_the_trail_from_the_command_line() {
     assert_eq!((&row["changed"], &row["rows"], &row["new"]), (&true.into(), &3.into(), &serde_json::Value::Null));
     assert!(row["change"].as_str().unwrap().ends_with("rows now, 3 when it was walked"), "{row}");
     assert!(ok(&["trail", "--replay"]).contains("3 when it was walked"));
+    ok(&["trail", "--rename", &first.to_string(), "--label", "what was asked of it"]);
+    assert!(ok(&["trail"]).contains("what was asked of it") && ok(&["trail", "--json"]).contains("what was asked of it"));
+    for (args, why) in [
+        (&["trail", "--rename", "99", "--label", "x"][..], "no step 99"),
+        (&["trail", "--rename", &first.to_string(), "--label", " "], "called something"),
+    ] {
+        let refused = program(home.path(), args);
+        assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains(why), "{args:?} {refused:?}");
+    }
     ok(&["trail", "--prune", &first.to_string()]);
     assert_eq!(ok(&["trail", "--json"]), "");
 }

@@ -27,6 +27,7 @@ mod home;
 mod hostile;
 mod hour;
 mod keymaps;
+mod killed;
 mod layouts;
 mod leads;
 mod links;

@@ -12,9 +12,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_backtrail");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_backtrail");
 /// How long is waited for what must come; a machine that is busy needs a fraction of it.
-const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 fn sample(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data").join(name).display().to_string()
@@ -49,7 +49,7 @@ fn copied(from: &Path, to: &Path) {
 }
 
 /// A home with a case and settings of its own.
-fn home(settings: &str) -> TempDir {
+pub fn home(settings: &str) -> TempDir {
     let home = TempDir::with_prefix("backtrail-pty-").unwrap();
     copied(&CASE.path().join("case"), &home.path().join("case"));
     std::fs::create_dir_all(home.path().join(".config/backtrail")).unwrap();
@@ -58,10 +58,10 @@ fn home(settings: &str) -> TempDir {
 }
 
 /// The program on a terminal of 100x30, and what that shows.
-struct Term {
-    child: Box<dyn Child + Send + Sync>,
+pub struct Term {
+    pub child: Box<dyn Child + Send + Sync>,
     writer: Box<dyn Write + Send>,
-    screen: Arc<Mutex<vt100::Parser>>,
+    pub screen: Arc<Mutex<vt100::Parser>>,
     /// The terminal takes nothing while this is set.
     stopped: Arc<AtomicBool>,
     /// Bytes that came.
@@ -70,7 +70,7 @@ struct Term {
 }
 
 impl Term {
-    fn open(home: &Path) -> Term {
+    pub fn open(home: &Path) -> Term {
         let mut command = CommandBuilder::new(PROGRAM);
         command.arg("--case");
         command.arg(home.join("case"));
@@ -114,15 +114,15 @@ impl Term {
         let writer = pair.master.take_writer().unwrap();
         Term { child, writer, screen, stopped, came, _master: pair.master }
     }
-    fn send(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         self.writer.write_all(bytes).unwrap();
         self.writer.flush().unwrap();
     }
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
     }
     /// Waits until something is so; says what the screen shows when it never is.
-    fn until(&mut self, what: &str, so: impl Fn(&vt100::Screen) -> bool) -> String {
+    pub fn until(&mut self, what: &str, so: impl Fn(&vt100::Screen) -> bool) -> String {
         let begun = Instant::now();
         loop {
             if so(self.screen.lock().unwrap().screen()) {
@@ -141,11 +141,11 @@ impl Term {
     fn shows(&mut self, text: &str) -> String {
         self.until(text, |screen| screen.contents().contains(text))
     }
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
-    fn ends(&mut self) {
+    pub fn ends(&mut self) {
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < LIMIT, "it does not end; the screen:\n{}", self.text());
@@ -414,7 +414,7 @@ fn a_capture_that_has_ended_costs_nothing_and_a_line_that_drops_ends_one() {
 }
 
 /// The process that holds the case of a home.
-fn holder(home: &Path) -> u32 {
+pub fn holder(home: &Path) -> u32 {
     let text = std::fs::read_to_string(home.join("case/LOCK")).unwrap();
     text.lines().find_map(|l| l.strip_prefix("pid ")).unwrap().parse().unwrap()
 }

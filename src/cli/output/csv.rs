@@ -28,14 +28,14 @@ impl<'w> CsvRows<'w> {
     }
 }
 
-fn failed(e: csv::Error) -> Error {
+pub(super) fn failed(e: csv::Error) -> Error {
     match e.into_kind() {
         csv::ErrorKind::Io(e) => io(e),
         other => Error::internal(format!("cannot write CSV: {other:?}")),
     }
 }
 
-fn harmless(text: String) -> String {
+pub(super) fn harmless(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err() { format!("'{text}") } else { text }
 }
 

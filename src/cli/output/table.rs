@@ -35,7 +35,7 @@ impl<'w> TableRows<'w> {
     }
 }
 
-fn is_number(ty: Type) -> bool {
+pub(super) fn is_number(ty: Type) -> bool {
     matches!(ty, Type::Uint | Type::Bytes | Type::Port | Type::Float | Type::Span)
 }
 

@@ -1,12 +1,13 @@
 //! `pivot`: the drill-down of one value: the counts of every relation, then one relation's rows.
 
+use crate::case::home::first_window;
 use crate::cli::ask::{self, About};
 use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
 use crate::cli::output::{self, Form, io};
 use crate::cli::{Cx, Done, Subcommand};
 use crate::error::{Error, Result, nearest};
-use crate::model::{Entity, Kind, Value, field};
+use crate::model::{Entity, Kind, Time, Value, field};
 use crate::pivots::{self, Lead, Selection};
 use crate::query::engine::{Cancel, Page};
 use crate::query::{Engine, Question};
@@ -27,6 +28,9 @@ struct PivotArgs {
     /// Print the rows of this relation
     #[arg(long, value_name = "RELATION")]
     to: Option<String>,
+    /// Print what is known of the value, as its card does on the screen: inventory, reputation, what it serves and uses
+    #[arg(long, conflicts_with = "to")]
+    facts: bool,
     /// Only relations and rows of this window: a time clause such as `since 2h ago`
     #[arg(long, value_name = "CLAUSE")]
     window: Option<String>,
@@ -53,6 +57,10 @@ impl Subcommand for Pivot {
             if args.read.is_empty() { (Opened::existing(cx)?, Done::All) } else { Opened::temporary(&args.read)? };
         let engine = &*opened.engine;
         let selection = selection(&args.value, engine)?;
+        if args.facts {
+            facts(&selection, &args, engine)?;
+            return Ok(done);
+        }
         let leads = leads(&selection, engine, args.window.as_deref())?;
         match &args.to {
             Some(name) => rows(name, &leads, &args, engine)?,
@@ -83,6 +91,31 @@ fn selection(text: &str, engine: &dyn Engine) -> Result<Selection> {
         .or_else(|| Entity::of(field::USER, &Value::text(text)))
         .ok_or_else(|| Error::user(format!("`{text}` is nothing to pivot on")))?;
     Ok(Selection { entity: Some(entity), ..Selection::default() })
+}
+
+/// What is known of a value at the end of the window.
+fn facts(selection: &Selection, args: &PivotArgs, engine: &dyn Engine) -> Result<()> {
+    let Some(entity) = &selection.entity else {
+        return Err(Error::user(format!("`{}` is a record, and facts are of a value", args.value)).hint("name a value of it"));
+    };
+    let window = match &args.window {
+        Some(clause) => Some(engine.compile(clause)?.window),
+        None => first_window(engine).or_else(|| engine.span()),
+    };
+    let at = window.map(|w| w.end).filter(|t| *t != Time::MAX);
+    let facts = engine.facts(entity, at, &Cancel::default())?;
+    let mut out = std::io::stdout().lock();
+    if args.form == Form::Jsonl {
+        for f in facts {
+            let id = f.evidence.map(|id| id.to_string());
+            let row = json!({"schema": "backtrail.fact/1", "label": f.label, "text": f.text, "severity": f.severity, "id": id});
+            writeln!(out, "{row}").map_err(io)?;
+        }
+        return Ok(());
+    }
+    let mut grid = Grid::new(["known", "what"].map(str::to_owned).to_vec(), Vec::new(), false, &mut out);
+    facts.into_iter().try_for_each(|f| grid.row(vec![f.label, f.text]))?;
+    grid.end()
 }
 
 type Relation = (&'static pivots::Pivot, Lead, Question);

@@ -49,6 +49,11 @@ impl Subcommand for Playbook {
         let mut out = std::io::stdout().lock();
         let Some(name) = &args.name else {
             for playbook in playbooks::all() {
+                if args.form == Form::Jsonl {
+                    let row = json!({"schema": "backtrail.playbook/1", "playbook": playbook.name(), "asks": playbook.doc()});
+                    writeln!(out, "{row}").map_err(io)?;
+                    continue;
+                }
                 writeln!(out, "{:<12} {}", harmless(playbook.name()), harmless(playbook.doc())).map_err(io)?;
             }
             return Ok(Done::All);

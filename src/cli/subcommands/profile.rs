@@ -1,5 +1,6 @@
 //! `profile`: the network by its flows, step by step, as the profile screen shows it.
 
+use crate::case::home::first_window;
 use crate::case::profile::{self, Step, TITLES, Table};
 use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
@@ -56,7 +57,11 @@ impl Subcommand for ProfileCommand {
             if args.read.is_empty() { (Opened::existing(cx)?, Done::All) } else { Opened::temporary(&args.read)? };
         let engine = &*opened.engine;
         let cancel = Cancel::default();
-        let window = args.window.as_deref().map_or(Ok(Window::ALL), |clause| engine.compile(clause).map(|q| q.window))?;
+        // Without one it is that of the screen.
+        let window = match &args.window {
+            Some(clause) => engine.compile(clause)?.window,
+            None => first_window(engine).or_else(|| engine.span()).unwrap_or(Window::ALL),
+        };
         let made = profile::gather(engine, window, &cancel, &mut |_| {})?;
         let steps = profile::steps(engine, &made, &cancel)?;
         if let Some(name) = &args.table

@@ -28,6 +28,12 @@ struct TrailArgs {
     /// Take this step and every step that was reached from it off the trail (the journal keeps them)
     #[arg(long, value_name = "NUMBER", conflicts_with = "replay")]
     prune: Option<u64>,
+    /// Call a step something else, as `rename` does on the screen
+    #[arg(long, value_name = "NUMBER", requires = "label", conflicts_with_all = ["replay", "prune", "json"])]
+    rename: Option<u64>,
+    /// What the step is called from now on
+    #[arg(long, value_name = "TEXT", requires = "rename")]
+    label: Option<String>,
 }
 
 impl Subcommand for Trail {
@@ -44,9 +50,7 @@ impl Subcommand for Trail {
         if let Some(id) = args.prune {
             let branch = branch(&nodes, id);
             if branch.is_empty() {
-                return Err(
-                    Error::user(format!("the trail has no step {id}")).hint("backtrail trail lists them with their numbers")
-                );
+                return Err(no_step(id));
             }
             // Those furthest out first: whatever stops it, no step is left hanging in the air.
             for id in branch.iter().rev() {
@@ -55,8 +59,23 @@ impl Subcommand for Trail {
             let _ = writeln!(std::io::stderr(), "{} steps taken off the trail", branch.len());
             return Ok(Done::All);
         }
+        if let (Some(id), Some(label)) = (args.rename, &args.label) {
+            let label = label.trim();
+            if !nodes.iter().any(|n| n.id == id) {
+                return Err(no_step(id));
+            }
+            if label.is_empty() {
+                return Err(Error::user("a step is called something").hint("--label 'first beacon'"));
+            }
+            opened.keeper.append(What::Edit { id, text: label.to_owned() })?;
+            return Ok(Done::All);
+        }
         if args.replay { replayed(&opened, &nodes, args.json) } else { listed(&nodes, args.json) }
     }
+}
+
+fn no_step(id: u64) -> Error {
+    Error::user(format!("the trail has no step {id}")).hint("backtrail trail lists them with their numbers")
 }
 
 fn listed(nodes: &[Node], as_json: bool) -> Result<Done> {

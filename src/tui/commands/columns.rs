@@ -25,7 +25,7 @@ pub const TABLE: &[Command] = &[
     command("split", "[LETTER|before|off]", "two halves: this beside a mark, or beside the window before", |app, args| {
         app.split(args)
     }),
-    command("layout", "[NAME|save NAME|default]", "use or save a layout: panes, sizes, columns", layout),
+    command("layout", "[NAME|save NAME|remove NAME|default]", "use, save or remove a layout: panes, sizes, columns", layout),
 ];
 
 /// Smallest and largest width of the card, height of the detail.
@@ -242,6 +242,10 @@ fn layout(app: &mut App, args: &str) -> Result<()> {
             let mut lines: Vec<String> = names.iter().map(|n| line(n)).collect();
             items.push(Item { label: "save under a name".into(), count: " ".into(), ..Item::default() });
             lines.push("layout save".into());
+            if !saved.is_empty() {
+                items.push(Item { label: "remove one".into(), count: " ".into(), ..Item::default() });
+                lines.push("layout remove".into());
+            }
             app.choose_from("layouts".into(), items, lines);
             Ok(())
         }
@@ -254,6 +258,24 @@ fn layout(app: &mut App, args: &str) -> Result<()> {
             app.keep_looks(&name, Some(format!("layout {name} saved: panes, sizes and columns as they are now")));
             Ok(())
         }
+        ("remove", "") => {
+            let saved = looks::saved(config.as_deref());
+            if saved.is_empty() {
+                return Err(Error::user("no layout is saved").hint("layout save NAME keeps the one that is shown"));
+            }
+            let lines = saved.iter().map(|n| format!("layout remove {n}")).collect();
+            let item = |n: String| Item { label: n, count: " ".into(), preview: "remove it".into(), empty: false };
+            app.choose_from("remove which layout".into(), saved.into_iter().map(item).collect(), lines);
+            Ok(())
+        }
+        ("remove", name) => {
+            // What is shown stays as it is: only the name is gone.
+            if !looks::remove(config.as_deref(), looks::name(name)?)? {
+                return Err(no_layout(name, &looks::saved(config.as_deref())));
+            }
+            app.say(format!("layout {name} removed"));
+            Ok(())
+        }
         ("default", "") => {
             app.use_looks(Looks::default());
             app.say("layout: as it is by itself");
@@ -261,19 +283,23 @@ fn layout(app: &mut App, args: &str) -> Result<()> {
             Ok(())
         }
         (name, "") => {
-            let known = looks::saved(config.as_deref());
             let Some(found) = looks::load(config.as_deref(), looks::name(name)?)? else {
-                let err = Error::user(format!("no layout is called {name}"));
-                let near = crate::error::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-                return Err(err.hint(near.unwrap_or_else(|| "layout save NAME keeps the one that is shown".into())));
+                return Err(no_layout(name, &looks::saved(config.as_deref())));
             };
             app.use_looks(found);
             app.say(format!("layout: {name}"));
             app.keep_looks(looks::LAST, None);
             Ok(())
         }
-        _ => Err(Error::user("a layout is used or saved by its name").hint("layout NAME, layout save NAME, layout default")),
+        _ => Err(Error::user("a layout is used, saved or removed by its name")
+            .hint("layout NAME, layout save NAME, layout remove NAME, layout default")),
     }
+}
+
+fn no_layout(name: &str, saved: &[String]) -> Error {
+    let near = crate::error::nearest(name, saved.iter().map(String::as_str)).map(str::to_owned);
+    Error::user(format!("no layout is called {name}"))
+        .hint(near.unwrap_or_else(|| "layout save NAME keeps the one that is shown".into()))
 }
 
 impl App {
@@ -363,7 +389,7 @@ impl App {
             "resize" => own(&[("card", "columns of the screen"), ("detail", "lines")]),
             "layout" => {
                 let saved = looks::saved(self.options.config.as_deref()).into_iter().map(|n| (n, "saved".to_owned()));
-                own(&[("save", "keep this one under a name"), ("default", "as it is by itself")])
+                own(&[("save", "keep this one under a name"), ("remove", "take one away"), ("default", "as it is by itself")])
                     .into_iter()
                     .chain(saved)
                     .collect()

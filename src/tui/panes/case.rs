@@ -22,13 +22,23 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::collections::HashMap;
 
-const COLUMNS: [Column; 5] = [
-    Column { title: "when", least: 12, wanted: 17, right: false, drop: 3 },
-    Column { title: "who", least: 6, wanted: 10, right: false, drop: 5 },
-    Column { title: "", least: 12, wanted: 22, right: false, drop: 0 },
-    Column { title: "rows", least: 6, wanted: 9, right: true, drop: 4 },
-    Column { title: "", least: 16, wanted: 60, right: false, drop: 0 },
-];
+const WHEN: Column = Column { title: "when", least: 12, wanted: 17, right: false, drop: 3 };
+const WHO: Column = Column { title: "who", least: 6, wanted: 10, right: false, drop: 5 };
+const HEAD: Column = Column { title: "", least: 12, wanted: 22, right: false, drop: 0 };
+const ROWS: Column = Column { title: "rows", least: 6, wanted: 9, right: true, drop: 4 };
+/// What supports a lead and what contradicts it.
+const BEARS: Column = Column { title: "for/against", least: 11, wanted: 11, right: true, drop: 4 };
+const BODY: Column = Column { title: "", least: 16, wanted: 60, right: false, drop: 0 };
+
+/// The columns of a tab: only what has a number there has a column for it.
+fn columns(tab: usize) -> Vec<Column> {
+    let number = match tab {
+        LEADS => Some(BEARS),
+        BOOKMARKS => Some(ROWS),
+        _ => None,
+    };
+    [Some(WHEN), Some(WHO), Some(HEAD), number, Some(BODY)].into_iter().flatten().collect()
+}
 
 /// The tabs.
 const TABS: [&str; 5] = ["leads", "bookmarks", "notes", "tags", "verdicts"];
@@ -47,7 +57,8 @@ struct Entry {
     /// Title, what a note is about.
     head: String,
     role: &'static str,
-    rows: Option<u64>,
+    /// How many, where the tab has a column for it.
+    number: Option<String>,
     /// What else there is to say: query, text, reason.
     body: String,
     /// What is changed by renaming.
@@ -97,7 +108,7 @@ impl Case {
                     who: b.who,
                     head: b.title.clone(),
                     role: "entity",
-                    rows: Some(b.rows),
+                    number: Some(thousands(b.rows)),
                     body: b.query,
                     text: b.title,
                     about: None,
@@ -113,7 +124,7 @@ impl Case {
                         who: n.who,
                         head,
                         role: "entity",
-                        rows: None,
+                        number: None,
                         body: n.text.clone(),
                         text: n.text,
                         about,
@@ -130,7 +141,7 @@ impl Case {
                         who: t.who,
                         head: t.tag.clone(),
                         role: "ui.chip",
-                        rows: None,
+                        number: None,
                         body,
                         text: t.tag,
                         about,
@@ -152,7 +163,7 @@ impl Case {
                         body.push_str(&format!(" ({word} {})", until.rfc3339()));
                     }
                     let head = v.judgement.name().to_owned();
-                    Entry { id: v.id, at: v.at, who: v.who, head, role, rows: None, body, text: v.reason, about }
+                    Entry { id: v.id, at: v.at, who: v.who, head, role, number: None, body, text: v.reason, about }
                 })
                 .collect(),
         };
@@ -322,22 +333,22 @@ impl Pane for Case {
         let mut scroll = self.scroll;
         let mut row = |n: usize| {
             let e = &self.entries[n];
-            let rows = match (e.rows, self.changed.get(&e.id).filter(|n| **n > 0)) {
-                (Some(rows), Some(more)) => format!("{} +{}", thousands(rows), thousands(*more)),
-                (Some(rows), None) => thousands(rows),
-                (None, _) => String::new(),
+            let number = match (&e.number, self.changed.get(&e.id).filter(|n| **n > 0)) {
+                (Some(number), Some(more)) => Some(format!("{number} +{}", thousands(*more))),
+                (number, _) => number.clone(),
             };
             let role = if self.changed.get(&e.id).is_some_and(|n| *n > 0) { "ui.warning" } else { "ui.dim" };
             let body: String = e.body.chars().take(500).collect();
-            vec![
-                (view.zone.format(e.at, "%Y-%m-%d %H:%M"), "ui.time"),
-                (text::clean(&e.who).into_owned(), "ui.dim"),
-                (text::clean(&e.head).into_owned(), e.role),
-                (rows, role),
-                (text::clean(&body).into_owned(), "ui.text"),
-            ]
+            let cells = [
+                Some((view.zone.format(e.at, "%Y-%m-%d %H:%M"), "ui.time")),
+                Some((text::clean(&e.who).into_owned(), "ui.dim")),
+                Some((text::clean(&e.head).into_owned(), e.role)),
+                number.map(|number| (number, role)),
+                Some((text::clean(&body).into_owned(), "ui.text")),
+            ];
+            cells.into_iter().flatten().collect()
         };
-        table::draw(buf, list, &COLUMNS, &mut scroll, self.entries.len(), view, view.focused, &mut row);
+        table::draw(buf, list, &columns(self.tab), &mut scroll, self.entries.len(), view, view.focused, &mut row);
         self.scroll = scroll;
         let Some(entry) = self.entry() else { return };
         if self.tab == LEADS {

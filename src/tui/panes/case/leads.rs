@@ -56,7 +56,6 @@ impl Told {
     pub(super) fn entry(&self) -> Entry {
         let lead = &self.lead;
         let said = |word: &str, text: &str| if text.is_empty() { String::new() } else { format!("; {word} {text}") };
-        let bears = format!("{} for, {} against", lead.supports.len(), lead.contradicts.len());
         let end = if lead.is_open() { said("next:", &lead.next) } else { said("because:", &lead.reason) };
         Entry {
             id: lead.id,
@@ -64,8 +63,8 @@ impl Told {
             who: if lead.owner.is_empty() { lead.who.clone() } else { lead.owner.clone() },
             head: lead.text.clone(),
             role: if lead.is_open() { "entity" } else { "ui.dim" },
-            rows: None,
-            body: format!("{}, {bears}{end}", lead.state.name()),
+            number: Some(format!("+{} -{}", lead.supports.len(), lead.contradicts.len())),
+            body: format!("{}{end}", lead.state.name()),
             text: lead.text.clone(),
             about: None,
         }

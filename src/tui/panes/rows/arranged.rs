@@ -6,6 +6,7 @@ use crate::model::{RecordId, Value};
 use crate::tui::cells::Cell;
 use crate::tui::columns::{self, Chosen};
 use crate::tui::effect::{Cx, Effect};
+use crate::tui::export::{Shape, Taken};
 use crate::tui::lenses::{self, Column, Show};
 use crate::tui::load::{FoundAmong, MOST_SORTED, PAGE, Part};
 use crate::tui::paint::{fill, put, put_right};
@@ -26,6 +27,23 @@ impl Rows {
     pub(super) fn wanted_columns(&self, long: bool) -> Vec<Column> {
         let list = if self.chosen.is_empty() { self.lens.columns.to_vec() } else { columns::columns(&self.chosen) };
         lenses::columns(&list, self.focus.host().is_some(), long)
+    }
+    /// How the rows stand, for a file.
+    pub fn shape(&self) -> Shape {
+        let list = if self.chosen.is_empty() { self.lens.columns.to_vec() } else { columns::columns(&self.chosen) };
+        let mut taken: Vec<Taken> = Vec::new();
+        for column in list.iter().flat_map(Taken::of) {
+            if !taken.contains(&column) {
+                taken.push(column);
+            }
+        }
+        Shape { order: self.ask.order(), columns: taken }
+    }
+    /// The question for the rows where they are the links of a record, which no other question gives.
+    pub fn linked(&self) -> Option<String> {
+        self.ask.links?;
+        let ids: Vec<String> = self.records.iter().map(|r| crate::query::quote(&r.id.to_string())).collect();
+        (!ids.is_empty()).then(|| format!("id in {{{}}}", ids.join(", ")))
     }
     /// The column under the cursor.
     pub fn column(&self) -> Option<Column> {
