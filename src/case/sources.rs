@@ -5,7 +5,7 @@ use super::home::first_window;
 use crate::error::Result;
 use crate::model::source::SourceInfo;
 use crate::model::time::SECOND;
-use crate::model::{Cancel, Record, SourceId, Time, Value, Window, field};
+use crate::model::{Cancel, Origin, Record, SourceId, Time, Value, Window, field};
 use crate::query::engine::{Page, Raw, Timeline};
 use crate::query::{Engine, quote};
 
@@ -137,11 +137,13 @@ pub fn odd(engine: &dyn Engine, source: &SourceInfo, cancel: &Cancel) -> Result<
 
 /// The beginning of what a record was read from; of what has no text, what the record says.
 fn line(engine: &dyn Engine, record: &Record) -> Result<String> {
+    // An oddity has a place but no length of its own: as much is read from there as the evidence holds.
     let origin = record.origin();
-    let bytes = match engine.raw(origin)? {
-        Raw::Bytes(bytes) => bytes,
-        Raw::Gone(_) => Vec::new(),
+    let read = |len: u32| match engine.raw(Origin { len, ..origin }) {
+        Ok(Raw::Bytes(bytes)) if !bytes.is_empty() => Some(bytes),
+        _ => None,
     };
+    let bytes = [origin.len, 640, 160, 40, 8].into_iter().filter(|len| *len > 0).find_map(read).unwrap_or_default();
     let head: Vec<u8> = bytes.iter().copied().take(4 * LINE).take_while(|b| *b != b'\n').collect();
     let binary = head.iter().filter(|b| **b < 0x20 && **b != b'\t' && **b != b'\r').count() * 10 > head.len();
     if head.is_empty() || binary {

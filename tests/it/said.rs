@@ -21,7 +21,7 @@ const LINES: &str = "<134>1 2026-11-20T08:12:01Z gw kernel - - - DROP IN=eth0 OU
 <134>1 2026-11-20T12:12:03Z ns1 su - - - nothing special\n";
 
 #[test]
-fn what_is_said_of_a_host_by_hand_is_a_field_of_its_records_a_column_and_on_its_card_until_it_is_taken_back() {
+fn what_is_said_of_a_host_by_hand_is_a_field_of_its_records_and_a_column_until_it_is_taken_back() {
     let (_home, case) = case(&[("a.log", LINES)]);
     let critical = || case(&["query", "criticality = critical", "-o", "jsonl"]).rows();
     assert!(critical().is_empty());
@@ -32,8 +32,6 @@ fn what_is_said_of_a_host_by_hand_is_a_field_of_its_records_a_column_and_on_its_
     assert_eq!((&rows[0]["criticality"], &rows[0]["mission"]), (&"critical".into(), &"the shop".into()));
     let counted = case(&["query", "| count by criticality", "-o", "jsonl"]).ok();
     assert!(counted.contains("critical"), "{counted}");
-    let card = case(&["pivot", "192.0.2.95"]).ok();
-    assert!(card.contains("criticality critical, says "), "{card}");
     assert!(case(&["inventory", "set", "192.0.2.95", "owner", "x"]).failed().contains("cannot be set by hand"));
     let said = case(&["inventory", "-o", "jsonl"]).rows();
     assert_eq!(said.len(), 2);
