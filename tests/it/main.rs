@@ -56,3 +56,4 @@ mod themes;
 mod tidy;
 mod totals;
 mod triage;
+mod twins;
