@@ -36,6 +36,12 @@ impl Desk {
         copy_all(&story::CASE.engine.store().dir(), &dir.path().join("case"));
         Desk::on(dir, false)
     }
+    /// On a copy of a case.
+    pub fn copy_of(case: &Path) -> Desk {
+        let dir = TempDir::with_prefix("backtrail-it-").unwrap();
+        copy_all(case, &dir.path().join("case"));
+        Desk::on(dir, false)
+    }
     fn on(dir: TempDir, create: bool) -> Desk {
         let options = OpenOptions { create, ballast: 0, reserve: Reserve { percent: 0, bytes: 0 }, ..OpenOptions::default() };
         let store = Store::open(&dir.path().join("case"), &options).unwrap();

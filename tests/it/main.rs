@@ -57,3 +57,4 @@ mod themes;
 mod tidy;
 mod totals;
 mod triage;
+mod twins;
