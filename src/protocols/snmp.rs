@@ -89,6 +89,46 @@ fn read(message: &[u8]) -> Option<Said> {
     Some(said)
 }
 
+/// The items of bytes that are these and nothing else.
+fn exactly<'b>(mut bytes: &'b [u8], tags: &[u8]) -> Option<Vec<ber::Item<'b>>> {
+    let mut out = Vec::with_capacity(tags.len());
+    for tag in tags {
+        let (item, rest) = ber::item(bytes).filter(|(i, _)| i.tag == *tag)?;
+        out.push(item);
+        bytes = rest;
+    }
+    bytes.is_empty().then_some(out)
+}
+
+/// Whether bytes are a message to the last of them: what only begins like one (noise on another protocol's port) is none.
+fn is_whole(message: &[u8]) -> bool {
+    let of = || {
+        let outer = exactly(message, &[0x30])?;
+        let (version, rest) = ber::item(outer.first()?.value).filter(|(i, _)| i.tag == 2)?;
+        if ber::integer(version.value)? == 3 {
+            let last = ber::items(rest).nth(2)?.tag;
+            let parts = exactly(rest, &[0x30, 4, last])?;
+            let header = exactly(parts.first()?.value, &[2, 2, 4, 2])?;
+            return (matches!(last, 4 | 0x30) && header.get(2)?.value.len() == 1).then_some(());
+        }
+        let unit = ber::items(rest).nth(1)?.tag;
+        let parts = exactly(rest, &[4, unit])?;
+        // A trap of version 1: enterprise, agent, which, which of its own, when.
+        let tags: &[u8] = if unit == 0xa4 { &[6, 0x40, 2, 2, 0x43, 0x30] } else { &[2, 2, 2, 0x30] };
+        let inside = exactly(parts.get(1)?.value, tags)?;
+        let mut bindings = inside.last()?.value;
+        while !bindings.is_empty() {
+            let (binding, more) = ber::item(bindings).filter(|(i, _)| i.tag == 0x30)?;
+            let (name, value) = ber::item(binding.value).filter(|(i, _)| i.tag == 6 && !i.value.is_empty())?;
+            let (_, after) = ber::item(value)?;
+            (!name.value.is_empty() && after.is_empty()).then_some(())?;
+            bindings = more;
+        }
+        Some(())
+    };
+    of().is_some()
+}
+
 impl Protocol for Snmp {
     fn name(&self) -> &'static str {
         "snmp"
@@ -100,7 +140,7 @@ impl Protocol for Snmp {
         &[UDP]
     }
     fn probe(&self, _side: Side, first: &[u8], _ends: &Ends) -> Sniff {
-        if read(first).is_some() { Sniff::Yes } else { Sniff::No }
+        if read(first).is_some() && is_whole(first) { Sniff::Yes } else { Sniff::No }
     }
     fn parser(&self, _ends: &Ends) -> Box<dyn Parser> {
         Box::<Conversation>::default()
@@ -143,5 +183,22 @@ mod tests {
             let _ = read(&get[..cut]);
         }
         assert!(read(b"\x30\x05\x02\x01\x07\x04\0").is_none());
+    }
+
+    #[test]
+    fn what_only_begins_like_a_message_is_none() {
+        let get: &[u8] = b"\x30\x26\x02\x01\x01\x04\x06public\xa0\x19\x02\x01\x01\x02\x01\0\x02\x01\0\x30\x0e\x30\x0c\x06\x08\x2b\x06\x01\x02\x01\x01\x01\0\x05\0";
+        let v3: &[u8] =
+            b"\x30\x1c\x02\x01\x03\x30\x0d\x02\x01\x09\x02\x02\x05\xdc\x04\x01\x04\x02\x01\x03\x04\x02\x30\0\x04\x04\xde\xad\xbe\xef";
+        assert!([get, v3].iter().all(|m| read(m).is_some() && is_whole(m)));
+        for message in [get, v3] {
+            let more = [message, &b"\0"[..]].concat();
+            assert!(!is_whole(&more) && (0..message.len()).all(|cut| !is_whole(&message[..cut])));
+        }
+        // Noise that the first items of a message happen to be in.
+        let noise: &[u8] = b"\x30\x0c\x02\x01\x01\x04\x01x\xa0\x04\x9f\x7f\x01\x22";
+        assert!(read(noise).is_some() && !is_whole(noise));
+        let unnamed: &[u8] = b"\x30\x16\x02\x01\0\x04\x01x\xa1\x0e\x02\x01\x01\x02\x01\0\x02\x01\0\x30\x03\x05\x01\x06";
+        assert!(!is_whole(unnamed));
     }
 }
