@@ -133,13 +133,7 @@ pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
             Some(Signature) if plain(name).ends_with("id") && stated.parse::<u64>().is_err() => {
                 later.push((name, stated, Signature))
             }
-            // `Recordtype=Tunnel Samples` is no type of DNS.
-            Some(Of(field::DNS_TYPE)) if !super::dns_text::is_type(stated) && stated.contains(' ') => {
-                if keep {
-                    d.keep(name, stated);
-                }
-            }
-            Some(means) if give(means, stated, d, &mut told) => {}
+            Some(means) if !is_no_type(means, stated) && give(means, stated, d, &mut told) => {}
             _ if keep => d.keep(name, stated),
             _ => {}
         }
@@ -372,6 +366,11 @@ pub(super) fn kind(d: &Draft) -> Kind {
     } else {
         Kind::Log
     }
+}
+
+/// `Recordtype=Tunnel Samples` is no type of DNS.
+fn is_no_type(means: Means, stated: &str) -> bool {
+    matches!(means, Of(field::DNS_TYPE)) && !super::dns_text::is_type(stated) && stated.contains(' ')
 }
 
 #[cfg(test)]

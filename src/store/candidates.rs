@@ -186,7 +186,7 @@ impl Snapshot {
         for chunk in data.chunks.iter().filter(|c| tables.contains(&(c.place.day, c.span.source))) {
             let mut touched = ranges.iter().filter(|r| r.touches(&chunk.span)).peekable();
             if touched.peek().is_some() {
-                postings::search(&*self.postings(chunk).ok()?, touched, &mut found).ok()?;
+                postings::search(&self.postings(chunk).ok()?, touched, &mut found).ok()?;
             }
         }
         found.settle();

@@ -14,7 +14,7 @@ fn rows_that_have_ends_of_a_host_elsewhere_are_found_as_by_scan() {
             let mut r = flow(1, n);
             let v4 = std::net::Ipv4Addr::new(198, 51, 100, (n % 2) as u8);
             // The same address in both of its forms.
-            r.set(field::SRC_IP, Value::Addr(if n % 7 == 0 { v4.to_ipv6_mapped().into() } else { v4.into() }));
+            r.set(field::SRC_IP, Value::Addr(if n.is_multiple_of(7) { v4.to_ipv6_mapped().into() } else { v4.into() }));
             r.set(field::SRC_PORT, 1_024 + n * 31 % 60_000);
             r.set(field::DST_IP, Value::Addr([192, 0, 2, (n % 90) as u8].into()));
             r.set(field::PROTO, 6u64);
@@ -29,9 +29,9 @@ fn rows_that_have_ends_of_a_host_elsewhere_are_found_as_by_scan() {
         proto: Some(6),
         ip: flows[n].addr(field::SRC_IP).unwrap().to_canonical(),
         port,
-        peer: (n % 3 > 0).then(|| ([192, 0, 2, ((n + n % 3 - 1) % 90) as u8].into(), None)),
-        start: flows[n].start.plus(i64::from(n % 5 == 0) * 10_000_000_000),
-        end: flows[n].start.plus(i64::from(n % 5 == 0) * 10_000_000_000 + long),
+        peer: (!n.is_multiple_of(3)).then(|| ([192, 0, 2, ((n + n % 3 - 1) % 90) as u8].into(), None)),
+        start: flows[n].start.plus(i64::from(n.is_multiple_of(5)) * 10_000_000_000),
+        end: flows[n].start.plus(i64::from(n.is_multiple_of(5)) * 10_000_000_000 + long),
         confidence: 0.9,
         method: Method::Log,
         evidence: flows[n].id,
