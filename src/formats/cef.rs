@@ -133,15 +133,16 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
             "in" => pairs.push(("bytesOut", value)),
             "out" => pairs.push(("bytesIn", value)),
             "dvc" | "dvchost" | "deviceExternalId" | "deviceAddress" => d.keep(key, value),
-            // `flexNumber1Label=threat` is a score, no signature's number.
-            key if numbered && (key.starts_with("flexNumber") || key.starts_with("cn")) && labelled(key).is_some() => {
+            key if numbered => {
                 let label = labelled(key).unwrap_or(key);
-                match vendor_names::meaning(label) {
-                    Some(vendor_names::Means::Signature) => d.keep(label, value),
-                    _ => pairs.push((label, value)),
+                // `flexNumber1Label=threat` is a score, no signature's number.
+                let score = label != key && (key.starts_with("flexNumber") || key.starts_with("cn"));
+                if score && vendor_names::meaning(label) == Some(vendor_names::Means::Signature) {
+                    d.keep(label, value);
+                } else {
+                    pairs.push((label, value));
                 }
             }
-            key if numbered => pairs.push((labelled(key).unwrap_or(key), value)),
             key => pairs.push((key, value)),
         }
     }

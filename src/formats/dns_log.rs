@@ -11,8 +11,8 @@ use super::draft::{self, Draft};
 use super::envelope::Envelope;
 use super::services::{self, Service};
 use super::{Context, Out};
-use crate::model::field;
 use crate::model::record::Kind;
+use crate::model::{field, proto};
 
 /// The format.
 pub static FORMAT: Service = Service {
@@ -130,22 +130,13 @@ fn bind_said(text: &str, d: &mut Draft) {
         None => text,
     };
     // Infoblox's log of responses: `UDP: [view: default] query: www.example.com IN A response: NOERROR +E www.example.com. 60 IN A ...;`.
-    let (text, proto) = match text.split_once(": ") {
-        Some(("UDP", rest)) => (rest, Some(17)),
-        Some(("TCP", rest)) => (rest, Some(6)),
-        _ => (text, None),
-    };
-    if let Some(proto) = proto {
-        d.uint(field::PROTO, proto);
-        return responded(text, d);
+    if let Some((word @ ("UDP" | "TCP"), rest)) = text.split_once(": ") {
+        d.uint(field::PROTO, u64::from(if word == "UDP" { proto::UDP } else { proto::TCP }));
+        return responded(rest, d);
     }
     if let Some(asked) = text.strip_prefix("query: ").or_else(|| text.strip_prefix("response: ")) {
         let mut words = asked.split(' ');
-        let (name, class, kind) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
-        question(name, kind, d);
-        if class != "IN" {
-            d.keep("class", class);
-        }
+        asked_for(&mut words, d);
         let flags = words.next().unwrap_or("");
         // `response:` (9.19) writes the code before the flags.
         let answered = text.starts_with("response");
@@ -204,6 +195,15 @@ fn bind_said(text: &str, d: &mut Draft) {
     }
 }
 
+/// `www.example.com IN A`.
+fn asked_for<'t>(words: &mut impl Iterator<Item = &'t str>, d: &mut Draft) {
+    let (name, class, kind) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
+    question(name, kind, d);
+    if class != "IN" {
+        d.keep("class", class);
+    }
+}
+
 /// What Infoblox writes of a response: the question, the code, flags, and the answers as they stand in a zone.
 fn responded(text: &str, d: &mut Draft) {
     let text = match text.strip_prefix("[view: ").and_then(|t| t.split_once("] ")) {
@@ -214,12 +214,7 @@ fn responded(text: &str, d: &mut Draft) {
         None => text,
     };
     let Some((asked, said)) = text.strip_prefix("query: ").and_then(|t| t.split_once(" response: ")) else { return };
-    let mut words = asked.split(' ');
-    let (name, class, kind) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
-    question(name, kind, d);
-    if class != "IN" {
-        d.keep("class", class);
-    }
+    asked_for(&mut asked.split(' '), d);
     let (code, rest) = said.split_once(' ').unwrap_or((said, ""));
     d.text(field::DNS_RCODE, &rcode(code));
     let (flags, answers) = rest.split_once(' ').unwrap_or((rest, ""));

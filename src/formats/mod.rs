@@ -286,6 +286,7 @@ pub mod postgres_csv;
 pub mod postgres_json;
 /// Shared: not a member.
 pub mod postgres_text;
+pub mod prisma_sdwan;
 pub mod qualys_csv;
 pub mod qualys_xml;
 pub mod reputation_csv;
@@ -327,15 +328,12 @@ pub mod vendor_names;
 pub mod vendor_values;
 /// Shared: not a member.
 pub mod verdict_words;
+pub mod vmware_nsx;
 pub mod vpc_flow;
 /// Shared: not a member.
 pub mod w3c_columns;
 pub mod w3c_extended;
 pub mod watchguard;
-
-pub mod vmware_nsx;
-
-pub mod prisma_sdwan;
 pub mod wazuh;
 /// Shared: not a member.
 pub mod web;

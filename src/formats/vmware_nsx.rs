@@ -108,10 +108,7 @@ mod tests {
             "<14>Nov 20 08:12:04 esx1 dfwpktlogs: 12345 INET match DROP 1007 OUT 84 PROTO 1 192.0.2.21->198.51.100.21",
             "<14>Nov 20 08:12:09 esx1 dfwpktlogs: 12345 INET TERM domain-c8/1006 IN TCP RST 192.0.2.20/51234->198.51.100.20/443 22/14 7684/1070",
         ];
-        let text = lines.map(|l| show(&FORMAT, l)).join(
-            "
-",
-        );
+        let text = lines.map(|l| show(&FORMAT, l)).join("\n");
         assert!(
             text.contains("action=allow") && text.contains("rule=domain-c8/1006") && text.contains("src.port=51234"),
             "{text}"

@@ -280,10 +280,7 @@ pub trait Engine: Send + Sync {
     /// The addresses that count as home now: `@home`, and what `direction` goes by.
     fn home(&self, cancel: &Cancel) -> Result<Home>;
     /// What people said of hosts and services by hand.
-    fn by_hand(&self, cancel: &Cancel) -> Result<Sayings> {
-        let _ = cancel;
-        Ok(Sayings::default())
-    }
+    fn by_hand(&self, cancel: &Cancel) -> Result<Sayings>;
     /// Number of the newest import: grows with each.
     fn sequence(&self) -> u64;
     /// How often what is not committed (the open flows and newest records of a running capture) was shown anew: grows with each.

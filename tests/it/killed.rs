@@ -16,8 +16,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long after a frame the place that it shows may still be on its way to the disk: frames do not wait for it, and a busy machine takes its time.
-const ON_ITS_WAY: Duration = Duration::from_millis(1_000);
+/// How long after a frame the place that it shows may still be on its way to the disk: frames do not wait for it.
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
 
 /// One thing that a responder does; its number makes it another than all before.
 #[derive(Debug, Clone, Copy, PartialEq)]

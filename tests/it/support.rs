@@ -364,6 +364,9 @@ impl Engine for Memory {
     fn home(&self, cancel: &Cancel) -> Result<Home> {
         Ok(Home::new(self.sites(cancel)?.guessed.remove(0).networks, true))
     }
+    fn by_hand(&self, _: &Cancel) -> Result<backtrail::context::by_hand::Sayings> {
+        Ok(Default::default())
+    }
     fn sequence(&self) -> u64 {
         1
     }

@@ -4,7 +4,7 @@
 //! lead, never a correction: whoever acts on a timetable does so in every source.
 
 use super::estimate::{self, Piece, SURE};
-use super::pairs::{Edge, Moment, Pair};
+use super::pairs::{self, Edge, Moment, Pair};
 use super::peak::{self, Peak};
 use crate::model::clock::{ClockEstimate, ClockState, KeyKind, Meaning};
 use crate::model::time::SECOND;
@@ -16,7 +16,7 @@ const FAR: i64 = 26 * 3_600;
 const SLOW: usize = 300;
 /// Seconds that are counted on each side: those at the ends only for the averages.
 const REACH: i64 = FAR + 2 * SLOW as i64;
-/// Most pairs of seconds that are counted, clients with few of them first.
+/// Most pairs of moments that are looked at, clients with few of them first: one that many hide behind is seen all the time, and says nothing.
 const MOST: usize = 60_000_000;
 /// How many times as far from the median as most differences the best one has to be.
 const DISTINCT: f64 = 12.0;
@@ -74,7 +74,16 @@ fn clients(source: &[Moment], reference: &[Moment], edge: Edge) -> Clients {
             client.1.push(if edge == Edge::Start { moment.start } else { moment.end });
         }
     }
-    clients.retain(|_, (mine, theirs)| !mine.is_empty() && !theirs.is_empty());
+    let pairs = |(mine, theirs): &(Vec<_>, Vec<_>)| mine.len().saturating_mul(theirs.len());
+    let mut sizes: Vec<(usize, u64)> = clients.iter().map(|(key, of)| (pairs(of), *key)).collect();
+    sizes.sort_unstable();
+    let mut sum = 0usize;
+    for (pairs, key) in sizes {
+        sum = sum.saturating_add(pairs);
+        if pairs == 0 || sum > MOST {
+            clients.remove(&key);
+        }
+    }
     for (mine, theirs) in clients.values_mut() {
         mine.sort_unstable();
         theirs.sort_unstable();
@@ -89,17 +98,9 @@ fn best(clients: &Clients) -> Option<(i64, f64)> {
         out.dedup();
         out
     };
-    let mut of: Vec<(Vec<i64>, Vec<i64>)> = clients
-        .values()
-        .map(|(mine, theirs)| (seconds(&mut mine.iter().map(|m| m.0)), seconds(&mut theirs.iter().copied())))
-        .collect();
-    of.sort_by_key(|(mine, theirs)| mine.len().saturating_mul(theirs.len()));
     let mut counted = vec![0f64; 2 * REACH as usize + 1];
-    let mut pairs = 0usize;
-    for (mine, theirs) in of {
-        if pairs > MOST {
-            break;
-        }
+    for (mine, theirs) in clients.values() {
+        let (mine, theirs) = (seconds(&mut mine.iter().map(|m| m.0)), seconds(&mut theirs.iter().copied()));
         // Who is seen all the time says no more than who is seen rarely.
         let weight = 1.0 / ((mine.len() * theirs.len()) as f64).sqrt();
         let mut from = 0;
@@ -108,7 +109,6 @@ fn best(clients: &Clients) -> Option<(i64, f64)> {
                 from += 1;
             }
             for other in theirs[from..].iter().take_while(|t| **t <= second + REACH) {
-                pairs += 1;
                 counted[(second - other + REACH) as usize] += weight;
             }
         }
@@ -155,6 +155,9 @@ fn votes(clients: &Clients, ahead: i64) -> Option<(Vec<Pair>, Peak)> {
                 let visit = (*client, at.div_euclid(VISIT));
                 if (at - other - ahead).abs() <= SECOND {
                     visits.insert(visit);
+                }
+                if votes.len() >= pairs::MOST {
+                    return None;
                 }
                 let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
                 let visit = *numbers.entry(visit).or_insert(next);
@@ -232,5 +235,17 @@ mod tests {
         };
         assert_eq!(estimate(&all(7 * SECOND), &all(0)).state, ClockState::Unknown);
         assert_eq!(estimate(&[], &all(0)).state, ClockState::Unknown);
+    }
+
+    #[test]
+    fn one_that_many_hide_behind_does_not_hide_the_others() {
+        let (mut log, mut flows) = day(7, 2_000, 1_000, -25_162_600_000_000);
+        let alone = estimate(&log, &flows);
+        let moment = |n: i64| Moment { key: 99, client: 99, start: 1_763_600_000 * SECOND + n * 8_000_000, end: 0 };
+        let gateway = (0..10_000).map(moment).map(|m| Moment { end: m.start, ..m });
+        log.extend(gateway.clone());
+        flows.extend(gateway);
+        let found = estimate(&log, &flows);
+        assert_eq!((found.state, &found.pieces[0].offset), (ClockState::Tentative, &alone.pieces[0].offset));
     }
 }
