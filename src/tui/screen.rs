@@ -195,9 +195,15 @@ impl App {
             *first = if name.is_empty() { first.clone() } else { name };
         }
         let step = format!(" {} ", view.glyphs.step);
-        let total = |path: &[String]| path.iter().map(|p| text::width(p) + 3).sum::<usize>();
+        let between = text::width(&step);
+        // With what stands for its beginning: where one is now, the last, is never cut for the way there.
+        let total = |path: &[String], cut: bool| {
+            let labels: usize = path.iter().map(|label| text::width(label)).sum();
+            let begins = if cut { text::width(view.glyphs.ellipsis) + between } else { 0 };
+            begins + labels + between * path.len().saturating_sub(1)
+        };
         let mut cut = false;
-        while total(&path) > usize::from(area.width) && path.len() > 1 {
+        while total(&path, cut) > usize::from(area.width) && path.len() > 1 {
             path.remove(0);
             cut = true;
         }

@@ -132,7 +132,8 @@ fn next(random: &mut Random, n: u64, last: Step, place: &Place) -> Step {
             1 => Step::Bookmark(n),
             2 => Step::Lead(n),
             3 => Step::Focus(n),
-            4 if place.filters.len() < 3 => Step::Filter(n),
+            // More are cut in eighty columns, and could not be read there.
+            4 if place.filters.len() < 2 => Step::Filter(n),
             5 => Step::Lens(if place.lens == "flows" { "alerts" } else { "flows" }),
             6 => Step::Detail(2 + n % 9),
             _ => continue,
