@@ -299,9 +299,9 @@ fn what_is_set_is_kept_for_the_next_session() {
 #[test]
 fn where_one_is_now_is_never_cut_for_the_way_there() {
     // So that the beginning of the path is cut at every column.
-    for width in 72..=88 {
-        let mut bench = Bench::new((width, 24));
-        for address in (0..9).map(|n| format!("10.9.0.{n}")) {
+    for width in 100..=112 {
+        let mut bench = Bench::new((width, 30));
+        for address in (10..24).map(|n| format!("10.9.0.{n}")) {
             let screen = bench.keys(&format!(": focus <space> {address} <enter>"));
             let first = screen.lines().next().unwrap_or_default();
             assert!(first.contains(&address), "{width}: {address}: {first}");
