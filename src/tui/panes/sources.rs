@@ -37,7 +37,7 @@ const COLUMNS: [Column; 10] = [
     Column { title: "partial", least: 7, wanted: 8, right: true, drop: 5 },
     Column { title: "failed", least: 6, wanted: 7, right: true, drop: 0 },
     Column { title: "!", least: 2, wanted: 3, right: true, drop: 0 },
-    Column { title: "records over time", least: 8, wanted: 32, right: false, drop: 2 },
+    Column { title: "when", least: strip::COLUMN as u16, wanted: strip::COLUMN as u16, right: false, drop: 2 },
     Column { title: "clock", least: 10, wanted: 30, right: false, drop: 0 },
 ];
 

@@ -7,16 +7,13 @@ use crate::tui::text;
 use crate::tui::times::{short_span, thousands};
 use crate::tui::view::View;
 
-/// Columns of a strip within the list; the list cuts what it has no room for, so a narrow one takes [`NARROW`].
-pub(super) const COLUMN: usize = 32;
-/// Of a narrow screen.
-const NARROW: usize = 8;
-/// Columns of the strip below the list.
-const WIDE: (usize, usize) = (96, 56);
+/// Columns of a strip within the list: the same on every screen, since a part of one would show other times than it says.
+pub(super) const COLUMN: usize = 8;
+/// Columns of the strip below the list, where both ends of its time stand beside it: on a wide screen, on a narrow one.
+const WIDE: (usize, usize) = (84, 52);
 
 /// A strip of a source: a sign for each part of the time, high where there is much, a dot where there is nothing.
 pub(super) fn cells(strips: &Strips, source: &SourceInfo, width: usize, view: &View) -> String {
-    let width = if view.narrow && width == COLUMN { NARROW } else { width };
     let cells = columns(strips.of(source.id).unwrap_or_default(), width);
     let most = cells.iter().copied().max().unwrap_or(0);
     let sign = |n: u64| match height(n, most) {
