@@ -2,7 +2,8 @@
 //!
 //! The file is derived: lost, it costs a run.
 
-use crate::detectors::gather::{Asked, Progress, parameters, run, service};
+use super::gathered::Beside;
+use crate::detectors::gather::{Asked, Past, Progress, parameters, run, service};
 use crate::detectors::{ALL, Limits};
 use crate::error::Result;
 use crate::model::decision::{Decision, Judgement, What, standing};
@@ -38,6 +39,14 @@ pub(in crate::case) fn rests_on_world(engine: &dyn Engine, decisions: &[Decision
     for source in engine.sources() {
         hash.update(format!("{} {:?}\n", source.name, source.clock));
     }
+    hash.update(rests_on_besides(engine, decisions, cancel)?);
+    let digest = hex(&hash.finalize());
+    Ok(format!("clocks, home, sets, feeds {}", digest.get(..16).unwrap_or_default()))
+}
+
+/// The same without clocks.
+pub fn rests_on_besides(engine: &dyn Engine, decisions: &[Decision], cancel: &Cancel) -> Result<String> {
+    let mut hash = Sha256::new();
     let home = engine.home(cancel)?;
     let mut addrs: Vec<_> = home.members().addrs.iter().collect();
     addrs.sort();
@@ -61,8 +70,7 @@ pub(in crate::case) fn rests_on_world(engine: &dyn Engine, decisions: &[Decision
         )
     };
     hash.update(format!("{:?}", decisions.iter().filter(matters).map(|d| d.sequence).collect::<Vec<_>>()));
-    let digest = hex(&hash.finalize());
-    Ok(format!("clocks, home, sets, feeds {}", digest.get(..16).unwrap_or_default()))
+    Ok(hex(&hash.finalize()))
 }
 
 /// Every finding of the case: as kept if nothing has changed since, else found anew and kept.
@@ -78,7 +86,10 @@ pub fn all(
     if let Some(kept) = current(engine, dir, &rests) {
         return Ok(kept);
     }
-    let mut found = run(engine, &Asked { limits, only: None, window: Window::ALL }, cancel, tell)?;
+    // A source that is new changes nothing of what was gathered: those that there were are compared one by one.
+    let world = rests_on_besides(engine, decisions, cancel)?;
+    let past = Past { kept: &Beside::case(dir), rests: world, writes: engine.head_sequence() == 0 };
+    let mut found = run(engine, &Asked { limits, only: None, window: Window::ALL, past: Some(past) }, cancel, tell)?;
     found.parameters = rests;
     // What a capture has not committed moves on; who may not write here finds it again next time.
     if engine.head_sequence() == 0 {

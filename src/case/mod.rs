@@ -11,6 +11,7 @@ pub mod extract;
 
 pub mod findings;
 
+pub mod gathered;
 pub mod handing;
 
 pub mod handover;

@@ -16,6 +16,7 @@ use crate::model::time::{DAY, SECOND};
 use crate::model::{Kind, SourceId, Time, proto};
 use rita::Score;
 pub use rita::bucket;
+use serde::{Deserialize, Serialize};
 use series::{Series, Subject};
 use std::collections::HashMap;
 
@@ -42,6 +43,12 @@ const SETTINGS: &[Setting] = &[
         default: 4.0,
         unit: "",
         doc: "From so many hosts on that call the same at a beat it is one finding.",
+    },
+    Setting {
+        name: "span",
+        default: 120.0,
+        unit: "s",
+        doc: "What is over sooner is a burst, however even: logins of a script, questions of a page.",
     },
     Setting { name: "exact", default: 0.0, unit: "", doc: "1: only RITA's formulae, with failed connections and whole seconds." },
 ];
@@ -85,6 +92,7 @@ impl Detector for Beacon {
                 rare: of("rare"),
                 common: of("common"),
                 shared: of("shared").max(2.0) as usize,
+                span: of("span"),
                 exact: of("exact") != 0.0,
             },
             ..Beacons::default()
@@ -93,7 +101,7 @@ impl Detector for Beacon {
 }
 
 /// The thresholds, as set.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Thresholds {
     score: f64,
     regular: f64,
@@ -101,11 +109,12 @@ struct Thresholds {
     rare: f64,
     common: f64,
     shared: usize,
+    span: f64,
     exact: bool,
 }
 
 /// A connection of the day.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Sample {
     src: Host,
     dst: Host,
@@ -126,7 +135,7 @@ impl Sample {
 }
 
 /// Who was called, over all days.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Called {
     /// The day on which it was called first, 0: never.
     first_day: i32,
@@ -145,7 +154,7 @@ impl Called {
 }
 
 /// What else is known of two hosts.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Fact {
     /// Fingerprint of the client.
     agent: Word,
@@ -162,7 +171,7 @@ fn at<T: Clone + Default>(table: &mut Vec<T>, place: u32) -> Option<&mut T> {
     table.get_mut(place)
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Beacons {
     limits: Thresholds,
     samples: Vec<Sample>,
@@ -189,6 +198,7 @@ struct Beacons {
 }
 
 impl Watch for Beacons {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         let net = piece.net;
         for flow in piece.flows {
@@ -324,6 +334,12 @@ impl Beacons {
         }
         let limits = self.limits;
         let times: Vec<f64> = pair.iter().map(Sample::seconds).collect();
+        let span = times.last().zip(times.first()).map_or(0.0, |(last, first)| last - first);
+        let known = self.series.contains_key(&key);
+        // The rest of a series after midnight may be short.
+        if !limits.exact && !known && span < limits.span {
+            return;
+        }
         let sizes: Vec<f64> = pair.iter().map(|s| f64::from(s.bytes)).collect();
         let mut scored = rita::score(&times, &sizes, window, false);
         if !limits.exact && pair.len() < rita::STROBE && scored.is_none_or(|s| s.period < FINE) {
@@ -331,12 +347,10 @@ impl Beacons {
         }
         let Some(score) = scored else { return };
         let strobe = pair.len() >= rita::STROBE;
-        let known = self.series.contains_key(&key);
         // A day that is a little less regular belongs to a series that is there already.
         let least = if known && !limits.exact { limits.score - 0.15 } else { limits.score };
         let passes = score.score >= least && (limits.exact || strobe || score.ts >= limits.regular);
         let mut beat = None;
-        let span = times.last().zip(times.first()).map_or(0.0, |(last, first)| last - first);
         let long = pair.len() >= SPECTRUM_LEAST && span >= SPECTRUM_SPAN;
         if !limits.exact && !strobe && score.ts >= 0.5 && long && (passes || *spectra > 0) {
             *spectra = spectra.saturating_sub(1);

@@ -10,6 +10,8 @@ use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::{Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{Kind, SourceId, Time};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// The detector.
@@ -67,6 +69,7 @@ impl Detector for BruteForce {
 /// Originator, responder if it is told, port.
 type Key = (Host, Option<Host>, u16);
 
+#[derive(Serialize, Deserialize)]
 struct Guesses {
     least: usize,
     window: i64,
@@ -77,14 +80,14 @@ struct Guesses {
 }
 
 /// What is known of two hosts and a service.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     recent: VecDeque<(Time, Attempt)>,
     episode: Option<Episode>,
     done: Vec<Episode>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Attempt {
     bytes: f64,
     /// A log says that it failed.
@@ -93,6 +96,7 @@ struct Attempt {
     source: SourceId,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Episode {
     first: Time,
     last: Time,
@@ -104,12 +108,13 @@ struct Episode {
     ids: Vec<Id>,
     sources: BTreeSet<SourceId>,
     /// When one was let in, and how that is known.
-    success: Option<(Time, &'static str, Id)>,
+    success: Option<(Time, Cow<'static, str>, Id)>,
     /// Other episodes at the same time that the logs counted here may be of.
     unsure: usize,
 }
 
 impl Watch for Guesses {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         // Both lists are in order of time: what comes first is taken first.
         let mut flows = piece.flows.iter().filter(|f| PORTS.contains(&f.dst_port) && f.is_answered()).peekable();
@@ -166,7 +171,7 @@ impl Watch for Guesses {
                 episode.logged += log.logged;
                 episode.sources.extend(log.sources);
                 episode.ids.extend(log.ids.into_iter().take(2));
-                episode.success = episode.success.or(log.success);
+                episode.success = episode.success.take().or(log.success);
                 episode.unsure = episode.unsure.max(others);
             }
         }
@@ -184,7 +189,7 @@ impl Guesses {
             && flow.bytes_in as f64 >= episode.median * self.success
             && flow.start.since(episode.last) <= self.window
         {
-            episode.success.get_or_insert((flow.start, "a connection that carried more", flow.id));
+            episode.success.get_or_insert((flow.start, "a connection that carried more".into(), flow.id));
             return;
         }
         let one = Attempt { bytes: flow.bytes_in as f64, logged: false, id: flow.id, source: flow.source };
@@ -247,7 +252,7 @@ impl Guesses {
         if let Some(episode) = self.pairs.get_mut(&key).and_then(|p| p.episode.as_mut())
             && time.since(episode.last) <= window
         {
-            episode.success.get_or_insert((time, how, id));
+            episode.success.get_or_insert((time, how.into(), id));
         }
     }
 }
@@ -256,9 +261,9 @@ fn finding((src, dst, port): Key, e: &Episode, net: &Net, least: usize, spread: 
     let (host, peer) = (net.addr(src), dst.map(|d| net.addr(d)));
     let tries = e.connections.max(e.logged);
     let what = if e.logged > e.connections { "logins that failed" } else { "connections of like size" };
-    let until = e.success.map_or(e.last, |s| s.0.max(e.last));
+    let until = e.success.as_ref().map_or(e.last, |s| s.0.max(e.last));
     let minutes = (until.since(e.first) as f64 / 60e9).ceil().max(1.0);
-    let end = match e.success {
+    let end = match &e.success {
         Some((at, how, _)) => format!("; one was let in at {} ({how})", at.utc().format("%H:%M:%SZ")),
         None => String::new(),
     };

@@ -5,6 +5,7 @@
 //! forgotten first, and days beyond the newest are.
 
 mod collect;
+mod kept;
 
 pub use collect::Gather;
 
@@ -13,16 +14,17 @@ use super::rows::Host;
 use crate::formats::Zone;
 use crate::model::{SourceId, Window};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// What a curve is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Scope {
     /// A host of one's own.
     Host(Host),
     /// A network of 256 addresses of one's own (IPv6: 64 bits).
-    Subnet(IpNet),
+    Subnet(#[serde(with = "super::resume::network")] IpNet),
     /// A service, by protocol and port, of whoever offers it.
     Service(u8, u16),
     /// A site of one's own, by its number in `Net::sites`.

@@ -14,6 +14,7 @@ use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{SourceId, Time};
 use model::MODEL;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// The detector.
@@ -69,7 +70,7 @@ impl Detector for Dga {
 }
 
 /// How much domains look like names that were chosen, by their number: nothing is said of those whose label is too short, or that are reverse names.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Likeness {
     domains: Domains,
     means: Vec<Option<f64>>,
@@ -95,7 +96,7 @@ impl Likeness {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Client {
     recent: VecDeque<(Time, u32, Id, SourceId)>,
     /// Of the window: how often each domain was asked for, and the sum of the likeness of all of them.
@@ -105,6 +106,7 @@ struct Client {
 }
 
 /// A time in which a client asks like this.
+#[derive(Serialize, Deserialize)]
 struct Burst {
     first: Time,
     last: Time,
@@ -118,6 +120,7 @@ struct Burst {
     sources: BTreeSet<SourceId>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Bursts {
     least: usize,
     window: i64,
@@ -130,6 +133,7 @@ struct Bursts {
 }
 
 impl Watch for Bursts {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for query in piece.queries {
             if let Some(server) = query.server {

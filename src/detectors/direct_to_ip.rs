@@ -9,6 +9,7 @@ use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::Finding;
 use crate::model::time::{DAY, SECOND};
 use crate::model::{Kind, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -80,7 +81,7 @@ impl Detector for DirectToIp {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Direct {
     asks: u32,
     warm: i64,
@@ -99,7 +100,7 @@ struct Direct {
 }
 
 /// Connections of a client to an address.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     services: Vec<(u8, u16)>,
     bytes: u64,
@@ -109,6 +110,7 @@ struct Pair {
 }
 
 impl Watch for Direct {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         let net = piece.net;
         for event in piece.events {

@@ -8,6 +8,7 @@ use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::{DAY, SECOND};
 use crate::model::{SourceId, Time};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The detector.
@@ -121,7 +122,7 @@ impl Detector for DnsTunnel {
 }
 
 /// What the score is made of.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Parts {
     unique: usize,
     length: f64,
@@ -173,6 +174,7 @@ struct Group {
 }
 
 /// An hour that scores.
+#[derive(Serialize, Deserialize)]
 struct Hour {
     client: Host,
     domain: u32,
@@ -188,6 +190,7 @@ struct Hour {
     servers: Vec<Host>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Tunnels {
     notice: f64,
     alert: f64,
@@ -202,6 +205,7 @@ struct Tunnels {
 }
 
 impl Watch for Tunnels {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         // A piece has whole hours.
         let hour = |t: Time| t.0.div_euclid(HOUR);

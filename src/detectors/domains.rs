@@ -2,6 +2,7 @@
 
 use super::rows::{Net, Word};
 use crate::links::names::registrable;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// Most domains that are told apart, and names whose domain is remembered.
@@ -10,7 +11,7 @@ const MOST: usize = 1_000_000;
 type Fast = foldhash::fast::RandomState;
 
 /// Domains by number.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Domains {
     texts: Vec<Box<str>>,
     by_text: HashMap<Box<str>, u32, Fast>,

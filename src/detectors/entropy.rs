@@ -49,6 +49,7 @@ struct Spreads {
 }
 
 impl Watch for Spreads {
+    super::resume::keeps_nothing!();
     fn piece(&mut self, _: &Piece<'_>) {}
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
         let Some(curves) = &net.curves else { return Vec::new() };

@@ -13,6 +13,7 @@ use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::{DAY, SECOND};
 use crate::model::{Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// The detector.
@@ -98,6 +99,7 @@ impl Detector for Exfiltration {
     }
 }
 
+#[derive(Serialize, Deserialize)]
 struct Rules {
     peer_bytes: f64,
     peer_ratio: f64,
@@ -114,6 +116,7 @@ struct Rules {
 }
 
 /// A host of one's own and somebody outside.
+#[derive(Serialize, Deserialize)]
 struct Pair {
     first: Time,
     last: Time,
@@ -132,7 +135,7 @@ struct Pair {
     ids: Vec<(u32, Id)>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Of {
     /// Of the day, with the number of flows.
     today: Sum,
@@ -148,6 +151,7 @@ struct Of {
 }
 
 /// A day on which a host sent more than it used to.
+#[derive(Serialize, Deserialize)]
 struct Shift {
     host: Host,
     day: i32,
@@ -161,6 +165,7 @@ struct Shift {
     ids: Vec<Id>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Traffic {
     rules: Rules,
     begin: Option<Time>,
@@ -176,6 +181,7 @@ struct Traffic {
 }
 
 impl Watch for Traffic {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for query in piece.queries {
             for answer in query.answers.iter().filter(|a| !piece.net.is_home(**a)) {

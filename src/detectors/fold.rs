@@ -5,6 +5,7 @@ use super::rows::{Host, Id, Net};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{RecordId, SourceId, Time, Window};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -139,7 +140,7 @@ pub fn days(first: i32, last: i32, count: usize) -> String {
 }
 
 /// Records that something rests on: the first few of them, how many there are, from when to when, of which sources.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Proof {
     /// How many.
     pub rows: u64,

@@ -1,8 +1,9 @@
 //! Gives the records of a case to detectors, day by day in order of time, and gathers what they find.
 
-use super::curves::{Curves, Gather};
-use super::rank::Ranking;
+use super::curves::Curves;
 use super::reconcile;
+use super::renumber::Renumber;
+use super::resume::{self, Basis, Gathered};
 use super::rows::{Day, Event, Flow, Net, Piece, Place, Query, State, Word};
 use super::{ALL, Detector, Limits, Watch};
 use super::{beyond, deviation, pieces};
@@ -11,13 +12,13 @@ use crate::formats::Zone;
 use crate::model::finding::{Finding, Findings};
 use crate::model::flow::AppConfidence;
 use crate::model::site::{Home, Site};
-use crate::model::{Cancel, FieldId, Kind, Record, Window, field, proto};
+use crate::model::{Cancel, FieldId, Kind, Record, Time, Window, field, proto};
 use crate::query::Engine;
 use std::borrow::Cow;
 use std::time::Instant;
 
 /// Version of the rules: with it findings that were kept are found anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Most findings of one detector that are kept.
 const OF_ONE: usize = 2_000;
 
@@ -75,14 +76,28 @@ pub struct Asked<'a> {
     pub only: Option<&'a [&'static dyn Detector]>,
     /// Only this window.
     pub window: Window,
+    /// Where to go on where an earlier run was, if everything is asked for.
+    pub past: Option<Past<'a>>,
 }
 
-/// Rows of a piece, before they are in order.
+/// What an earlier run gathered.
+pub struct Past<'a> {
+    /// Where it is kept.
+    pub kept: &'a dyn resume::Past,
+    /// What it rests on besides thresholds, rules and clocks.
+    pub rests: String,
+    /// Whether what is gathered now is kept too.
+    pub writes: bool,
+}
+
+/// Rows that were read together, before they are in order.
 #[derive(Default)]
 struct Rows {
     flows: Vec<Flow>,
     events: Vec<Event>,
     queries: Vec<Query>,
+    /// How many of each were given.
+    given: [usize; 3],
 }
 
 impl Rows {
@@ -92,11 +107,32 @@ impl Rows {
         self.events.sort_unstable_by_key(|e| (e.time, net.record(e.id)));
         self.queries.sort_unstable_by_key(|q| (q.time, net.record(q.id)));
     }
-    fn clear(&mut self) {
-        self.flows.clear();
-        self.events.clear();
-        self.queries.clear();
+    /// The rows of the next hour that has any, with its beginning. Pieces are of hours whatever is read together: how much there is of other hours
+    /// does not change what is found.
+    fn next_hour(&self) -> Option<(Time, Hour<'_>)> {
+        let [flows, events, queries] = self.given;
+        let (flows, events) = (self.flows.get(flows..)?, self.events.get(events..)?);
+        let queries = self.queries.get(queries..)?;
+        let first = [flows.first().map(|f| f.start), events.first().map(|e| e.time), queries.first().map(|q| q.time)];
+        let first = first.into_iter().flatten().min()?;
+        let begun = Time(first.0.div_euclid(pieces::HOUR).saturating_mul(pieces::HOUR));
+        let over = begun.plus(pieces::HOUR);
+        // At the end of time an hour is shorter.
+        let within = |t: Time| t < over || over <= begun;
+        let of = Hour {
+            flows: flows.get(..flows.partition_point(|f| within(f.start)))?,
+            events: events.get(..events.partition_point(|e| within(e.time)))?,
+            queries: queries.get(..queries.partition_point(|q| within(q.time)))?,
+        };
+        Some((begun, of))
     }
+}
+
+/// Rows of an hour.
+struct Hour<'a> {
+    flows: &'a [Flow],
+    events: &'a [Event],
+    queries: &'a [Query],
 }
 
 /// Runs detectors over the records of a case.
@@ -110,32 +146,54 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
         ..Findings::default()
     };
     let Some(window) = out.window else { return Ok(out) };
-    let mut watches: Vec<(&dyn Detector, Box<dyn Watch>)> = detectors.iter().map(|d| (*d, d.watch(asked.limits))).collect();
-    let mut ranking = Ranking::default();
-    let mut site = match detectors.iter().any(|d| d.compares()) {
-        true => Some(reconcile::Site::new(reconcile::read(engine, cancel)?)),
+    let known = match detectors.iter().any(|d| d.compares()) {
+        true => Some(reconcile::read(engine, cancel)?),
         false => None,
     };
-    let mut curves = detectors.iter().any(|d| d.reads_curves()).then(Gather::default);
-    let (mut net, rows) = stream(engine, &window, cancel, tell, &mut |part| {
+    let days = pieces::days(engine, RECORDS, &window, cancel)?;
+    let hours: Vec<(Time, u64)> = days.iter().flat_map(|d| d.1.iter().copied()).collect();
+    let many = |past: &&Past<'_>| hours.iter().map(|h| h.1).fold(0, u64::saturating_add) >= past.kept.least();
+    let past = asked.past.as_ref().filter(|_| asked.window == Window::ALL).filter(many);
+    let basis = past.map(|p| Basis { engine, rests: format!("{}; {}", out.parameters, p.rests), hours });
+    let new = || Gathered::new(detectors, asked.limits);
+    let (mut begin, mut gathered) = (Begin::default(), new());
+    let mut worth = Vec::new();
+    if let Some((past, basis)) = past.zip(basis.as_ref()) {
+        worth = basis.worth();
+        if let Some((from, rows, net, at)) = basis.last(past.kept, &new) {
+            (begin, gathered) = (Begin { from, rows, net }, at);
+        }
+        past.kept.only(&worth);
+        // What is kept already is not kept again.
+        worth.retain(|hour| *hour > begin.from);
+    }
+    let (mut net, rows) = stream_days(engine, &window, days, begin, cancel, tell, &mut |part| {
         match part {
+            Part::Hour(hour, net, rows) => {
+                if let Some((past, basis)) = past.zip(basis.as_ref()).filter(|p| p.0.writes && worth.contains(&hour)) {
+                    // Who may not write here begins anew next time.
+                    let _ = basis.keep(past.kept, hour, net, rows, &gathered);
+                }
+            }
             Part::Piece(piece) => {
-                for (_, watch) in &mut watches {
+                for (_, watch) in &mut gathered.watches {
                     cancel.check()?;
                     watch.piece(piece);
                 }
-                ranking.piece(piece);
-                if let Some(site) = &mut site {
-                    site.piece(piece);
+                gathered.ranking.piece(piece);
+                if let Some(ledger) = &mut gathered.ledger {
+                    ledger.piece(piece);
                 }
-                if let Some(curves) = &mut curves {
+                if let Some(curves) = &mut gathered.curves {
                     curves.piece(piece);
                 }
             }
-            Part::Day(over) => watches.iter_mut().for_each(|(_, watch)| watch.day(over)),
+            Part::Day(over) => gathered.watches.iter_mut().for_each(|(_, watch)| watch.day(over)),
         }
         Ok(())
     })?;
+    let Gathered { watches, ranking, ledger, curves } = gathered;
+    let mut site = known.zip(ledger).map(|(known, ledger)| reconcile::Site { known, ledger });
     out.rows = rows;
     // What does not read curves says first what it found and is gone: what is usual for the curves takes memory of its own.
     let end = |detector: &dyn Detector, watch: Box<dyn Watch>, net: &Net, site: Option<&reconcile::Site>| {
@@ -188,10 +246,28 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
 
 /// A part of what is streamed.
 pub enum Part<'a> {
-    /// Records that follow those before.
+    /// An hour begins: nothing of it was given yet. With what numbers stand for, and how many records were given.
+    Hour(Time, &'a Net, u64),
+    /// Records that follow those before, of an hour or less.
     Piece(&'a Piece<'a>),
     /// A day is over.
     Day(&'a Day<'a>),
+}
+
+/// Where a stream begins.
+pub struct Begin {
+    /// The hour; what is before it was given already.
+    pub from: Time,
+    /// How many records were.
+    pub rows: u64,
+    /// What the numbers in them stand for.
+    pub net: Net,
+}
+
+impl Default for Begin {
+    fn default() -> Begin {
+        Begin { from: Time(i64::MIN), rows: 0, net: Net::default() }
+    }
 }
 
 /// Gives the records of a window piece by piece in order of time, each once; then what their numbers stand for, and how many records there were.
@@ -203,18 +279,47 @@ pub fn stream(
     each: &mut dyn FnMut(Part<'_>) -> Result<()>,
 ) -> Result<(Net, u64)> {
     let days = pieces::days(engine, RECORDS, window, cancel)?;
-    let mut progress = Progress { rows: 0, of: days.iter().flat_map(|d| &d.1).map(|hour| hour.1).sum() };
+    stream_days(engine, window, days, Begin::default(), cancel, tell, each)
+}
+
+/// The same, of days and their hours, from an hour on.
+fn stream_days(
+    engine: &dyn Engine,
+    window: &Window,
+    days: Vec<(i32, pieces::Counts)>,
+    begin: Begin,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Progress),
+    each: &mut dyn FnMut(Part<'_>) -> Result<()>,
+) -> Result<(Net, u64)> {
+    let Begin { from, rows: before, mut net } = begin;
+    let mut progress = Progress { rows: before, of: days.iter().flat_map(|d| &d.1).map(|hour| hour.1).sum() };
     let home = engine.home(cancel)?;
-    let (mut net, mut rows) = (Net::default(), Rows::default());
     net.sites = places(engine, cancel)?;
     net.sources = engine.sources().into_iter().map(|s| (s.id, s.name)).collect();
-    for (day, hours) in days {
+    tell(progress);
+    let mut hour = from.plus(-1);
+    for (day, mut hours) in days.into_iter().filter(|d| d.0 >= from.day()) {
+        hours.retain(|h| h.0 >= from);
         for part in pieces::of_day(engine, RECORDS, window, &hours, cancel)? {
-            read(engine, &part, &home, &mut net, &mut rows, cancel)?;
-            rows.sort(&net);
-            each(Part::Piece(&Piece { net: &net, flows: &rows.flows, events: &rows.events, queries: &rows.queries }))?;
-            progress.rows += (rows.flows.len() + rows.events.len() + rows.queries.len()) as u64;
-            rows.clear();
+            let (mut old, mut read) = (Net::default(), Rows::default());
+            self::read(engine, &part, &home, &mut old, &mut read, cancel)?;
+            read.sort(&old);
+            net.beyond = net.beyond.saturating_add(old.beyond);
+            let mut renumber = Renumber::default();
+            while let Some((begun, of)) = read.next_hour() {
+                if begun != hour {
+                    hour = begun;
+                    each(Part::Hour(hour, &net, progress.rows))?;
+                }
+                let flows: Vec<Flow> = of.flows.iter().filter_map(|f| renumber.flow(&old, f, &mut net)).collect();
+                let events: Vec<Event> = of.events.iter().map(|e| renumber.event(&old, e, &mut net)).collect();
+                let queries: Vec<Query> = of.queries.iter().filter_map(|q| renumber.query(&old, q, &mut net)).collect();
+                each(Part::Piece(&Piece { net: &net, flows: &flows, events: &events, queries: &queries }))?;
+                progress.rows += (flows.len() + events.len() + queries.len()) as u64;
+                let [f, e, q] = read.given;
+                read.given = [f + of.flows.len(), e + of.events.len(), q + of.queries.len()];
+            }
             tell(progress);
         }
         each(Part::Day(&Day { net: &net, day }))?;

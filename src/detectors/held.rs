@@ -2,8 +2,12 @@
 //! again; when a full table may be swept; lists that mostly have one member; sets of sources by number.
 
 use crate::model::SourceId;
+use serde::de::{MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::marker::PhantomData;
 
 type Fast = foldhash::fast::RandomState;
 
@@ -96,9 +100,42 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
     }
 }
 
+impl<K: Serialize + Hash + Eq + Copy, V: Serialize> Serialize for Table<K, V> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.len()))?;
+        for (key, value) in self.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de, K: Deserialize<'de> + Hash + Eq + Copy, V: Deserialize<'de>> Deserialize<'de> for Table<K, V> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Table<K, V>, D::Error> {
+        from.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// Fills a table as its entries come.
+struct Entries<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K: Deserialize<'de> + Hash + Eq + Copy, V: Deserialize<'de>> Visitor<'de> for Entries<K, V> {
+    type Value = Table<K, V>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a table")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Table<K, V>, A::Error> {
+        let mut out = Table::default();
+        while let Some((key, value)) = map.next_entry()? {
+            out.entry(key, || value);
+        }
+        Ok(out)
+    }
+}
+
 /// When a full table may be swept: each sweep looks at all of it, so that where little went the next is made only when as many as an eighth of it
 /// found no room.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Sweep {
     wait: usize,
 }
@@ -124,11 +161,11 @@ pub fn push<T>(list: &mut Vec<T>, one: T) {
 }
 
 /// A set of sources, by its number in [`Sources`]; 0: the empty one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct SourceSet(u16);
 
 /// Sets of sources: few different ones, of many subjects.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Sources {
     sets: Vec<Vec<SourceId>>,
     with: HashMap<(SourceSet, SourceId), SourceSet, Fast>,

@@ -3,11 +3,12 @@
 use super::rows::{Flow, Host, Net};
 use crate::model::time::{DAY, SECOND};
 use crate::model::{SourceId, Time};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// The past of the records.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct History {
     first: Option<Time>,
     last: Time,
@@ -87,7 +88,7 @@ impl History {
 
 /// Home hosts that are counted once each. Where some have addresses that are translated on their way out, those with public ones are what these are
 /// translated to, and repeat what they do.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Crowd {
     inner: u32,
     public: u32,

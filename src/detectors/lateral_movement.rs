@@ -10,6 +10,7 @@ use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::finding::Finding;
 use crate::model::time::SECOND;
 use crate::model::{SourceId, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 
@@ -82,7 +83,7 @@ impl Detector for LateralMovement {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Moves {
     days: i32,
     forget: i32,
@@ -108,7 +109,7 @@ struct Moves {
 }
 
 /// A new connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Edge {
     time: Time,
     end: Time,
@@ -121,7 +122,7 @@ struct Edge {
 }
 
 /// What a host did.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Found {
     proof: Proof,
     days: BTreeSet<i32>,
@@ -136,6 +137,7 @@ struct Found {
 }
 
 impl Watch for Moves {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for flow in piece.flows {
             self.history.flow(piece.net, flow);

@@ -10,6 +10,7 @@ use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::Time;
 use crate::model::finding::Finding;
 use crate::model::time::SECOND;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The detector.
@@ -75,7 +76,7 @@ impl Detector for LongConnection {
 /// Originator, responder, port and protocol of the responder.
 type Key = (Host, Host, u16, u8);
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Lasting {
     single: i64,
     summed: i64,
@@ -90,7 +91,7 @@ struct Lasting {
 }
 
 /// What two hosts had on a day.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct OfDay {
     sum: i64,
     bytes: u64,
@@ -99,7 +100,7 @@ struct OfDay {
 }
 
 /// The longest connection of several.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Longest {
     duration: i64,
     name: Word,
@@ -122,7 +123,7 @@ impl Longest {
 }
 
 /// What two hosts had on the days that were told.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Kept {
     sum: i64,
     longest: Longest,
@@ -133,6 +134,7 @@ struct Kept {
 }
 
 impl Watch for Lasting {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for flow in piece.flows {
             self.last = self.last.max(flow.end);

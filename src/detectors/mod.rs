@@ -57,6 +57,10 @@ pub mod rank;
 pub mod rare_client;
 /// Shared: not a member.
 pub mod reconcile;
+/// Shared: not a member.
+pub mod renumber;
+/// Shared: not a member.
+pub mod resume;
 pub mod role_mismatch;
 /// Shared: not a member.
 pub mod rows;
@@ -78,6 +82,7 @@ pub mod unauthorised_service;
 pub mod unknown_host;
 pub mod unused_service;
 
+use crate::error::Result;
 use crate::model::Finding;
 pub use gather::{Progress, run};
 pub use reconcile::Site;
@@ -122,6 +127,10 @@ pub trait Watch: Send {
     fn day(&mut self, day: &Day<'_>) {
         let _ = day;
     }
+    /// What it has gathered so far, as bytes ([`resume`]).
+    fn keep(&self) -> Result<Vec<u8>>;
+    /// Goes on where it was when that was kept.
+    fn resume(&mut self, bytes: &[u8]) -> Result<()>;
     /// Everything was given: what was found.
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding>;
 }
@@ -130,6 +139,7 @@ pub trait Watch: Send {
 struct Nothing;
 
 impl Watch for Nothing {
+    resume::keeps_nothing!();
     fn piece(&mut self, _: &Piece<'_>) {}
     fn end(self: Box<Self>, _: &Net) -> Vec<Finding> {
         Vec::new()

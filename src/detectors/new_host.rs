@@ -10,6 +10,7 @@ use crate::model::finding::Finding;
 use crate::model::time::DAY;
 use crate::model::{Kind, Time};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -51,7 +52,7 @@ impl Detector for NewHost {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Hosts {
     days: f64,
     pool: usize,
@@ -63,7 +64,7 @@ struct Hosts {
 }
 
 /// What a new host did.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct New {
     proof: Proof,
     peers: HashSet<Host, foldhash::fast::RandomState>,
@@ -72,6 +73,7 @@ struct New {
 }
 
 impl Watch for Hosts {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for event in piece.events.iter().filter(|e| e.kind == Kind::Inventory) {
             if let Some(host) = event.dst.filter(|h| piece.net.is_home(*h)) {

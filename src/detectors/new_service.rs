@@ -9,6 +9,7 @@ use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::Finding;
 use crate::model::time::DAY;
 use crate::model::{Kind, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// The detector.
@@ -66,7 +67,7 @@ impl Detector for NewService {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Services {
     days: f64,
     peers: u32,
@@ -80,13 +81,14 @@ struct Services {
 }
 
 /// A service; what is there from the beginning is only known to be.
+#[derive(Serialize, Deserialize)]
 struct Service {
     first: Time,
     new: Option<Box<New>>,
 }
 
 /// What is known of one that may be new.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct New {
     peers: Vec<Host>,
     outside: bool,
@@ -96,6 +98,7 @@ struct New {
 }
 
 impl Watch for Services {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for event in piece.events.iter().filter(|e| matches!(e.kind, Kind::Inventory | Kind::Vuln) && e.dst_port > 0) {
             let closed = matches!(piece.net.text(event.reply), "closed" | "filtered");

@@ -16,6 +16,7 @@ use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{SourceId, Time};
 use cause::{Causes, Denies};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The detector.
@@ -81,6 +82,7 @@ impl Detector for Outage {
     }
 }
 
+#[derive(Serialize, Deserialize)]
 struct Rules {
     failed: f64,
     attempts: u64,
@@ -93,7 +95,7 @@ struct Rules {
 type Key = (Host, u8, u16);
 
 /// What is known of a service.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Service {
     attempts: u64,
     failed: u64,
@@ -106,7 +108,7 @@ struct Service {
 }
 
 /// A bin in which at least the share of attempts failed.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Bin {
     at: i64,
     attempts: u64,
@@ -134,6 +136,7 @@ impl Bin {
     }
 }
 
+#[derive(Serialize, Deserialize)]
 struct Services {
     rules: Rules,
     services: HashMap<Key, Service, foldhash::fast::RandomState>,
@@ -144,6 +147,7 @@ struct Services {
 }
 
 impl Watch for Services {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         let bin = self.rules.bin;
         let of = |t: Time| t.0.div_euclid(bin);

@@ -7,13 +7,13 @@ use crate::model::{Cancel, Time, Value, Window};
 use crate::query::Engine;
 
 /// Records that are held at once.
-const HELD: u64 = 500_000;
+const HELD: u64 = 250_000;
 /// Into what a stretch with too many is divided, coarse first: seconds, and the word of it.
 const STEPS: [(i64, &str); 4] = [(300, "5m"), (60, "1m"), (10, "10s"), (1, "1s")];
-const HOUR: i64 = 3600 * SECOND;
+pub(super) const HOUR: i64 = 3600 * SECOND;
 
 /// Starts of bins with how many records begin in each.
-type Counts = Vec<(Time, u64)>;
+pub(super) type Counts = Vec<(Time, u64)>;
 
 /// How many records of a question begin in each bin of a window. What began before it counts before it.
 fn counts(engine: &dyn Engine, text: &str, window: &Window, bin: &str, cancel: &Cancel) -> Result<Counts> {
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn bins_are_taken_together_up_to_what_is_held_and_in_order() {
         let at = |n: i64| Time(n * HOUR);
-        let bins = [(at(0), 200_000), (at(1), 300_000), (at(4), 1), (at(9), 2_000_000), (at(10), 499_999), (at(23), 1)];
+        let bins = [(at(0), 100_000), (at(1), 150_000), (at(4), 1), (at(9), 2_000_000), (at(10), 249_999), (at(23), 1)];
         let parts: Vec<(i64, i64, u64)> =
             together(&bins, HOUR).into_iter().map(|(w, n)| (w.start.0 / HOUR, w.end.0 / HOUR, n)).collect();
-        assert_eq!(parts, [(0, 2, 500_000), (4, 5, 1), (9, 10, 2_000_000), (10, 24, 500_000)]);
+        assert_eq!(parts, [(0, 2, 250_000), (4, 5, 1), (9, 10, 2_000_000), (10, 24, 250_000)]);
     }
 }

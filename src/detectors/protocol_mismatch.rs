@@ -8,6 +8,7 @@ use super::shown::{bytes, counted, some};
 use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::{SourceId, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The detector.
@@ -157,7 +158,7 @@ fn owner(transport: u8, port: u16) -> Option<&'static str> {
 }
 
 /// Why a connection does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum Why {
     /// On another protocol's port.
     Taken,
@@ -170,6 +171,7 @@ enum Why {
 /// What findings are about: who serves it, or where that is outside and the port nobody's, who calls.
 type Key = (Why, Host, u8, u16, Word);
 
+#[derive(Serialize, Deserialize)]
 struct Case {
     first: Time,
     last: Time,
@@ -184,6 +186,7 @@ struct Case {
     sources: BTreeSet<SourceId>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Spoken {
     bytes: f64,
     understood: f64,
@@ -199,6 +202,7 @@ struct Spoken {
 }
 
 impl Watch for Spoken {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for flow in piece.flows {
             if flow.is_accepted() && matches!(flow.proto, proto::TCP | proto::UDP) && piece.net.is_unicast(flow.dst) {

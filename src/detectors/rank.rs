@@ -8,6 +8,7 @@ use crate::model::finding::{Finding, Number, Support};
 use crate::model::time::SECOND;
 use crate::model::{Cancel, Entity, Kind, SourceId, Time, Value, field};
 use crate::query::Engine;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Different alerts that are kept of a host.
@@ -32,6 +33,7 @@ type Stated = HashMap<std::net::IpAddr, Vec<(&'static str, String)>>;
 type Listed = HashMap<String, Option<Support>>;
 
 /// Alerts of one kind on a host.
+#[derive(Serialize, Deserialize)]
 struct Alerts {
     rule: Word,
     source: SourceId,
@@ -44,7 +46,7 @@ struct Alerts {
 }
 
 /// Gathers what speaks for findings.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Ranking {
     alerts: HashMap<Host, Vec<Alerts>>,
 }

@@ -10,6 +10,7 @@ use crate::model::finding::Finding;
 use crate::model::time::DAY;
 use crate::model::{Kind, Time};
 use crate::query::quote;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -71,7 +72,7 @@ impl Detector for RareClient {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Clients {
     users: f64,
     callers: f64,
@@ -90,13 +91,14 @@ struct Clients {
 }
 
 /// A fingerprint.
+#[derive(Serialize, Deserialize)]
 struct Agent {
     first: Time,
     users: Few,
 }
 
 /// Home hosts, as far as they are few.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Few {
     list: Vec<Host>,
     /// There are more.
@@ -104,7 +106,7 @@ struct Few {
 }
 
 /// A fingerprint of a host to an end.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Use {
     names: Vec<Word>,
     port: u16,
@@ -127,6 +129,7 @@ impl Few {
 }
 
 impl Watch for Clients {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for event in piece.events.iter().filter(|e| e.kind == Kind::Tls && e.agent.is_some()) {
             self.handshake(piece.net, event);

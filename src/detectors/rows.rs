@@ -1,21 +1,24 @@
 //! What detectors see: flows and events with only what several of them need, addresses and texts as numbers.
 
 use super::curves::Curves;
+use super::resume;
+use crate::error::Result;
 use crate::formats::Zone;
 use crate::model::record::Kind;
 use crate::model::{EvidenceKey, RecordId, SourceId, Time, proto};
 use hashbrown::HashTable;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 /// A host, by its number in [`Net`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Host(pub u32);
 
 /// A text, by its number in [`Net`]; 0: none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Word(pub u32);
 
 impl Word {
@@ -230,9 +233,9 @@ pub struct Query {
 }
 
 /// A record's id in few bytes: the evidence, with the high part of the offset, by its number in [`Net`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Id {
-    evidence: u32,
+    pub(super) evidence: u32,
     low: u32,
     ordinal: u16,
 }
@@ -363,6 +366,25 @@ impl Net {
     pub fn text(&self, word: Word) -> &str {
         (word.0 as usize).checked_sub(1).and_then(|n| self.words.get(n)).map_or("", |w| w)
     }
+    /// What the numbers stand for, as bytes.
+    pub(super) fn keep(&self) -> Result<Vec<u8>> {
+        resume::bytes(&(&self.hosts, &self.words, &self.evidence, self.beyond))
+    }
+    /// The same again.
+    pub(super) fn resume(bytes: &[u8]) -> Result<Net> {
+        let mut net = Net::default();
+        (net.hosts, net.words, net.evidence, net.beyond) = resume::of(bytes)?;
+        let Net { hosts, by_addr, words, by_word, hasher, .. } = &mut net;
+        let of_host = |n: &u32| hosts.get(*n as usize).map_or(0, |h| hasher.hash_one(h.0));
+        by_addr.reserve(hosts.len(), of_host);
+        (0u32..).zip(hosts.iter()).for_each(|(n, h)| _ = by_addr.insert_unique(hasher.hash_one(h.0), n, of_host));
+        let of_word = |n: &u32| words.get(*n as usize).map_or(0, |w| hasher.hash_one(&**w));
+        by_word.reserve(words.len(), of_word);
+        (0u32..).zip(words.iter()).for_each(|(n, w)| _ = by_word.insert_unique(hasher.hash_one(&**w), n, of_word));
+        net.bytes = net.words.iter().map(|w| w.len()).sum();
+        net.by_evidence = (0u32..).zip(&net.evidence).map(|(n, key)| (*key, n)).collect();
+        Ok(net)
+    }
     /// How many hosts are one's own.
     pub fn home_hosts(&self) -> usize {
         self.hosts.iter().filter(|h| h.1).count()
@@ -420,6 +442,25 @@ mod tests {
             assert_eq!(net.record(short), id);
         }
         assert_eq!(size_of::<Id>(), 12);
+    }
+
+    #[test]
+    fn numbers_come_back_and_go_on() {
+        let mut net = Net::default();
+        for n in 0..300u32 {
+            net.word(&format!("n{n}"));
+            net.host(IpAddr::from((0x0a00_0000 + n).to_be_bytes()), &|_| n % 3 == 0);
+        }
+        let id = net.id(RecordId { evidence: EvidenceKey(7), offset: 5 << 32 | 3, ordinal: 1 });
+        let mut back = Net::resume(&net.keep().unwrap()).unwrap();
+        assert_eq!(
+            (back.word("n77"), back.word("new"), back.home_hosts(), back.bytes),
+            (Word(78), Word(301), 100, net.bytes + 3)
+        );
+        assert_eq!(back.find("10.0.0.9".parse().unwrap()), Some(Host(9)));
+        assert_eq!(back.host("192.0.2.1".parse().unwrap(), &|_| false), Some(Host(300)));
+        assert_eq!((back.record(id), back.id(net.record(id))), (net.record(id), id));
+        assert!(Net::resume(&net.keep().unwrap()[1..]).is_err());
     }
 
     #[test]

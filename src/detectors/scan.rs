@@ -10,6 +10,7 @@ use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::finding::Finding;
 use crate::model::time::{DAY, SECOND};
 use crate::model::{Kind, SourceId, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The detector.
@@ -77,7 +78,7 @@ impl Detector for Scan {
 }
 
 /// The thresholds, as set.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Thresholds {
     pause: i64,
     hosts: usize,
@@ -89,7 +90,7 @@ struct Thresholds {
 }
 
 /// What came of an attempt, the least telling first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Outcome {
     /// A firewall says that it let nothing through.
     Denied,
@@ -112,7 +113,7 @@ impl Outcome {
 }
 
 /// An attempt.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Sample {
     time: Time,
     src: Host,
@@ -175,7 +176,7 @@ impl Sample {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Searches {
     limits: Thresholds,
     samples: Vec<Sample>,
@@ -186,6 +187,7 @@ struct Searches {
 }
 
 impl Watch for Searches {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         let net = piece.net;
         // Somebody's own address at one end, and one host at either.

@@ -7,6 +7,7 @@ use super::rows::{Flow, Host, Net, Piece, Word};
 use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::finding::Finding;
 use crate::model::proto;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -67,7 +68,7 @@ impl Detector for ServerAsClient {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Servers {
     days: f64,
     clients: usize,
@@ -80,7 +81,7 @@ struct Servers {
 }
 
 /// What a home host does.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Role {
     /// The first hosts that used it.
     clients: Vec<Host>,
@@ -97,6 +98,7 @@ struct Role {
     found: Option<Box<Found>>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct New {
     dst: Host,
     port: u16,
@@ -105,7 +107,7 @@ struct New {
 }
 
 /// What was found of a server.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Found {
     days: BTreeSet<i32>,
     new: Vec<New>,
@@ -115,6 +117,7 @@ struct Found {
 }
 
 impl Watch for Servers {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         let net = piece.net;
         for flow in piece.flows {

@@ -66,6 +66,7 @@ fn metrics(scope: Scope) -> &'static [Metric] {
 }
 
 impl Watch for Shifts {
+    super::resume::keeps_nothing!();
     fn piece(&mut self, _: &Piece<'_>) {}
     fn end(self: Box<Self>, net: &Net) -> Vec<Finding> {
         let Some(curves) = &net.curves else { return Vec::new() };

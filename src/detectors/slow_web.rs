@@ -3,12 +3,15 @@
 
 use super::gather::service;
 use super::maths::{median_of, sat};
+use super::resume;
 use super::rows::{Flow, Host, Id, Net, Piece, Word};
 use super::shown::{bytes, counted, percent};
 use super::{Detector, Limits, Setting, Watch};
+use crate::error::Result;
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::{DAY, SECOND};
 use crate::model::{SourceId, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The detector.
@@ -130,7 +133,7 @@ impl Histogram {
 }
 
 /// When one's own hosts begin flows: by day, and by hour of the day of UTC.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Week {
     days: BTreeMap<i32, [u64; 24]>,
 }
@@ -199,6 +202,7 @@ impl Work {
 }
 
 /// A connection like this.
+#[derive(Serialize, Deserialize)]
 struct One {
     src: Host,
     dst: Host,
@@ -241,6 +245,17 @@ fn is_web(flow: &Flow, net: &Net) -> bool {
 }
 
 impl Watch for Slow {
+    fn keep(&self) -> Result<Vec<u8>> {
+        let of = |h: &Histogram| (h.bins.clone(), h.all);
+        resume::bytes(&(&self.found, of(&self.sizes), of(&self.durations), &self.week, self.beyond))
+    }
+    fn resume(&mut self, bytes: &[u8]) -> Result<()> {
+        let (sizes, durations);
+        (self.found, sizes, durations, self.week, self.beyond) = resume::of(bytes)?;
+        (self.sizes.bins, self.sizes.all) = sizes;
+        (self.durations.bins, self.durations.all) = durations;
+        Ok(())
+    }
     fn piece(&mut self, piece: &Piece<'_>) {
         for flow in piece.flows {
             if piece.net.is_home(flow.src) {

@@ -13,6 +13,7 @@ use super::{Detector, Limits, Setting, Watch};
 use crate::model::finding::{EVIDENCE, Finding, span};
 use crate::model::time::SECOND;
 use crate::model::{SourceId, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
@@ -79,6 +80,7 @@ impl Detector for Spam {
     }
 }
 
+#[derive(Serialize, Deserialize)]
 struct Rules {
     connections: usize,
     servers: usize,
@@ -89,7 +91,7 @@ struct Rules {
     learned: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Call {
     time: Time,
     server: Host,
@@ -102,7 +104,7 @@ struct Call {
 }
 
 /// What is in a window.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Counts {
     connections: usize,
     servers: usize,
@@ -125,13 +127,14 @@ impl Counts {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Sender {
     recent: VecDeque<Call>,
     burst: Option<Burst>,
     done: Vec<Burst>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Burst {
     first: Time,
     last: Time,
@@ -147,6 +150,7 @@ struct Burst {
     sources: BTreeSet<SourceId>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Senders {
     rules: Rules,
     senders: HashMap<Host, Sender, foldhash::fast::RandomState>,
@@ -156,6 +160,7 @@ struct Senders {
 }
 
 impl Watch for Senders {
+    super::resume::kept!();
     fn piece(&mut self, piece: &Piece<'_>) {
         for flow in piece.flows.iter().filter(|f| f.proto == proto::TCP && PORTS.contains(&f.dst_port)) {
             if flow.is_accepted() && (self.acceptors.len() < HOSTS || self.acceptors.contains_key(&flow.dst)) {

@@ -22,7 +22,7 @@ const NAMES: [&str; 9] = [
 
 static FOUND: LazyLock<Vec<Finding>> = LazyLock::new(|| {
     let detectors: Vec<&dyn Detector> = NAMES.iter().map(|n| find(n).unwrap()).collect();
-    let asked = Asked { limits: &Limits::new(), only: Some(&detectors), window: Window::ALL };
+    let asked = Asked { limits: &Limits::new(), only: Some(&detectors), window: Window::ALL, past: None };
     run(&whole().engine, &asked, &Cancel::default(), &mut |_| {}).unwrap().list
 });
 

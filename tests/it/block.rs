@@ -18,7 +18,7 @@ fn the_detectors_of_content_find_what_the_story_has_and_nothing_else() {
     let case = crate::story::Case::of(&names);
     let only: Vec<_> = MINE.iter().map(|n| backtrail::detectors::find(n).unwrap()).collect();
     let limits = Limits::new();
-    let asked = Asked { limits: &limits, only: Some(&only), window: Window::ALL };
+    let asked = Asked { limits: &limits, only: Some(&only), window: Window::ALL, past: None };
     let found = detect(&case.engine, &asked, &Cancel::default(), &mut |_| {}).unwrap();
     let of = |name: &str| -> Vec<&Finding> { found.list.iter().filter(|f| f.detector == name).collect() };
     let count: Vec<usize> = MINE.iter().map(|n| of(n).len()).collect();

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 static FOUND: LazyLock<Findings> = LazyLock::new(|| {
     let limits = Limits::new();
-    let asked = Asked { limits: &limits, only: None, window: Window::ALL };
+    let asked = Asked { limits: &limits, only: None, window: Window::ALL, past: None };
     run(&CASE.engine, &asked, &Cancel::default(), &mut |_| {}).unwrap()
 });
 
@@ -129,7 +129,7 @@ fn on_the_screen_findings_say_why_and_enter_goes_to_their_records() {
 fn what_was_judged_is_said_of_every_finding_whose_records_it_is_of() {
     let case = crate::story::Case::of(&["inside.pcapng"]);
     let (limits, cancel) = (Limits::new(), Cancel::default());
-    let asked = Asked { limits: &limits, only: None, window: Window::ALL };
+    let asked = Asked { limits: &limits, only: None, window: Window::ALL, past: None };
     let mut found = run(&case.engine, &asked, &cancel, &mut |_| {}).unwrap();
     let benign = found.list.iter().find(|f| !f.query.is_empty()).unwrap().clone();
     let decide = |text: &str, judgement| {

@@ -10,7 +10,7 @@ use backtrail::query::Engine;
 
 fn compared(case: &Case) -> Vec<Finding> {
     let only: Vec<&'static dyn Detector> = detectors::ALL.iter().copied().filter(|d| d.compares()).collect();
-    let asked = Asked { limits: &Limits::new(), only: Some(&only), window: Window::ALL };
+    let asked = Asked { limits: &Limits::new(), only: Some(&only), window: Window::ALL, past: None };
     detectors::run(&case.engine, &asked, &Cancel::default(), &mut |_| {}).unwrap().list
 }
 

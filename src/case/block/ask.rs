@@ -77,7 +77,12 @@ pub fn finding(
     };
     let mut found = match findings::current(engine, dir, &findings::rests_on(engine, decisions, limits, cancel)?) {
         Some(kept) => kept,
-        None => detectors::run(engine, &Asked { limits, only: Some(&[detector]), window: Window::ALL }, cancel, &mut |_| {})?,
+        None => detectors::run(
+            engine,
+            &Asked { limits, only: Some(&[detector]), window: Window::ALL, past: None },
+            cancel,
+            &mut |_| {},
+        )?,
     };
     found.list.retain(|f| f.detector == name);
     let keys: Vec<String> = found.list.iter().take(5).map(Finding::key).collect();

@@ -2,6 +2,7 @@
 //! evenly a day is filled, and of how long it goes on; each from 0 to 1, and their mean.
 
 use crate::detectors::maths::{mad, mean_and_deviation, median};
+use serde::{Deserialize, Serialize};
 
 /// Bins of the window.
 pub const BINS: usize = 24;
@@ -24,7 +25,7 @@ const STROBE_SCORE: f64 = 0.8;
 pub const BEACON: [f64; 4] = [50.0, 75.0, 90.0, 100.0];
 
 /// Scores of a series.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Of its intervals.
     pub ts: f64,

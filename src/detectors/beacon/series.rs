@@ -12,6 +12,7 @@ use crate::model::finding::Finding;
 use crate::model::time::{DAY, SECOND};
 use crate::model::{Time, proto};
 use crate::query::quote;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -28,7 +29,7 @@ const NAMELESS: f64 = 0.10;
 const INSIDE: usize = 20;
 
 /// Whom a series goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Subject {
     /// An address.
     Host(Host),
@@ -37,7 +38,7 @@ pub(super) enum Subject {
 }
 
 /// The days of a series.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Series {
     first_day: i32,
     last_day: i32,

@@ -2,6 +2,7 @@
 //! instants (Rayleigh's, which is that of Lomb and Scargle for events without values), summed over stretches of a few beats, so that a beat whose phase
 //! wanders is seen too.
 
+use serde::{Deserialize, Serialize};
 /// Events of a stretch.
 const STRETCH: usize = 12;
 /// Fewest stretches.
@@ -17,7 +18,7 @@ const ABOVE: f64 = 1.6;
 const POWER: f64 = 3.0;
 
 /// The beat of a series.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Beat {
     /// Seconds.
     pub period: f64,

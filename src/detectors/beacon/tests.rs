@@ -137,3 +137,17 @@ fn when_the_day_is_too_full_pairs_with_little_go_first() {
     assert!(beacons.samples.chunk_by(|a, b| a.src == b.src).all(|c| c.len() > 3));
     assert_eq!(beacons.lost as usize, before - beacons.samples.len());
 }
+
+#[test]
+fn what_is_over_in_seconds_is_a_burst_and_no_beat() {
+    let found = |count: u32, apart: f64, limits: &Limits| {
+        let mut trial = Trial::new();
+        for n in 0..count {
+            trial.flow(DAY_BEGIN + 40_000.0 + f64::from(n) * apart, "10.0.0.5", "203.0.113.9", 22);
+        }
+        trial.found_by(&DETECTOR, limits).len()
+    };
+    // The same beat for a while is one.
+    assert_eq!((found(40, 0.5, &Limits::new()), found(400, 0.5, &Limits::new())), (0, 1));
+    assert_eq!(found(40, 0.5, &Limits::new().with(NAME, "span", 1.0)), 1);
+}

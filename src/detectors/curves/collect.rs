@@ -5,6 +5,7 @@ use crate::detectors::baseline::{BIN, Grid, SLOTS, entropy, spread};
 use crate::detectors::rows::{Flow, Host, Net, Piece, Place, network};
 use crate::formats::Zone;
 use crate::model::{Kind, SourceId, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -35,18 +36,19 @@ const SPREAD: u64 = 30;
 const MOST_VALUES: [u64; 4] = [4096, 4096, 4096, 40];
 
 /// A curve as it is gathered.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Raw {
     id: u32,
     site: usize,
     flows: u64,
     /// Bins of which not all was counted: it was not busy enough yet. First and last.
     early: Option<(i64, i64)>,
+    #[serde(with = "super::kept")]
     days: BTreeMap<i32, Cells>,
 }
 
 /// Gathers curves.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Gather {
     curves: HashMap<Scope, Raw, Fast>,
     waiting: HashMap<Scope, (u32, i64), Fast>,

@@ -2,9 +2,10 @@
 
 use crate::detectors::rows::Flow;
 use crate::model::proto;
+use serde::{Deserialize, Serialize};
 
 /// What was sent and received: application bytes, which the ratio is of, and bytes sent on the wire.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Sum {
     pub out: u64,
     pub back: u64,

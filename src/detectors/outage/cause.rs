@@ -2,6 +2,7 @@
 
 use crate::detectors::rows::{Event, Flow, Host, Id, Net, Piece, Word};
 use crate::model::SourceId;
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
 /// Denials that are looked at for one bin, and for one flow.
@@ -19,7 +20,7 @@ pub fn name(net: &Net, rule: Word) -> &str {
 }
 
 /// What a rule explains.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Cause {
     /// Missing flows that it matches.
     pub flows: u64,
@@ -34,7 +35,7 @@ pub struct Cause {
 }
 
 /// Rules that match missing flows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Causes(HashMap<Word, Cause>);
 
 impl Causes {

@@ -6,6 +6,7 @@ use super::systems::{Family, Systems};
 use crate::detectors::held::{Table, push};
 use crate::detectors::rows::{Event, Flow, Host, Id, Net, Piece, Word};
 use crate::model::{Kind, SourceId, Time, proto};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -22,7 +23,7 @@ const IDS: usize = 4;
 const WORDS: usize = 4;
 
 /// Hosts that were met, the first so many of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Peers {
     list: Vec<Host>,
     /// There were more than are listed.
@@ -60,7 +61,7 @@ impl Peers {
 }
 
 /// What a service was heard to speak.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Apps {
     /// Application, and whether both sides of a connection said so.
     pub list: Vec<(Word, bool)>,
@@ -88,7 +89,7 @@ impl Apps {
 }
 
 /// What was seen of a service of one's own, or of what a host asks others for: accepted connections.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Service {
     /// First and last of them.
     pub first: Time,
@@ -175,7 +176,7 @@ impl Service {
 }
 
 /// What was seen of a host of one's own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Seen {
     /// First and last that it said anything.
     pub first: Time,
@@ -237,7 +238,7 @@ impl Seen {
 }
 
 /// Services, uses and hosts of one's own.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Ledger {
     /// By host, protocol and port: what it accepted.
     pub services: Table<(Host, u8, u16), Service>,

@@ -2,9 +2,10 @@
 //! update services 2, what a scan or a banner says 4); a kind of evidence counts once for a family, however often it was seen.
 
 use crate::detectors::rows::Id;
+use serde::{Deserialize, Serialize};
 
 /// Families of systems that are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Family {
     /// Microsoft Windows.
     Windows,
@@ -162,7 +163,7 @@ impl Family {
 }
 
 /// What was seen of a host's system.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Systems {
     agents: [u32; 7],
     names: [u32; 7],

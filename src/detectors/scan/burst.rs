@@ -68,7 +68,7 @@ pub(super) fn judge(net: &Net, burst: &[Sample], slow: bool, limits: &Thresholds
     if shape == Shape::Few && by != "threshold random walk" {
         return None;
     }
-    let mut found = Found { bursts: 1, slow, by, net_misses: walk.greatest, probability, ..Found::default() };
+    let mut found = Found { bursts: 1, slow, by: by.into(), net_misses: walk.greatest, probability, ..Found::default() };
     fill(&mut found, &of, &tried);
     let key = Key {
         src: first.src,
@@ -203,14 +203,16 @@ fn backscatter(burst: &[Sample]) -> Option<(Key, Found)> {
     if hosts.len() <= BACK_HOSTS {
         return None;
     }
-    let mut found = Found { bursts: 1, by: "answers to nothing", hosts: hosts.len(), targets: burst.len(), ..Found::default() };
+    let mut found =
+        Found { bursts: 1, by: "answers to nothing".into(), hosts: hosts.len(), targets: burst.len(), ..Found::default() };
     burst.iter().for_each(|s| found.proof.take(s.time, s.time, s.id, s.source));
     Some((Key { src: first.src, proto: first.proto, shape: Shape::Backscatter, ports: Vec::new(), host: None }, found))
 }
 
 fn flood(burst: &[Sample], ports: BTreeSet<u16>) -> (Key, Found) {
     let dst = burst.first().map(|s| s.dst);
-    let mut found = Found { bursts: 1, by: "flood", hosts: 1, ports: ports.len(), targets: burst.len(), ..Found::default() };
+    let mut found =
+        Found { bursts: 1, by: "flood".into(), hosts: 1, ports: ports.len(), targets: burst.len(), ..Found::default() };
     for sample in burst {
         found.proof.take(sample.time, sample.time, sample.id, sample.source);
         match sample.outcome {

@@ -7,6 +7,8 @@ use crate::detectors::maths::sat;
 use crate::detectors::rows::{Host, Net};
 use crate::model::finding::Finding;
 use crate::model::proto;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -18,7 +20,7 @@ const OUTSIDE: usize = 20;
 const WALK: &str = "4";
 
 /// What a search looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub(super) enum Shape {
     /// One to three ports of many hosts.
     Horizontal,
@@ -49,7 +51,7 @@ impl Shape {
 }
 
 /// Searches with the same key are one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Key {
     pub(super) src: Host,
     pub(super) proto: u8,
@@ -61,11 +63,11 @@ pub(super) struct Key {
 }
 
 /// What was found; of several bursts the numbers of the greatest.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Found {
     pub(super) bursts: u64,
     pub(super) slow: bool,
-    pub(super) by: &'static str,
+    pub(super) by: Cow<'static, str>,
     pub(super) net_misses: u64,
     pub(super) probability: Option<f64>,
     /// What was tried: hosts with ports.
@@ -191,7 +193,7 @@ fn finding(key: &Key, found: &Found, net: &Net, limits: &Thresholds, lost: u64) 
     if found.denied > 0 {
         f.number("denied by a firewall", found.denied, "");
     }
-    f.number("judged by", found.by, "");
+    f.number("judged by", &found.by, "");
     if key.proto == proto::TCP {
         f.number("misses more than hits", found.net_misses, WALK);
     }
