@@ -1,6 +1,8 @@
 //! An investigation: trail, bookmarks, notes, report. Nothing that was entered is lost on a crash: all of it are decisions of the journal,
 //! and what is shown here is computed from them.
 
+pub mod behind;
+
 pub mod block;
 
 pub mod bookmarks;

@@ -338,6 +338,7 @@ impl Meter {
             ip_len: d.parts.iter().fold(0, |sum, p| sum.saturating_add(p.ip_len)),
             unstated: 0,
             ttl: d.ttl,
+            ip_id: 0,
             bad_ip_checksum: false,
             fragment: None,
             transport: layers::Transport::None,

@@ -1,6 +1,7 @@
 //! `links`: of a host the translations that it was inside or outside of; of a record the other records of its connection, on the other side of a
 //! translation too. With method, confidence, margin and what proves it; why two records are linked; and a person's word on a link.
 
+use crate::case::behind::{self, ByPackets};
 use crate::cli::opened::Opened;
 use crate::cli::output::table::Grid;
 use crate::cli::output::{Form, io, table::harmless};
@@ -197,14 +198,20 @@ fn host(args: &LinksArgs, engine: &dyn Engine) -> Result<()> {
     let peer = args.peer.as_deref().map(end).transpose()?;
     let asked = AskedEnd { end: end(&args.value)?, proto: proto.transpose()?, peer, window };
     let bound = engine.bindings(&asked, &Cancel::default())?;
+    // One end of a connection is one host.
+    let counted = match asked.end.port {
+        None => behind::by_packets(engine, asked.end.ip, &asked.window, &Cancel::default()).map_err(|e| e.to_string()),
+        Some(_) => Ok(ByPackets::default()),
+    };
     let mut out = std::io::stdout().lock();
     let all = bound.inside.iter().chain(&bound.outside).take(args.limit);
     if args.form == Form::Jsonl {
         for binding in all {
             writeln!(out, "{}", object(binding)).map_err(io)?;
         }
-        if !bound.behind.is_empty() {
-            writeln!(out, "{}", behind(&bound, &asked)).map_err(io)?;
+        let by_packets = |c: &ByPackets| c.identifications.max(c.timestamps);
+        if !bound.behind.is_empty() || bound.at_least.max(counted.as_ref().map_or(0, by_packets)) > 1 {
+            writeln!(out, "{}", hosts(&bound, &asked, &counted)).map_err(io)?;
         }
     } else {
         let names = ["kind", "start", "end", "proto", "inside", "outside", "peer", "method", "conf", "margin", "evidence"];
@@ -235,12 +242,12 @@ fn host(args: &LinksArgs, engine: &dyn Engine) -> Result<()> {
         grid.end()?;
     }
     out.flush().map_err(io)?;
-    explain(&bound, &asked, args);
+    explain(&bound, &asked, &counted, args);
     Ok(())
 }
 
 /// Says beside the rows what they do not: how many hosts are behind the address, and what was left out.
-fn explain(bound: &Bound, asked: &AskedEnd, args: &LinksArgs) {
+fn explain(bound: &Bound, asked: &AskedEnd, counted: &Counted, args: &LinksArgs) {
     let mut notes = Vec::new();
     let hosts = bound.behind.len();
     if hosts > 1 {
@@ -251,6 +258,17 @@ fn explain(bound: &Bound, asked: &AskedEnd, args: &LinksArgs) {
     }
     if bound.at_least > 1 {
         notes.push(format!("at least {} hosts by user agents within ten minutes: {}", bound.at_least, bound.systems.join(", ")));
+    }
+    match counted {
+        Ok(c) => {
+            let more = if c.more { " (more were not looked at)" } else { "" };
+            for (hosts, what) in [(c.identifications, "IP identifications"), (c.timestamps, "TCP timestamps")] {
+                if hosts > 1 {
+                    notes.push(format!("at least {hosts} hosts at once by {what} of {} packets{more}", c.packets));
+                }
+            }
+        }
+        Err(why) => notes.push(format!("hosts are not counted by packets: {why}")),
     }
     let all = bound.inside.len() + bound.outside.len();
     if bound.more || all > args.limit {
@@ -277,7 +295,11 @@ fn object(b: &Binding) -> Json {
     })
 }
 
-fn behind(bound: &Bound, asked: &AskedEnd) -> Json {
+/// What packets say of the hosts behind an address, or why they say nothing.
+type Counted = std::result::Result<ByPackets, String>;
+
+fn hosts(bound: &Bound, asked: &AskedEnd, counted: &Counted) -> Json {
+    let packets = counted.as_ref().copied().unwrap_or_default();
     let hosts: Vec<Json> = bound
         .behind
         .iter()
@@ -285,7 +307,12 @@ fn behind(bound: &Bound, asked: &AskedEnd) -> Json {
         .collect();
     json!({
         "schema": "backtrail.link/1", "what": "behind", "outside": asked.end.to_string(), "hosts": hosts,
-        "decided": bound.behind.len() == 1, "at_least": bound.at_least, "systems": bound.systems,
+        "decided": bound.behind.len() == 1, "at_least": bound.at_least.max(packets.identifications).max(packets.timestamps),
+        "at_least.by": {
+            "agents": bound.at_least, "identifications": packets.identifications, "timestamps": packets.timestamps,
+            "packets": packets.packets, "more": packets.more, "why": counted.as_ref().err(),
+        },
+        "systems": bound.systems,
     })
 }
 

@@ -54,6 +54,13 @@ impl Moments {
     pub fn of(&self, kind: KeyKind) -> &[Moment] {
         &self.by_kind[kind as usize]
     }
+    /// Of one kind, for tests.
+    #[cfg(test)]
+    pub fn made(kind: KeyKind, list: Vec<Moment>) -> Moments {
+        let mut out = Moments { rows: list.len() as u64, ..Moments::default() };
+        out.by_kind[kind as usize] = list;
+        out
+    }
     /// All keys.
     pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
         self.by_kind.iter().flatten().map(|m| m.key)

@@ -12,6 +12,7 @@ pub mod pairs;
 pub mod peak;
 pub mod rate;
 pub mod synthetic;
+pub mod together;
 
 use crate::error::Result;
 use crate::model::clock::{ClockEstimate, ClockState, KeyKind};
@@ -177,9 +178,13 @@ impl Measure<'_> {
                 }
             }
             if !news {
-                return Ok(found.into_iter().collect());
+                break;
             }
         }
+        let names: BTreeMap<SourceId, String> = self.snapshot.sources().into_iter().map(|s| (s.id, s.name)).collect();
+        let name = |id: SourceId| names.get(&id).cloned().unwrap_or_else(|| id.0.to_string());
+        together::settle(batch, &mut found, &name, &compare, self.cancel)?;
+        Ok(found.into_iter().collect())
     }
     /// The moments of a source that have a key of others.
     fn counterpart<'m>(&self, source: SourceId, of: impl Iterator<Item = &'m Moments>) -> Result<Moments> {

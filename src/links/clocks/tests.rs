@@ -1,13 +1,14 @@
 //! Clocks that are known are found, and none is where nothing is shared. `benches/links.rs` does the same with more and larger days.
 
 use super::estimate::estimate;
+use super::keys::Moments;
 use super::synthetic::{self, DAY, Log, Shared, truth};
-use super::{Estimates, estimates};
+use super::{Estimates, estimates, together};
 use crate::links::world::World;
 use crate::model::clock::{ClockEstimate, ClockState, KeyKind, Meaning};
 use crate::model::synthetic::Random;
 use crate::model::time::SECOND;
-use crate::model::{Cancel, Kind};
+use crate::model::{Cancel, Kind, SourceId};
 
 const LOG: Log = Log { offset: 0.0, skew: 0.0, step: None, rows: 2_000, matched: 100, at_end: false, resolution: SECOND };
 
@@ -116,6 +117,59 @@ fn three() -> (World, Estimates) {
     let snapshot = world.snapshot();
     let found = estimates(&snapshot, &Estimates::default(), &Cancel::default()).unwrap();
     (world, found)
+}
+
+/// Estimates of three logs that share few connections with the reference and many with each other, and how far the third is off before and after.
+fn settled(seed: u64, wrong: i64) -> (Vec<ClockEstimate>, [f64; 2]) {
+    let mut random = Random::new(seed);
+    let day = synthetic::day(&mut random, 20_000, 500, 5_000);
+    let offsets = [3_600.0, -7.25, 62.5];
+    // The third has whole seconds only.
+    let of = |offset: f64| {
+        let resolution = if offset == offsets[2] { SECOND } else { SECOND / 1_000 };
+        Log { offset, rows: 3_000, matched: 2_500, resolution, ..LOG }
+    };
+    // All three see the same part of the day; the reference has little of it.
+    let (rest, seen) = (&day[..10_000], &day[10_000..13_000]);
+    let logs: Vec<_> = offsets.iter().map(|o| synthetic::log(&mut random, seen, &of(*o), Shared::Service)).collect();
+    let mut whole = synthetic::reference(rest, Shared::Service);
+    whole.extend(synthetic::reference(&seen[..120], Shared::Service));
+    let batch: Vec<(SourceId, Moments)> =
+        (1..).zip(&logs).map(|(n, log)| (SourceId(n), Moments::made(KeyKind::Service, log.clone()))).collect();
+    let compare = |a: &Moments, b: &Moments| ClockEstimate {
+        meaning: Meaning::Start,
+        ..estimate(a.of(KeyKind::Service), b.of(KeyKind::Service), KeyKind::Service)
+    };
+    let mut found: std::collections::BTreeMap<SourceId, ClockEstimate> =
+        batch.iter().map(|(id, m)| (*id, compare(m, &Moments::made(KeyKind::Service, whole.clone())))).collect();
+    assert!(found.values().all(|e| e.state == ClockState::Confident), "{found:?}");
+    found.get_mut(&SourceId(3)).unwrap().pieces[0].offset += wrong;
+    let off = |e: &ClockEstimate| error(e, &of(offsets[2])).abs();
+    let before = off(&found[&SourceId(3)]);
+    let name = |id: SourceId| format!("log{}", id.0);
+    together::settle(&batch, &mut found, &name, &compare, &Cancel::default()).unwrap();
+    let after = off(&found[&SourceId(3)]);
+    (found.into_values().collect(), [before, after])
+}
+
+#[test]
+fn clocks_that_were_compared_with_each_other_are_solved_together() {
+    let mut sums = [0.0; 2];
+    for seed in 0..6 {
+        let (found, [before, after]) = settled(seed, 0);
+        assert!(found.iter().all(|e| e.remarks.iter().any(|r| r == "2 other clocks agree with it")), "{found:?}");
+        assert!(after < 0.1, "{seed}: {before} {after}");
+        sums = [sums[0] + before, sums[1] + after];
+    }
+    assert!(sums[1] < sums[0], "solved together they are nearer the truth: {sums:?}");
+}
+
+#[test]
+fn a_clock_that_two_others_contradict_is_not_applied() {
+    let (found, _) = settled(1, 3_600 * SECOND);
+    assert_eq!(found[2].state, ClockState::Ambiguous, "{:?}", found[2]);
+    assert!(found[2].remarks.iter().any(|r| r.starts_with("compared with log")), "{:?}", found[2].remarks);
+    assert!(found[..2].iter().all(|e| e.state == ClockState::Confident), "{found:?}");
 }
 
 #[test]

@@ -303,7 +303,7 @@ pub fn bound(nat: &Nat, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel)
     outside.truncate(SHOWN);
     let behind = nat.bindings.behind(wanted);
     let AtLeast { hosts, systems } =
-        if wanted.end.port.is_none() && !outside.is_empty() { agents(snapshot, wanted, cancel)? } else { AtLeast::default() };
+        if wanted.end.port.is_none() && inside.is_empty() { agents(snapshot, wanted, cancel)? } else { AtLeast::default() };
     let mut notices = nat.notices.clone();
     // Only a host of many translations can have more of them than a question for it takes.
     let beyond = if more { ends_of(nat, BTreeSet::from([wanted.end.ip]), &wanted.window).beyond() } else { 0 };

@@ -21,6 +21,8 @@ pub struct Head {
     pub unstated: u32,
     /// Time to live or hop limit.
     pub ttl: u8,
+    /// Identification of IPv4; 0: none.
+    pub id: u16,
     /// The header's checksum is wrong.
     pub bad_checksum: bool,
     /// Length of the payload by the header.
@@ -152,6 +154,7 @@ fn v4(w: &mut Walk<'_>, at: usize) -> Next {
         ip_len: total as u32,
         unstated: if stated == 0 { total as u32 } else { 0 },
         ttl: h[8],
+        id: u16::from_be_bytes([h[4], h[5]]),
         bad_checksum,
         len: (total - header) as u32,
     };
@@ -190,6 +193,7 @@ fn piece(w: &mut Walk<'_>, at: usize, head: &Head, fragment: Fragment) -> Next {
         ip_len: head.ip_len,
         unstated: head.unstated,
         ttl: head.ttl,
+        ip_id: head.id,
         bad_ip_checksum: head.bad_checksum,
         fragment: Some(fragment),
         transport: Transport::None,
@@ -240,6 +244,7 @@ fn v6(w: &mut Walk<'_>, at: usize) -> Next {
         ip_len: total as u32,
         unstated: if stated == 0 { total.saturating_sub(40) as u32 } else { 0 },
         ttl: h[7],
+        id: 0,
         bad_checksum: false,
         len: 0,
     };

@@ -208,6 +208,8 @@ pub struct Conversation<'a> {
     pub unstated: u32,
     /// Time to live or hop limit.
     pub ttl: u8,
+    /// Identification of IPv4 (RFC 6864); 0: none.
+    pub ip_id: u16,
     /// The IPv4 header's checksum is wrong (and not 0, as offload leaves it).
     pub bad_ip_checksum: bool,
     /// The piece that it is, if it is a fragment; then `payload` is the piece and there is no transport.
@@ -418,6 +420,7 @@ pub fn decode_datagram<'a>(head: &Conversation<'_>, payload: &'a [u8], tunnels: 
         ip_len: head.ip_len,
         unstated: head.unstated,
         ttl: head.ttl,
+        id: head.ip_id,
         bad_checksum: head.bad_ip_checksum,
         len: payload.len() as u32,
     };

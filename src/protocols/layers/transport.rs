@@ -98,6 +98,24 @@ impl Conversation<'_> {
     }
 }
 
+impl Conversation<'_> {
+    /// TSval of a TCP segment's timestamps option (RFC 7323).
+    pub fn tsval(&self) -> Option<u32> {
+        let Transport::Tcp(_) = self.transport else { return None };
+        let header = 4 * usize::from(self.segment.get(12)? >> 4);
+        let mut options = self.segment.get(20..header)?;
+        loop {
+            match options {
+                [0, ..] | [] => return None,
+                [1, rest @ ..] => options = rest,
+                [8, 10, a, b, c, d, ..] => return Some(u32::from_be_bytes([*a, *b, *c, *d])),
+                [_, len, ..] => options = options.get(usize::from(*len).max(2)..)?,
+                [_] => return None,
+            }
+        }
+    }
+}
+
 fn pseudo(src: IpAddr, dst: IpAddr, protocol: u8) -> u32 {
     let sum = |bytes: &[u8]| bytes.chunks_exact(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum::<u32>();
     let of = |a: IpAddr| match a {
@@ -118,6 +136,7 @@ fn push<'a>(w: &mut Walk<'a>, at: usize, head: &Head, transport: Transport, head
         ip_len: head.ip_len,
         unstated: head.unstated,
         ttl: head.ttl,
+        ip_id: head.id,
         bad_ip_checksum: head.bad_checksum,
         fragment: None,
         transport,

@@ -1,9 +1,7 @@
-//! How many hosts are at least behind an address? A lower bound with its reasons, never an estimate.
-//!
-//! From records alone one thing can be counted: operating systems that user agents name within ten minutes of each other (Maier et al., "NAT Usage
-//! in Residential Broadband Networks", PAM 2011). One host runs one of them at a time. IP ids (Bellovin, IMW 2002) and TCP timestamps (Kohno et al.,
-//! 2005) would need the headers of packets, which flow records do not carry.
+//! By user agents: operating systems that they name within ten minutes of each other (Maier et al., "NAT Usage in Residential Broadband Networks",
+//! PAM 2011). One host runs one of them at a time.
 
+use super::AtLeast;
 use crate::model::Time;
 use crate::model::time::SECOND;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,15 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const TOGETHER: i64 = 600 * SECOND;
 /// Systems that are told apart.
 const MOST: usize = 64;
-
-/// At least so many hosts, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AtLeast {
-    /// Hosts.
-    pub hosts: usize,
-    /// The systems that were there at once.
-    pub systems: Vec<String>,
-}
 
 /// Gathers what was seen of an address.
 #[derive(Debug, Default)]
