@@ -116,9 +116,13 @@ fn keep(dir: &Path, found: &Findings) -> std::io::Result<()> {
 
 /// Writes a derived file beside a case.
 pub(in crate::case) fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    // By rename: who reads meanwhile sees the one or the other.
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;
+    put(file, dir, name)
+}
+
+/// Gives what was written in the folder of a file its name: who reads meanwhile sees the one or the other.
+pub(in crate::case) fn put(file: tempfile::NamedTempFile, dir: &Path, name: &str) -> std::io::Result<()> {
     // Of a case that a group shares they may all read it.
     let shared = std::fs::metadata(dir)?.permissions().mode() & 0o020 != 0;
     file.as_file().set_permissions(Permissions::from_mode(if shared { 0o660 } else { 0o600 }))?;

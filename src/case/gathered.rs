@@ -2,12 +2,12 @@
 //!
 //! A file an hour, parts with their lengths and checksums. The files are derived: lost or damaged, they cost a whole run.
 
-use crate::case::findings::write;
+use crate::case::findings::put;
 use crate::detectors::resume::{Parts, Past};
 use crate::error::{Error, Result};
 use crate::model::Time;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the folder in the case.
@@ -91,27 +91,29 @@ impl Past for Beside {
     }
     fn write(&self, hour: Time, parts: &mut Parts<'_>) -> Result<()> {
         let io = |e: std::io::Error| Error::io("what was gathered cannot be kept", &self.folder, &e);
-        let mut out = MAGIC.to_vec();
-        parts(&mut |part| {
-            let packed = zstd::bulk::compress(part, LEVEL).map_err(io)?;
-            let head = u32::try_from(part.len()).ok().zip(u32::try_from(packed.len()).ok());
-            let Some((whole, length)) = head.filter(|_| part.len() <= PART && out.len() + packed.len() <= FULL) else {
-                return Err(Error::internal("what was gathered is too much to be kept"));
-            };
-            for number in [whole, length, crc32c::crc32c(&packed)] {
-                out.extend(number.to_le_bytes());
-            }
-            out.extend(packed);
-            Ok(())
-        })?;
-        out.extend([0; 12]);
         if !self.folder.is_dir() {
             std::fs::create_dir_all(&self.folder).map_err(io)?;
             // Who may write in the case may here.
             let of_case = self.folder.parent().and_then(|case| std::fs::metadata(case).ok());
             let _ = of_case.map(|m| std::fs::set_permissions(&self.folder, m.permissions()));
         }
-        write(&self.folder, &Self::name(hour), &out).map_err(io)
+        let mut out = tempfile::NamedTempFile::new_in(&self.folder).map_err(io)?;
+        out.write_all(MAGIC).map_err(io)?;
+        let mut full = 0;
+        parts(&mut |part| {
+            let packed = zstd::bulk::compress(part, LEVEL).map_err(io)?;
+            let head = u32::try_from(part.len()).ok().zip(u32::try_from(packed.len()).ok());
+            let Some((whole, length)) = head.filter(|_| part.len() <= PART && full + packed.len() <= FULL) else {
+                return Err(Error::internal("what was gathered is too much to be kept"));
+            };
+            for number in [whole, length, crc32c::crc32c(&packed)] {
+                out.write_all(&number.to_le_bytes()).map_err(io)?;
+            }
+            full += packed.len();
+            out.write_all(&packed).map_err(io)
+        })?;
+        out.write_all(&[0; 12]).map_err(io)?;
+        put(out, &self.folder, &Self::name(hour)).map_err(io)
     }
     fn only(&self, hours: &[Time]) {
         for hour in self.hours().into_iter().filter(|h| !hours.contains(h)) {

@@ -8,6 +8,7 @@ mod rita;
 mod series;
 mod spectrum;
 
+use super::held::Long;
 use super::history::Crowd;
 use super::rows::{Flow, Host, Id, Net, Piece, Word};
 use super::{Day, Detector, Limits, Setting, Watch};
@@ -174,7 +175,7 @@ fn at<T: Clone + Default>(table: &mut Vec<T>, place: u32) -> Option<&mut T> {
 #[derive(Default, Serialize, Deserialize)]
 struct Beacons {
     limits: Thresholds,
-    samples: Vec<Sample>,
+    samples: Long<Sample>,
     /// First and last start of any flow of the day.
     within: Option<(Time, Time)>,
     /// The same of the case.
@@ -252,7 +253,7 @@ impl Watch for Beacons {
         let midnight = i64::from(day.day).saturating_mul(DAY);
         let since = |t: Time| t.0.saturating_sub(midnight) as f64 / SECOND as f64;
         let window = if self.limits.exact { (since(first).floor(), since(last).floor()) } else { (since(first), since(last)) };
-        let mut samples = std::mem::take(&mut self.samples);
+        let mut samples = self.samples.take();
         let mut spectra = SPECTRA;
         samples.sort_unstable_by_key(|s| (s.dst, s.src, s.tick));
         for of_dst in samples.chunk_by(|a, b| a.dst == b.dst) {
@@ -315,12 +316,12 @@ impl Beacons {
     }
     /// Makes room: pairs with the fewest connections go first, as no beat of a full day has so few.
     fn thin(&mut self) {
-        let mut samples = std::mem::take(&mut self.samples);
+        let mut samples = self.samples.take();
         let before = samples.len();
         samples.sort_unstable_by_key(|s| (s.dst, s.src, s.tick));
         for least in [3, 6, 12] {
-            self.samples.clear();
-            self.samples.extend(samples.chunk_by(|a, b| (a.dst, a.src) == (b.dst, b.src)).filter(|c| c.len() > least).flatten());
+            let stays = samples.chunk_by(|a, b| (a.dst, a.src) == (b.dst, b.src)).filter(|c| c.len() > least);
+            self.samples = stays.flatten().copied().collect();
             if self.samples.len() < HELD / 4 * 3 {
                 break;
             }

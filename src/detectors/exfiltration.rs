@@ -122,8 +122,8 @@ struct Pair {
     last: Time,
     /// While the peer was new.
     fresh: Sum,
-    /// Of a day.
-    today: Sum,
+    /// Bytes sent on a day.
+    today: u64,
     day: i32,
     days: u32,
     flows: u32,
@@ -131,8 +131,18 @@ struct Pair {
     service: Option<(u8, u16)>,
     called: bool,
     sources: SourceSet,
-    /// The flows that sent most, most first.
-    ids: Vec<(u32, Id)>,
+    /// The flows that sent most, most first; few pairs have any.
+    ids: Option<Box<Most>>,
+}
+
+/// Bytes sent, and the flow.
+#[derive(Default, Serialize, Deserialize)]
+struct Most(Vec<(u32, Id)>);
+
+impl Pair {
+    fn most(&self) -> impl Iterator<Item = Id> + '_ {
+        self.ids.iter().flat_map(|most| &most.0).map(|flow| flow.1)
+    }
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -160,7 +170,8 @@ struct Shift {
     median: f64,
     usual: f64,
     history: usize,
-    peer: Option<(Host, Sum)>,
+    /// To whom most went, and how much.
+    peer: Option<(Host, u64)>,
     flows: u64,
     ids: Vec<Id>,
 }
@@ -252,20 +263,20 @@ impl Watch for Traffic {
         }
         found.sort_by_key(|s| (s.host, s.dns));
         // With whom: one pass for all of them.
-        let mut most: HashMap<Host, (Sum, Host)> =
+        let mut most: HashMap<Host, (u64, Host)> =
             found.iter().filter(|s| !s.dns).map(|s| (s.host, Default::default())).collect();
         for ((host, peer), pair) in self.pairs.iter() {
             if let Some(best) = most.get_mut(host)
                 && pair.day == day.day
-                && (pair.today.wire, std::cmp::Reverse(*peer)) > (best.0.wire, std::cmp::Reverse(best.1))
+                && (pair.today, std::cmp::Reverse(*peer)) > (best.0, std::cmp::Reverse(best.1))
             {
                 *best = (pair.today, *peer);
             }
         }
         for shift in found.iter_mut().filter(|s| !s.dns) {
-            shift.peer = most.get(&shift.host).filter(|m| m.0.wire >= shift.sum.wire.div_ceil(2)).map(|m| (m.1, m.0));
+            shift.peer = most.get(&shift.host).filter(|m| m.0 >= shift.sum.wire.div_ceil(2)).map(|m| (m.1, m.0));
             if let Some(pair) = shift.peer.and_then(|(peer, _)| self.pairs.get(&(shift.host, peer))) {
-                shift.ids = pair.ids.iter().map(|i| i.1).collect();
+                shift.ids = pair.most().collect();
             }
         }
         self.shifts.append(&mut found);
@@ -322,7 +333,7 @@ impl Traffic {
             first: flow.start,
             last: flow.start,
             fresh: Sum::default(),
-            today: Sum::default(),
+            today: 0,
             day: i32::MIN,
             days: 0,
             flows: 0,
@@ -330,7 +341,7 @@ impl Traffic {
             service: Some((flow.proto, flow.dst_port)),
             called: false,
             sources: SourceSet::default(),
-            ids: Vec::new(),
+            ids: None,
         });
         if pair.flows == 0
             && !called
@@ -346,10 +357,10 @@ impl Traffic {
         pair.last = pair.last.max(flow.end);
         if pair.day != flow.start.day() {
             pair.day = flow.start.day();
-            pair.today = Sum::default();
+            pair.today = 0;
             pair.days += u32::from(sum.out > 0);
         }
-        pair.today.add(sum);
+        pair.today = pair.today.saturating_add(sum.wire);
         pair.sources = self.sources.with(pair.sources, flow.source);
         if pair.service != Some((flow.proto, flow.dst_port)) {
             pair.service = None;
@@ -360,15 +371,16 @@ impl Traffic {
         if flow.start.since(since) <= self.rules.new {
             pair.fresh.add(sum);
         }
-        if pair.fresh.wire < self.rules.evidence && pair.today.wire < self.rules.evidence {
+        if pair.fresh.wire < self.rules.evidence && pair.today < self.rules.evidence {
             return;
         }
         let wire = u32::try_from(sum.wire).unwrap_or(u32::MAX);
-        let at = pair.ids.partition_point(|i| i.0 >= wire);
+        let Most(ids) = &mut **pair.ids.get_or_insert_default();
+        let at = ids.partition_point(|i| i.0 >= wire);
         if at < EVIDENCE - 2 {
-            push(&mut pair.ids, (wire, flow.id));
-            pair.ids[at..].rotate_right(1);
-            pair.ids.truncate(EVIDENCE - 2);
+            push(ids, (wire, flow.id));
+            ids[at..].rotate_right(1);
+            ids.truncate(EVIDENCE - 2);
         }
     }
     fn is_much(&self, pair: &Pair) -> bool {
@@ -409,7 +421,7 @@ impl Traffic {
         f.number("connections", pair.flows, "");
         f.asks(&format!("kind = flow and host = {addr} and host = {to}"));
         f.rows = u64::from(pair.flows);
-        pair.ids.iter().for_each(|id| f.rests_on(net.record(id.1)));
+        pair.most().for_each(|id| f.rests_on(net.record(id)));
         f.sources = self.sources.list(pair.sources).to_vec();
         if known < rules.new {
             let hours = known / (3600 * SECOND);
@@ -454,8 +466,8 @@ impl Traffic {
         f.number("bytes sent that day", bytes(best.sum.wire), bytes(least as u64));
         f.number("median bytes sent a day", bytes(best.usual as u64), "");
         f.number("days before", best.history, rules.history);
-        if let Some((peer, sum)) = best.peer {
-            f.number("most of it to", format!("{} ({})", net.addr(peer), bytes(sum.wire)), "");
+        if let Some((peer, sent)) = best.peer {
+            f.number("most of it to", format!("{} ({})", net.addr(peer), bytes(sent)), "");
         }
         let which = if best.dns { " and dst.port = 53" } else { " and direction in {in, out}" };
         f.asks(&format!("kind = flow and host = {addr}{which}"));

@@ -1,9 +1,9 @@
 //! How detectors hold much: tables whose values lie apart from their index, so that growing neither copies them nor leaves room for half as many
-//! again; when a full table may be swept; lists that mostly have one member; sets of sources by number.
+//! again; long lists that grow likewise; when a full table may be swept; lists that mostly have one member; sets of sources by number.
 
 use crate::model::SourceId;
-use serde::de::{MapAccess, Visitor};
-use serde::ser::SerializeMap;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -133,6 +133,95 @@ impl<'de, K: Deserialize<'de> + Hash + Eq + Copy, V: Deserialize<'de>> Visitor<'
     }
 }
 
+/// Members of one piece of a long list.
+const PIECE: usize = 1 << 14;
+
+/// A list of very many: growing neither copies them nor leaves room for as many again.
+#[derive(Debug)]
+pub struct Long<T> {
+    pieces: Vec<Vec<T>>,
+}
+
+impl<T> Default for Long<T> {
+    fn default() -> Long<T> {
+        Long { pieces: Vec::new() }
+    }
+}
+
+impl<T> Long<T> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.pieces.len().saturating_sub(1) * PIECE + self.pieces.last().map_or(0, Vec::len)
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+    /// Adds one at the end.
+    pub fn push(&mut self, one: T) {
+        match self.pieces.last_mut().filter(|last| last.len() < PIECE) {
+            Some(last) => last.push(one),
+            None => {
+                // Few need no room for many.
+                let mut piece = if self.pieces.is_empty() { Vec::new() } else { Vec::with_capacity(PIECE) };
+                piece.push(one);
+                self.pieces.push(piece);
+            }
+        }
+    }
+    /// Takes all of them out, in order; each piece is gone before the next is looked at.
+    pub fn take(&mut self) -> Vec<T> {
+        let mut out = Vec::with_capacity(self.len());
+        std::mem::take(&mut self.pieces).into_iter().for_each(|piece| out.extend(piece));
+        out
+    }
+}
+
+impl<T> Extend<T> for Long<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, of: I) {
+        of.into_iter().for_each(|one| self.push(one));
+    }
+}
+
+impl<T> FromIterator<T> for Long<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(of: I) -> Long<T> {
+        let mut out = Long::default();
+        out.extend(of);
+        out
+    }
+}
+
+impl<T: Serialize> Serialize for Long<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut seq = to.serialize_seq(Some(self.len()))?;
+        self.pieces.iter().flatten().try_for_each(|one| seq.serialize_element(one))?;
+        seq.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Long<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Long<T>, D::Error> {
+        from.deserialize_seq(Members(PhantomData))
+    }
+}
+
+/// Fills a long list as its members come.
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = Long<T>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Long<T>, A::Error> {
+        let mut out = Long::default();
+        while let Some(one) = seq.next_element()? {
+            out.push(one);
+        }
+        Ok(out)
+    }
+}
+
 /// When a full table may be swept: each sweep looks at all of it, so that where little went the next is made only when as many as an eighth of it
 /// found no room.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -216,6 +305,18 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_comes_out_as_it_went_in() {
+        for n in [0usize, 1, PIECE, PIECE + 1, 3 * PIECE - 1] {
+            let mut list: Long<usize> = (0..n).collect();
+            let mut back: Long<usize> = postcard::from_bytes(&postcard::to_stdvec(&list).unwrap()).unwrap();
+            assert_eq!((list.len(), list.is_empty(), back.len()), (n, n == 0, n));
+            let all = list.take();
+            assert!(all.len() == n && all.iter().enumerate().all(|(a, b)| a == *b) && back.take() == all);
+            assert_eq!((list.len(), list.take().len()), (0, 0));
+        }
+    }
 
     #[test]
     fn a_table_has_what_was_put_in_and_uses_places_again() {

@@ -5,6 +5,7 @@ mod burst;
 mod model;
 mod told;
 
+use super::held::Long;
 use super::rows::{Event, Flow, Host, Id, Net, Piece, State};
 use super::{Day, Detector, Limits, Setting, Watch};
 use crate::model::finding::Finding;
@@ -179,7 +180,7 @@ impl Sample {
 #[derive(Default, Serialize, Deserialize)]
 struct Searches {
     limits: Thresholds,
-    samples: Vec<Sample>,
+    samples: Long<Sample>,
     found: BTreeMap<told::Key, told::Found>,
     /// The day has more attempts than can be held.
     full: bool,
@@ -232,15 +233,17 @@ impl Searches {
     }
     /// Makes room: what was tried again with the same end says nothing new.
     fn thin(&mut self) {
-        let before = self.samples.len();
-        self.samples.sort_unstable_by_key(|s| (s.src, s.proto, s.dst, s.dst_port, s.outcome, s.time));
-        self.samples.dedup_by_key(|s| (s.src, s.proto, s.dst, s.dst_port, s.outcome));
-        self.lost = self.lost.saturating_add((before - self.samples.len()) as u64);
+        let mut samples = self.samples.take();
+        let before = samples.len();
+        samples.sort_unstable_by_key(|s| (s.src, s.proto, s.dst, s.dst_port, s.outcome, s.time));
+        samples.dedup_by_key(|s| (s.src, s.proto, s.dst, s.dst_port, s.outcome));
+        self.lost = self.lost.saturating_add((before - samples.len()) as u64);
+        self.samples.extend(samples);
     }
     /// Judges everything that is held. A burst that may go on after midnight waits for the next day.
     fn close(&mut self, net: &Net, midnight: Option<Time>) {
         self.full = false;
-        let mut samples = std::mem::take(&mut self.samples);
+        let mut samples = self.samples.take();
         samples.sort_unstable_by_key(|s| (s.src, s.proto, s.time, s.dst, s.dst_port));
         let pause = self.limits.pause;
         for of_source in samples.chunk_by(|a, b| (a.src, a.proto) == (b.src, b.proto)) {
@@ -252,7 +255,7 @@ impl Searches {
                     && self.samples.len().saturating_add(burst.len()) <= CARRIED;
                 if waits {
                     waiting = burst.len();
-                    self.samples.extend_from_slice(burst);
+                    self.samples.extend(burst.iter().copied());
                 } else {
                     found |= self.judge(net, burst, false);
                 }

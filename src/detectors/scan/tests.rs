@@ -196,7 +196,7 @@ fn of_the_noise_of_the_internet_only_the_greatest_are_told_one_by_one() {
 fn what_is_held_is_bounded() {
     let mut searches = Searches::default();
     let flow = Flow { src: Host(1), dst: Host(2), proto: proto::TCP, dst_port: 80, state: State::SF, ..Flow::default() };
-    searches.samples = vec![Sample::of_flow(&flow); 1_000];
+    searches.samples = std::iter::repeat_n(Sample::of_flow(&flow), 1_000).collect();
     searches.samples.push(Sample::of_flow(&Flow { dst: Host(3), ..flow }));
     searches.thin();
     assert_eq!((searches.samples.len(), searches.lost), (2, 999));
