@@ -3,14 +3,14 @@
 
 mod sum;
 
-use self::sum::{Sum, sums};
+use self::sum::{Most, Sum, sums};
 use super::gather::service;
 use super::held::{SourceSet, Sources, Sweep, Table, push};
 use super::maths::{median_of, sat};
 use super::rows::{Flow, Host, Id, Net, Piece, Word};
 use super::shown::{bytes, counted};
 use super::{Day, Detector, Limits, Setting, Watch};
-use crate::model::finding::{EVIDENCE, Finding, span};
+use crate::model::finding::{Finding, span};
 use crate::model::time::{DAY, SECOND};
 use crate::model::{Time, proto};
 use serde::{Deserialize, Serialize};
@@ -135,13 +135,9 @@ struct Pair {
     ids: Option<Box<Most>>,
 }
 
-/// Bytes sent, and the flow.
-#[derive(Default, Serialize, Deserialize)]
-struct Most(Vec<(u32, Id)>);
-
 impl Pair {
     fn most(&self) -> impl Iterator<Item = Id> + '_ {
-        self.ids.iter().flat_map(|most| &most.0).map(|flow| flow.1)
+        self.ids.iter().flat_map(|most| most.ids())
     }
 }
 
@@ -374,14 +370,7 @@ impl Traffic {
         if pair.fresh.wire < self.rules.evidence && pair.today < self.rules.evidence {
             return;
         }
-        let wire = u32::try_from(sum.wire).unwrap_or(u32::MAX);
-        let Most(ids) = &mut **pair.ids.get_or_insert_default();
-        let at = ids.partition_point(|i| i.0 >= wire);
-        if at < EVIDENCE - 2 {
-            push(ids, (wire, flow.id));
-            ids[at..].rotate_right(1);
-            ids.truncate(EVIDENCE - 2);
-        }
+        pair.ids.get_or_insert_default().add(sum.wire, flow.id);
     }
     fn is_much(&self, pair: &Pair) -> bool {
         pair.fresh.wire as f64 >= self.rules.peer_bytes && pair.fresh.ratio() >= self.rules.peer_ratio

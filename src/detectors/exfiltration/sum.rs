@@ -1,6 +1,8 @@
-//! What a flow carried either way.
+//! What a flow carried either way, and which flows carried most.
 
-use crate::detectors::rows::Flow;
+use crate::detectors::held::push;
+use crate::detectors::rows::{Flow, Id};
+use crate::model::finding::EVIDENCE;
 use crate::model::proto;
 use serde::{Deserialize, Serialize};
 
@@ -45,4 +47,25 @@ pub(super) fn sums(flow: &Flow) -> Sum {
     // Bytes that are only claimed by sequence numbers were not seen on the wire.
     let seen = |claimed: u64, wire: u64| if wire > 0 { claimed.min(wire) } else { claimed };
     Sum { out: seen(out, flow.bytes_out), back: seen(back, flow.bytes_in), wire: flow.bytes_out.max(flow.payload_out) }
+}
+
+/// The flows that sent most, most first.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Most(Vec<(u32, Id)>);
+
+impl Most {
+    /// A flow that sent so much.
+    pub fn add(&mut self, sent: u64, flow: Id) {
+        let sent = u32::try_from(sent).unwrap_or(u32::MAX);
+        let at = self.0.partition_point(|i| i.0 >= sent);
+        if at < EVIDENCE - 2 {
+            push(&mut self.0, (sent, flow));
+            self.0[at..].rotate_right(1);
+            self.0.truncate(EVIDENCE - 2);
+        }
+    }
+    /// Their ids.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + '_ {
+        self.0.iter().map(|flow| flow.1)
+    }
 }

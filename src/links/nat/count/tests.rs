@@ -1,3 +1,5 @@
+//! Made-up hosts behind an address, whose stacks count as stacks do: the bound is never above their number.
+
 use super::*;
 use crate::model::time::SECOND;
 use std::collections::HashMap;
