@@ -8,6 +8,7 @@ use super::rows::{Day, Event, Flow, Net, Piece, Place, Query, State, Word};
 use super::{ALL, Detector, Limits, Watch};
 use super::{beyond, deviation, pieces};
 use crate::error::Result;
+use crate::flow::stack::Stack;
 use crate::formats::Zone;
 use crate::model::finding::{Finding, Findings};
 use crate::model::flow::AppConfidence;
@@ -26,7 +27,7 @@ const OF_ONE: usize = 2_000;
 const RECORDS: &str = "kind in {flow, dns, alert, notice, fw, auth, http, tls, proxy, inventory, vuln}";
 
 /// Fields that are read.
-const FIELDS: [FieldId; 30] = [
+const FIELDS: [FieldId; 32] = [
     field::SRC_IP,
     field::SRC_PORT,
     field::DST_IP,
@@ -57,6 +58,8 @@ const FIELDS: [FieldId; 30] = [
     field::ANSWER_IP,
     field::PORT_STATE,
     field::MESSAGE,
+    field::SRC_OS,
+    field::DST_OS,
 ];
 
 /// How far a run is.
@@ -386,6 +389,7 @@ fn take(record: &Record, net: &mut Net, home: &dyn Fn(std::net::IpAddr) -> bool,
                 payload_in: number(field::PAYLOAD_IN),
                 packets_out: packets(field::PACKETS_OUT),
                 packets_in: packets(field::PACKETS_IN),
+                stacks: [field::SRC_OS, field::DST_OS].map(|f| record.text(f).and_then(Stack::named)),
                 open: record.is_open(),
                 source: record.source,
                 id: net.id(record.id),

@@ -66,10 +66,13 @@ impl Detector for OsMismatch {
             if against < least || against - own < margin {
                 continue;
             }
-            let (agents, names) = of.seen.systems.counts(family);
+            let (agents, names, stacks) = of.seen.systems.counts(family);
             let mut why = Vec::new();
             if agents > 0 {
                 why.push(format!("{agents} user agents"));
+            }
+            if stacks > 0 {
+                why.push(format!("{stacks} connections that its stack set up"));
             }
             if names > 0 {
                 why.push(format!("{names} questions for its update services"));
@@ -86,12 +89,19 @@ impl Detector for OsMismatch {
             mission(&mut f, Some(listed));
             of.seen.systems.record(family).into_iter().for_each(|id| f.rests_on(net.record(id)));
             let stated_rows = [(listed.id, listed.time)].into_iter().chain(by_scan.map(|s| (s.id, s.time)));
-            let asks = format!("(src.ip = {addr} and kind in {{http, proxy, dns}} or dst.ip = {addr} and kind = inventory)");
+            let set_up = match stacks {
+                0 => String::new(),
+                _ => format!(" or src.ip = {addr} and exists src.os or dst.ip = {addr} and exists dst.os"),
+            };
+            let asks =
+                format!("(src.ip = {addr} and kind in {{http, proxy, dns}} or dst.ip = {addr} and kind = inventory{set_up})");
             opens(&mut f, &asks, stated_rows);
-            f.rows = u64::from(agents) + u64::from(names);
+            f.rows = u64::from(agents) + u64::from(names) + u64::from(stacks);
             f.sources = sources(of.seen.sources.iter().copied().chain([listed.source]));
             f.caveats = site.caveats();
-            f.caveats.push("user agents say what programs like; packets were not looked at for it".into());
+            if stacks == 0 {
+                f.caveats.push("user agents say what programs like; no packets of it tell whose stack it has".into());
+            }
             if own > 0.0 {
                 f.caveats.push("both families are seen: two systems at one address?".into());
             }

@@ -3,6 +3,7 @@
 use super::curves::Curves;
 use super::resume;
 use crate::error::Result;
+use crate::flow::stack::Stack;
 use crate::formats::Zone;
 use crate::model::record::Kind;
 use crate::model::{EvidenceKey, RecordId, SourceId, Time, proto};
@@ -123,6 +124,8 @@ pub struct Flow {
     pub packets_out: u32,
     /// Packets of the responder.
     pub packets_in: u32,
+    /// Whose stacks set it up: the originator's, the responder's.
+    pub stacks: [Option<Stack>; 2],
     /// It had not ended when it was last seen.
     pub open: bool,
     /// Where it came from.

@@ -6,6 +6,7 @@ use super::fragments::Datagram;
 use super::history::{Scaled, once};
 use super::key::Key;
 use super::reassembly::{Piece, Stream};
+use super::stack::Stack;
 use super::table::Entry;
 use super::tcp::{State, Tcp};
 use super::{Meter, Now, Sink, direction, ending, icmp};
@@ -261,7 +262,7 @@ fn tcp(
     after: &mut After,
     close_delay: i64,
 ) -> bool {
-    let Entry { tcp, app, sides, history, missed, end, out_is_low, link, rare, .. } = entry;
+    let Entry { tcp, app, sides, history, missed, end, out_is_low, link, rare, stacks, .. } = entry;
     let Some(boxed) = tcp else { return out };
     let (state, streams) = &mut **boxed;
     if state.open() {
@@ -273,6 +274,7 @@ fn tcp(
         *out_is_low = !*out_is_low;
         sides.swap(0, 1);
         streams.swap(0, 1);
+        stacks.swap(0, 1);
         std::mem::swap(&mut link.src_mac, &mut link.dst_mac);
         if let Some(rare) = rare {
             rare.joined.swap(0, 1);
@@ -283,6 +285,8 @@ fn tcp(
         }
     }
     let (e, p) = if out { (0, 1) } else { (1, 0) };
+    // The first of them: what is sent again may have left options out.
+    stacks[e] = stacks[e].or_else(|| Stack::of(c, h));
     let wanted = app.as_ref().is_some_and(|a| a.wants());
     let results = &mut after.out;
     let mut deliver = |side: usize, piece: Piece<'_>, at: At| {

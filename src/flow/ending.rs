@@ -234,6 +234,11 @@ pub(super) fn flow_of(entry: &Entry, mut more: Vec<(FieldId, Value)>, reason: &'
             add(f, Value::from(hex::mac(&mac)));
         }
     }
+    for (f, stack) in [field::SRC_OS, field::DST_OS].into_iter().zip(entry.stacks) {
+        if let Some(stack) = stack {
+            add(f, Value::text(stack.name()));
+        }
+    }
     if let Some(tunnel) = rare.tunnel {
         add(field::TUNNEL, Value::from(tunnel.to_string()));
     }

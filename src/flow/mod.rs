@@ -37,6 +37,7 @@ pub mod key;
 pub mod open;
 pub mod reassembly;
 pub mod refs;
+pub mod stack;
 pub mod table;
 pub mod tcp;
 pub mod timers;

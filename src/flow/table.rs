@@ -5,6 +5,7 @@ use super::history::History;
 use super::key::Key;
 use super::reassembly::Stream;
 use super::refs::Refs;
+use super::stack::Stack;
 use super::tcp::Tcp;
 use crate::model::flow::Side;
 use crate::model::origin::RecordId;
@@ -51,6 +52,8 @@ pub struct Entry {
     pub link: LinkHead,
     /// Payload was seen.
     pub has_data: bool,
+    /// Whose stacks set it up: the originator's, the responder's.
+    pub stacks: [Option<Stack>; 2],
     /// Deadline that is set in the queue.
     pub armed: Time,
     /// Which entry of the queue is valid.
@@ -119,6 +122,7 @@ impl Entry {
             rare: None,
             link,
             has_data: false,
+            stacks: [None; 2],
             armed: Time::MAX,
             generation: 0,
         }

@@ -1,10 +1,11 @@
 //! The other records of a record's connection: by its own reference to a flow, by its source's connection id, by protocol and both ends
-//! (what a Community ID says) within the flow's span.
+//! (what a Community ID says) within the flow's span; where a clock is only tentative also where it would be by that ([`tentative`]).
 //!
 //! Log times of whole seconds are off by up to a second, so spans are widened by one, and by what measured clocks leave open; a flow that
 //! contains the record without that is preferred.
 
 use super::by_hand::Judged;
+use super::tentative;
 use crate::error::{Error, Result};
 use crate::model::answer::{Link, Match};
 use crate::model::filter::Test;
@@ -27,6 +28,12 @@ pub fn links(snapshot: &Snapshot, record: &Record, judged: &Judged, cancel: &Can
     found.by_reference()?;
     found.by_uid()?;
     found.by_ends()?;
+    let linked = found.links.iter().any(|l| l.record.kind == Kind::Flow);
+    for link in tentative::links(snapshot, record, linked, judged, cancel)? {
+        if found.seen.insert(link.record.id) {
+            found.links.push(link);
+        }
+    }
     let mut links = found.links;
     links.sort_by_key(|l| (l.record.kind != Kind::Flow, l.record.time(), l.record.id));
     Ok(links)

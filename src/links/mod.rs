@@ -8,6 +8,8 @@ pub mod clocks;
 
 pub mod sightings;
 
+pub mod tentative;
+
 pub mod exact;
 
 pub mod by_hand;

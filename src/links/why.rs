@@ -2,6 +2,7 @@
 //! in beside that, and which record would take the other's place.
 
 use super::exact::{around, same_ends, uncertainty};
+use super::tentative;
 use crate::error::Result;
 use crate::model::answer::{ClockUsed, Link, Match, Via, Why};
 use crate::model::filter::Test;
@@ -42,7 +43,7 @@ pub fn why(snapshot: &Snapshot, record: &Record, link: &Link, cancel: &Cancel) -
     let sources = snapshot.sources();
     let other = &link.record;
     let apart = gap(record, other);
-    let by_time = link.via.is_none() && !matches!(&*link.method, "flow" | "uid" | "pinned" | "rejected");
+    let by_time = link.via.is_none() && !matches!(&*link.method, "flow" | "uid" | "pinned" | "rejected" | tentative::METHOD);
     let left_open = uncertainty(&sources, record.source, other.source);
     let allowed = by_time.then(|| left_open.saturating_add(SECOND));
     let mut reasons = Vec::new();
@@ -62,6 +63,13 @@ pub fn why(snapshot: &Snapshot, record: &Record, link: &Link, cancel: &Cancel) -
         ("pinned", _) => reasons.push("nothing in the records themselves links them".into()),
         ("rejected", _) => {}
         _ => reasons.push(ends(record, other)),
+    }
+    if &*link.method == tentative::METHOD {
+        reasons.push(
+            "by the times as they stand they are apart; by what is shared otherwise the clock of one is ahead by about that, which is too few \
+             connections to move its times"
+                .into(),
+        );
     }
     if by_time {
         reasons.push(time(record, other, apart, left_open));

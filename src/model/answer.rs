@@ -49,6 +49,8 @@ pub enum Match {
     Inferred(f32),
     /// A person said so.
     ByHand,
+    /// The tuple fits, and the time where a clock that is only tentative would put it, with the confidence, 0 to 1.
+    Tentative(f32),
 }
 
 impl Match {
@@ -65,7 +67,7 @@ impl Match {
             Match::ClockUnchecked => 2,
             Match::Ambiguous(_) => 3,
             Match::Translated => 4,
-            Match::Inferred(_) => 5,
+            Match::Inferred(_) | Match::Tentative(_) => 5,
         }
     }
 }
@@ -78,7 +80,7 @@ impl std::fmt::Display for Match {
             Match::Within(nanos) => f.pad(&format!("~{}", within(*nanos))),
             Match::ClockUnchecked => f.pad("clock unchecked"),
             Match::Translated => f.pad("⇄"),
-            Match::Inferred(confidence) => f.pad(&format!("?{confidence:.2}")),
+            Match::Inferred(confidence) | Match::Tentative(confidence) => f.pad(&format!("?{confidence:.2}")),
             Match::ByHand => f.pad("by hand"),
         }
     }
@@ -98,7 +100,7 @@ fn within(nanos: i64) -> String {
 pub struct Link {
     /// The other record.
     pub record: Record,
-    /// How: `community_id`, `tuple`, `uid`, `flow`, `nat`; `pinned`: by nothing but a person's word; `rejected`: by a person's word they are two.
+    /// How: `community_id`, `tuple`, `uid`, `flow`, `nat`, `tentative clock`; `pinned`: by nothing but a person's word; `rejected`: by a person's word they are two.
     pub method: Cow<'static, str>,
     /// How well.
     pub quality: Match,

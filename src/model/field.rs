@@ -271,6 +271,8 @@ fields! {
     FORWARDED_SRC_PORT = 251, "forwarded.src.port", [], Port, One, None, "Port of that client.";
     FORWARDED_DST_IP = 252, "forwarded.dst.ip", [], Addr, One, Some(E::Address), "Address that the client called, as the proxy says.";
     FORWARDED_DST_PORT = 253, "forwarded.dst.port", [], Port, One, None, "Port that the client called.";
+    SRC_OS = 254, "src.os", [], Text, One, None, "System of the originator by the SYN that it sent: windows, linux, apple, bsd, firmware.";
+    DST_OS = 255, "dst.os", [], Text, One, None, "System of the responder by the SYN that it answered with.";
     TEXT = 183, "any", [], Text, Any(&[NAME, SNI, URL, HTTP_HOST, HTTP_URI, SIGNATURE, USER, HOSTNAME, MESSAGE, FILE_NAME, INDICATOR, ODDITY]), None, "What a bare word is looked for in: names, URLs, signatures, users, messages, file names.";
 }
 

@@ -16,7 +16,7 @@ use crate::store::verify::How;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol: of frames, requests, answers and everything in them. It grows with every change of any of them.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 /// What a connection begins with, so that whatever else speaks on a socket is known at once.
 pub const MAGIC: [u8; 8] = *b"BACKTRL\0";
 

@@ -55,6 +55,9 @@ impl Joined {
             }
             Some(Match::ClockUnchecked) => format!("clock unchecked: {records} by protocol and ends, the time is not proven"),
             Some(Match::Translated) => format!("⇄ through a translation of addresses that a log states, with {records}"),
+            Some(Match::Tentative(sure)) => {
+                format!("?{sure:.2} by a clock that too few connections show, with {records}")
+            }
             Some(Match::Inferred(sure)) => {
                 format!("?{sure:.2} through a translation of addresses that was inferred, with {records}")
             }
@@ -121,7 +124,7 @@ fn weakest(record: &Record, links: &[Link]) -> Option<Match> {
         Match::Exact | Match::ByHand => 0,
         Match::Ambiguous(n) => 1 + u64::from(*n),
         Match::ClockUnchecked => u64::MAX,
-        Match::Within(_) | Match::Translated | Match::Inferred(_) => 1,
+        Match::Within(_) | Match::Translated | Match::Inferred(_) | Match::Tentative(_) => 1,
     };
     // The other side of a translation says how well the two sides fit, not how well what is here does.
     let here: Vec<&Link> = links.iter().filter(|l| l.via.is_none()).collect();

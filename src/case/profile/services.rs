@@ -125,6 +125,6 @@ fn roles(made: &Made) -> Table {
         lines.push(line(cells, addr.to_string(), format!("host = {addr}")));
     }
     Table::new("roles", "roles by behaviour", &["host", "name", "role", "sure", "says", "inventory", "because"], lines)
-        .note("log-odds of what hosts do; says: systems by user agents and update services")
+        .note("log-odds of what hosts do; says: systems by how connections are set up, user agents and update services")
         .why("no host of one's own talks here")
 }

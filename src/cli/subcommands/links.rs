@@ -386,6 +386,7 @@ fn linked(of: RecordId, link: &Link, engine: &dyn Engine) -> Json {
         Match::Translated => "translated",
         Match::Inferred(_) => "inferred",
         Match::ByHand => "by hand",
+        Match::Tentative(_) => "tentative",
     };
     let via = link.via.as_ref().map(|v| {
         json!({

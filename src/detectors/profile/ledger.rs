@@ -297,6 +297,7 @@ impl Ledger {
             let outside = accepted && !net.is_home(flow.dst);
             if let Some(seen) = self.seen(flow.src, flow.start) {
                 seen.at(flow.start, flow.id, flow.source);
+                seen.systems.stack(flow.stacks[0], false, flow.id);
                 seen.bytes = seen.bytes.saturating_add(flow.bytes());
                 seen.routing |= matches!(flow.proto, 88 | 89 | 103 | 112) || flow.proto == proto::UDP && flow.dst_port == 1985;
                 if accepted || flow.is_answered() && !failed {
@@ -318,6 +319,7 @@ impl Ledger {
             let outside = !net.is_home(flow.src);
             if let Some(seen) = self.seen(flow.dst, flow.start) {
                 seen.at(flow.start, flow.id, flow.source);
+                seen.systems.stack(flow.stacks[1], true, flow.id);
                 seen.accepted += 1;
                 seen.bytes = seen.bytes.saturating_add(flow.bytes());
                 if outside {

@@ -287,7 +287,7 @@ fn worker(of: &Of<'_>, ratio: f64, case: &mut Case) {
 
 fn mobile(of: &Of<'_>, hints: Hints, ratio: f64, case: &mut Case) {
     for family in [Family::Android, Family::Ios] {
-        let (agents, names) = of.seen.systems.counts(family);
+        let (agents, names, _) = of.seen.systems.counts(family);
         if agents > 0 {
             case.add(Mobile, 4.0, format!("{agents} user agents of {}", family.name()));
         }

@@ -1,7 +1,8 @@
-//! Which system a host runs, by what it says: user agents, names of update services. Weights are those of log-odds (domain: a user agent 2, names of
+//! Which system a host runs, by what it says: how its stack sets up connections, user agents, names of update services. Weights are those of log-odds (domain: a SYN 3, the SYN that answers one 2, a user agent 2, names of
 //! update services 2, what a scan or a banner says 4); a kind of evidence counts once for a family, however often it was seen.
 
 use crate::detectors::rows::Id;
+use crate::flow::stack::Stack;
 use serde::{Deserialize, Serialize};
 
 /// Families of systems that are told apart.
@@ -26,6 +27,10 @@ pub enum Family {
 use Family::{Android, Bsd, Firmware, Ios, Linux, Mac, Windows};
 
 /// Weights of the kinds of evidence.
+pub const ASKING: f64 = 3.0;
+/// Of the SYNs that answer.
+pub const ANSWERING: f64 = 2.0;
+/// Of user agents.
 pub const AGENT: f64 = 2.0;
 /// Of names of update services.
 pub const UPDATES: f64 = 2.0;
@@ -144,6 +149,16 @@ impl Family {
             .find(|(zone, _)| name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
             .map(|(_, family)| *family)
     }
+    /// Whose a stack is.
+    pub fn of_stack(stack: Stack) -> Family {
+        match stack {
+            Stack::Windows => Windows,
+            Stack::Linux => Linux,
+            Stack::Apple => Mac,
+            Stack::Bsd => Bsd,
+            Stack::Firmware => Firmware,
+        }
+    }
     /// What an inventory or a scan states.
     pub fn of_stated(text: &str) -> Option<Family> {
         Family::of(STATED, text)
@@ -167,7 +182,9 @@ impl Family {
 pub struct Systems {
     agents: [u32; 7],
     names: [u32; 7],
-    /// A record with an agent of each family.
+    asking: [u32; 7],
+    answering: [u32; 7],
+    /// A record with an agent or a stack of each family.
     ids: Vec<(Family, Id)>,
 }
 
@@ -185,22 +202,35 @@ impl Systems {
             self.ids.push((family, id));
         }
     }
+    /// It set up a connection, or answered one, as a stack does.
+    pub fn stack(&mut self, stack: Option<Stack>, answers: bool, id: Id) {
+        let Some(family) = stack.map(Family::of_stack) else { return };
+        let counts = if answers { &mut self.answering } else { &mut self.asking };
+        if let Some(n) = counts.get_mut(family.place()) {
+            *n = n.saturating_add(1);
+        }
+        if !self.ids.iter().any(|i| i.0 == family) {
+            self.ids.push((family, id));
+        }
+    }
     /// It asked for the name of an update service.
     pub fn name(&mut self, family: Option<Family>) {
         if let Some(n) = family.and_then(|f| self.names.get_mut(f.place())) {
             *n = n.saturating_add(1);
         }
     }
-    /// How often agents and names said a family.
-    pub fn counts(&self, family: Family) -> (u32, u32) {
+    /// How often agents and names said a family, and stacks.
+    pub fn counts(&self, family: Family) -> (u32, u32, u32) {
         let at = |list: &[u32; 7]| list.get(family.place()).copied().unwrap_or(0);
-        (at(&self.agents), at(&self.names))
+        (at(&self.agents), at(&self.names), at(&self.asking).saturating_add(at(&self.answering)))
     }
     /// The weight of what was seen for a family.
     pub fn weight(&self, family: Family) -> f64 {
-        let (agents, names) = self.counts(family);
-        let part = |n: u32, weight: f64| weight * (f64::from(n) / ENOUGH).min(1.0);
-        part(agents, AGENT) + part(names, UPDATES)
+        let part = |list: &[u32; 7], weight: f64| {
+            let n = list.get(family.place()).copied().unwrap_or(0);
+            weight * (f64::from(n) / ENOUGH).min(1.0)
+        };
+        part(&self.agents, AGENT) + part(&self.names, UPDATES) + part(&self.asking, ASKING) + part(&self.answering, ANSWERING)
     }
     /// Families that were seen, the weightiest first.
     pub fn families(&self) -> Vec<(Family, f64)> {
