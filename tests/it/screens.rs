@@ -58,9 +58,14 @@ impl Bench {
     }
     pub fn screen(&self) -> String {
         let out = crate::desk::shown(&self.terminal);
-        // The time that a question took is another on every run.
-        let took = regex::Regex::new(r"· (<1ms|[0-9.]+m?s)").unwrap();
-        took.replace_all(&out, "· N ms").into_owned()
+        // The time that a question took is another on every run, and so is the room that it leaves on its left.
+        let took = regex::Regex::new(r"( *)([^ \n]+(?: of [^ \n]+)? rows?(?: [^\n·]*)?)· (<1ms|[0-9.]+m?s)").unwrap();
+        let out = took.replace_all(&out, |c: &regex::Captures<'_>| {
+            let longer = c[3].chars().count().saturating_sub("N ms".len());
+            format!("{}{}{}· N ms", &c[1], " ".repeat(longer), &c[2])
+        });
+        let others = regex::Regex::new(r"· (<1ms|[0-9.]+m?s)").unwrap();
+        others.replace_all(&out, "· N ms").into_owned()
     }
 }
 
