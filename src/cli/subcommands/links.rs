@@ -257,7 +257,11 @@ fn explain(bound: &Bound, asked: &AskedEnd, counted: &Counted, args: &LinksArgs)
         notes.push(format!("1 of {hosts} hosts, {needed}; by their part of the translations: {}", most.join(", ")));
     }
     if bound.at_least > 1 {
-        notes.push(format!("at least {} hosts by user agents within ten minutes: {}", bound.at_least, bound.systems.join(", ")));
+        notes.push(format!(
+            "at least {} hosts by the systems of user agents or SYNs within ten minutes: {}",
+            bound.at_least,
+            bound.systems.join(", ")
+        ));
     }
     match counted {
         Ok(c) => {

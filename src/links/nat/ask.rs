@@ -284,7 +284,7 @@ pub struct Bound {
     pub outside: Vec<Binding>,
     /// The hosts that were behind it; of several none is the answer unless the port is known.
     pub behind: Vec<Behind>,
-    /// Hosts that were at least behind it by their user agents, and the systems that these name.
+    /// Hosts that were at least behind it by their user agents or stacks, and the systems that these name.
     pub at_least: usize,
     /// See there.
     pub systems: Vec<String>,
@@ -344,23 +344,31 @@ pub fn fact(nat: &Nat, addr: IpAddr, at: Option<Time>) -> Option<Fact> {
     }
 }
 
-/// How many hosts an address was at least, by the user agents of its requests.
+/// How many hosts an address was at least, by the user agents of its requests or by whose stacks set up its connections.
 fn agents(snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<AtLeast> {
-    let filter =
-        Filter::Test(field::SRC_IP, Test::Is(Value::Addr(wanted.end.ip))).and(Filter::Test(field::HTTP_AGENT, Test::Exists));
-    let mut seen: Vec<(Time, String)> = Vec::new();
-    let fields = [field::HTTP_AGENT];
+    let says = Filter::Or([field::HTTP_AGENT, field::SRC_OS].map(|f| Filter::Test(f, Test::Exists)).to_vec());
+    let filter = Filter::Test(field::SRC_IP, Test::Is(Value::Addr(wanted.end.ip))).and(says);
+    let mut seen: Vec<(Time, bool, String)> = Vec::new();
+    let fields = [field::HTTP_AGENT, field::SRC_OS];
     let ask = Ask { window: wanted.window, fields: Some(&fields), ..Ask::new(&filter) };
     snapshot.visit(&ask, &|| cancel.is_cancelled(), &mut |row| {
-        let agent = row.values(field::HTTP_AGENT).find_map(|v| v.as_text().map(str::to_owned));
-        seen.extend(agent.map(|a| (row.time(), a)));
+        let text = |id| row.values(id).find_map(|v| v.as_text().map(str::to_owned));
+        seen.extend(text(field::HTTP_AGENT).map(|agent| (row.time(), true, agent)));
+        seen.extend(text(field::SRC_OS).map(|os| (row.time(), false, os)));
         seen.len() < AGENTS
     })?;
     cancel.check()?;
     seen.sort();
-    let mut counter = Counter::default();
-    seen.iter().for_each(|(at, agent)| counter.agent(*at, agent));
-    Ok(counter.at_least())
+    // Each by itself: an Android phone is one host, and Linux by its stack.
+    let (mut agents, mut stacks) = (Counter::default(), Counter::default());
+    for (at, is_agent, text) in seen {
+        match is_agent {
+            true => agents.agent(at, &text),
+            false => stacks.system(at, text),
+        }
+    }
+    let (agents, stacks) = (agents.at_least(), stacks.at_least());
+    Ok(if stacks.hosts > agents.hosts { stacks } else { agents })
 }
 
 #[cfg(test)]

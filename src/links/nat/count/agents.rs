@@ -1,4 +1,4 @@
-//! By user agents: operating systems that they name within ten minutes of each other (Maier et al., "NAT Usage in Residential Broadband Networks",
+//! By user agents, or by the SYNs of connections: operating systems that they name within ten minutes of each other (Maier et al., "NAT Usage in Residential Broadband Networks",
 //! PAM 2011). One host runs one of them at a time.
 
 use super::AtLeast;
@@ -20,9 +20,13 @@ pub struct Counter {
 impl Counter {
     /// A request with a user agent.
     pub fn agent(&mut self, at: Time, agent: &str) {
-        if let Some(system) = system(agent)
-            && (self.seen.len() < MOST || self.seen.contains_key(&system))
-        {
+        if let Some(system) = system(agent) {
+            self.system(at, system);
+        }
+    }
+    /// What says a system by its name.
+    pub fn system(&mut self, at: Time, system: String) {
+        if self.seen.len() < MOST || self.seen.contains_key(&system) {
             let times = self.seen.entry(system).or_default();
             // Of a system that is there all the time a few moments are enough.
             if times.last().is_none_or(|last| at.0.saturating_sub(*last).saturating_abs() > TOGETHER / 20) {

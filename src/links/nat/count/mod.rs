@@ -1,6 +1,6 @@
 //! How many hosts are at least behind an address? A lower bound with its reasons, never an estimate.
 //!
-//! Records alone have what user agents say ([`agents`]). Two more ways look at headers of packets, where those were captured: IP identifications
+//! Records alone have what user agents say, and whose stacks set up connections ([`agents`]). Two more ways look at headers of packets, where those were captured: IP identifications
 //! ([`identifications`]) and TCP timestamps ([`timestamps`]). Each counts only what goes on at once and reaches several peers: stacks that begin
 //! anew for each connection or peer, as most of today's do, would else look like many hosts.
 
