@@ -147,6 +147,7 @@ pub mod arp_table;
 pub mod auditd;
 pub mod auth_log;
 pub mod azure_flow;
+pub mod barracuda_waf;
 /// Shared: not a member.
 pub mod blocks;
 pub mod caddy;
@@ -199,6 +200,7 @@ pub mod finding;
 /// Shared: not a member.
 pub mod flow_text;
 pub mod fortigate;
+pub mod fortiweb;
 pub mod gcp_flow;
 /// Shared: not a member.
 pub mod glossary;
@@ -214,6 +216,7 @@ pub mod indicator_json;
 pub mod indicator_words;
 /// Shared: not a member.
 pub mod indicators;
+pub mod infoblox;
 pub mod inventory_csv;
 pub mod inventory_json;
 pub mod iprep;
@@ -287,10 +290,14 @@ pub mod postgres_json;
 /// Shared: not a member.
 pub mod postgres_text;
 pub mod prisma_sdwan;
+pub mod pulse_secure;
 pub mod qualys_csv;
 pub mod qualys_xml;
+pub mod qumulo;
+pub mod radware;
 pub mod reputation_csv;
 pub mod reputation_list;
+pub mod rsa_securid;
 /// Shared: not a member.
 pub mod scan_table;
 /// Shared: not a member.
@@ -304,6 +311,7 @@ pub mod snort_json;
 pub mod snort_syslog;
 /// Shared: not a member.
 pub mod snort_text;
+pub mod solace;
 pub mod sonicwall;
 pub mod sophos;
 pub mod splunk;
@@ -435,10 +443,18 @@ pub const ALL: &[&dyn Format] = &[
     &check_point::FORMAT,
     &cisco_ios::FORMAT,
     &cisco_wsa::FORMAT,
+    &barracuda_waf::FORMAT,
     &f5_bigip::FORMAT,
+    &fortiweb::FORMAT,
+    &infoblox::FORMAT,
     &meraki::FORMAT,
     &netscaler::FORMAT,
+    &pulse_secure::FORMAT,
+    &qumulo::FORMAT,
+    &radware::FORMAT,
+    &rsa_securid::FORMAT,
     &snort_syslog::FORMAT,
+    &solace::FORMAT,
     &sonicwall::FORMAT,
     &sophos::FORMAT,
     &watchguard::FORMAT,
