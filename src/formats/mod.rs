@@ -262,6 +262,8 @@ pub mod mysql_general;
 pub mod mysql_slow;
 /// Shared: not a member.
 pub mod mysql_text;
+/// Shared: not a member.
+pub mod named_dates;
 pub mod nessus;
 pub mod nessus_csv;
 pub mod netfilter;
@@ -278,6 +280,7 @@ pub mod nuclei;
 pub mod objects;
 pub mod openvas_csv;
 pub mod openvas_xml;
+pub mod otel_logs;
 /// Shared: not a member.
 pub mod own;
 pub mod palo_alto;
@@ -303,6 +306,7 @@ pub mod scan_table;
 /// Shared: not a member.
 pub mod services;
 pub mod sflow;
+pub mod shell_history;
 pub mod silk_rwcut;
 pub mod snort_csv;
 pub mod snort_fast;
@@ -383,6 +387,7 @@ pub const ALL: &[&dyn Format] = &[
     &microsoft_365::FORMAT,
     &passive_dns::FORMAT,
     &postgres_json::FORMAT,
+    &otel_logs::FORMAT,
     &zeek::FORMAT,
     &evtx::FORMAT,
     &netflow::FORMAT,
@@ -424,6 +429,7 @@ pub const ALL: &[&dyn Format] = &[
     &zone_file::FORMAT,
     &hosts_file::FORMAT,
     &container_log::FORMAT,
+    &shell_history::FORMAT,
     &postgres::FORMAT,
     &postgres_csv::FORMAT,
     &mysql_error::FORMAT,
