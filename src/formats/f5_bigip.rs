@@ -115,8 +115,8 @@ fn login(text: &str, d: &mut Draft) {
         d.text(field::ACTION, action);
     }
     // `AUDIT - client Unknown, user admin - transaction #1 - object 0 - modify { ... }`
-    let change = text.starts_with("AUDIT").then(|| text.trim_end().rsplit(" - ").next().unwrap_or("")).unwrap_or("");
-    if matches!(change, "create" | "modify" | "delete") {
+    let change = text.trim_end().rsplit(" - ").next().unwrap_or("");
+    if text.starts_with("AUDIT") && matches!(change, "create" | "modify" | "delete") {
         d.text(field::ACTION, change);
     }
     for phrase in ["AUDIT - user ", ", user ", " user=", "user="] {

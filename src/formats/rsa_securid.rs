@@ -25,8 +25,8 @@ const CELLS_MAX: usize = 48;
 /// The cells, and which of them names the logger.
 fn cells(message: &str) -> Option<(Vec<&str>, usize)> {
     let cells: Vec<&str> = message.splitn(CELLS_MAX, ',').map(str::trim).collect();
-    let is_logger = |cell: &&str| ["audit.", "system.", "trace."].iter().any(|p| cell.starts_with(p));
-    let logger = cells.iter().take(4).position(|c| is_logger(&c))?;
+    let is_logger = |cell: &str| ["audit.", "system.", "trace."].iter().any(|p| cell.starts_with(p));
+    let logger = cells.iter().take(4).position(|c| is_logger(c))?;
     let level = cells.get(logger + 1).is_some_and(|l| json_lines::level(l).is_some());
     let event = cells
         .get(logger + 6)

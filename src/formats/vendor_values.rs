@@ -136,9 +136,7 @@ pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
         match meaning(name) {
             Some(means @ (Maybe(..) | Beside(_))) => later.push((name, stated, means)),
             Some(Of(field::RULE)) if ruled && !is_rule(name) && plain(name).starts_with("polic") => {
-                if keep {
-                    d.keep(name, stated);
-                }
+                _ = keep.then(|| d.keep(name, stated));
             }
             // A text under the name of an id is one only if no name says what it is.
             Some(Signature) if plain(name).ends_with("id") && stated.parse::<u64>().is_err() => {
@@ -276,7 +274,8 @@ struct Told<'a> {
 impl Told<'_> {
     fn finish(self, d: &mut Draft) {
         http_status(self.outcome, d);
-        if !self.made.is_empty() && !(d.has(field::SRC_IP) && d.has(field::DST_IP)) {
+        let connected = d.has(field::SRC_IP) && d.has(field::DST_IP);
+        if !self.made.is_empty() && !connected {
             d.record.fields.retain(|(id, _)| *id != field::ACTION);
             d.text(field::ACTION, self.made);
         }
