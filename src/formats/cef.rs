@@ -8,7 +8,7 @@
 
 use super::envelope::Envelope;
 use super::message::{Layout, Said};
-use super::{Context, Out, draft::Draft, json_lines, moments, vendor_names, vendor_values, verdict_words};
+use super::{Context, Out, draft::Draft, json_lines, lift, moments, vendor_names, vendor_values, verdict_words};
 use crate::model::field;
 use crate::model::record::Kind;
 use std::borrow::Cow;
@@ -147,7 +147,8 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
         }
     }
     vendor_values::fill(&pairs, true, d);
-    told(name, class, one("outcome"), rank.unwrap_or(0), d);
+    told(name, class, one("outcome"), one("msg"), rank.unwrap_or(0), d);
+    lift::lift(one("msg"), d);
     let before = envelope.message[..at].trim_matches([' ', ':', '-']);
     let device = [one("dvchost"), one("dvc")].into_iter().find(|h| !h.is_empty() && !h.contains(' ')).unwrap_or("");
     let host = [envelope.host, before.split(' ').next().unwrap_or("")].into_iter().find(|h| !h.is_empty()).unwrap_or("");
@@ -163,12 +164,14 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
 }
 
 /// Kind, action and name of the event.
-fn told(name: &str, class: &str, outcome: &str, rank: u64, d: &mut Draft) {
+fn told(name: &str, class: &str, outcome: &str, message: &str, rank: u64, d: &mut Draft) {
     let action = d.record.text(field::ACTION).unwrap_or("");
     if action.is_empty() {
         let action = verdict_words::login_action(name, outcome)
             .or_else(|| verdict_words::known(name))
-            .or_else(|| verdict_words::known(class));
+            .or_else(|| verdict_words::known(class))
+            .or_else(|| verdict_words::phrase(message))
+            .or_else(|| verdict_words::known(message));
         d.text(field::ACTION, action.unwrap_or(""));
     }
     d.record.kind = vendor_values::kind(d);

@@ -6,7 +6,7 @@
 
 use super::envelope::Envelope;
 use super::message::{Layout, Said};
-use super::{Context, Out, draft::Draft, key_value, moments, vendor_values, verdict_words};
+use super::{Context, Out, draft::Draft, key_value, lift, moments, syslog, vendor_values, verdict_words};
 use crate::model::field;
 use crate::model::record::Kind;
 
@@ -97,6 +97,10 @@ fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, context: &Context, out: &mut
     }
     vendor_values::fill(&left, true, d);
     told(&one, d);
+    for text in [one("information"), one("description"), one("reason")] {
+        lift::lift(text, d);
+        syslog::decide(text, d);
+    }
     let time = moments::time(one("time"), envelope, context, out);
     Said { time, parameters: true, ..Said::default() }
 }

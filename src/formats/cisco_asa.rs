@@ -165,12 +165,17 @@ impl Message<'_> {
             }
             _ => {
                 d.record.kind = Kind::Log;
+                // What fails the checks of a tunnel is dropped, as the manual says beside the message.
+                if matches!(self.code, "402119" | "402120") {
+                    d.text(field::ACTION, "drop");
+                }
                 text::accounts(self.text, d);
                 let (from, to) = text::ends(self.text);
                 if let (Some(from), Some(to)) = (from, to) {
                     give(d, &from, &to);
                 } else if let Some(end) = from {
                     d.give(field::SRC_IP, Value::Addr(end.ip));
+                    end.port.map(|p| d.uint(field::SRC_PORT, u64::from(p)));
                 }
             }
         }
@@ -229,6 +234,7 @@ impl Message<'_> {
         let one = |name: &str| text::after(self.text, name).and_then(|t| End::parse(t.split(' ').next()?));
         let (Some(far), Some(global), Some(local)) = (one("faddr "), one("gaddr "), one("laddr ")) else {
             d.partial = true;
+            d.text(field::ACTION, if built { "start" } else { "close" });
             return;
         };
         // Without a word for it: what a teardown is about was mostly begun inside.

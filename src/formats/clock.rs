@@ -3,7 +3,7 @@
 //! Parsed by hand because they stand in every line. Knows no file: zone and year, where the text states none, come from the
 //! `Context`, and using them is noted as an assumption.
 
-use super::{Context, Out};
+use super::{Context, Out, named_dates};
 use crate::model::source::DateOrder;
 use crate::model::time::{SECOND, Time};
 
@@ -198,12 +198,12 @@ pub(super) fn iso(text: &[u8]) -> Option<Stamp> {
 
 /// `Jan  8 03:37:09`, also with a fraction, with the year after the day (`Oct 10 2018 12:34:56`, as Cisco writes it) or after the time.
 pub(super) fn bsd(text: &[u8]) -> Option<Stamp> {
-    let month = month(text)?;
-    if text.get(3) != Some(&b' ') {
-        return None;
-    }
-    let mut at = 4;
-    while text.get(at) == Some(&b' ') && at < 6 {
+    let (month, long) = match month(text).filter(|_| text.get(3) == Some(&b' ')) {
+        Some(month) => (month, 3),
+        None => named_dates::month(text).filter(|(_, long)| text.get(*long) == Some(&b' '))?,
+    };
+    let mut at = long + 1;
+    while text.get(at) == Some(&b' ') && at < long + 3 {
         at += 1;
     }
     let width = text.get(at..)?.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -271,7 +271,7 @@ pub(super) fn asctime(text: &[u8]) -> Option<Stamp> {
 /// Kibana's `Nov 20, 2026 @ 08:00:00.000`, glog's `I1120 08:00:00.123` (no year), Spark's `26/11/20 08:00:00`, and dates in numbers:
 /// `20.11.2026 08:00:00`, `11/20/2026 8:00:00 AM`, `20/11/2026 08:00:00`. `11/10/2026` may be either: the context says which.
 pub(super) fn other(text: &[u8]) -> Option<Stamp> {
-    kibana(text).or_else(|| glog(text)).or_else(|| numeric(text))
+    kibana(text).or_else(|| glog(text)).or_else(|| numeric(text)).or_else(|| named_dates::stamp(text))
 }
 
 fn kibana(text: &[u8]) -> Option<Stamp> {

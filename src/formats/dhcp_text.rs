@@ -19,6 +19,8 @@ pub(super) fn message(kind: &str, d: &mut Draft) {
         "ACK" | "REPLY" => "lease",
         "NAK" | "DECLINE" => "deny",
         "RELEASE" => "release",
+        "OFFER" | "ADVERTISE" => "offer",
+        "EXPIRE" => "timeout",
         _ => "",
     };
     d.text(field::ACTION, action);

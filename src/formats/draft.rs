@@ -70,7 +70,13 @@ impl Draft {
     }
     /// Gives a text, unless it is empty.
     pub fn text(&mut self, id: FieldId, text: &str) -> bool {
-        text.is_empty() || self.give(id, Value::Text(normal(id, text)))
+        if text.is_empty() {
+            return true;
+        }
+        let text = normal(id, text);
+        // A line may say a name many times: it is one.
+        let said = id == field::NAME && self.record.fields.iter().any(|(f, v)| *f == id && v.as_text() == Some(text.as_str()));
+        said || self.give(id, Value::Text(text))
     }
     /// Gives an address if the text is one.
     pub fn addr(&mut self, id: FieldId, text: &str) -> bool {

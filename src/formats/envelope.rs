@@ -67,7 +67,9 @@ pub(super) fn open(line: &str) -> Envelope<'_> {
     let Some(after) = rest.get(stamp.len..) else { return bare };
     // A `Z` after an offset says nothing more. Cisco writes `time: %ASA-...`.
     let after = after.strip_prefix('Z').filter(|_| stamp.east.is_some()).unwrap_or(after);
-    let Some(after) = after.strip_prefix([' ', ':', '\t']) else { return bare };
+    // Some devices leave out the space before the host.
+    let glued = priority.is_some() && after.starts_with(|c: char| c.is_ascii_alphabetic());
+    let Some(after) = after.strip_prefix([' ', ':', '\t']).or(glued.then_some(after)) else { return bare };
     let after = after.trim_start();
     if priority.is_some() && bytes.first().is_some_and(u8::is_ascii_digit) && is_rfc5424(after) {
         return Envelope { stamp: Some(stamp), ..fields(priority, after) };
@@ -265,6 +267,7 @@ mod tests {
             ("<14> 2026-11-20T08:12:01Z gw app - - [a@1 b=\"c\"] hello", "Some(14) gw|app|None|hello"),
             ("<14>Nov 20 08:12:01 slot1/gw notice tmsh[7]: hello", "Some(14) slot1/gw|tmsh|Some(7)|hello"),
             ("<14>Nov 20 08:12:01 user.info gw app: hello", "Some(14) gw|app|None|hello"),
+            ("<14>Nov 20 08:12:01gw app: hello", "Some(14) gw|app|None|hello"),
             ("<14>2026-11-20 08:12:01\tsrc=192.0.2.1\tx=y", "Some(14) ||None|src=192.0.2.1\tx=y"),
             ("no envelope: at all", "None ||None|no envelope: at all"),
             ("<999>x", "None ||None|<999>x"),

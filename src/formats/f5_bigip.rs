@@ -42,7 +42,9 @@ fn is(envelope: &Envelope<'_>) -> bool {
 fn read<'a>(envelope: &Envelope<'a>, d: &mut Draft, _: &Context, _: &mut Out) -> Said<'a> {
     let message = envelope.message;
     if report(message) {
-        let pairs = key_value::pairs(message);
+        let mut pairs = key_value::pairs(message);
+        // The member of the pool that the request went on to.
+        pairs.iter_mut().filter(|(key, _)| *key == "node").for_each(|pair| pair.0 = "node_ip");
         vendor_values::fill(&pairs, true, d);
         told_report(&pairs, d);
         // An iRule's host stands before its first comma.
@@ -101,7 +103,9 @@ fn session(text: &str, d: &mut Draft) {
 
 /// `AUDIT - user admin - RAW: httpd(mod_auth_pam): user=admin(admin) ... host=192.0.2.9 attempts=1 start="..." end="..."`.
 fn login(text: &str, d: &mut Draft) {
-    if text.starts_with("AUDIT") && text.contains("(mod_auth_pam)") {
+    // A shell's session is told of when it is over, without the word.
+    let shell = text.starts_with("user=") && text.contains(" attempts=") && text.contains(" host=");
+    if text.starts_with("AUDIT") && text.contains("(mod_auth_pam)") || shell {
         d.record.kind = Kind::Auth;
         let ended = if text.contains(" end=\"") { "logout" } else { "login_ok" };
         d.text(field::ACTION, verdict_words::phrase(text).unwrap_or(ended));
@@ -110,7 +114,12 @@ fn login(text: &str, d: &mut Draft) {
         d.record.kind = Kind::Auth;
         d.text(field::ACTION, action);
     }
-    for phrase in ["AUDIT - user ", ", user ", " user="] {
+    // `AUDIT - client Unknown, user admin - transaction #1 - object 0 - modify { ... }`
+    let change = text.trim_end().rsplit(" - ").next().unwrap_or("");
+    if text.starts_with("AUDIT") && matches!(change, "create" | "modify" | "delete") {
+        d.text(field::ACTION, change);
+    }
+    for phrase in ["AUDIT - user ", ", user ", " user=", "user="] {
         let user = after(text, phrase).and_then(|t| t.split([' ', '(', ',']).next()).unwrap_or("");
         if !user.is_empty() {
             d.text(field::USER, user);
@@ -163,7 +172,7 @@ mod tests {
             ),
             (
                 "notice mcpd[1]: 01070417:5: AUDIT - user admin - object 0 - modify { rule { log \"f5_irule=x,src_ip=192.0.2.1,dns_qname=a.example,dns_qtype=A from 192.0.2.1\" } }",
-                "log 2026-11-20T08:12:01Z severity=low user=admin hostname=bigip1 process=mcpd",
+                "log 2026-11-20T08:12:01Z severity=low action=modify user=admin hostname=bigip1 process=mcpd",
             ),
             (
                 "ASM:unit_hostname=\"bigip1\",ip_client=\"203.0.113.9\",src_port=\"40000\",dest_ip=\"198.51.100.7\",dest_port=\"443\",protocol=\"HTTPS\",method=\"GET\",uri=\"/a.php\",request_status=\"blocked\",attack_type=\"SQL-Injection\",severity=\"Critical\",violations=\"Attack signature detected\",sig_names=\"SQL-INJ select\",username=\"N/A\"",

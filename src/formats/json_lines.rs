@@ -41,7 +41,7 @@ impl Format for JsonLines {
 }
 
 /// Keys of the time, best first.
-pub(super) const TIMES: [&str; 18] = [
+pub(super) const TIMES: [&str; 20] = [
     "@timestamp",
     "timestamp",
     "time",
@@ -59,6 +59,8 @@ pub(super) const TIMES: [&str; 18] = [
     "UtcTime",
     "EventTime",
     "__REALTIME_TIMESTAMP",
+    "instant",
+    "timeMillis",
     "t",
 ];
 
@@ -142,11 +144,22 @@ pub(super) fn time<'a>(members: &'a Members<'_>, context: &Context, out: &mut Ou
 pub(super) fn usual_time(members: &Members<'_>, context: &Context, out: &mut Out) -> Option<(&'static str, Time)> {
     TIMES.iter().find_map(|key| {
         let value = json::member(members, key)?;
-        // MongoDB writes {"$date": ...}.
+        // MongoDB writes {"$date": ...}, Log4j and Protocol Buffers seconds and nanoseconds apart.
         let inner = json::object(value.get());
+        if let Some(time) = inner.as_ref().and_then(parted) {
+            return Some((*key, time));
+        }
         let value = inner.as_ref().and_then(|o| json::member(o, "$date")).unwrap_or(value);
         Some((*key, clock::any(&json::scalar(value), context, out)?))
     })
+}
+
+/// `{"epochSecond":1763625600,"nanoOfSecond":250000000}`.
+fn parted(members: &Members<'_>) -> Option<Time> {
+    let one = |keys: [&str; 2]| keys.iter().find_map(|key| json::member(members, key)).map(json::scalar);
+    let seconds = one(["epochSecond", "seconds"])?.parse::<i64>().ok().filter(|s| (0..4_102_444_800).contains(s))?;
+    let nanos = one(["nanoOfSecond", "nanos"]).and_then(|n| n.parse::<u32>().ok()).filter(|n| *n < 1_000_000_000);
+    Some(Time::from_parts(seconds, nanos.unwrap_or(0)))
 }
 
 /// `EdgeStartTimestamp`, `started_at`, `logged date`.
@@ -227,6 +240,10 @@ impl Fill<'_> {
         }
         let Some(id) = id_of(name) else { return false };
         match (id, field::get(id).map(|f| f.ty)) {
+            // A sentence is no program, a word without a dot no domain, and `0.0.0.0` says that there is no address.
+            (field::PROCESS, _) if name == "name" && text.contains(' ') => false,
+            (field::NAME, _) if name.ends_with("domain") && (!text.contains('.') || text.contains(' ')) => false,
+            (_, Some(Type::Addr)) if draft::address(text).is_some_and(|ip| ip.is_unspecified()) => false,
             (field::SEVERITY, _) => level(text).is_some_and(|rank| d.uint(id, rank)),
             _ if words::of(id).is_some() => words::meant(id, text).is_some_and(|word| d.put(id, word)),
             (_, Some(Type::Time)) => clock::any(text, self.context, out).is_some_and(|t| d.give(id, Value::Time(t))),
@@ -262,6 +279,12 @@ pub(super) fn level(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::formats::tests::show;
+
+    #[test]
+    fn seconds_and_nanoseconds_may_stand_apart() {
+        let line = r#"{"instant":{"epochSecond":1763625600,"nanoOfSecond":250000000},"msg":"x"}"#;
+        assert!(show(&FORMAT, line).starts_with("log 2025-11-20T08:00:00.250Z message=x"), "{}", show(&FORMAT, line));
+    }
 
     #[test]
     fn names_of_fields_are_understood_wherever_they_nest() {

@@ -56,7 +56,7 @@ fn closing(text: &str, at: usize) -> usize {
             break;
         }
         let rest = bytes.get(n + 1..).unwrap_or(&[]);
-        let separators = rest.iter().take_while(|b| b" ,;|\t])}>.^\r\n".contains(b)).count();
+        let separators = rest.iter().take_while(|b| b" ,;:|\t])}>.^\r\n".contains(b)).count();
         let next = &rest[separators..];
         let key = next.iter().take(KEY_MAX).take_while(|b| is_key(**b) || **b == b'"').count();
         if next.is_empty() || separators > 0 && matches!(next.get(key), Some(b'=' | b':')) {
@@ -145,6 +145,29 @@ fn is_title(key: &str) -> bool {
     plain && key.len() <= KEY_MAX && key.split(' ').count() <= 5 && key.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
 }
 
+/// The pairs of `[Key] value [Other] value`.
+fn bracket_pairs(text: &str) -> Vec<Pair<'_>> {
+    let mut pairs: Vec<Pair<'_>> = Vec::new();
+    let mut open: Option<(&str, usize)> = None;
+    for (at, _) in text.match_indices('[') {
+        let after = &text[at + 1..];
+        let Some(end) = after.bytes().take(KEY_MAX + 1).position(|b| b == b']') else { continue };
+        let key = &after[..end];
+        let titled = key.bytes().all(|b| b.is_ascii_alphanumeric()) && key.bytes().next().is_some_and(|b| b.is_ascii_uppercase());
+        let spaced = at == 0 || text.as_bytes()[at - 1] == b' ';
+        if !titled || !spaced || !matches!(after.as_bytes().get(end + 1), None | Some(b' ')) || pairs.len() == PAIRS_MAX {
+            continue;
+        }
+        if let Some((key, from)) = open.replace((key, at + 1 + end + 1)) {
+            pairs.push((key, bare(&text[from..at])));
+        }
+    }
+    if let Some((key, from)) = open {
+        pairs.push((key, bare(&text[from..])));
+    }
+    pairs
+}
+
 /// The leaves of XML inside of a message: `<Name>value</Name>`.
 fn element_pairs(text: &str) -> Vec<Pair<'_>> {
     let mut pairs = Vec::new();
@@ -169,10 +192,17 @@ pub(super) fn read(message: &str, data: &str, d: &mut Draft) {
     if memchr::memchr(b'=', message.as_bytes()).is_some() || message.contains(":\"") {
         found.extend(pairs(message));
     }
-    if message.contains("</") {
-        found.extend(element_pairs(message));
+    let leaves = if message.contains("</") { element_pairs(message) } else { Vec::new() };
+    // A document says what its leaves are called for.
+    let document = leaves.len() >= 5;
+    found.extend(leaves);
+    // Titles in brackets are so rare elsewhere that many of them are enough.
+    let titled = if message.matches("] ").take(6).count() == 6 { bracket_pairs(message) } else { Vec::new() };
+    let titles = titled.len() >= 6;
+    if titles {
+        found = titled;
     }
-    if !tells(&found) {
+    if !titles && !document && !tells(&found) {
         // Titles are worth a look where there are three of them.
         found = if message.matches(": ").take(3).count() == 3 { colon_pairs(message) } else { return };
         if !tells(&found) {
@@ -223,6 +253,7 @@ mod tests {
             ("action:\"Accept\"; src:\"192.0.2.1\"; rule:\"a; b\"", "action=Accept|src=192.0.2.1|rule=a; b"),
             ("@@306,x,\"apMac\"=\"54:EC\",\"y\"=\"\"", "apMac=54:EC|y="),
             ("m=\"say \"hi\" now\" n=1", "m=say \"hi\" now|n=1"),
+            ("l=\"INFO\":  a=\"Received\" p=\"1\"", "l=INFO|a=Received|p=1"),
             ("m=\"esc \\\" q\" n=1", "m=esc \\\" q|n=1"),
             ("[id@1 a=\"x\\] y\" b=\u{201c}z\u{201d} c=\u{201d}w\u{201d}]", "a=x\\] y|b=z|c=w"),
             ("GET /x?a=b&c=d e=1", "e=1"),
@@ -233,6 +264,12 @@ mod tests {
         ] {
             assert_eq!(shown(pairs(text)), want, "{text}");
         }
+    }
+
+    #[test]
+    fn titles_in_brackets_are_keys() {
+        let text = "Dsp [x@1] [ForestId] 7 [Name] CN=a,DC=b [ClassName] user [Kind] Modify [Empty]  [Users] joe";
+        assert_eq!(shown(bracket_pairs(text)), "ForestId=7|Name=CN=a,DC=b|ClassName=user|Kind=Modify|Empty=|Users=joe");
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
     let (mut found, mut names) = (0, 0);
     // A protocol that stands as a word of its own.
     let mut spoken: Option<u64> = None;
-    // The word before, without its `=` or `:`.
-    let mut before = "";
+    // The word before, without its `=` or `:`, and where it ended.
+    let (mut before, mut ended) = ("", 0);
     let mut wants_account = false;
     // `192.0.2.1 port 22`, `192.0.2.1(22)`: where the last address ended, and the field for its port.
     let mut open: Option<(usize, FieldId)> = None;
@@ -47,28 +47,50 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
         };
         let value = value.trim_start_matches(['[', '=']).trim_end_matches(['.', ']', ':', '!', '?', '=', '-']);
         let named = |w: &str| ACCOUNTS.iter().any(|a| a.eq_ignore_ascii_case(w.trim_end_matches([':', '='])));
+        let at = word.as_ptr() as usize - text.as_ptr() as usize;
         if value.is_empty() {
             wants_account = named(if key.is_empty() { word } else { key });
-            before = word;
+            (before, ended) = (word, at + word.len());
             continue;
         }
-        let said = if key.is_empty() { wants_account || named(before) && for_user(before, value) } else { named(key) };
+        let follows = || named(before) && for_user(before, value) && is_next(text, before, ended, at, word);
+        let said = if key.is_empty() { wants_account || follows() } else { named(key) };
         wants_account = key.is_empty() && named(value) && word.ends_with([':', '=']);
-        let at = word.as_ptr() as usize - text.as_ptr() as usize;
         if matches!(value, "TCP" | "UDP" | "ICMP" | "tcp" | "udp" | "icmp") {
             spoken = spoken.or(crate::model::proto::parse(value).map(u64::from));
         }
         if let Some((end, number)) = open
-            && let Ok(port) = value.parse::<u16>()
+            && let Ok(port) = value.split(':').next().unwrap_or(value).parse::<u16>()
             && (at == end + 1 && text.as_bytes().get(end) == Some(&b'(')
                 || text.get(end..at).is_some_and(|between| between.trim_matches(is_end).eq_ignore_ascii_case("port")))
         {
             d.uint(number, u64::from(port));
             open = None;
+        } else if free
+            && found > 0
+            && before.eq_ignore_ascii_case("port")
+            && text[..ended].ends_with(&format!("on {before}"))
+            && let Ok(port) = value.parse::<u16>()
+        {
+            // `from 192.0.2.1 to this gateway on port 443`.
+            d.uint(field::DST_PORT, u64::from(port));
+        } else if let Some((account, ip)) = key.is_empty().then(|| at_host(value)).flatten() {
+            d.text(field::USER, account);
+            if free && found == 0 {
+                d.give(field::SRC_IP, Value::Addr(ip));
+                found = 1;
+            }
         } else if said && is_account(value) {
             d.text(field::USER, value);
-        } else if let Some((ip, port)) = endpoint(value).or_else(|| interface(value)).or_else(|| bracketed(value)) {
-            if free && found < 2 {
+        } else if let Some((ip, port)) =
+            endpoint(value).or_else(|| interface(value)).or_else(|| bracketed(value)).or_else(|| titled(value))
+        {
+            // `DevIP=` is whoever writes this.
+            let own = key
+                .trim_start_matches('-')
+                .get(..3)
+                .is_some_and(|k| ["dev", "dvc", "nas"].iter().any(|w| k.eq_ignore_ascii_case(w)));
+            if free && found < 2 && !own {
                 let ids = [(field::SRC_IP, field::SRC_PORT), (field::DST_IP, field::DST_PORT)];
                 let (address, number) = ids[found];
                 if found == 0 || d.record.addr(field::SRC_IP) != Some(ip) {
@@ -89,7 +111,7 @@ pub(super) fn lift(text: &str, d: &mut Draft) {
             names += 1;
             d.text(field::NAME, value);
         }
-        before = word;
+        (before, ended) = (word, at + word.len());
     }
     // Of two ends that the text names a protocol it names is theirs.
     if let Some(number) = spoken.filter(|_| found == 2 && !d.has(field::PROTO)) {
@@ -103,8 +125,50 @@ fn for_user(before: &str, value: &str) -> bool {
         || value.len() > 1 && before.eq_ignore_ascii_case("user") && !STOPS.iter().any(|s| s.eq_ignore_ascii_case(value))
 }
 
+/// Whether a word stands right after the one that announces it: not in other quotes (`"User" "Type"`), not under a title (`[Class] user [Name]`),
+/// and not with a value of its own (`user group = admins`).
+fn is_next(text: &str, before: &str, ended: usize, at: usize, word: &str) -> bool {
+    let between = text.get(ended..at).unwrap_or("");
+    let titled = || text[..ended - before.len()].trim_end().ends_with(']') && word.starts_with('[');
+    let owns = || text[at + word.len()..].trim_start().starts_with(['=', ':']) && !word.ends_with(':');
+    !between.starts_with(['"', '\'', '>', ')']) && !titled() && !owns()
+}
+
 /// Words after `user` that are no accounts.
-const STOPS: [&str; 29] = [
+const STOPS: [&str; 62] = [
+    "attempting",
+    "attempted",
+    "attempts",
+    "trying",
+    "tried",
+    "accessing",
+    "using",
+    "executed",
+    "executing",
+    "connected",
+    "disconnected",
+    "connecting",
+    "changed",
+    "created",
+    "deleted",
+    "added",
+    "removed",
+    "modified",
+    "locked",
+    "unlocked",
+    "signed",
+    "group",
+    "groups",
+    "role",
+    "roles",
+    "by",
+    "for",
+    "cannot",
+    "could",
+    "can",
+    "failed",
+    "database",
+    "input",
     "exec",
     "is",
     "has",
@@ -184,6 +248,23 @@ fn bracketed(word: &str) -> Option<(IpAddr, Option<u16>)> {
     }
     let (account, rest) = word.split_once('/')?;
     endpoint(rest).filter(|(ip, port)| is_account(account) && ip.is_ipv4() && port.is_some() && rest.contains(':'))
+}
+
+/// An account with the host that it comes from or goes to: `CORP\joe@192.0.2.1`.
+fn at_host(word: &str) -> Option<(&str, IpAddr)> {
+    let (account, host) = word.rsplit_once('@')?;
+    let bare = account.rsplit_once('\\').map_or(account, |(_, u)| u);
+    let ip = host.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::from).filter(|ip| plain(*ip))?;
+    (is_account(bare) && account.len() <= 64 && !account.contains(['@', ':', '/'])).then_some((bare, ip))
+}
+
+/// An address under its title among other parts, with the port after the protocol: `local:joe/HTTPS/IPv4:192.0.2.1:tcp:50010`.
+fn titled(word: &str) -> Option<(IpAddr, Option<u16>)> {
+    let at = word.find("IPv").filter(|at| word.as_bytes().get(at + 4) == Some(&b':'))?;
+    let mut parts = word[at + 5..].split(':');
+    let ip = parts.next()?.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::from).filter(|ip| plain(*ip))?;
+    let number = parts.find(|p| !matches!(*p, "tcp" | "udp" | "port"));
+    Some((ip, number.and_then(|p| p.parse().ok())))
 }
 
 /// An address with or without a port (`192.0.2.1:80`, `192.0.2.1#80`, `[2001:db8::1]:443`; `192.0.2.1/24` may be a network, `/443` is none).
@@ -312,6 +393,14 @@ mod tests {
                 "src.ip=192.0.2.1 dst.ip=198.51.100.7 user=corp\\joe",
             ),
             ("session opened for user root by uid=0", "user=root"),
+            ("local:joe/HTTPS/IPv4:192.0.2.1:tcp:50010 - done", "src.ip=192.0.2.1 src.port=50010"),
+            ("connection from 192.0.2.1 to this gateway on port 443 was closed", "src.ip=192.0.2.1 dst.port=443"),
+            ("User CORP\\joe@192.0.2.1 logged in as x", "src.ip=192.0.2.1 user=joe"),
+            (
+                "-DevIP=192.0.2.254; failed for user admin from 203.0.113.9 port 40000",
+                "src.ip=203.0.113.9 src.port=40000 user=admin",
+            ),
+            ("Received disconnect from 192.0.2.1 port 51711:14: bye", "src.ip=192.0.2.1 src.port=51711"),
             ("GET https://c2.example/a?b=c from (10.0.0.5)", "src.ip=10.0.0.5 name=c2.example url=https://c2.example/a?b=c"),
             (
                 "sum d41d8cd98f00b204e9800998ecf8427e of host 00:11:22:AA:bb:cc",
@@ -348,6 +437,10 @@ mod tests {
             "build 0123456789012345678901234567890123456789",
             "java.lang.NullPointerException at a.b.C.java",
             "0.0.0.0 and :: and user=-",
+            "\"ObjectType\"=\"User\" \"ObjectTypeId\"=\"513\"",
+            "[ClassName] user [AttributeName] x",
+            "User group = admins",
+            "an unauthorized user attempting to access it",
         ] {
             assert_eq!(lifted(text), "", "{text}");
         }

@@ -147,6 +147,7 @@ pub mod arp_table;
 pub mod auditd;
 pub mod auth_log;
 pub mod azure_flow;
+pub mod barracuda_waf;
 /// Shared: not a member.
 pub mod blocks;
 pub mod caddy;
@@ -199,6 +200,7 @@ pub mod finding;
 /// Shared: not a member.
 pub mod flow_text;
 pub mod fortigate;
+pub mod fortiweb;
 pub mod gcp_flow;
 /// Shared: not a member.
 pub mod glossary;
@@ -214,6 +216,7 @@ pub mod indicator_json;
 pub mod indicator_words;
 /// Shared: not a member.
 pub mod indicators;
+pub mod infoblox;
 pub mod inventory_csv;
 pub mod inventory_json;
 pub mod iprep;
@@ -259,6 +262,8 @@ pub mod mysql_general;
 pub mod mysql_slow;
 /// Shared: not a member.
 pub mod mysql_text;
+/// Shared: not a member.
+pub mod named_dates;
 pub mod nessus;
 pub mod nessus_csv;
 pub mod netfilter;
@@ -275,6 +280,7 @@ pub mod nuclei;
 pub mod objects;
 pub mod openvas_csv;
 pub mod openvas_xml;
+pub mod otel_logs;
 /// Shared: not a member.
 pub mod own;
 pub mod palo_alto;
@@ -287,15 +293,20 @@ pub mod postgres_json;
 /// Shared: not a member.
 pub mod postgres_text;
 pub mod prisma_sdwan;
+pub mod pulse_secure;
 pub mod qualys_csv;
 pub mod qualys_xml;
+pub mod qumulo;
+pub mod radware;
 pub mod reputation_csv;
 pub mod reputation_list;
+pub mod rsa_securid;
 /// Shared: not a member.
 pub mod scan_table;
 /// Shared: not a member.
 pub mod services;
 pub mod sflow;
+pub mod shell_history;
 pub mod silk_rwcut;
 pub mod snort_csv;
 pub mod snort_fast;
@@ -304,6 +315,7 @@ pub mod snort_json;
 pub mod snort_syslog;
 /// Shared: not a member.
 pub mod snort_text;
+pub mod solace;
 pub mod sonicwall;
 pub mod sophos;
 pub mod splunk;
@@ -375,6 +387,7 @@ pub const ALL: &[&dyn Format] = &[
     &microsoft_365::FORMAT,
     &passive_dns::FORMAT,
     &postgres_json::FORMAT,
+    &otel_logs::FORMAT,
     &zeek::FORMAT,
     &evtx::FORMAT,
     &netflow::FORMAT,
@@ -416,6 +429,7 @@ pub const ALL: &[&dyn Format] = &[
     &zone_file::FORMAT,
     &hosts_file::FORMAT,
     &container_log::FORMAT,
+    &shell_history::FORMAT,
     &postgres::FORMAT,
     &postgres_csv::FORMAT,
     &mysql_error::FORMAT,
@@ -435,10 +449,18 @@ pub const ALL: &[&dyn Format] = &[
     &check_point::FORMAT,
     &cisco_ios::FORMAT,
     &cisco_wsa::FORMAT,
+    &barracuda_waf::FORMAT,
     &f5_bigip::FORMAT,
+    &fortiweb::FORMAT,
+    &infoblox::FORMAT,
     &meraki::FORMAT,
     &netscaler::FORMAT,
+    &pulse_secure::FORMAT,
+    &qumulo::FORMAT,
+    &radware::FORMAT,
+    &rsa_securid::FORMAT,
     &snort_syslog::FORMAT,
+    &solace::FORMAT,
     &sonicwall::FORMAT,
     &sophos::FORMAT,
     &watchguard::FORMAT,

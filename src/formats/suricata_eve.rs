@@ -33,8 +33,12 @@ impl Format for SuricataEve {
         Framing::Lines { max: 16 << 20 }
     }
     fn sniff(&self, head: &[u8]) -> Sniff {
-        let eve =
-            |l: &str| l.starts_with('{') && l.contains("\"event_type\":") && !head::is_export(l) && l.contains("\"timestamp\":");
+        // Its types are in small letters: a web application firewall's `HTTP_REQUEST` is none.
+        let typed = |l: &str| {
+            let value = l.split_once("\"event_type\":").map_or("", |(_, v)| v.trim_start());
+            value.strip_prefix('"').is_some_and(|v| v.starts_with(|c: char| c.is_ascii_lowercase()))
+        };
+        let eve = |l: &str| l.starts_with('{') && typed(l) && !head::is_export(l) && l.contains("\"timestamp\":");
         if head::most(head, 50, eve) { Sniff::Yes } else { Sniff::No }
     }
     fn reader(&self, context: &Context) -> Box<dyn Reader> {

@@ -11,7 +11,7 @@ use super::envelope::{self, Envelope};
 use super::{Context, Format, Framing, Out, Reader, Sniff, Status, Unit};
 use super::{
     access_log, auth_log, cisco_asa, clock, draft::Draft, filterlog, fortigate, head, key_value, lift, message, netfilter,
-    palo_alto, services, unwrap, verdict_words,
+    palo_alto, services, text_lines, unwrap, verdict_words,
 };
 use crate::model::field;
 use crate::model::oddity::Oddity;
@@ -221,6 +221,10 @@ impl Lines {
         if envelope.stamp.is_some() {
             return envelope.time(&self.context, out);
         }
+        // A relay that adds no time: the message may state its own.
+        if let Some(own) = inside(envelope).and_then(|s| s.time(&self.context, out)) {
+            return Some(own);
+        }
         clock::assume(out, TIME_ASSUMED);
         Some(self.last.as_ref().map_or(self.context.modified, |(t, _)| *t))
     }
@@ -258,16 +262,31 @@ pub(super) fn fill(d: &mut Draft, envelope: &Envelope<'_>) {
     enclose(d, envelope);
 }
 
-/// Gives what a free message says was done: of a login, or of a packet between two addresses.
-fn decide(message: &str, d: &mut Draft) {
-    if d.has(field::ACTION) {
+/// The first date with its year in a message or the structured data before it.
+fn inside(envelope: &Envelope<'_>) -> Option<clock::Stamp> {
+    [envelope.message, envelope.data].into_iter().find_map(|text| match text_lines::stamp(text)?.0 {
+        text_lines::Start::Stamp(stamp) => Some(stamp).filter(|s| s.year.is_some()),
+        text_lines::Start::Epoch(_) => None,
+    })
+}
+
+/// Gives what a free message says was done: of a login, or of a packet between two addresses. A word of the source that means none of ours
+/// yields to a login.
+pub(super) fn decide(message: &str, d: &mut Draft) {
+    let own = d.record.text(field::ACTION).map(str::to_owned);
+    if d.record.kind != Kind::Log || own.as_deref().and_then(verdict_words::known).is_some_and(|a| a != "start") {
         return;
     }
     let who = d.has(field::USER) || d.has(field::SRC_IP);
     if who && let Some(action) = verdict_words::phrase(message) {
         d.record.kind = Kind::Auth;
+        d.record.fields.retain(|(id, _)| *id != field::ACTION);
         d.text(field::ACTION, action);
-    } else if d.has(field::SRC_IP) && d.has(field::DST_IP) {
+        d.keep("action", own.as_deref().unwrap_or(""));
+    } else if own.is_none()
+        && d.has(field::SRC_IP)
+        && [field::DST_IP, field::SRC_PORT, field::DST_PORT, field::SHA256, field::MD5].iter().any(|id| d.has(*id))
+    {
         d.text(field::ACTION, verdict_words::decision(message).unwrap_or(""));
     }
 }

@@ -80,6 +80,9 @@ pub(super) fn stamp(line: &str) -> Option<(Start, bool)> {
     if let Some(start) = stamp_at(&bytes[begin..]) {
         return Some((start, true));
     }
+    if let Some(start) = numbered(&bytes[begin..]).and_then(|n| stamp_at(&bytes[begin + n..])) {
+        return Some((start, true));
+    }
     let separated = |at: &usize| !bytes[at - 1].is_ascii_alphanumeric() && !matches!(bytes[at - 1], b'.' | b'-');
     (begin + 1..bytes.len().min(INSIDE)).filter(separated).find_map(|at| date_at(&bytes[at..])).map(|s| (Start::Stamp(s), false))
 }
@@ -106,6 +109,9 @@ fn stamp_at(bytes: &[u8]) -> Option<Start> {
     if let Some(stamp) = date_at(bytes) {
         return Some(Start::Stamp(stamp));
     }
+    if let Some(time) = tai64n(bytes) {
+        return Some(Start::Epoch(time));
+    }
     let end = bytes.iter().position(|b| !b.is_ascii_digit() && *b != b'.').unwrap_or(bytes.len());
     let separated = matches!(bytes.get(end), None | Some(b' ' | b'\t' | b',' | b';' | b'|' | b']'));
     let digits = bytes[..end].iter().take_while(|b| b.is_ascii_digit()).count();
@@ -113,6 +119,26 @@ fn stamp_at(bytes: &[u8]) -> Option<Start> {
         return None;
     }
     std::str::from_utf8(&bytes[..end]).ok().and_then(clock::epoch).map(Start::Epoch)
+}
+
+/// `@40000000433225833b6e1a8c`: seconds and nanoseconds of daemontools and s6, whose seconds begin ten before 1970 and count no leap seconds.
+fn tai64n(bytes: &[u8]) -> Option<Time> {
+    let label = bytes.strip_prefix(b"@")?;
+    let hex = |from: usize, to: usize| {
+        let digits = std::str::from_utf8(label.get(from..to)?).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        u64::from_str_radix(digits, 16).ok()
+    };
+    let seconds = i64::try_from(hex(0, 16)?.checked_sub((1 << 62) + 10)?).ok().filter(|s| (0..4_102_444_800).contains(s))?;
+    let ended = |at: usize| label.get(at).is_none_or(|b| !b.is_ascii_alphanumeric());
+    let nanos = if ended(16) { 0 } else { hex(16, 24).filter(|n| *n < 1_000_000_000 && ended(24))? };
+    Some(Time::from_parts(seconds, u32::try_from(nanos).ok()?))
+}
+
+/// A number that stands before the time, of a process or a line: its length with the spaces after it.
+fn numbered(bytes: &[u8]) -> Option<usize> {
+    let digits = bytes.iter().take(8).take_while(|b| b.is_ascii_digit()).count();
+    let spaces = bytes.iter().skip(digits).take_while(|b| **b == b' ').count();
+    ((1..=7).contains(&digits) && spaces > 0).then_some(digits + spaces)
 }
 
 struct Lines {
@@ -238,6 +264,10 @@ mod tests {
             "\x1b[0m\x1b[32m2026-11-20\x1b[0m 08:00:00 x",
             "[pid: 7] 127.0.0.1 () [Fri Nov 20 08:00:00 2026] GET /",
             "   Nov 20 08:00:00 gw thing",
+            "10000 1795161600.000 execve(\"./x\")",
+            "@400000006afffe0a00000000 x: y",
+            "nov. 20 08:00:00 gw thing",
+            "2026-324T08:00:00,000:DEBUG:x",
         ] {
             assert_eq!(FORMAT.sniff(text.as_bytes()), Sniff::Maybe, "{text}");
             assert_eq!(read_all(&FORMAT, text).records[0].record.start.to_string(), "2026-11-20T08:00:00Z", "{text}");

@@ -10,7 +10,7 @@ use super::json::{self, Members};
 use super::{
     Context, Format, Framing, Out, Sniff, Status, Unit,
     draft::{self, Draft},
-    journald_json, json_lines, keyed, syslog, vendor_values, windows_event, windows_xml,
+    journald_json, json_lines, keyed, lift, syslog, vendor_names, vendor_values, windows_event, windows_xml,
 };
 use crate::model::field::{self, Place};
 use crate::model::oddity::Oddity;
@@ -22,6 +22,8 @@ use std::borrow::Cow;
 /// Members that hold a whole object, and those that hold a line, best first.
 const OBJECTS: [&str; 2] = ["_source", "result"];
 const LINES: [&str; 8] = ["_raw", "event.original", "log.original", "message", "MESSAGE", "log", "line", "msg"];
+/// Most members that are read as sentences.
+const PROSE_MAX: usize = 4;
 /// How many wrappers may lie around each other.
 const LAYERS: usize = 4;
 /// Members of Splunk and Elastic that are about the export, not about the record; the first ones are kept.
@@ -249,6 +251,12 @@ impl Job<'_> {
             vendor_values::fill(&pairs, false, &mut d);
             if d.record.kind == Kind::Log {
                 d.record.kind = vendor_values::kind(&d);
+            }
+            // What the object says in sentences.
+            for (_, text) in pairs.iter().filter(|(key, text)| text.contains(' ') && vendor_names::is_prose(key)).take(PROSE_MAX)
+            {
+                lift::lift(text, &mut d);
+                syslog::decide(text, &mut d);
             }
         }
         let status = d.finish(None, out);

@@ -120,6 +120,7 @@ const NAMES: &[(&str, Means)] = &[
         "app application applicationname appname appproto appprotocol l7proto applicationprotocol nestedapplication",
         Of(field::APP),
     ),
+    ("localip localaddr localaddress localipaddress", MAYBE_SRC),
     ("localport", Beside(field::SRC_PORT)),
     ("remoteport", Beside(field::DST_PORT)),
     ("service servicename svc svcname", Beside(field::APP)),
@@ -139,13 +140,22 @@ const NAMES: &[(&str, Means)] = &[
         "action act disposition verdict ruleaction fwaction policyaction connectionaction aclaction deviceaction actiontaken requeststatus threatactiontaken actualaction",
         Action,
     ),
-    ("accesscontrolruleaction filteraction proxyaction actionname webaction securityaction enforcementaction logsubtype", Action),
+    (
+        "objectmodificationtype accesscontrolruleaction filteraction proxyaction actionname webaction securityaction enforcementaction logsubtype",
+        Action,
+    ),
     ("outcome result res status loginstatus authresult eventoutcome actionstatus auditresult resultstatus authstatus", Outcome),
-    ("op event eventname eventtype operation activity eventcategory auditoperationtype auditaction eventdescription", Event),
+    (
+        "op event eventname eventtype operation activity eventcategory auditoperationtype auditaction eventdescription displaymessage",
+        Event,
+    ),
     ("description logdesc summary actiontype eventclass", Event),
     ("user username acct usr usrname srcuser sourceuser sourceusername suser accountname account userid uname login", User),
     ("loginname administrator admin adminuser authenticateduser actor initiateduser srcusername useraccount", User),
-    ("userprincipalname useremail emailaddress usernames requestinguser clientuser httpusername xauthuser remoteuser", User),
+    (
+        "alternateid originatingusers userprincipalname useremail emailaddress usernames requestinguser clientuser httpusername xauthuser remoteuser",
+        User,
+    ),
     ("duser dstuser destinationuser destinationusername targetuser targetusername targetaccount", Beside(field::USER)),
     ("url uri request requesturl httpurl requesturi fullurl resource requestedurl targeturl intrusionurl sourceurl eurl", Url),
     ("urlpath uripath httppath httpuri", Of(field::HTTP_URI)),
@@ -201,7 +211,10 @@ const NAMES: &[(&str, Means)] = &[
     ("sni servernameindication sslservername tlssni", Of(field::SNI)),
     ("qtype querytype dnstype questiontype dnsqtype recordtype dnsrecordtype", Of(field::DNS_TYPE)),
     ("rcode dnsrcode responsecodename dnsresponsetype dnsresponsecode", Of(field::DNS_RCODE)),
-    ("srcmac smac sourcemac sourcemacaddress clientmac mac macaddress hwaddr srcmacaddr clientmacaddress", Of(field::SRC_MAC)),
+    (
+        "srcmac smac sourcemac sourcemacaddress clientmac mac macaddress hwaddr srcmacaddr clientmacaddress hostmacaddress",
+        Of(field::SRC_MAC),
+    ),
     ("dstmac dmac destinationmac destinationmacaddress destmac", Of(field::DST_MAC)),
     ("sessionid connid connectionid flowid sessionid32 externalsessionid", Of(field::UID)),
     ("reason statusreason denyreason blockreason failurereason sessionendreason", Of(field::REASON)),
@@ -219,7 +232,7 @@ const NAMES: &[(&str, Means)] = &[
     ("ja3hash ja3", Of(field::JA3)),
     ("cve cveid cves", Of(field::CVE)),
     ("msg message messagetext eventmessage", Message),
-    ("leaseip assignedip assignedipaddress framedipaddress assignip", Of(field::LEASE)),
+    ("acctframedipaddress leaseip assignedip assignedipaddress framedipaddress assignip", Of(field::LEASE)),
 ];
 
 static TABLE: LazyLock<HashMap<String, Means>> = LazyLock::new(|| {
@@ -241,6 +254,14 @@ pub(super) fn plain(name: &str) -> String {
 pub(super) fn meaning(name: &str) -> Option<Means> {
     let whole = TABLE.get(&plain(name));
     whole.or_else(|| TABLE.get(&plain(name.rsplit_once('.')?.1))).copied()
+}
+
+/// Whether what stands under a name is a sentence that tells of the event.
+pub(super) fn is_prose(name: &str) -> bool {
+    let name = plain(name);
+    ["description", "summary", "cause", "details", "detail", "message", "text", "msg", "information"]
+        .iter()
+        .any(|w| name.ends_with(w))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// A value without quotes; nothing if it says that there is none.
 fn stated(value: &str) -> &str {
-    const NONE: [&str; 22] = [
+    const NONE: [&str; 24] = [
         "-",
         "--",
         "n/a",
@@ -38,6 +38,8 @@ fn stated(value: &str) -> &str {
         "no authentication required",
         "\\n",
         "_",
+        "(no user)",
+        "unknown ip",
     ];
     let value = value.trim().trim_matches(['"', '\'', '\u{201c}', '\u{201d}']).trim();
     if NONE.iter().any(|n| n.eq_ignore_ascii_case(value)) { "" } else { value }
@@ -120,15 +122,22 @@ fn hash(value: &str) -> Option<FieldId> {
 
 /// Gives pairs to a record and keeps what has no field. `keep`: a pair that gave nothing goes to `extra`; else it is in the message.
 pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
-    let mut told = Told { event: String::new(), outcome: "", server: None };
+    let mut told = Told::default();
+    // Of several names of what decided, that of the rule says most.
+    let ruled =
+        pairs.iter().any(|(name, value)| is_rule(name) && meaning(name) == Some(Of(field::RULE)) && !stated(value).is_empty());
+    let near = near(pairs, d);
     let mut later: Vec<(&str, &str, Means)> = Vec::new();
     for (name, value) in pairs {
         let stated = stated(value);
-        if stated.is_empty() {
+        if stated.is_empty() || near.iter().any(|(n, _)| n == name) {
             continue;
         }
         match meaning(name) {
             Some(means @ (Maybe(..) | Beside(_))) => later.push((name, stated, means)),
+            Some(Of(field::RULE)) if ruled && !is_rule(name) && plain(name).starts_with("polic") => {
+                _ = keep.then(|| d.keep(name, stated));
+            }
             // A text under the name of an id is one only if no name says what it is.
             Some(Signature) if plain(name).ends_with("id") && stated.parse::<u64>().is_err() => {
                 later.push((name, stated, Signature))
@@ -136,6 +145,12 @@ pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
             Some(means) if !is_no_type(means, stated) && give(means, stated, d, &mut told) => {}
             _ if keep => d.keep(name, stated),
             _ => {}
+        }
+    }
+    for (name, (ip, port)) in &near {
+        let value = pairs.iter().find(|(n, _)| n == name).map_or("", |(_, v)| stated(v));
+        if !value.is_empty() && !give(End(*ip, *port), value, d, &mut told) && !of(*port, value, d) && keep {
+            d.keep(name, value);
         }
     }
     for (name, value, means) in later {
@@ -168,6 +183,61 @@ pub(super) fn fill(pairs: &[(&str, &str)], keep: bool, d: &mut Draft) {
     untranslated(d);
 }
 
+fn is_rule(name: &str) -> bool {
+    plain(name).contains("rule")
+}
+
+/// An address field with that of its port.
+type Side = (FieldId, FieldId);
+
+/// Names of the near and the far end, `local_ip` and `remote_port`, with the end that each is. Where the record names an originator by other
+/// names, near is the responder, and the other way round; else near began it, unless it came in. The far end alone is whoever came.
+fn near<'a>(pairs: &[(&'a str, &str)], d: &Draft) -> Vec<(&'a str, Side)> {
+    let (src, dst) = ((field::SRC_IP, field::SRC_PORT), (field::DST_IP, field::DST_PORT));
+    let stem = |name: &str| {
+        if !name.starts_with(['l', 'L', 'r', 'R']) {
+            return None;
+        }
+        let name = plain(name);
+        let (far, rest) = match name.strip_prefix("local") {
+            Some(rest) => (false, rest.to_owned()),
+            None => (true, name.strip_prefix("remote")?.to_owned()),
+        };
+        match rest.as_str() {
+            "ip" | "addr" | "address" | "ipaddress" | "ipaddr" => Some((far, false)),
+            "port" => Some((far, true)),
+            _ => None,
+        }
+    };
+    let known: Vec<(&'a str, bool, bool)> = pairs
+        .iter()
+        .filter(|(_, value)| !stated(value).is_empty())
+        .filter_map(|(name, _)| stem(name).map(|(far, port)| (*name, far, port)))
+        .collect();
+    let has = |far: bool| known.iter().any(|(_, f, port)| *f == far && !port);
+    let named = |ip: FieldId| {
+        d.has(ip)
+            || pairs
+                .iter()
+                .any(|(name, value)| matches!(meaning(name), Some(End(id, _)) if id == ip) && endpoint(stated(value)).is_some())
+    };
+    let inward = || {
+        pairs.iter().any(|(name, value)| {
+            meaning(name) == Some(Of(field::DIRECTION_STATED)) && value.to_ascii_lowercase().starts_with("in")
+        })
+    };
+    if !has(false) && !has(true) {
+        return Vec::new();
+    }
+    let near_began = match (named(field::SRC_IP), named(field::DST_IP)) {
+        (true, false) => false,
+        (false, true) => true,
+        (true, true) => return Vec::new(),
+        (false, false) => has(false) && !inward(),
+    };
+    known.iter().map(|(name, far, _)| (*name, if *far == near_began { dst } else { src })).collect()
+}
+
 /// An end that was translated into itself was not translated.
 fn untranslated(d: &mut Draft) {
     for (ip, port, to, to_port) in [
@@ -189,20 +259,31 @@ fn ends_a_host(name: &str) -> bool {
 }
 
 /// What the pairs tell of an event and how it went.
+#[derive(Default)]
 struct Told<'a> {
     event: String,
     outcome: &'a str,
     /// Address and port of a URL.
     server: Option<(IpAddr, Option<u64>)>,
+    /// The action is that something was made, in the source's word: of a connection it is its start.
+    made: &'a str,
+    /// The action is a login.
+    done: bool,
 }
 
 impl Told<'_> {
     fn finish(self, d: &mut Draft) {
         http_status(self.outcome, d);
+        let connected = d.has(field::SRC_IP) && d.has(field::DST_IP);
+        if !self.made.is_empty() && !connected {
+            d.record.fields.retain(|(id, _)| *id != field::ACTION);
+            d.text(field::ACTION, self.made);
+        }
         let action = d.record.text(field::ACTION).unwrap_or("").to_owned();
         let event = format!("{} {action}", self.event);
         let decided = verdict_words::known(&action).filter(|a| !matches!(*a, "allow" | "deny" | "start" | "close"));
-        if let Some(login) = verdict_words::login_action(&event, self.outcome).filter(|_| decided.is_none()) {
+        let done = (self.done && self.outcome.is_empty()).then_some("login_ok");
+        if let Some(login) = verdict_words::login_action(&event, self.outcome).or(done).filter(|_| decided.is_none()) {
             let own = (!action.is_empty()).then_some(action);
             d.record.fields.retain(|(id, _)| *id != field::ACTION);
             d.text(field::ACTION, login);
@@ -229,8 +310,15 @@ fn give<'a>(means: Means, value: &'a str, d: &mut Draft, told: &mut Told<'a>) ->
         }
         Of(id) | Beside(id) => of(id, value, d),
         Action => {
+            // An action that is a login by its name and has no outcome is one that was done.
+            let login = ["login", "logon", "signin"].iter().any(|w| plain(value) == *w);
             let word = verdict_words::action(value);
-            d.text(field::ACTION, &word) && word == value
+            let given = d.text(field::ACTION, &word);
+            told.done |= given && login;
+            if given && ["create", "created"].iter().any(|w| value.eq_ignore_ascii_case(w)) {
+                told.made = value;
+            }
+            given && (word == value || told.made == value)
         }
         Outcome => {
             if told.outcome.is_empty() {
@@ -453,9 +541,29 @@ mod tests {
             ),
             ([("act", "Logon"), ("result", "ok")], "auth action=login_ok extra={\"result\":\"ok\",\"action\":\"Logon\"}"),
             ([("act", "logout"), ("x", "y")], "auth action=logout extra={\"x\":\"y\"}"),
+            ([("act", "Logon"), ("suser", "joe")], "auth action=login_ok user=joe extra={\"action\":\"Logon\"}"),
+            ([("act", "create"), ("suser", "joe")], "log action=create user=joe"),
         ] {
             assert_eq!(filled(&pairs), want);
         }
+    }
+
+    #[test]
+    fn near_and_far_ends_are_those_that_the_others_leave() {
+        let near = [("local_ip", "192.0.2.1"), ("local_port", "4312"), ("remote_ip", "198.51.100.7"), ("remote_port", "443")];
+        let both = "src.ip=192.0.2.1 src.port=4312 dst.ip=198.51.100.7 dst.port=443";
+        assert_eq!(filled(&near), format!("log {both}"));
+        let came = "src.ip=198.51.100.7 src.port=443 dst.ip=192.0.2.1 dst.port=4312 direction.stated=inbound";
+        assert_eq!(filled(&[near.as_slice(), &[("direction", "inbound")]].concat()), format!("log {came}"));
+        assert_eq!(filled(&near[2..]), "log src.ip=198.51.100.7 src.port=443");
+        let beside = [("Src-ip", "203.0.113.9"), ("Src-port", "5060"), ("Local-ip", "192.0.2.1"), ("Local-port", "26999")];
+        assert_eq!(filled(&beside), "log src.ip=203.0.113.9 src.port=5060 dst.ip=192.0.2.1 dst.port=26999");
+    }
+
+    #[test]
+    fn a_rule_is_better_named_by_its_own_name_than_by_its_policy() {
+        let pairs = [("policy", "Edge"), ("AccessControlRuleName", "Block all"), ("src", "192.0.2.1")];
+        assert_eq!(filled(&pairs), "log src.ip=192.0.2.1 rule=Block all extra={\"policy\":\"Edge\"}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn begun(text: &str) -> Option<&'static str> {
         "block" | "blocked" | "deny" | "denied" | "reject" | "rejected" => Some("deny"),
         "drop" | "dropped" | "discard" | "discarded" => Some("drop"),
         "reset" => Some("reset"),
-        "ids" | "ips" => known(more),
+        "ids" | "ips" | "alert" | "log" | "period" => known(more),
         _ => None,
     }
 }
@@ -139,6 +139,13 @@ pub(super) fn login_action(event: &str, outcome_text: &str) -> Option<&'static s
 /// What a free text says was done with a packet, if all its words for that say the same.
 pub(super) fn decision(text: &str) -> Option<&'static str> {
     let text = &text[..text.floor_char_boundary(1024)];
+    let lower = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    // What only would have been done was told of, no more.
+    if has(&["would have blocked", "would have been blocked", "would be blocked", "would have denied", "would have been denied"])
+    {
+        return Some("alert");
+    }
     let past = [
         "denied",
         "blocked",
@@ -162,7 +169,11 @@ pub(super) fn decision(text: &str) -> Option<&'static str> {
         }
         said = meant;
     }
-    said
+    said.or_else(|| match lower.contains("connection") {
+        true if has(&["was terminated", "terminated.", "was closed", "torn down"]) => Some("close"),
+        true if has(&["was established", "established.", "was opened"]) => Some("start"),
+        _ => None,
+    })
 }
 
 /// What a free text says of a login in words that mean nothing else.
@@ -193,11 +204,20 @@ pub(super) fn phrase(text: &str) -> Option<&'static str> {
         "unsuccessful logon",
         "unsuccessful authentication",
         "unauthenticated user",
+        "login incorrect",
+        "cannot login",
+        "failed to log on",
+        "failed to logon",
+        "login_fail",
     ]) || has(&["not successful"]) && login(&text) == Some("login")
     {
         return Some("login_fail");
     }
-    if has(&["logged out", "logged off", "signed out", "logout from", "user logout", "logout event"]) {
+    // FastIron: `SSH terminated by joe from src IP ...`.
+    let terminal = ["ssh", "telnet", "console", "web"].iter().any(|t| text.split(' ').take(6).any(|w| w == *t));
+    if has(&["logged out", "logged off", "signed out", "logout from", "user logout", "logout event"])
+        || terminal && has(&["terminated by", "access terminated"])
+    {
         return Some("logout");
     }
     let went = [
@@ -209,6 +229,7 @@ pub(super) fn phrase(text: &str) -> Option<&'static str> {
         "login allowed",
         "login_allowed",
         "browser login: ",
+        "login ok: ",
         "successfully authenticated",
         "authentication succeeded",
         "authentication successful",
@@ -245,6 +266,8 @@ mod tests {
             ("Blocked by Admin", "deny"),
             ("not blocked", "allow"),
             ("Silent Drop", "drop"),
+            ("Alert_Deny", "deny"),
+            ("Period_Block", "deny"),
             ("detectOnly", "alert"),
             ("Login_Denied", "login_fail"),
             ("Logon Failure", "login_fail"),
@@ -262,6 +285,8 @@ mod tests {
         assert_eq!(decision("TCP access denied by ACL from a to b"), Some("deny"));
         assert_eq!(decision("allowed by rule drop-all"), None);
         assert_eq!(decision("dropdown rejecting"), None);
+        assert_eq!(decision("File x would have blocked if the rule was not in report only mode"), Some("alert"));
+        assert_eq!(decision("Inbound connection from a to port 15105 was terminated."), Some("close"));
         assert_eq!(phrase("User \"admin\" logged in successfully."), Some("login_ok"));
         assert_eq!(phrase("Failed login for joe"), Some("login_fail"));
         assert_eq!(phrase("authentication server is up"), None);
