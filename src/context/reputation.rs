@@ -220,7 +220,7 @@ pub fn facts(
         }
         let number = lists.len();
         out.push(Fact {
-            label: "reputation".into(),
+            label: Fact::REPUTATION.into(),
             text: match number {
                 0 => format!("{score:.0} of 100, on no list"),
                 n => format!("{score:.0} of 100, on {n} list{}", if n == 1 { "" } else { "s" }),

@@ -163,8 +163,8 @@ fn listed(finding: &mut Finding, engine: &dyn Engine, known: &mut Listed, cancel
     for entity in peer.into_iter().chain(name) {
         let key = entity.value.to_string();
         if !known.contains_key(&key) {
-            let facts = engine.facts(&entity, Some(finding.window.start), cancel)?;
-            let bad = facts.into_iter().find(|f| f.label == "reputation" && f.severity.is_some_and(|s| s >= 2));
+            let facts = engine.listed(&entity, Some(finding.window.start), cancel)?;
+            let bad = facts.into_iter().find(|f| f.severity.is_some_and(|s| s >= 2));
             let support = bad.map(|fact| Support {
                 text: format!("{key} is listed: {}", fact.text),
                 by: "reputation".into(),
@@ -181,8 +181,9 @@ fn listed(finding: &mut Finding, engine: &dyn Engine, known: &mut Listed, cancel
 fn matters(finding: &mut Finding, engine: &dyn Engine, by_hand: &Sayings, known: &mut Stated, cancel: &Cancel) -> Result<()> {
     for host in [Some(finding.host), finding.peer].into_iter().flatten() {
         if let std::collections::hash_map::Entry::Vacant(new) = known.entry(host) {
-            let question =
-                engine.compile(&format!("kind = inventory and dst.ip = {host} and (exists mission or exists criticality)"))?;
+            let question = engine.compile(&format!(
+                "kind = inventory and dst.ip = {host} and (exists mission or exists criticality) and not exists via"
+            ))?;
             let mut said = Vec::new();
             engine.visit(&question, &[field::MISSION, field::CRITICALITY], cancel, &mut |r| {
                 for (name, id) in [(MISSION, field::MISSION), (CRITICALITY, field::CRITICALITY)] {

@@ -236,6 +236,11 @@ pub struct Fact {
     pub evidence: Option<RecordId>,
 }
 
+impl Fact {
+    /// Label of what feeds say.
+    pub const REPUTATION: &'static str = "reputation";
+}
+
 /// Whether sources could have seen what a question asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {

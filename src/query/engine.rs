@@ -273,6 +273,12 @@ pub trait Engine: Send + Sync {
     fn name_used(&self, flow: &Record) -> Result<Option<NameUsed>>;
     /// What is known about an entity at a time besides its traffic.
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>>;
+    /// What feeds say of an entity at a time: of its facts those of its reputation. For what asks about many, and needs nothing of their traffic.
+    fn listed(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
+        let mut facts = self.facts(entity, at, cancel)?;
+        facts.retain(|f| f.label == Fact::REPUTATION);
+        Ok(facts)
+    }
     /// Which records have which of these indicators, and what each source could have shown.
     fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Sightings>;
     /// Sites of one's own: what people confirmed, and what the evidence suggests.

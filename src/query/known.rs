@@ -2,7 +2,7 @@
 //! listed networks) is kept until records of its kind come, go or are moved in time.
 
 use super::local::Knowledge;
-use crate::context::{self, Given, Networks, naming, sites};
+use crate::context::{self, Given, Networks, naming, reputation, sites};
 use crate::error::Result;
 use crate::links::by_hand::Judged;
 use crate::links::nat::{self, AskedEnd, Bound};
@@ -125,5 +125,15 @@ impl Knowledge for Known {
             facts.extend(nat::fact(&*self.nat(snapshot, cancel)?, addr, at));
         }
         Ok(facts)
+    }
+    fn listed(
+        &self,
+        snapshot: &Snapshot,
+        given: &Given<'_>,
+        entity: &Entity,
+        at: Option<Time>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Fact>> {
+        reputation::facts(snapshot, &*self.networks(snapshot, cancel)?, given, entity, at, cancel)
     }
 }

@@ -99,6 +99,18 @@ pub trait Knowledge: Send + Sync {
         let _ = (snapshot, given, entity, at, cancel);
         Ok(Vec::new())
     }
+    /// Of that only what feeds say.
+    fn listed(
+        &self,
+        snapshot: &Snapshot,
+        given: &Given<'_>,
+        entity: &Entity,
+        at: Option<Time>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Fact>> {
+        let _ = (snapshot, given, entity, at, cancel);
+        Ok(Vec::new())
+    }
 }
 
 /// Knows nothing.
@@ -442,6 +454,12 @@ impl Engine for LocalEngine {
         let (standing, feeds, decisions) = (self.standing(&view, cancel)?, self.feeds(), self.store.journal().decisions());
         let given = Given { feeds: &feeds, decisions: &decisions, sets: standing.sets(), home: &standing.home, now: now() };
         self.knowledge.facts(&view, &given, entity, at, cancel)
+    }
+    fn listed(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
+        let view = self.view(cancel)?;
+        let (standing, feeds, decisions) = (self.standing(&view, cancel)?, self.feeds(), self.store.journal().decisions());
+        let given = Given { feeds: &feeds, decisions: &decisions, sets: standing.sets(), home: &standing.home, now: now() };
+        self.knowledge.listed(&view, &given, entity, at, cancel)
     }
     fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
         let home = self.home(cancel)?;

@@ -131,6 +131,7 @@ pub(super) fn answer(ask: Ask, reply: &Reply) -> Result<Body> {
         Ask::Links(record) => body(reply, &engine.linked(&record, cancel)?),
         Ask::Why(record, other) => body(reply, &engine.why(&record, other, cancel)?),
         Ask::NameUsed(flow) => body(reply, &engine.name_used(&flow)?),
+        Ask::Listed(entity, at) => body(reply, &engine.listed(&entity, at, cancel)?),
         Ask::Facts(entity, at) => body(reply, &engine.facts(&entity, at, cancel)?),
         Ask::Sweep(indicators, window, newer_than, imported_after) => {
             let over = Over { window, newer_than, imported_after: &imported_after };

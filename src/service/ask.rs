@@ -99,6 +99,8 @@ pub enum Ask {
     Bindings(AskedEnd),
     /// `Vec<Fact>`.
     Facts(Entity, Option<Time>),
+    /// `Vec<Fact>`, of reputation alone.
+    Listed(Entity, Option<Time>),
     /// `Sightings`.
     Sweep(Vec<Indicator>, Window, u64, Vec<Time>),
     /// `Sites`.

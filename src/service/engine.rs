@@ -219,6 +219,9 @@ impl Engine for RemoteEngine {
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
         self.client.call(&Ask::Facts(entity.clone(), at), Some(cancel))
     }
+    fn listed(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
+        self.client.call(&Ask::Listed(entity.clone(), at), Some(cancel))
+    }
     fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Sightings> {
         let ask = Ask::Sweep(indicators.to_vec(), over.window, over.newer_than, over.imported_after.to_vec());
         self.client.call(&ask, Some(cancel))

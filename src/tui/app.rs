@@ -280,9 +280,9 @@ impl App {
         self.save();
         self.writer.flush(Duration::from_secs(5));
     }
-    /// Handles answers until no job is running and everything is written, at most for ten seconds; for tests and scripts. False: it did not settle.
+    /// Handles answers until no job is running and everything is written, at most for half a minute; for tests and scripts. False: it did not settle.
     pub fn settle(&mut self) -> bool {
-        let limit = Instant::now() + Duration::from_secs(10);
+        let limit = Instant::now() + Duration::from_secs(30);
         while self.jobs.busy() || self.writer.busy() || !self.answers.is_empty() {
             let left = limit.saturating_duration_since(Instant::now());
             match self.answers.recv_timeout(left) {
