@@ -131,7 +131,7 @@ mod tests {
 
     fn stack(ttl: u8, set: u8, options: &[u8]) -> Option<Stack> {
         let mut segment = vec![0u8; 20];
-        segment[12] = ((20 + options.len()) / 4 << 4) as u8;
+        segment[12] = (((20 + options.len()) / 4) << 4) as u8;
         segment.extend(options);
         let h = TcpHeader { src_port: 1, dst_port: 2, seq: 0, ack: 0, flags: set, window: 64_240 };
         let c = Conversation {

@@ -73,7 +73,7 @@ fn the_bound_is_never_above_the_truth_and_counters_are_all_found() {
     for seed in 0..3 {
         for hosts in 1..=10usize {
             // Half of them count for all that they send.
-            let of = |n: usize| if n % 2 == 0 { Stack::Global } else { Stack::Apart };
+            let of = |n: usize| if n.is_multiple_of(2) { Stack::Global } else { Stack::Apart };
             let stacks: Vec<Stack> = (0..hosts).map(of).collect();
             let packets = behind(&stacks, seed * 16 + hosts as u64);
             let (ids, stamps) = (identifications::hosts(&packets), timestamps::hosts(&packets));
