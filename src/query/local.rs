@@ -5,6 +5,7 @@ use super::applied::Applied;
 use super::check::Scope;
 use super::elsewhere::{self, Answered as Wide, Marks};
 use super::engine::{Answered, Count, Engine, PacketBytes, Page, Passive, Raw, Table, Timeline};
+pub use super::knowledge::{Knowledge, Nothing};
 use super::question::{Question, Stage, fields_of};
 use super::sorted::{self, Order, Sorted};
 use super::stages::Tally;
@@ -15,108 +16,22 @@ use crate::context::by_hand::{self as said, Sayings};
 use crate::context::feeds::{Feeds, Keeping};
 use crate::context::{Given, sites as own};
 use crate::error::{Error, Result};
-use crate::links::by_hand::{self, Judged};
+use crate::links::by_hand;
 use crate::links::clocks;
 use crate::links::nat::{AskedEnd, Bound};
-use crate::model::answer::{Coverage, Fact, Link, Linked, NameUsed, Why};
+use crate::model::answer::{Coverage, Fact, Linked, NameUsed, Why};
 use crate::model::evidence::EvidenceInfo;
 use crate::model::filter::Members;
 use crate::model::indicator::{Indicator, Over, Sightings as Found};
 use crate::model::packet::PacketRef;
-use crate::model::site::{self, Direction, Home, Site, Sites};
+use crate::model::site::{self, Direction, Home, Sites};
 use crate::model::source::SourceInfo;
 use crate::model::{Entity, EvidenceKey, FieldId, Filter, Kind, Origin, Record, RecordId, SourceId, Time, Value, Window, field};
 use crate::sources::reread::{self, Place};
-use crate::store::{Ask, Sightings, Snapshot, Store, Wanted, now, parallel};
+use crate::store::{Ask, Snapshot, Store, Wanted, now, parallel};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// What belongs together and what is known of an entity: `links` and `context`, seen from here. Every method may be left as it is: then
-/// nothing is known.
-pub trait Knowledge: Send + Sync {
-    /// Which flows are sightings of one connection.
-    fn sightings(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Sightings> {
-        let _ = (snapshot, cancel);
-        Ok(Sightings::default())
-    }
-    /// The same of a case to which imports came (`is_new`, by their number), given the sightings without them.
-    fn more_sightings(
-        &self,
-        snapshot: &Snapshot,
-        base: &Arc<Sightings>,
-        is_new: &dyn Fn(u32) -> bool,
-        cancel: &Cancel,
-    ) -> Result<Arc<Sightings>> {
-        let _ = (base, is_new);
-        self.sightings(snapshot, cancel).map(Arc::new)
-    }
-    /// A filter with what is known of names added: flows found by the name that their client used.
-    fn widen(&self, snapshot: &Snapshot, filter: Filter) -> Result<Filter> {
-        let _ = snapshot;
-        Ok(filter)
-    }
-    /// A filter in which the condition on a host also holds for what it was on the other side of a translation in a window. Of a view with
-    /// sightings.
-    fn elsewhere(&self, snapshot: &Snapshot, filter: Filter, window: &Window, cancel: &Cancel) -> Result<Filter> {
-        let _ = (snapshot, window, cancel);
-        Ok(filter)
-    }
-    /// The translations that an end is on a side of.
-    fn bindings(&self, snapshot: &Snapshot, wanted: &AskedEnd, cancel: &Cancel) -> Result<Bound> {
-        let _ = (snapshot, wanted, cancel);
-        Ok(Bound::default())
-    }
-    /// The other records of a record's connection, given what people said of links.
-    fn links(&self, snapshot: &Snapshot, record: &Record, judged: &Judged, cancel: &Cancel) -> Result<Linked> {
-        let _ = (snapshot, record, judged, cancel);
-        Ok(Linked::default())
-    }
-    /// Why a record and that of its link are one thing.
-    fn why(&self, snapshot: &Snapshot, record: &Record, link: &Link, cancel: &Cancel) -> Result<Why> {
-        let _ = (snapshot, record, link, cancel);
-        Ok(Why::default())
-    }
-    /// The name that the client used for a flow.
-    fn name_used(&self, snapshot: &Snapshot, flow: &Record) -> Result<Option<NameUsed>> {
-        let _ = (snapshot, flow);
-        Ok(None)
-    }
-    /// Sites of one's own that the evidence suggests.
-    fn guessed_sites(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Arc<Vec<Site>>> {
-        let _ = (snapshot, cancel);
-        Ok(Arc::default())
-    }
-    /// What is known of an entity at a time besides its traffic.
-    fn facts(
-        &self,
-        snapshot: &Snapshot,
-        given: &Given<'_>,
-        entity: &Entity,
-        at: Option<Time>,
-        cancel: &Cancel,
-    ) -> Result<Vec<Fact>> {
-        let _ = (snapshot, given, entity, at, cancel);
-        Ok(Vec::new())
-    }
-    /// Of that only what feeds say.
-    fn listed(
-        &self,
-        snapshot: &Snapshot,
-        given: &Given<'_>,
-        entity: &Entity,
-        at: Option<Time>,
-        cancel: &Cancel,
-    ) -> Result<Vec<Fact>> {
-        let _ = (snapshot, given, entity, at, cancel);
-        Ok(Vec::new())
-    }
-}
-
-/// Knows nothing.
-pub struct Nothing;
-
-impl Knowledge for Nothing {}
 
 /// The engine over a [`Store`].
 pub struct LocalEngine {
@@ -203,6 +118,12 @@ impl LocalEngine {
     /// What of a question is answered by a view.
     fn wide<'q>(&self, view: &Snapshot, question: &'q Question, cancel: &Cancel) -> Result<Wide<'q>> {
         Wide::of(question, |filter| self.knowledge.elsewhere(view, filter, &question.window, cancel))
+    }
+    /// Asks with what people and feeds say besides the records.
+    fn given<T>(&self, cancel: &Cancel, ask: impl FnOnce(&Snapshot, &Given<'_>) -> Result<T>) -> Result<T> {
+        let view = self.view(cancel)?;
+        let (standing, feeds, decisions) = (self.standing(&view, cancel)?, self.feeds(), self.store.journal().decisions());
+        ask(&view, &Given { feeds: &feeds, decisions: &decisions, sets: standing.sets(), home: &standing.home, now: now() })
     }
     /// Where the evidence can be read now, or why it cannot.
     fn place(&self, key: EvidenceKey) -> std::result::Result<Place, String> {
@@ -450,16 +371,10 @@ impl Engine for LocalEngine {
         self.knowledge.name_used(&self.store.snapshot(), flow)
     }
     fn facts(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
-        let view = self.view(cancel)?;
-        let (standing, feeds, decisions) = (self.standing(&view, cancel)?, self.feeds(), self.store.journal().decisions());
-        let given = Given { feeds: &feeds, decisions: &decisions, sets: standing.sets(), home: &standing.home, now: now() };
-        self.knowledge.facts(&view, &given, entity, at, cancel)
+        self.given(cancel, |view, given| self.knowledge.facts(view, given, entity, at, cancel))
     }
     fn listed(&self, entity: &Entity, at: Option<Time>, cancel: &Cancel) -> Result<Vec<Fact>> {
-        let view = self.view(cancel)?;
-        let (standing, feeds, decisions) = (self.standing(&view, cancel)?, self.feeds(), self.store.journal().decisions());
-        let given = Given { feeds: &feeds, decisions: &decisions, sets: standing.sets(), home: &standing.home, now: now() };
-        self.knowledge.listed(&view, &given, entity, at, cancel)
+        self.given(cancel, |view, given| self.knowledge.listed(view, given, entity, at, cancel))
     }
     fn sweep(&self, indicators: &[Indicator], over: &Over<'_>, cancel: &Cancel) -> Result<Found> {
         let home = self.home(cancel)?;

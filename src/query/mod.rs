@@ -53,6 +53,8 @@ mod captured;
 
 pub mod elsewhere;
 
+pub mod knowledge;
+
 pub mod local;
 
 pub mod sweep;
