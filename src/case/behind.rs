@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::links::nat::count::{Sent, identifications, timestamps};
 use crate::model::packet::PacketRef;
-use crate::model::{Cancel, EvidenceKey, RecordId, Window, field};
+use crate::model::{Cancel, EvidenceKey, RecordId, Window};
 use crate::protocols::layers::{Transport, decode};
 use crate::query::Engine;
 use crate::query::engine::Page;
@@ -36,14 +36,12 @@ pub struct ByPackets {
 /// A capture that moved or changed since its import, or an engine that fails.
 pub fn by_packets(engine: &dyn Engine, addr: IpAddr, window: &Window, cancel: &Cancel) -> Result<ByPackets> {
     let mut out = ByPackets::default();
-    let question = engine.compile(&format!("kind = flow and host {addr}"))?.within(window);
+    let question = engine.compile(&format!("kind = flow and host {addr} and not exists via"))?.within(window);
     let mut flows: BTreeMap<EvidenceKey, Vec<RecordId>> = BTreeMap::new();
     let mut rows = 0;
     engine.select(&question, &Page::default(), cancel, &mut |flow| {
         rows += 1;
-        if flow.addr(field::SRC_IP).is_some() {
-            flows.entry(flow.id.evidence).or_default().push(flow.id);
-        }
+        flows.entry(flow.id.evidence).or_default().push(flow.id);
         rows < FLOWS
     })?;
     out.more = rows >= FLOWS;

@@ -166,7 +166,9 @@ pub fn run(engine: &dyn Engine, asked: &Asked<'_>, cancel: &Cancel, tell: &mut d
         if let Some((from, rows, net, at)) = basis.last(past.kept, &new) {
             (begin, gathered) = (Begin { from, rows, net }, at);
         }
-        past.kept.only(&worth);
+        if past.writes {
+            past.kept.only(&worth);
+        }
         // What is kept already is not kept again.
         worth.retain(|hour| *hour > begin.from);
     }

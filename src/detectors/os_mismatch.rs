@@ -121,7 +121,28 @@ mod tests {
     use super::*;
     use crate::detectors::reconcile::{Listed, Scanned};
     use crate::detectors::trial::{FRIDAY, Trial};
+    use crate::flow::stack::Stack;
     use crate::model::{Kind, RecordId, SourceId, Time};
+
+    #[test]
+    fn whose_stack_sets_up_connections_contradicts_the_inventory_too() {
+        let mut trial = Trial::new();
+        for (n, os) in [(1, "Windows 11"), (2, "Android 14"), (3, "Windows 11")] {
+            let addr = Some([10, 0, 0, n].into());
+            trial.known.add_host(Listed { addr, os: os.into(), source: SourceId(9), ..Listed::default() });
+        }
+        for n in 0..6 {
+            for (host, stack) in [(1, Stack::Linux), (2, Stack::Linux), (3, Stack::Windows)] {
+                trial.flow(FRIDAY as f64 + f64::from(n), &format!("10.0.0.{host}"), "192.0.2.1", 443);
+                trial.flows.last_mut().unwrap().stacks = [Some(stack), Some(Stack::Windows)];
+            }
+        }
+        let found = trial.found(&DETECTOR);
+        let [one] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((one.host.to_string().as_str(), one.rows), ("10.0.0.1", 6));
+        assert!(one.title.contains("6 connections that its stack set up") && one.query.contains("exists src.os"), "{one:?}");
+        assert!(!one.caveats.iter().any(|c| c.contains("no packets")), "{:?}", one.caveats);
+    }
 
     #[test]
     fn agents_names_and_scans_contradict_the_inventory_only_together_or_often() {

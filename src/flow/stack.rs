@@ -101,7 +101,7 @@ impl Stack {
 
 /// The order of options, a letter each: M segment size, N nothing, W window scale, S selective acknowledgements, T timestamps, E end, `?` another.
 fn layout(mut options: &[u8]) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(MOST);
     while let Some(kind) = options.first().copied().filter(|_| out.len() < MOST) {
         out.push(match kind {
             0 => 'E',

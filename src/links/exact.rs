@@ -29,7 +29,7 @@ pub fn links(snapshot: &Snapshot, record: &Record, judged: &Judged, cancel: &Can
     found.by_uid()?;
     found.by_ends()?;
     let linked = found.links.iter().any(|l| l.record.kind == Kind::Flow);
-    for link in tentative::links(snapshot, record, linked, judged, cancel)? {
+    for link in tentative::links(snapshot, record, &found.sources, linked, judged, cancel)? {
         if found.seen.insert(link.record.id) {
             found.links.push(link);
         }

@@ -48,14 +48,20 @@ fn fits(event: &Record, clock: &ClockEstimate, flow: &Record) -> bool {
 }
 
 /// Of an event the flows, of a flow the events, that a tentative clock joins. `linked`: an event is already joined to a flow by its time as it stands.
-pub fn links(snapshot: &Snapshot, record: &Record, linked: bool, judged: &Judged, cancel: &Cancel) -> Result<Vec<Link>> {
+pub fn links(
+    snapshot: &Snapshot,
+    record: &Record,
+    sources: &[SourceInfo],
+    linked: bool,
+    judged: &Judged,
+    cancel: &Cancel,
+) -> Result<Vec<Link>> {
     let Some(same) = same_ends(record).filter(|_| record.uint(field::SRC_PORT).is_some()) else { return Ok(Vec::new()) };
-    let sources = snapshot.sources();
     let is_flow = record.kind == Kind::Flow;
     let clocks: Vec<(SourceId, &ClockEstimate)> = match is_flow {
-        true => sources.iter().filter(|s| s.id != record.source).filter_map(|s| Some((s.id, clock(&sources, s.id)?))).collect(),
+        true => sources.iter().filter(|s| s.id != record.source).filter_map(|s| Some((s.id, clock(sources, s.id)?))).collect(),
         false if linked => Vec::new(),
-        false => clock(&sources, record.source).map(|c| (record.source, c)).into_iter().collect(),
+        false => clock(sources, record.source).map(|c| (record.source, c)).into_iter().collect(),
     };
     let only = Filter::is(field::KIND, Kind::Flow.name());
     let filter = if is_flow { Filter::Not(Box::new(only)) } else { only }.and(same);

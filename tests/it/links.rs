@@ -144,3 +144,56 @@ fn the_client_that_a_proxy_names_is_a_binding_of_one_s_own_proxy_and_a_claim_fro
     let vias: Vec<_> = links.iter().filter_map(|l| l.via.as_ref()).collect();
     assert!(vias.iter().all(|v| v.method == "claim" && v.confidence < 0.5), "{vias:?}");
 }
+
+/// A capture of an address that calls one peer after another, once a second for fifteen minutes: SYNs of that many hosts, each with its own counter and
+/// clock for all that it sends.
+fn masqueraded(hosts: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65_535, 101] {
+        out.extend(word.to_le_bytes());
+    }
+    for second in 0..900u32 {
+        for host in 0..hosts {
+            let id = (7_000 + 30_000 * host + second) as u16;
+            let ticks = 900_000_000u32.wrapping_mul(host + 1).wrapping_add(second * 1_000);
+            let mut packet = vec![0x45, 0, 0, 60];
+            packet.extend(id.to_be_bytes());
+            packet.extend([0x40, 0, 57, 6, 0, 0, 198, 51, 100, 9, 203, 0, 113, ((second + 5 * host) % 12) as u8 + 1]);
+            packet.extend(((20_000 + second * hosts + host) as u16).to_be_bytes());
+            packet.extend([1, 187]);
+            packet.extend((second * 77 + host).to_be_bytes());
+            packet.extend([0, 0, 0, 0, 0xa0, 2, 0xfa, 0xf0, 0, 0, 0, 0, 2, 4, 5, 0xb4, 4, 2, 8, 10]);
+            packet.extend(ticks.to_be_bytes());
+            packet.extend([0, 0, 0, 0, 1, 3, 3, 7]);
+            for word in [1_763_600_000 + second, 1_000 * host, 60, 60] {
+                out.extend(word.to_le_bytes());
+            }
+            out.extend(packet);
+        }
+    }
+    out
+}
+
+#[test]
+fn hosts_behind_an_address_are_counted_by_the_packets_that_it_sent() {
+    let home = tempfile::tempdir().unwrap();
+    for hosts in [1u32, 3] {
+        let file = home.path().join(format!("{hosts}.pcap"));
+        std::fs::write(&file, masqueraded(hosts)).unwrap();
+        let (ok, out, err) = program(home.path(), &["links", "198.51.100.9", "-o", "jsonl", "-r", file.to_str().unwrap()]);
+        assert!(ok, "{err}");
+        let rows: Vec<Json> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        if hosts == 1 {
+            assert!(rows.is_empty() && !err.contains("at least"), "{out} {err}");
+            continue;
+        }
+        let by = &rows[0]["at_least.by"];
+        assert_eq!((&rows[0]["at_least"], &by["identifications"], &by["timestamps"]), (&3.into(), &3.into(), &3.into()), "{out}");
+        assert_eq!(by["packets"], 2_700, "{out}");
+        assert!(err.contains("at least 3 hosts at once by IP identifications of 2700 packets"), "{err}");
+    }
+    // One end of a connection is one host.
+    let file = home.path().join("3.pcap");
+    let (_, out, _) = program(home.path(), &["links", "198.51.100.9:20001", "-o", "jsonl", "-r", file.to_str().unwrap()]);
+    assert!(out.is_empty(), "{out}");
+}

@@ -671,3 +671,23 @@ fn from_the_alert_of_the_download_pivots_reach_host_name_url_reputation_and_pack
     let around: BTreeSet<Kind> = CASE.pivot("around", &from).iter().map(|r| r.kind).collect();
     assert!([Kind::Flow, Kind::Alert, Kind::Dns, Kind::Http, Kind::Tls, Kind::File, Kind::Fw].iter().all(|k| around.contains(k)));
 }
+
+#[test]
+fn systems_by_their_syns_are_those_of_the_inventory() {
+    let case = whole();
+    let mut known = std::collections::HashMap::new();
+    for row in case.rows("kind = inventory and exists os") {
+        let family = if row.text(f::OS).unwrap().starts_with("Windows") { "windows" } else { "linux" };
+        known.extend(row.addr(f::DST_IP).map(|addr| (addr, family)));
+    }
+    let mut seen = std::collections::HashMap::new();
+    for flow in case.rows("kind = flow and (exists src.os or exists dst.os)") {
+        for (ip, os) in [(f::SRC_IP, f::SRC_OS), (f::DST_IP, f::DST_OS)] {
+            let (Some(addr), Some(os)) = (flow.addr(ip), flow.text(os)) else { continue };
+            let Some(family) = known.get(&addr) else { continue };
+            assert_eq!(os, *family, "{addr}");
+            *seen.entry(addr).or_insert(0) += 1;
+        }
+    }
+    assert!(seen.len() >= 20, "{} hosts of the inventory were named", seen.len());
+}

@@ -198,10 +198,10 @@ fn host(args: &LinksArgs, engine: &dyn Engine) -> Result<()> {
     let peer = args.peer.as_deref().map(end).transpose()?;
     let asked = AskedEnd { end: end(&args.value)?, proto: proto.transpose()?, peer, window };
     let bound = engine.bindings(&asked, &Cancel::default())?;
-    // One end of a connection is one host.
-    let counted = match asked.end.port {
-        None => behind::by_packets(engine, asked.end.ip, &asked.window, &Cancel::default()).map_err(|e| e.to_string()),
-        Some(_) => Ok(ByPackets::default()),
+    // One end of a connection is one host, and so is what a translation has inside.
+    let counted = match asked.end.port.is_none() && bound.inside.is_empty() {
+        true => behind::by_packets(engine, asked.end.ip, &asked.window, &Cancel::default()).map_err(|e| e.to_string()),
+        false => Ok(ByPackets::default()),
     };
     let mut out = std::io::stdout().lock();
     let all = bound.inside.iter().chain(&bound.outside).take(args.limit);

@@ -10,6 +10,8 @@ use crate::model::clock::{ClockEstimate, ClockState, KeyKind, Meaning, offset_in
 use crate::model::{Cancel, SourceId, Time};
 use std::collections::BTreeMap;
 
+/// Sources that are solved together, those of most records: their equations take the cube of it.
+const SOURCES: usize = 64;
 /// Other sources that one is compared with, those of most keys.
 const PARTNERS: usize = 4;
 /// Moments that are compared in all: reading them took as long.
@@ -30,6 +32,8 @@ pub fn settle(
     let even = |e: &ClockEstimate| e.state == ClockState::Confident && e.pieces.len() == 1 && e.key != KeyKind::Client;
     let mut nodes: Vec<&(SourceId, Moments)> = batch.iter().filter(|(id, _)| found.get(id).is_some_and(even)).collect();
     nodes.sort_by_key(|(id, moments)| (std::cmp::Reverse(moments.rows), *id));
+    nodes.truncate(SOURCES);
+    let sizes: Vec<usize> = nodes.iter().map(|n| n.1.keys().count()).collect();
     let number = |id: SourceId| nodes.iter().position(|n| n.0 == id);
     let mut legs: Vec<Leg> = Vec::new();
     for (n, (id, _)) in nodes.iter().enumerate() {
@@ -46,7 +50,7 @@ pub fn settle(
             // One that tells of the end of what the other tells the beginning of is off by how long that takes.
             let alike = first.meaning == second.meaning && first.meaning != Meaning::Undetermined;
             let known = first.through.contains(other) || second.through.contains(one);
-            let size = mine.keys().count() + theirs.keys().count();
+            let size = sizes[a] + sizes[b];
             if !alike || known || partners[a] >= PARTNERS || partners[b] >= PARTNERS || compared + size > COMPARED {
                 continue;
             }

@@ -11,7 +11,6 @@ pub mod timestamps;
 pub use agents::Counter;
 
 use crate::model::Time;
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// At least so many hosts, and why.
@@ -40,40 +39,6 @@ pub struct Sent {
 
 /// Peers that what is one host's must have reached.
 const PEERS: usize = 3;
-
-/// What seems to be one host: from when to when, and whom it reached.
-#[derive(Debug)]
-struct Track {
-    first: i64,
-    last: i64,
-    peers: HashSet<IpAddr>,
-}
-
-impl Track {
-    fn new(at: i64, peer: IpAddr) -> Track {
-        Track { first: at, last: at, peers: HashSet::from([peer]) }
-    }
-    fn add(&mut self, at: i64, peer: IpAddr) {
-        self.last = self.last.max(at);
-        // Enough are enough.
-        if self.peers.len() < 64 {
-            self.peers.insert(peer);
-        }
-    }
-}
-
-/// The most tracks that go on at one time: what follows another may be the same host, started anew or lost sight of.
-fn at_once(tracks: &[Track]) -> usize {
-    let mut edges: Vec<(i64, bool)> = tracks.iter().flat_map(|t| [(t.first, true), (t.last, false)]).collect();
-    // What ends when another begins is not there beside it.
-    edges.sort_unstable();
-    let (mut now, mut most) = (0usize, 0usize);
-    for (_, begins) in edges {
-        now = if begins { now + 1 } else { now.saturating_sub(1) };
-        most = most.max(now);
-    }
-    most
-}
 
 #[cfg(test)]
 mod tests;

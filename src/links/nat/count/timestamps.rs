@@ -2,9 +2,10 @@
 //! Fingerprinting", 2005; Bursztein, "Time has something to tell us about network address translation", 2007). Linux since 4.10 begins elsewhere for
 //! each peer, and Windows mostly sends none: they say nothing here.
 
-use super::{PEERS, Sent, Track, at_once};
+use super::{PEERS, Sent};
 use crate::model::time::SECOND;
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// Ticks in a second that stacks have.
 const RATES: [f64; 4] = [1_000.0, 250.0, 100.0, 10.0];
@@ -20,6 +21,40 @@ const SHORTEST: f64 = 2.0;
 const MOST: usize = 8_192;
 /// Lines whose clock is not seen for so long are over.
 const PATIENCE: i64 = 3_600 * SECOND;
+
+/// What seems to be one host: from when to when, and whom it reached.
+#[derive(Debug)]
+struct Track {
+    first: i64,
+    last: i64,
+    peers: HashSet<IpAddr>,
+}
+
+impl Track {
+    fn new(at: i64, peer: IpAddr) -> Track {
+        Track { first: at, last: at, peers: HashSet::from([peer]) }
+    }
+    fn add(&mut self, at: i64, peer: IpAddr) {
+        self.last = self.last.max(at);
+        // Enough are enough.
+        if self.peers.len() < 64 {
+            self.peers.insert(peer);
+        }
+    }
+}
+
+/// The most tracks that go on at one time: what follows another may be the same host, started anew or lost sight of.
+fn at_once(tracks: &[Track]) -> usize {
+    let mut edges: Vec<(i64, bool)> = tracks.iter().flat_map(|t| [(t.first, true), (t.last, false)]).collect();
+    // What ends when another begins is not there beside it.
+    edges.sort_unstable();
+    let (mut now, mut most) = (0usize, 0usize);
+    for (_, begins) in edges {
+        now = if begins { now + 1 } else { now.saturating_sub(1) };
+        most = most.max(now);
+    }
+    most
+}
 
 /// A line of one rate.
 struct Line {
